@@ -1,0 +1,53 @@
+# The commands of this project. Each does its own set-up, says what it does, and can be repeated.
+# Everything that is made or fetched lies in TWIN_CACHE.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+export TWIN_CACHE ?= $(HOME)/.cache/llm-twin
+export CARGO_TARGET_DIR ?= $(TWIN_CACHE)/target
+export TWIN_BIN := $(CARGO_TARGET_DIR)/release/twin
+
+# Settings of the demo, for example: make demo LLM_ENDPOINT=URL
+export DEMO_LISTEN ?=
+export LLM_MODEL ?=
+export LLM_ENDPOINT ?=
+
+.PHONY: help demo demo-stop test lint models clean packages build kafka
+
+# Lists the commands: the targets below that have a description.
+help:
+	@echo "LLM Twin. Everything is made in $(TWIN_CACHE)."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: models ## build, start a twin that has read this repository, ask it three questions, leave it running
+	@scripts/demo
+
+demo-stop: ## stop the twin that the demo left running
+	@scripts/demo-stop
+
+test: lint models kafka ## lint, then all tests, with real servers; ends with "N passed, N failed"
+	@scripts/test
+
+lint: packages ## check format, scripts and code
+	@scripts/lint
+
+models: build ## fetch ONNX Runtime and the default models, checked, and convert the language model once
+	@scripts/models
+
+clean: ## remove builds and the demo's data; downloads stay
+	@scripts/clean
+
+# Steps of the above.
+
+packages:
+	@scripts/packages
+
+build: packages
+	@echo "==> building (the first time takes some minutes)"
+	@cargo build --release --workspace --locked
+
+kafka: packages
+	@scripts/kafka

@@ -1,0 +1,369 @@
+//! Asking the twin: publish the query, take the parts of its answer, and tell the workers when nobody waits any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use twin_schemas::{
+    AnswerEvent, AnswerPart, Answered, Attributes, AuthorId, ChatMessage, FailureKind, Passage, Query, QueryEvent,
+    QueryFilter, QueryKind, RequestId, Sampling, StageTimings,
+};
+use twin_stream::{EventLog, NewEvent};
+
+use crate::Options;
+use crate::answers::WaitingRoom;
+use crate::attempts::Attempts;
+use crate::metrics::Metrics;
+
+/// What is asked. The author comes from a field of the request, never from text in it.
+pub struct Question {
+    pub author: AuthorId,
+    pub kind: QueryKind,
+    pub messages: Vec<ChatMessage>,
+    pub k: u32,
+    pub filter: QueryFilter,
+    pub sampling: Sampling,
+    /// W3C trace context of the client, where it sent one.
+    pub trace_parent: Option<String>,
+}
+
+/// Why there is no answer. The text is for the person who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Too much to do.
+    Overloaded { message: String, retry_after_s: u64 },
+    /// It did not come in time.
+    Expired(String),
+    /// Something that it needs failed.
+    Unavailable(String),
+    /// It can not be served as it is.
+    Invalid(String),
+    /// It does not fit into the log.
+    TooLarge(String),
+}
+
+impl Failure {
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::Overloaded { .. } => "overloaded",
+            Self::Expired(_) => "expired",
+            Self::Unavailable(_) => "unavailable",
+            Self::Invalid(_) | Self::TooLarge(_) => "invalid",
+        }
+    }
+}
+
+/// Asks questions; one for the whole gateway.
+pub struct Asker {
+    log: Arc<dyn EventLog>,
+    room: Arc<WaitingRoom>,
+    metrics: Metrics,
+    free: Arc<Semaphore>,
+    timeout: Duration,
+    retry_after_s: u64,
+    /// Cancellations on their way to the log.
+    cancellations: TaskTracker,
+    /// Ends every answer that is still waited for.
+    cut: CancellationToken,
+}
+
+impl Asker {
+    pub fn new(options: &Options, log: Arc<dyn EventLog>, room: Arc<WaitingRoom>, metrics: Metrics) -> Self {
+        Self {
+            log,
+            room,
+            metrics,
+            // `Options::validate` keeps it far below the semaphore's limit.
+            free: Arc::new(Semaphore::new(options.max_in_flight as usize)),
+            timeout: Duration::from_millis(options.request_timeout_ms),
+            retry_after_s: options.retry_after_s,
+            cancellations: TaskTracker::new(),
+            cut: CancellationToken::new(),
+        }
+    }
+
+    /// Publishes the query. Dropping what is returned, or the call itself, cancels it.
+    pub async fn ask(&self, question: Question) -> Result<Answering, Failure> {
+        let kind = kind_label(question.kind);
+        let permit = self
+            .admit()
+            .inspect_err(|failure| self.metrics.query_refused(kind, failure.outcome()))?;
+        let request_id = RequestId::new();
+        let started = Instant::now();
+        let trace_parent = question
+            .trace_parent
+            .clone()
+            .unwrap_or_else(|| trace_parent_of(request_id));
+        let record = query_record(
+            request_id,
+            trace_parent,
+            QueryEvent::Ask(Box::new(self.query(request_id, question))),
+        );
+        let events = self.room.enter(request_id);
+        let mut ticket = self.ticket(request_id, kind, permit);
+        // The ticket is there before the append: a client that goes during it leaves a cancellation behind the query.
+        if let Err(error) = self.log.append(vec![record]).await {
+            tracing::error!(%request_id, %error, "a query could not be published");
+            return Err(match error {
+                twin_stream::Error::TooLarge { .. } => ticket.failed(
+                    Failure::TooLarge("the conversation is too large".to_owned()),
+                    Worker::Told,
+                ),
+                // It may have been appended all the same.
+                _ => ticket.failed(
+                    Failure::Unavailable("the query could not be published".to_owned()),
+                    Worker::AtWork,
+                ),
+            });
+        }
+        let cut = self.cut.clone();
+        let deadline = started + self.timeout;
+        Ok(Answering {
+            events,
+            attempts: Attempts::default(),
+            ticket,
+            started,
+            deadline,
+            cut,
+            text_sent: false,
+        })
+    }
+
+    fn admit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        if self.cut.is_cancelled() {
+            return Err(shutting_down());
+        }
+        if !self.room.is_reading() {
+            return Err(Failure::Unavailable("the gateway can not read answers yet".to_owned()));
+        }
+        Arc::clone(&self.free)
+            .try_acquire_owned()
+            .map_err(|_| Failure::Overloaded {
+                message: "as many queries as this gateway allows are being worked on".to_owned(),
+                retry_after_s: self.retry_after_s,
+            })
+    }
+
+    fn query(&self, request_id: RequestId, question: Question) -> Query {
+        let timeout = TimeDelta::from_std(self.timeout).unwrap_or(TimeDelta::MAX);
+        Query {
+            request_id,
+            reply_to: self.room.gateway(),
+            author: question.author,
+            kind: question.kind,
+            messages: question.messages,
+            k: question.k,
+            filter: question.filter,
+            sampling: question.sampling,
+            deadline: Utc::now()
+                .checked_add_signed(timeout)
+                .unwrap_or(chrono::DateTime::<Utc>::MAX_UTC),
+        }
+    }
+
+    fn ticket(&self, request_id: RequestId, kind: &'static str, permit: OwnedSemaphorePermit) -> Ticket {
+        self.metrics.query_began();
+        Ticket {
+            request_id,
+            kind,
+            outcome: "cancelled",
+            worker: Worker::AtWork,
+            log: Arc::clone(&self.log),
+            room: Arc::clone(&self.room),
+            metrics: self.metrics.clone(),
+            cancellations: self.cancellations.clone(),
+            retry_after_s: self.retry_after_s,
+            _permit: permit,
+        }
+    }
+
+    /// Ends every answer that is still waited for, and lets no query in any more.
+    pub fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// Waits until every cancellation so far is in the log.
+    pub async fn cancellations_sent(&self) {
+        self.cancellations.close();
+        self.cancellations.wait().await;
+    }
+}
+
+/// A part of an answer.
+pub enum Part {
+    /// What was found.
+    Retrieved(Vec<Passage>, StageTimings),
+    /// More text.
+    Delta(String),
+    /// The end.
+    Finished(Box<Answered>),
+}
+
+/// An answer that is being waited for.
+pub struct Answering {
+    events: mpsc::Receiver<AnswerEvent>,
+    attempts: Attempts,
+    ticket: Ticket,
+    started: Instant,
+    deadline: Instant,
+    cut: CancellationToken,
+    text_sent: bool,
+}
+
+impl Answering {
+    /// The id that the query has in the log.
+    pub fn request_id(&self) -> RequestId {
+        self.ticket.request_id
+    }
+
+    /// Milliseconds since the request came.
+    pub fn elapsed_ms(&self) -> f64 {
+        self.started.elapsed().as_secs_f64() * 1_000.0
+    }
+
+    /// Text has gone to the client: from here on no other attempt can take this one's place.
+    pub fn text_was_sent(&mut self) {
+        self.text_sent = true;
+    }
+
+    /// The answer is complete with the part taken last.
+    pub fn complete(&mut self, outcome: &'static str) {
+        self.ticket.outcome = outcome;
+        self.ticket.worker = Worker::Told;
+    }
+
+    /// The next part, of one attempt and in order; a failure ends the answer.
+    pub async fn next(&mut self) -> Result<Part, Failure> {
+        loop {
+            if let Some(part) = self.attempts.take(Instant::now(), self.text_sent) {
+                return match part {
+                    AnswerPart::Retrieved { passages, timings } => Ok(Part::Retrieved(passages, timings)),
+                    AnswerPart::Delta { text } => Ok(Part::Delta(text)),
+                    AnswerPart::Finished(answered) => Ok(Part::Finished(answered)),
+                    AnswerPart::Failed { kind, message } => {
+                        let failure = self.ticket.failure(kind, message);
+                        Err(self.ticket.failed(failure, Worker::Told))
+                    }
+                };
+            }
+            let rebind_at = self.attempts.rebind_at(self.text_sent).unwrap_or(self.deadline);
+            let wake_at = rebind_at.min(self.deadline);
+            tokio::select! {
+                event = self.events.recv() => self.keep(event)?,
+                () = tokio::time::sleep_until(wake_at) => {
+                    if Instant::now() >= self.deadline {
+                        let failure = Failure::Expired("the twin did not answer in time".to_owned());
+                        return Err(self.ticket.failed(failure, Worker::AtWork));
+                    }
+                }
+                () = self.cut.cancelled() => return Err(self.ticket.failed(shutting_down(), Worker::AtWork)),
+            }
+        }
+    }
+
+    fn keep(&mut self, event: Option<AnswerEvent>) -> Result<(), Failure> {
+        let problem = match event {
+            Some(event) => match self.attempts.offer(event, Instant::now()) {
+                Ok(()) => return Ok(()),
+                Err(_hole) => "a part of the answer was lost; ask again",
+            },
+            None => "the answer was read too slowly",
+        };
+        Err(self
+            .ticket
+            .failed(Failure::Unavailable(problem.to_owned()), Worker::AtWork))
+    }
+}
+
+/// Whether a worker still has to be told that nobody waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worker {
+    AtWork,
+    Told,
+}
+
+/// A place among the queries in flight. Dropped before the answer is complete (the client has gone, the deadline
+/// passed), it tells the workers to stop.
+struct Ticket {
+    request_id: RequestId,
+    kind: &'static str,
+    outcome: &'static str,
+    worker: Worker,
+    log: Arc<dyn EventLog>,
+    room: Arc<WaitingRoom>,
+    metrics: Metrics,
+    cancellations: TaskTracker,
+    retry_after_s: u64,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Ticket {
+    fn failed(&mut self, failure: Failure, worker: Worker) -> Failure {
+        self.outcome = failure.outcome();
+        self.worker = worker;
+        failure
+    }
+
+    fn failure(&self, kind: FailureKind, message: String) -> Failure {
+        match kind {
+            FailureKind::Overloaded => Failure::Overloaded {
+                message,
+                retry_after_s: self.retry_after_s,
+            },
+            FailureKind::Expired => Failure::Expired(message),
+            FailureKind::Unavailable => Failure::Unavailable(message),
+            FailureKind::Invalid => Failure::Invalid(message),
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.room.leave(self.request_id);
+        self.metrics.query_ended(self.kind, self.outcome);
+        if self.worker == Worker::Told {
+            return;
+        }
+        // Outside the runtime the process is ending; the query's deadline then stops the worker.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let request_id = self.request_id;
+        let log = Arc::clone(&self.log);
+        let event = QueryEvent::Cancel { request_id };
+        let record = query_record(request_id, trace_parent_of(request_id), event);
+        let cancellation = async move {
+            if let Err(error) = log.append(vec![record]).await {
+                tracing::warn!(%request_id, %error, "a cancellation could not be published; its deadline will do");
+            }
+        };
+        self.cancellations.spawn_on(cancellation, &runtime);
+    }
+}
+
+fn query_record(request_id: RequestId, trace_parent: String, event: QueryEvent) -> twin_stream::NewRecord {
+    let mut attributes = Attributes::new::<QueryEvent>("gateway", request_id.to_string());
+    attributes.trace_parent = Some(trace_parent);
+    NewEvent::new(request_id.to_string(), attributes, &event).into_record()
+}
+
+/// A trace of its own for a query that comes without one (W3C Trace Context, version 00, sampled): the request id is
+/// the trace id and its random half the span id.
+fn trace_parent_of(request_id: RequestId) -> String {
+    let id = request_id.0.as_simple().to_string();
+    format!("00-{id}-{}-01", &id[16..])
+}
+
+fn shutting_down() -> Failure {
+    Failure::Unavailable("the gateway is shutting down".to_owned())
+}
+
+fn kind_label(kind: QueryKind) -> &'static str {
+    match kind {
+        QueryKind::Retrieve => "retrieve",
+        QueryKind::Answer => "answer",
+    }
+}

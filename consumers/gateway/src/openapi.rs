@@ -1,0 +1,211 @@
+//! The OpenAPI document of the gateway, made from its routes.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, schema::Schema};
+use utoipa::{IntoResponses, OpenApi as _, ToSchema};
+
+use crate::problem::Problem;
+use crate::routes::{chat, dead_letters, documents, models, query, sources, status};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "LLM Twin",
+        description = "Ask an author's twin, and run what it is made from. All errors are problem details (RFC 9457, \
+                       `application/problem+json`): 400 for a request that can not be read, 422 for a field that is \
+                       wrong, with its path in `errors`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        query::query, query::retrieve, chat::completions, models::list, models::show,
+        sources::register, sources::list, sources::show, sources::remove, sources::sync, sources::confirm,
+        documents::push, documents::list, documents::show, documents::remove,
+        status::status, dead_letters::list, dead_letters::show, dead_letters::replay,
+        document, healthz, readyz, metrics,
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "twin", description = "Ask and search"),
+        (name = "openai", description = "The same for OpenAI clients"),
+        (name = "sources", description = "What is collected"),
+        (name = "documents", description = "What was collected"),
+        (name = "operations", description = "Status, dead letters, probes"),
+    )
+)]
+struct Api;
+
+/// The OpenAPI 3.1 document.
+pub fn openapi() -> OpenApi {
+    Api::openapi()
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/v1/openapi.json", operation_id = "show_openapi", tag = "operations",
+    responses((status = 200, description = "The OpenAPI document", content_type = "application/json", body = Object))
+)]
+pub async fn document() -> Json<OpenApi> {
+    Json(openapi())
+}
+
+/// Whether the process runs.
+#[utoipa::path(
+    get, path = "/healthz", tag = "operations",
+    responses((status = 200, description = "It runs", content_type = "application/json", body = Object))
+)]
+#[allow(dead_code, reason = "the route is twin_telemetry's; this describes it")]
+fn healthz() {}
+
+/// Whether the process can do its job, and which part can not.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations",
+    responses(
+        (status = 200, description = "It can", content_type = "application/json", body = Object),
+        (status = 503, description = "It can not", content_type = "application/json", body = Object)
+    )
+)]
+#[allow(dead_code, reason = "the route is twin_telemetry's; this describes it")]
+fn readyz() {}
+
+/// Metrics, in Prometheus' text format.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations",
+    responses((status = 200, description = "Metrics", content_type = "text/plain", body = String))
+)]
+#[allow(dead_code, reason = "the route is twin_telemetry's; this describes it")]
+fn metrics() {}
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+const INVALID: &[(u16, &str)] = &[
+    (400, "The request can not be read"),
+    (
+        422,
+        "A field is missing, unknown, of a wrong type or out of its range: see `errors`",
+    ),
+];
+const BODY: &[(u16, &str)] = &[
+    (413, "The body is too large"),
+    (415, "The content type is not one that is read"),
+];
+const NOT_FOUND: &[(u16, &str)] = &[(404, "There is no such thing; `detail` says which")];
+const STORES: &[(u16, &str)] = &[
+    (500, "A fault of the gateway; its log has more"),
+    (503, "A store is not available; see `Retry-After`"),
+];
+const ASKING: &[(u16, &str)] = &[
+    (500, "A fault of the gateway; its log has more"),
+    (
+        503,
+        "Too much to do, or the model or a store is not available; see `Retry-After`",
+    ),
+    (504, "The twin did not answer in time"),
+];
+const OPENAI_INVALID: &[(u16, &str)] = &[(400, "The request can not be read, or a field is wrong: see `errors`")];
+
+fn problems(lists: &[&[(u16, &str)]]) -> Responses {
+    let schema = Ref::from_schema_name(Problem::name());
+    let content = ContentBuilder::new().schema(Some(RefOr::<Schema>::Ref(schema))).build();
+    let response = |description: &str| {
+        ResponseBuilder::new()
+            .description(description)
+            .content("application/problem+json", content.clone())
+            .build()
+    };
+    let all = lists.iter().flat_map(|list| list.iter());
+    all.map(|(status, description)| (status.to_string(), RefOr::T(response(description))))
+        .collect()
+}
+
+/// Problems of requests without a body.
+pub struct ReadProblems;
+
+impl IntoResponses for ReadProblems {
+    fn responses() -> Responses {
+        problems(&[INVALID, NOT_FOUND, STORES])
+    }
+}
+
+/// Problems of requests with a body.
+pub struct BodyProblems;
+
+impl IntoResponses for BodyProblems {
+    fn responses() -> Responses {
+        problems(&[INVALID, BODY, STORES])
+    }
+}
+
+/// Problems of questions.
+pub struct QueryProblems;
+
+impl IntoResponses for QueryProblems {
+    fn responses() -> Responses {
+        problems(&[INVALID, BODY, NOT_FOUND, ASKING])
+    }
+}
+
+/// Problems of questions in OpenAI's API.
+pub struct ChatProblems;
+
+impl IntoResponses for ChatProblems {
+    fn responses() -> Responses {
+        problems(&[OPENAI_INVALID, BODY, NOT_FOUND, ASKING])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_and_every_field_is_described() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    assert!(parameter["description"].is_string(), "{method} {path}: {parameter}");
+                }
+            }
+        }
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+                // One that may be null describes its other alternative.
+                let alternatives = property["oneOf"].as_array().into_iter().flatten();
+                let described = [property]
+                    .into_iter()
+                    .chain(alternatives)
+                    .any(|p| p["description"].is_string());
+                assert!(described, "{name}.{field} has no description");
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        let mut ids = std::collections::BTreeSet::new();
+        for operations in document["paths"].as_object().unwrap().values() {
+            for operation in operations.as_object().unwrap().values() {
+                let id = operation["operationId"].as_str().unwrap().to_owned();
+                assert!(ids.insert(id.clone()), "two operations are {id}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_route_under_v1_describes_its_problems() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            if !path.starts_with("/v1/") || path == "/v1/openapi.json" {
+                continue;
+            }
+            for (method, operation) in operations.as_object().unwrap() {
+                let problem = &operation["responses"]["503"]["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(problem, "#/components/schemas/Problem", "{method} {path}");
+            }
+        }
+    }
+}

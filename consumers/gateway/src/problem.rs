@@ -1,0 +1,277 @@
+//! Errors as the client sees them: RFC 9457 problem details.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::ask::Failure;
+
+/// What went wrong (RFC 9457, `application/problem+json`).
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: `code` and `status` tell problems apart.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    kind: &'static str,
+    /// The phrase of the HTTP status.
+    #[schema(value_type = String)]
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What kind of problem, for programs.
+    code: Code,
+    /// What happened, for people.
+    detail: String,
+    /// The fields that are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+    /// The same for OpenAI clients; on `/v1/chat/completions` and `/v1/models` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Box<OpenAiError>>,
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
+}
+
+/// What kind of problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The request can not be read: no JSON, a cut-off body.
+    Malformed,
+    /// A field is missing, unknown, of a wrong type or out of its range; see `errors`.
+    InvalidField,
+    /// The content type is not one that this route reads.
+    UnsupportedMediaType,
+    /// The body or one of its fields is too large.
+    TooLarge,
+    /// There is no such route, document, source, author or dead letter.
+    NotFound,
+    /// The route does not know this method.
+    MethodNotAllowed,
+    /// Too many queries are worked on; try again after `Retry-After` seconds.
+    Overloaded,
+    /// The model or a store can not be reached; try again after `Retry-After` seconds.
+    Unavailable,
+    /// The answer did not come in time.
+    Expired,
+    /// The query can not be served as it is.
+    InvalidQuery,
+    /// A fault of the gateway; its log has more.
+    Internal,
+}
+
+/// One wrong field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// Its path: `messages[0].content`. `body` is the whole body.
+    #[schema(example = "messages[0].content")]
+    pub field: String,
+    /// What is wrong with it.
+    #[schema(example = "invalid type: integer `5`, expected a string")]
+    pub detail: String,
+}
+
+impl FieldError {
+    pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// The `error` member that OpenAI clients read.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct OpenAiError {
+    /// What happened.
+    message: String,
+    /// `invalid_request_error` or `server_error`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    kind: &'static str,
+    /// What kind of problem.
+    code: Code,
+    /// The first wrong field.
+    param: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            error: None,
+            retry_after_s: None,
+        }
+    }
+
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Code::Malformed, detail)
+    }
+
+    pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [one] => format!("{}: {}", one.field, one.detail),
+            many => format!(
+                "{} fields are wrong, first {}",
+                many.len(),
+                many.first().map_or("", |e| &e.field)
+            ),
+        };
+        Self {
+            errors,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidField, detail)
+        }
+    }
+
+    pub(crate) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::fields(vec![FieldError::new(field, detail)])
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, detail)
+    }
+
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, detail)
+    }
+
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, detail);
+        Self {
+            retry_after_s: Some(5),
+            ..problem
+        }
+    }
+
+    pub(crate) fn internal(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, detail)
+    }
+
+    /// The same problem as OpenAI's API would tell it: every invalid request is a 400, and `error` is there.
+    pub(crate) fn for_openai(mut self) -> Self {
+        if self.status == StatusCode::UNPROCESSABLE_ENTITY.as_u16() {
+            self.status = StatusCode::BAD_REQUEST.as_u16();
+            self.title = "Bad Request";
+        }
+        self.error = Some(Box::new(OpenAiError {
+            message: self.detail.clone(),
+            kind: if self.status < 500 {
+                "invalid_request_error"
+            } else {
+                "server_error"
+            },
+            code: self.code,
+            param: self.errors.first().map(|error| error.field.clone()),
+        }));
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self)).into_response();
+        let content_type = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        if let Some(seconds) = self.retry_after_s {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        // For the layer that adds `error` on the routes of OpenAI's API.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Overloaded { message, retry_after_s } => Self {
+                retry_after_s: Some(retry_after_s),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Overloaded, message)
+            },
+            Failure::Expired(message) => Self::new(StatusCode::GATEWAY_TIMEOUT, Code::Expired, message),
+            Failure::Unavailable(message) => Self::unavailable(message),
+            Failure::Invalid(message) => Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, message),
+            Failure::TooLarge(message) => Self::too_large(message),
+        }
+    }
+}
+
+impl From<twin_warehouse::Error> for Problem {
+    fn from(error: twin_warehouse::Error) -> Self {
+        let transient = error.is_transient();
+        tracing::error!(%error, transient, "warehouse request failed");
+        if transient {
+            Self::unavailable("the warehouse is busy")
+        } else {
+            Self::internal("the warehouse failed")
+        }
+    }
+}
+
+impl From<twin_stream::Error> for Problem {
+    fn from(error: twin_stream::Error) -> Self {
+        let transient = error.is_transient();
+        tracing::error!(%error, transient, "event log request failed");
+        if transient {
+            Self::unavailable("the event log is busy")
+        } else {
+            Self::internal("the event log failed")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_follows_rfc_9457_and_names_the_field() {
+        let response = Problem::field("k", "must be 1 to 50").into_response();
+        assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let json = serde_json::to_value(Problem::field("k", "must be 1 to 50")).unwrap();
+        assert_eq!(json["type"], "about:blank");
+        assert_eq!(json["status"], 422);
+        assert_eq!(json["code"], "invalid_field");
+        assert_eq!(json["errors"][0]["field"], "k");
+        assert!(json.get("error").is_none());
+    }
+
+    #[test]
+    fn an_openai_client_finds_its_error_member_and_a_400() {
+        let json = serde_json::to_value(Problem::field("n", "must be 1").for_openai()).unwrap();
+        assert_eq!(json["status"], 400);
+        assert_eq!(json["error"]["type"], "invalid_request_error");
+        assert_eq!(json["error"]["param"], "n");
+        assert_eq!(json["error"]["message"], "n: must be 1");
+        let json = serde_json::to_value(Problem::unavailable("down").for_openai()).unwrap();
+        assert_eq!(json["error"]["type"], "server_error");
+        assert!(json["error"]["param"].is_null());
+    }
+
+    #[test]
+    fn each_failure_of_a_query_has_its_status() {
+        let status = |failure: Failure| Problem::from(failure).into_response().status().as_u16();
+        assert_eq!(status(Failure::Expired("late".into())), 504);
+        assert_eq!(status(Failure::Unavailable("down".into())), 503);
+        assert_eq!(status(Failure::Invalid("no".into())), 400);
+        assert_eq!(status(Failure::TooLarge("big".into())), 413);
+        let overloaded = Failure::Overloaded {
+            message: "busy".into(),
+            retry_after_s: 7,
+        };
+        let response = Problem::from(overloaded).into_response();
+        assert_eq!(response.status().as_u16(), 503);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "7");
+    }
+}

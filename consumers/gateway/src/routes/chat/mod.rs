@@ -1,0 +1,101 @@
+//! `POST /v1/chat/completions`, as OpenAI clients call it.
+
+mod request;
+mod response;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use futures::{StreamExt, stream};
+use twin_schemas::{QueryFilter, QueryKind};
+
+use crate::ask::Question;
+use crate::extract::Json;
+use crate::openapi::ChatProblems;
+use crate::problem::Problem;
+use crate::routes::query::{REQUEST_ID, keep_alive};
+use crate::state::{App, trace_parent};
+use crate::tell::{Step, steps, whole};
+
+pub use request::{ChatRequest, MODEL_PREFIX};
+pub use response::{ChatChunk, ChatCompletion};
+use response::{Completion, data};
+
+/// Create a chat completion (OpenAI's API).
+///
+/// For every client of that API: the model is `twin/<author>`. Besides the API's own fields the answer has `citations`
+/// and `abstained`. Problems have OpenAI's `error` member too.
+#[utoipa::path(
+    post, path = "/v1/chat/completions", operation_id = "create_chat_completion", tag = "openai",
+    request_body = ChatRequest,
+    responses(
+        (status = 200, description = "The completion; with `stream` chunks as events, then `[DONE]`", content(
+            (ChatCompletion = "application/json"), (ChatChunk = "text/event-stream")
+        )),
+        ChatProblems
+    )
+)]
+pub async fn completions(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Json(request): Json<ChatRequest>,
+) -> Result<Response, Problem> {
+    let model = request.model.clone();
+    let stream = request.stream == Some(true);
+    let include_usage = request
+        .stream_options
+        .as_ref()
+        .is_some_and(|options| options.include_usage == Some(true));
+    let conversation = request.check(&app.options)?;
+    let question = Question {
+        author: app.author(Some(conversation.author)).await?,
+        kind: QueryKind::Answer,
+        messages: conversation.messages,
+        k: app.options.k,
+        filter: QueryFilter::default(),
+        sampling: conversation.sampling,
+        trace_parent: trace_parent(&headers),
+    };
+    let mut answering = app.asker.ask(question).await?;
+    let request_id = answering.request_id().to_string();
+    let id = format!("chatcmpl-{request_id}");
+    let completion = Completion {
+        id,
+        created: Utc::now().timestamp(),
+        model,
+        include_usage,
+    };
+    if !stream {
+        let (answered, _) = whole(answering).await?;
+        return Ok(([(REQUEST_ID, request_id)], axum::Json(completion.whole(*answered))).into_response());
+    }
+    // A query that fails before its first part fails with its HTTP status, not with a stream.
+    let first = answering.next().await?;
+    let opening = stream::iter([data(&completion.opening())]);
+    let rest = steps(answering, first).flat_map(move |step| stream::iter(step_events(&completion, step)));
+    let events = opening.chain(rest).map(Ok::<_, Infallible>);
+    Ok((
+        [(REQUEST_ID, request_id)],
+        Sse::new(events).keep_alive(keep_alive(&app)),
+    )
+        .into_response())
+}
+
+fn step_events(completion: &Completion, step: Step) -> Vec<Event> {
+    match step {
+        Step::Retrieved(_) => Vec::new(),
+        Step::Text(text) => vec![data(&completion.text(text))],
+        Step::Done(answered, _) => {
+            let mut events: Vec<Event> = completion.closing(*answered).iter().map(data).collect();
+            events.push(Event::default().data("[DONE]"));
+            events
+        }
+        // Clients take a chunk with an `error` member for the end.
+        Step::Failed(failure) => vec![data(&Problem::from(failure).for_openai())],
+    }
+}

@@ -1,0 +1,297 @@
+//! The answers of OpenAI's chat completions, whole and in chunks.
+
+use axum::response::sse::Event;
+use serde::Serialize;
+use twin_schemas::{Answered, FinishReason};
+use utoipa::ToSchema;
+
+use crate::views::{CitationView, UsageView, citations};
+
+/// A chat completion (OpenAI's API), with the citations of the twin.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChatCompletion {
+    /// Its id.
+    #[schema(example = "chatcmpl-0198b3f1-7a52-7c1e-9a55-2f0c3f5b1c11")]
+    id: String,
+    /// `chat.completion`.
+    #[schema(value_type = String)]
+    object: &'static str,
+    /// Seconds since 1970.
+    created: i64,
+    /// `twin/<author>`.
+    model: String,
+    /// The model that the twin answered with.
+    system_fingerprint: Option<String>,
+    /// One answer.
+    choices: Vec<Choice>,
+    /// Tokens used.
+    usage: UsageView,
+    /// The passages that the model was given, by marker. Not part of OpenAI's API.
+    citations: Vec<CitationView>,
+    /// The twin does not know. Not part of OpenAI's API.
+    abstained: bool,
+}
+
+/// One answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Choice {
+    /// 0.
+    index: u32,
+    /// The answer.
+    message: AnswerMessage,
+    /// Always null.
+    #[schema(value_type = Option<Object>)]
+    logprobs: Option<()>,
+    /// `stop`, or `length` where the token limit cut the text.
+    #[schema(value_type = String)]
+    finish_reason: FinishReason,
+}
+
+/// The twin's message.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AnswerMessage {
+    /// `assistant`.
+    #[schema(value_type = String)]
+    role: &'static str,
+    /// The text, with markers like `[1]` where it rests on a passage.
+    content: String,
+    /// Always null.
+    refusal: Option<String>,
+}
+
+/// A chunk of a streamed chat completion (OpenAI's API).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChatChunk {
+    /// The same in every chunk.
+    id: String,
+    /// `chat.completion.chunk`.
+    #[schema(value_type = String)]
+    object: &'static str,
+    /// Seconds since 1970.
+    created: i64,
+    /// `twin/<author>`.
+    model: String,
+    /// One, or none in the chunk of the usage.
+    choices: Vec<ChunkChoice>,
+    /// With `stream_options.include_usage`: null, and the usage in the last chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<UsageView>)]
+    usage: Option<Option<UsageView>>,
+    /// In the chunk with the finish reason: the passages that the model was given. Not part of OpenAI's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    citations: Option<Vec<CitationView>>,
+    /// In the chunk with the finish reason: the twin does not know. Not part of OpenAI's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    abstained: Option<bool>,
+}
+
+/// What a chunk adds.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChunkChoice {
+    /// 0.
+    index: u32,
+    /// What to append.
+    delta: Delta,
+    /// Always null.
+    #[schema(value_type = Option<Object>)]
+    logprobs: Option<()>,
+    /// In the last chunk but the usage: `stop` or `length`.
+    #[schema(value_type = Option<String>)]
+    finish_reason: Option<FinishReason>,
+}
+
+/// What to append to the message.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Delta {
+    /// In the first chunk: `assistant`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    role: Option<&'static str>,
+    /// Text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+}
+
+/// What all chunks of one answer have in common.
+#[derive(Debug, Clone)]
+pub struct Completion {
+    /// `chatcmpl-<request id>`.
+    pub id: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// As asked for.
+    pub model: String,
+    /// The client wants the usage in a chunk.
+    pub include_usage: bool,
+}
+
+impl Completion {
+    /// The answer as a whole.
+    pub fn whole(self, mut answered: Answered) -> ChatCompletion {
+        ChatCompletion {
+            id: self.id,
+            object: "chat.completion",
+            created: self.created,
+            model: self.model,
+            citations: citations(&mut answered),
+            abstained: answered.abstained,
+            usage: answered.usage.into(),
+            system_fingerprint: Some(answered.model),
+            choices: vec![Choice {
+                index: 0,
+                message: AnswerMessage {
+                    role: "assistant",
+                    content: answered.text,
+                    refusal: None,
+                },
+                logprobs: None,
+                finish_reason: answered.finish_reason,
+            }],
+        }
+    }
+
+    /// The first chunk: who speaks.
+    pub fn opening(&self) -> ChatChunk {
+        self.chunk(
+            Delta {
+                role: Some("assistant"),
+                content: Some(String::new()),
+            },
+            None,
+        )
+    }
+
+    /// A chunk of text.
+    pub fn text(&self, text: String) -> ChatChunk {
+        self.chunk(
+            Delta {
+                role: None,
+                content: Some(text),
+            },
+            None,
+        )
+    }
+
+    /// The last chunks: the finish reason with the citations, and the usage where it is wanted.
+    pub fn closing(&self, mut answered: Answered) -> Vec<ChatChunk> {
+        let mut finish = self.chunk(Delta::default(), Some(answered.finish_reason));
+        finish.citations = Some(citations(&mut answered));
+        finish.abstained = Some(answered.abstained);
+        let mut chunks = vec![finish];
+        if self.include_usage {
+            let mut usage = self.chunk(Delta::default(), None);
+            usage.choices.clear();
+            usage.usage = Some(Some(answered.usage.into()));
+            chunks.push(usage);
+        }
+        chunks
+    }
+
+    fn chunk(&self, delta: Delta, finish_reason: Option<FinishReason>) -> ChatChunk {
+        ChatChunk {
+            id: self.id.clone(),
+            object: "chat.completion.chunk",
+            created: self.created,
+            model: self.model.clone(),
+            choices: vec![ChunkChoice {
+                index: 0,
+                delta,
+                logprobs: None,
+                finish_reason,
+            }],
+            usage: self.include_usage.then_some(None),
+            citations: None,
+            abstained: None,
+        }
+    }
+}
+
+/// `data: {…}`, without an event name.
+pub fn data(value: &impl Serialize) -> Event {
+    // The views have string keys only and no failing `Serialize` implementation of their own.
+    Event::default().data(serde_json::to_string(value).expect("a view serialises to JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use twin_schemas::{StageTimings, Usage};
+
+    use super::*;
+
+    fn answered() -> Answered {
+        Answered {
+            text: "Yes [1].".into(),
+            abstained: false,
+            citations: Vec::new(),
+            model: "base".into(),
+            finish_reason: FinishReason::Length,
+            usage: Usage {
+                prompt_tokens: 10,
+                completion_tokens: 3,
+            },
+            timings: StageTimings::default(),
+        }
+    }
+
+    fn completion(include_usage: bool) -> Completion {
+        Completion {
+            id: "chatcmpl-1".into(),
+            created: 7,
+            model: "twin/ada".into(),
+            include_usage,
+        }
+    }
+
+    fn json_of(value: &impl Serialize) -> Value {
+        serde_json::to_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_whole_completion_has_the_shape_of_openais() {
+        let expected = json!({
+            "id": "chatcmpl-1", "object": "chat.completion", "created": 7, "model": "twin/ada",
+            "system_fingerprint": "base",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "Yes [1].", "refusal": null},
+                "logprobs": null, "finish_reason": "length"}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
+            "citations": [], "abstained": false,
+        });
+        assert_eq!(json_of(&completion(false).whole(answered())), expected);
+    }
+
+    #[test]
+    fn chunks_have_the_shape_of_openais() {
+        let opening = json_of(&completion(false).opening());
+        let choice = json!({"index": 0, "delta": {"role": "assistant", "content": ""}, "logprobs": null,
+            "finish_reason": null});
+        let expected = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 7,
+            "model": "twin/ada", "choices": [choice]});
+        assert_eq!(opening, expected);
+        let text = json_of(&completion(false).text("Yes".into()));
+        assert_eq!(text["choices"][0]["delta"], json!({"content": "Yes"}));
+        let closing = completion(false).closing(answered());
+        assert_eq!(closing.len(), 1);
+        let closing = json_of(&closing[0]);
+        assert_eq!(closing["choices"][0]["finish_reason"], "length");
+        assert_eq!(closing["choices"][0]["delta"], json!({}));
+        assert_eq!(closing["citations"], json!([]));
+    }
+
+    #[test]
+    fn the_usage_comes_in_a_last_chunk_without_choices_and_is_null_before() {
+        let completion = completion(true);
+        assert!(json_of(&completion.text("Yes".into()))["usage"].is_null());
+        assert!(
+            json_of(&completion.opening())
+                .as_object()
+                .unwrap()
+                .contains_key("usage")
+        );
+        let closing = completion.closing(answered());
+        assert_eq!(closing.len(), 2);
+        let usage = json_of(&closing[1]);
+        assert_eq!(usage["choices"], json!([]));
+        assert_eq!(usage["usage"]["total_tokens"], 13);
+    }
+}

@@ -1,0 +1,106 @@
+//! `/v1/dlq`: events that a stage gave up on.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::extract::{Checks, Path, Query};
+use crate::openapi::ReadProblems;
+use crate::problem::Problem;
+use crate::state::{App, DeadLetterView};
+
+const LIMIT_DEFAULT: usize = 50;
+const LIMIT_MAX: usize = 1_000;
+
+/// Which dead letters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeadLetterFilter {
+    /// Only those read from this topic.
+    #[param(example = "twin.documents.raw.v1")]
+    topic: Option<String>,
+    /// At most so many, 1 to 1000; 50 if absent.
+    limit: Option<usize>,
+}
+
+/// Dead letters, newest first, without their payload.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeadLetterList {
+    /// Newest first.
+    dead_letters: Vec<DeadLetterView>,
+}
+
+/// A dead letter that was replayed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Replayed {
+    /// Where it stands now: `topic[partition]@offset`.
+    position: String,
+}
+
+/// List dead letters.
+#[utoipa::path(
+    get, path = "/v1/dlq", operation_id = "list_dead_letters", tag = "operations", params(DeadLetterFilter),
+    responses((status = 200, description = "Dead letters, newest first", body = DeadLetterList), ReadProblems)
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Query(filter): Query<DeadLetterFilter>,
+) -> Result<axum::Json<DeadLetterList>, Problem> {
+    let limit = filter.limit.unwrap_or(LIMIT_DEFAULT);
+    let mut checks = Checks::default();
+    checks.require(
+        (1..=LIMIT_MAX).contains(&limit),
+        "limit",
+        format!("must be 1 to {LIMIT_MAX}"),
+    );
+    checks.finish()?;
+    let dead_letters = app
+        .dead_letters
+        .list(filter.topic.as_deref(), limit)
+        .await
+        .map_err(failed)?;
+    Ok(axum::Json(DeadLetterList { dead_letters }))
+}
+
+/// Show a dead letter, with its payload.
+#[utoipa::path(
+    get, path = "/v1/dlq/{id}", operation_id = "show_dead_letter", tag = "operations",
+    params(("id" = String, Path, description = "The dead letter")),
+    responses((status = 200, description = "The dead letter", body = DeadLetterView), ReadProblems)
+)]
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<DeadLetterView>, Problem> {
+    let found = app.dead_letters.show(&id).await.map_err(failed)?;
+    found.map(axum::Json).ok_or_else(|| not_found(&id))
+}
+
+/// Replay a dead letter: append it to its topic again, for the stage that gave up.
+#[utoipa::path(
+    post, path = "/v1/dlq/{id}/replay", operation_id = "replay_dead_letter", tag = "operations",
+    params(("id" = String, Path, description = "The dead letter")),
+    responses((status = 202, description = "Appended again", body = Replayed), ReadProblems)
+)]
+pub async fn replay(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, axum::Json<Replayed>), Problem> {
+    let position = app
+        .dead_letters
+        .replay(&id)
+        .await
+        .map_err(failed)?
+        .ok_or_else(|| not_found(&id))?;
+    Ok((StatusCode::ACCEPTED, axum::Json(Replayed { position })))
+}
+
+fn not_found(id: &str) -> Problem {
+    Problem::not_found(format!("there is no dead letter {id:?}"))
+}
+
+fn failed(message: String) -> Problem {
+    tracing::error!(error = %message, "dead letters could not be read or replayed");
+    Problem::unavailable(format!("dead letters: {message}"))
+}

@@ -1,0 +1,102 @@
+//! The routes, and what all of them have in common.
+
+pub mod chat;
+pub mod dead_letters;
+pub mod documents;
+pub mod models;
+pub mod query;
+pub mod sources;
+pub mod status;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::metrics::measure;
+use crate::openapi;
+use crate::problem::{Code, Problem};
+use crate::state::App;
+
+/// All routes, with `admin`'s beside them.
+pub fn router(app: Arc<App>, admin: Router) -> Router {
+    let max_body_bytes = usize::try_from(app.options.max_body_bytes).unwrap_or(usize::MAX);
+    let metrics = app.metrics.clone();
+    Router::new()
+        .route("/v1/query", post(query::query))
+        .route("/v1/retrieve", post(query::retrieve))
+        .route("/v1/chat/completions", post(chat::completions))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*model}", get(models::show))
+        .route("/v1/sources", get(sources::list).post(sources::register))
+        .route("/v1/sources/{id}", get(sources::show).delete(sources::remove))
+        .route("/v1/sources/{id}/sync", post(sources::sync))
+        .route("/v1/sources/{id}/confirm", post(sources::confirm))
+        .route("/v1/documents", get(documents::list).post(documents::push))
+        .route("/v1/documents/{id}", get(documents::show).delete(documents::remove))
+        .route("/v1/status", get(status::status))
+        .route("/v1/dlq", get(dead_letters::list))
+        .route("/v1/dlq/{id}", get(dead_letters::show))
+        .route("/v1/dlq/{id}/replay", post(dead_letters::replay))
+        .route("/v1/openapi.json", get(openapi::document))
+        .with_state(app)
+        .merge(admin)
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(openai_errors))
+        .layer(from_fn_with_state(metrics, measure))
+}
+
+async fn no_route(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is no route {}; see GET /v1/openapi.json", uri.path()))
+}
+
+async fn no_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not know {method}; see GET /v1/openapi.json", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, detail)
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(panic = text, "a request panicked");
+    Problem::internal("a fault of the gateway").into_response()
+}
+
+/// Gives problems on the routes of OpenAI's API the shape that its clients read too.
+async fn openai_errors(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let openai = path.starts_with("/v1/chat/") || path == "/v1/models" || path.starts_with("/v1/models/");
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<Problem>() {
+        Some(problem) if openai => problem.for_openai().into_response(),
+        _ => response,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem() {
+        let response = panicked(Box::new("boom"));
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        assert!(
+            !String::from_utf8_lossy(&body).contains("boom"),
+            "what panicked is for the log"
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! What the routes work with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::http::HeaderMap;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use twin_schemas::{AuthorId, SourceKind};
+use twin_stream::EventLog;
+use twin_telemetry::{Health, Registry};
+use twin_warehouse::Warehouse;
+use utoipa::ToSchema;
+
+use crate::Options;
+use crate::ask::Asker;
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+
+/// What the gateway needs of the process around it.
+pub struct Dependencies {
+    /// Where queries go and answers come from.
+    pub log: Arc<dyn EventLog>,
+    /// Sources and documents.
+    pub warehouse: Arc<dyn Warehouse>,
+    /// What kinds of sources there are.
+    pub sources: Arc<dyn SourceResolver>,
+    /// Dead letters.
+    pub dead_letters: Arc<dyn DeadLetterDesk>,
+    /// Readiness of all parts of this process.
+    pub health: Health,
+    /// Metrics of all parts of this process.
+    pub registry: Registry,
+    /// The groups whose lag `/v1/status` shows.
+    pub stages: Vec<StageGroup>,
+    /// Seconds between syncs of a source that is registered without its own.
+    pub default_interval_s: u64,
+}
+
+/// A stage, as a reader of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageGroup {
+    /// Its name: `cleaner`.
+    pub stage: String,
+    /// Its consumer group.
+    pub group: String,
+    /// The topic that it reads.
+    pub topic: String,
+}
+
+/// Tells what kind of source a location is. The crawler knows; the gateway depends on no other stage.
+pub trait SourceResolver: Send + Sync {
+    /// The kind (the given one, checked, or the one that the location suggests) and the location in its normal form.
+    /// An error is for the person who registers the source.
+    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), String>;
+
+    /// The kinds there are.
+    fn kinds(&self) -> Vec<&'static str>;
+}
+
+/// Reads and replays dead letters.
+#[async_trait]
+pub trait DeadLetterDesk: Send + Sync {
+    /// The newest dead letters of a topic, or of all.
+    async fn list(&self, topic: Option<&str>, limit: usize) -> Result<Vec<DeadLetterView>, String>;
+
+    /// One of them.
+    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String>;
+
+    /// Appends it to its topic again; its new position, or none if there is no such dead letter.
+    async fn replay(&self, id: &str) -> Result<Option<String>, String>;
+}
+
+/// An event that a stage gave up on.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct DeadLetterView {
+    /// Names it in the other routes.
+    pub id: String,
+    /// The topic that it was read from.
+    pub topic: String,
+    /// The stage that gave up.
+    pub stage: String,
+    /// Why, as a word for programs: `decode`, `warehouse`, `panic`, ….
+    pub class: String,
+    /// Why, for people.
+    pub message: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was first tried, where the stage noted it.
+    pub first_seen: Option<DateTime<Utc>>,
+    /// When the stage gave up.
+    pub dead_at: DateTime<Utc>,
+    /// Where it stands in its topic: `topic[partition]@offset`.
+    pub original_position: String,
+    /// Its key.
+    pub key: String,
+    /// CloudEvents type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// CloudEvents subject: a document id, a request id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The document's revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
+    /// All headers of the event.
+    pub headers: BTreeMap<String, String>,
+    /// The payload as JSON, or as a string where it is none; absent for a tombstone and in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+    /// It was replayed before.
+    pub replayed: bool,
+}
+
+/// The state of all routes.
+pub struct App {
+    pub options: Options,
+    pub default_author: Option<AuthorId>,
+    pub log: Arc<dyn EventLog>,
+    pub warehouse: Arc<dyn Warehouse>,
+    pub sources: Arc<dyn SourceResolver>,
+    pub dead_letters: Arc<dyn DeadLetterDesk>,
+    pub health: Health,
+    pub stages: Vec<StageGroup>,
+    pub default_interval_s: u64,
+    pub asker: Asker,
+    pub metrics: Metrics,
+}
+
+impl App {
+    /// The author whose twin is asked: the one named, or the default; one that has anything.
+    pub async fn author(&self, named: Option<AuthorId>) -> Result<AuthorId, Problem> {
+        let author = named.or_else(|| self.default_author.clone());
+        let author =
+            author.ok_or_else(|| Problem::field("author", "is missing, and gateway.default_author is not set"))?;
+        if self.knows(&author).await? {
+            return Ok(author);
+        }
+        Err(Problem::not_found(format!(
+            "there is no author {author:?}: no source, no document",
+            author = author.as_str()
+        )))
+    }
+
+    /// Whether the author has a document or a source.
+    async fn knows(&self, author: &AuthorId) -> Result<bool, Problem> {
+        Ok(self.warehouse.live_count(author).await? > 0 || !self.warehouse.sources(Some(author)).await?.is_empty())
+    }
+}
+
+/// The client's trace context (W3C, version 00), where it sent a well-formed one.
+pub fn trace_parent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(twin_schemas::attribute::TRACE_PARENT)?.to_str().ok()?;
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    let hexadecimal = text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f' | '-'));
+    (lengths == [2, 32, 16, 2] && hexadecimal && text.starts_with("00-")).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_well_formed_trace_context_is_taken_over() {
+        let read = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("traceparent", text.parse().unwrap());
+            trace_parent(&headers)
+        };
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(read(good).as_deref(), Some(good));
+        assert_eq!(read("00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), None);
+        assert_eq!(read("00-0af7-b7ad6b7169203331-01"), None);
+        assert_eq!(read("anything"), None);
+    }
+}

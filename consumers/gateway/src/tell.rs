@@ -1,0 +1,94 @@
+//! An answer as it is told to a client: as a whole, or step by step.
+
+use std::collections::VecDeque;
+
+use futures::Stream;
+use futures::stream::unfold;
+use twin_schemas::{Answered, Passage};
+
+use crate::ask::{Answering, Failure, Part};
+
+/// One step of an answer that is streamed.
+pub enum Step {
+    /// What was found. It may come twice before the first text, if the query was worked on twice: the later counts.
+    Retrieved(Vec<Passage>),
+    /// More text; never empty.
+    Text(String),
+    /// The end: all steps of text together are its text.
+    Done(Box<Answered>, f64),
+    /// The end, without an answer.
+    Failed(Failure),
+}
+
+/// The whole answer, and the milliseconds that it took.
+pub async fn whole(mut answering: Answering) -> Result<(Box<Answered>, f64), Failure> {
+    loop {
+        if let Part::Finished(answered) = answering.next().await? {
+            answering.complete(outcome(&answered));
+            return Ok((answered, answering.elapsed_ms()));
+        }
+    }
+}
+
+/// The answer step by step, from `first` on. Dropping the stream before its end cancels the query.
+pub fn steps(answering: Answering, first: Part) -> impl Stream<Item = Step> + Send {
+    let mut telling = Telling {
+        answering,
+        sent: String::new(),
+        ready: VecDeque::new(),
+        ended: false,
+    };
+    telling.take(first);
+    unfold(telling, async |mut telling| {
+        while telling.ready.is_empty() && !telling.ended {
+            match telling.answering.next().await {
+                Ok(part) => telling.take(part),
+                Err(failure) => {
+                    telling.ended = true;
+                    telling.ready.push_back(Step::Failed(failure));
+                }
+            }
+        }
+        let step = telling.ready.pop_front()?;
+        Some((step, telling))
+    })
+}
+
+struct Telling {
+    answering: Answering,
+    /// The text so far.
+    sent: String,
+    ready: VecDeque<Step>,
+    ended: bool,
+}
+
+impl Telling {
+    fn take(&mut self, part: Part) {
+        match part {
+            Part::Retrieved(passages, _) => self.ready.push_back(Step::Retrieved(passages)),
+            Part::Delta(text) => self.text(text),
+            Part::Finished(answered) => {
+                // A text that came without deltas, as an abstention may.
+                if let Some(rest) = answered.text.strip_prefix(self.sent.as_str()) {
+                    self.text(rest.to_owned());
+                }
+                self.answering.complete(outcome(&answered));
+                self.ended = true;
+                self.ready.push_back(Step::Done(answered, self.answering.elapsed_ms()));
+            }
+        }
+    }
+
+    fn text(&mut self, text: String) {
+        if text.is_empty() {
+            return;
+        }
+        self.sent.push_str(&text);
+        self.answering.text_was_sent();
+        self.ready.push_back(Step::Text(text));
+    }
+}
+
+fn outcome(answered: &Answered) -> &'static str {
+    if answered.abstained { "abstained" } else { "answered" }
+}

@@ -1,0 +1,7 @@
+//! The gateway's REST interface over the real SQLite log and warehouse, with a scripted worker at the other end of the
+//! topics.
+
+mod content;
+mod questions;
+mod requests;
+mod support;

@@ -1,0 +1,374 @@
+//! A running gateway, and a worker that answers by the text of the question.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
+use twin_gateway::{DeadLetterDesk, DeadLetterView, Dependencies, Error, Gateway, Options, SourceResolver, StageGroup};
+use twin_schemas::{
+    AnswerEvent, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind, FinishReason, Passage,
+    Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic, Usage,
+};
+use twin_sqlite::Database;
+use twin_stream::sqlite::SqliteLog;
+use twin_stream::{EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
+use twin_telemetry::{Health, Registry, Shutdown};
+use twin_warehouse::Warehouse;
+use twin_warehouse::sqlite::SqliteWarehouse;
+use uuid::Uuid;
+
+/// Far longer than anything here takes.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Node {
+    pub warehouse: Arc<dyn Warehouse>,
+    pub worker: Worker,
+    pub shutdown: Shutdown,
+    pub running: JoinHandle<Result<(), Error>>,
+    base: String,
+    client: Client,
+    _folder: TempDir,
+}
+
+impl Node {
+    /// A gateway with one document of `ada`.
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        let folder = TempDir::new().unwrap();
+        let database = Database::open(&folder.path().join("twin.db")).unwrap();
+        let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(database.clone(), 64 << 20).await.unwrap());
+        log.ensure_topics(&TopicSpec::all(2)).await.unwrap();
+        let warehouse: Arc<dyn Warehouse> = Arc::new(SqliteWarehouse::open(database).await.unwrap());
+        let worker = Worker::start(Arc::clone(&log)).await;
+        let dependencies = Dependencies {
+            log,
+            warehouse: Arc::clone(&warehouse),
+            sources: Arc::new(Kinds),
+            dead_letters: Arc::new(OneLetter),
+            health: Health::default(),
+            registry: Registry::new(),
+            stages: vec![StageGroup {
+                stage: "cleaner".into(),
+                group: "twin.cleaner".into(),
+                topic: Topic::DocumentsRaw.name().into(),
+            }],
+            default_interval_s: 900,
+        };
+        let gateway = Gateway::new(options, dependencies).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let shutdown = Shutdown::new();
+        let running = tokio::spawn(gateway.run(listener, shutdown.signal()));
+        let node = Self {
+            warehouse,
+            worker,
+            shutdown,
+            running,
+            base,
+            client: Client::new(),
+            _folder: folder,
+        };
+        eventually("the gateway is ready", async || {
+            node.get("/readyz").send().await.unwrap().status() == 200
+        })
+        .await;
+        let document = json!({"author": "ada", "category": "post", "natural_key": "first", "text": "hello"});
+        assert_eq!(node.post("/v1/documents", &document).await.status(), 201);
+        node
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base))
+    }
+
+    pub fn delete(&self, path: &str) -> RequestBuilder {
+        self.client.delete(format!("{}{path}", self.base))
+    }
+
+    pub fn request(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.base)).json(body)
+    }
+
+    pub fn raw(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
+        self.client
+            .post(format!("{}{path}", self.base))
+            .header("content-type", content_type)
+            .body(body)
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        self.request(path, body).send().await.unwrap()
+    }
+
+    pub async fn read(&self, path: &str) -> Value {
+        let response = self.get(path).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.unwrap()
+    }
+}
+
+/// Waits until it holds.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("never came: {what}"));
+}
+
+/// The problem in a response, whose status and content type are checked.
+pub async fn problem(response: Response, status: u16) -> Value {
+    let found = response.status();
+    let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+    let text = response.text().await.unwrap();
+    assert_eq!(found, status, "{text}");
+    assert_eq!(content_type, "application/problem+json", "{text}");
+    let problem: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(problem["status"], status);
+    problem
+}
+
+/// Answers queries by the text of the question and notes what it is asked.
+pub struct Worker {
+    seen: Arc<Mutex<Vec<QueryEvent>>>,
+    _tasks: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Worker {
+    async fn start(log: Arc<dyn EventLog>) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let topic = QueryEvent::TOPIC.name();
+        let mut tasks = Vec::new();
+        for partition in log.watermarks(topic).await.unwrap().into_keys() {
+            let partition = TopicPartition {
+                topic: topic.into(),
+                partition,
+            };
+            let mut tail = log.tail(&partition, StartAt::Beginning).await.unwrap();
+            let (log, seen) = (Arc::clone(&log), Arc::clone(&seen));
+            tasks.push(AbortOnDropHandle::new(tokio::spawn(async move {
+                loop {
+                    for record in tail.next().await.unwrap() {
+                        let attributes = Attributes::from_headers(&record.headers).unwrap();
+                        let event: QueryEvent = attributes.decode(&record.value.unwrap()).unwrap();
+                        seen.lock().unwrap().push(event.clone());
+                        if let QueryEvent::Ask(query) = event {
+                            answer(log.as_ref(), &query).await;
+                        }
+                    }
+                }
+            })));
+        }
+        Self { seen, _tasks: tasks }
+    }
+
+    pub fn asked(&self) -> Vec<Query> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter()
+            .filter_map(|event| {
+                if let QueryEvent::Ask(query) = event {
+                    Some((**query).clone())
+                } else {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    pub fn is_cancelled(&self, query: &Query) -> bool {
+        let cancel = QueryEvent::Cancel {
+            request_id: query.request_id,
+        };
+        self.seen.lock().unwrap().contains(&cancel)
+    }
+
+    /// The one query that was asked.
+    pub async fn only_query(&self) -> Query {
+        eventually("a query", async || !self.asked().is_empty()).await;
+        let mut asked = self.asked();
+        assert_eq!(asked.len(), 1);
+        asked.remove(0)
+    }
+}
+
+async fn answer(log: &dyn EventLog, query: &Query) {
+    let first = RequestId::new();
+    let text = query.messages.last().unwrap().content.as_str();
+    let mut parts: Vec<(RequestId, u32, AnswerPart)> = match text {
+        "silence" => Vec::new(),
+        "half" => vec![(first, 0, retrieved()), (first, 1, delta("Yes"))],
+        "abstain" => vec![(first, 0, retrieved()), (first, 1, finished("I do not know.", true))],
+        "overloaded" => vec![(first, 0, failed(FailureKind::Overloaded))],
+        "expired" => vec![(first, 0, failed(FailureKind::Expired))],
+        "unavailable" => vec![(first, 0, failed(FailureKind::Unavailable))],
+        "invalid" => vec![(first, 0, failed(FailureKind::Invalid))],
+        "late failure" => vec![
+            (first, 0, retrieved()),
+            (first, 1, delta("Yes")),
+            (first, 2, failed(FailureKind::Unavailable)),
+        ],
+        "two attempts" => {
+            let second = RequestId::new();
+            vec![
+                (first, 0, retrieved()),
+                (second, 0, retrieved()),
+                (first, 1, delta("first")),
+                (second, 1, delta("second")),
+                (second, 2, finished("second", false)),
+                (first, 1, delta("first")),
+                (first, 2, finished("first", false)),
+            ]
+        }
+        _ => vec![
+            (first, 0, retrieved()),
+            (first, 1, delta("Yes")),
+            (first, 2, delta(" [1].")),
+            (first, 3, finished("Yes [1].", false)),
+        ],
+    };
+    if query.kind == QueryKind::Retrieve {
+        parts.truncate(1);
+    }
+    for (attempt, sequence, part) in parts {
+        let event = AnswerEvent {
+            request_id: query.request_id,
+            reply_to: query.reply_to,
+            attempt,
+            sequence,
+            part,
+        };
+        let attributes = Attributes::new::<AnswerEvent>("inference", query.request_id.to_string());
+        let record = NewEvent::new(query.reply_to.to_string(), attributes, &event).into_record();
+        log.append(vec![record]).await.unwrap();
+    }
+}
+
+fn passage() -> Passage {
+    Passage {
+        document_id: DocumentId(Uuid::from_u128(7)),
+        revision: Revision(2),
+        ordinal: 3,
+        natural_key: "first".into(),
+        title: Some("First".into()),
+        url: None,
+        category: Category::Post,
+        heading_path: vec!["Top".into()],
+        text: "hello".into(),
+        score: 0.75,
+    }
+}
+
+fn retrieved() -> AnswerPart {
+    AnswerPart::Retrieved {
+        passages: vec![passage()],
+        timings: StageTimings::default(),
+    }
+}
+
+fn delta(text: &str) -> AnswerPart {
+    AnswerPart::Delta { text: text.into() }
+}
+
+fn failed(kind: FailureKind) -> AnswerPart {
+    AnswerPart::Failed {
+        kind,
+        message: "as the script says".into(),
+    }
+}
+
+fn finished(text: &str, abstained: bool) -> AnswerPart {
+    AnswerPart::Finished(Box::new(Answered {
+        text: text.into(),
+        abstained,
+        citations: vec![Citation {
+            marker: 1,
+            cited: !abstained,
+            passage: passage(),
+        }],
+        model: "scripted".into(),
+        finish_reason: FinishReason::Stop,
+        usage: Usage {
+            prompt_tokens: 20,
+            completion_tokens: 4,
+        },
+        timings: StageTimings {
+            queue_ms: 1.0,
+            embed_ms: 2.0,
+            search_ms: 3.0,
+            first_token_ms: 4.0,
+            generate_ms: 5.0,
+        },
+    }))
+}
+
+/// Knows feeds and folders.
+struct Kinds;
+
+impl SourceResolver for Kinds {
+    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), String> {
+        let is_url = location.starts_with("https://");
+        let kind = kind.unwrap_or(if is_url { "feed" } else { "folder" });
+        if kind == "feed" && !is_url {
+            return Err(format!("{location:?} is no https URL"));
+        }
+        Ok((SourceKind::new(kind), location.trim_end_matches('/').to_owned()))
+    }
+
+    fn kinds(&self) -> Vec<&'static str> {
+        vec!["feed", "folder"]
+    }
+}
+
+/// Has the dead letter `raw:1`.
+struct OneLetter;
+
+fn letter() -> DeadLetterView {
+    DeadLetterView {
+        id: "raw:1".into(),
+        topic: Topic::DocumentsRaw.name().into(),
+        stage: "cleaner".into(),
+        class: "decode".into(),
+        message: "payload: no JSON".into(),
+        attempts: 1,
+        first_seen: None,
+        dead_at: chrono::Utc::now(),
+        original_position: "raw[0]@5".into(),
+        key: "k".into(),
+        event_type: None,
+        subject: None,
+        revision: None,
+        headers: Default::default(),
+        value: Some(json!({"a": 1})),
+        replayed: false,
+    }
+}
+
+#[async_trait]
+impl DeadLetterDesk for OneLetter {
+    async fn list(&self, topic: Option<&str>, _limit: usize) -> Result<Vec<DeadLetterView>, String> {
+        let letters = [letter()]
+            .into_iter()
+            .filter(|letter| topic.is_none_or(|topic| topic == letter.topic));
+        Ok(letters.map(|letter| DeadLetterView { value: None, ..letter }).collect())
+    }
+
+    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String> {
+        Ok((id == "raw:1").then(letter))
+    }
+
+    async fn replay(&self, id: &str) -> Result<Option<String>, String> {
+        Ok((id == "raw:1").then(|| "raw[0]@9".to_owned()))
+    }
+}

@@ -1,0 +1,42 @@
+//! Answers live queries.
+//!
+//! In: [`twin_schemas::QueryEvent`]s. Out: [`twin_schemas::AnswerEvent`]s to the gateway that asked: the passages
+//! found, then (for an answer) text as it is generated, then the end. Retrieval is hybrid, filtered by the author that
+//! the gateway has set, and drops every passage whose revision is not live. Below a score the twin says that it does
+//! not know, without asking the model.
+//!
+//! A query may be delivered again after a crash; its parts then carry a new attempt, and the gateway takes those of one
+//! attempt only. A query that nobody waits for any more is not worked on.
+//!
+//! Deliberately not here: HTTP (`consumers/gateway`), and how passages come into the index.
+
+mod answer;
+pub mod convert;
+
+mod handler;
+mod metrics;
+mod mistral;
+mod options;
+mod publisher;
+mod retrieve;
+
+pub use handler::Queries;
+pub use mistral::MistralModel;
+pub use options::{LlmOptions, RetrievalOptions};
+pub use retrieve::{Retrieved, Retriever};
+
+use std::sync::Arc;
+
+use twin_llm::openai::OpenAiModel;
+use twin_llm::{ChatModel, Error};
+
+/// The model that the options name: an endpoint if there is one, else the local model.
+pub async fn load_model(options: &LlmOptions) -> Result<Arc<dyn ChatModel>, Error> {
+    match &options.endpoint {
+        Some(endpoint) => {
+            let api_key = options.api_key.clone();
+            Ok(Arc::new(OpenAiModel::new(endpoint, &options.endpoint_model, api_key)?))
+        }
+        None => Ok(Arc::new(MistralModel::load(options).await?)),
+    }
+}

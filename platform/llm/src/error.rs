@@ -1,0 +1,26 @@
+/// What can go wrong with a chat model.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model can not be loaded.
+    #[error("the model at {location} can not be loaded: {problem}")]
+    Load {
+        /// Where.
+        location: String,
+        /// Why, and what to do.
+        problem: String,
+    },
+    /// The endpoint can not be reached, or broke off.
+    #[error("the endpoint {endpoint} failed: {problem}")]
+    Endpoint {
+        /// Its URL.
+        endpoint: String,
+        /// Why.
+        problem: String,
+    },
+    /// The model refuses this request: it is too long, or malformed.
+    #[error("the model refuses the request: {0}")]
+    Refused(String),
+    /// Generation failed.
+    #[error("generation failed: {0}")]
+    Generation(String),
+}

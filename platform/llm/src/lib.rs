@@ -1,0 +1,16 @@
+//! The chat model port, the one prompt template, and a client for any OpenAI-compatible endpoint.
+//!
+//! In: messages. Out: a stream of text that ends with a reason and a token count; dropping the stream stops the
+//! generation. The prompt that a question and its passages become is made here and nowhere else, so that what a model
+//! is trained on and what it is asked with are the same.
+//!
+//! Deliberately not here: the local model (`consumers/inference`), and retrieval.
+
+mod error;
+mod model;
+pub mod openai;
+mod prompt;
+
+pub use error::Error;
+pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream};
+pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt};

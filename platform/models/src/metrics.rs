@@ -1,0 +1,45 @@
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts};
+use twin_telemetry::{MetricError, Registry, latency_buckets};
+
+/// What the embedder measures.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    pub texts: IntCounterVec,
+    pub tokens: IntCounter,
+    pub batch_seconds: Histogram,
+    pub queue_texts: IntGauge,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, MetricError> {
+        let metrics = Self {
+            texts: IntCounterVec::new(
+                Opts::new(
+                    "twin_embedder_texts_total",
+                    "Texts embedded, by kind: query or passage.",
+                ),
+                &["kind"],
+            )?,
+            tokens: IntCounter::new(
+                "twin_embedder_tokens_total",
+                "Tokens run through the embedding model, special tokens included, filling not.",
+            )?,
+            batch_seconds: Histogram::with_opts(
+                HistogramOpts::new(
+                    "twin_embedder_batch_seconds",
+                    "Seconds that the model took for a batch.",
+                )
+                .buckets(latency_buckets()),
+            )?,
+            queue_texts: IntGauge::new(
+                "twin_embedder_queue_texts",
+                "Texts that wait for the embedding model or are under way.",
+            )?,
+        };
+        registry.register(Box::new(metrics.texts.clone()))?;
+        registry.register(Box::new(metrics.tokens.clone()))?;
+        registry.register(Box::new(metrics.batch_seconds.clone()))?;
+        registry.register(Box::new(metrics.queue_texts.clone()))?;
+        Ok(metrics)
+    }
+}

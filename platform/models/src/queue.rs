@@ -1,0 +1,123 @@
+//! The queue that the session threads share.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Who waits for a text's vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// A person: goes first.
+    Query,
+    /// The pipeline.
+    Passage,
+}
+
+impl Lane {
+    /// The name used in metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Passage => "passage",
+        }
+    }
+}
+
+/// Two lanes: a query that waits goes before any passage that waits. Its length is bounded by whoever pushes.
+pub(crate) struct Queue<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    queries: VecDeque<T>,
+    passages: VecDeque<T>,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Self {
+        let state = State {
+            queries: VecDeque::new(),
+            passages: VecDeque::new(),
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Appends to a lane. Once closed, items are dropped.
+    pub(crate) fn push(&self, lane: Lane, items: impl IntoIterator<Item = T>) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        match lane {
+            Lane::Query => state.queries.extend(items),
+            Lane::Passage => state.passages.extend(items),
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The next item, waiting for it. None once closed.
+    pub(crate) fn pop(&self) -> Option<T> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(item) = state.queries.pop_front() {
+                return Some(item);
+            }
+            if let Some(item) = state.passages.pop_front() {
+                return Some(item);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Ends the queue: what waits is dropped, every `pop` returns none.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let dropped = (std::mem::take(&mut state.queries), std::mem::take(&mut state.passages));
+        drop(state);
+        drop(dropped);
+        self.changed.notify_all();
+    }
+
+    /// No code panics while it holds the lock, so a poisoned lock still guards a whole state.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiting_query_goes_before_passages_that_came_earlier() {
+        let queue = Queue::new();
+        queue.push(Lane::Passage, [1, 2]);
+        queue.push(Lane::Query, [3]);
+        queue.push(Lane::Passage, [4]);
+        let order: Vec<i32> = (0..4).map(|_| queue.pop().unwrap()).collect();
+        assert_eq!(order, [3, 1, 2, 4]);
+    }
+
+    #[test]
+    fn closing_drops_what_waits_and_wakes_whoever_waits() {
+        let queue = std::sync::Arc::new(Queue::<i32>::new());
+        let waiting = {
+            let queue = queue.clone();
+            std::thread::spawn(move || queue.pop())
+        };
+        queue.close();
+        assert_eq!(waiting.join().unwrap(), None);
+        queue.push(Lane::Query, [1]);
+        assert_eq!(queue.pop(), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! Text to tokens, with exact byte positions.
+
+use std::path::Path;
+
+use crate::Error;
+
+/// Long texts are tokenised in pieces of about this many bytes, cut at white space, so that memory does not grow
+/// to a hundred times the text.
+const SEGMENT_BYTES: usize = 64 << 10;
+
+/// Bytes of text for each token of the window that are looked at when encoding for a model. No more than the
+/// window is kept, and a word of over 100 characters is one unknown token, so nothing of a real text is lost.
+const BYTES_PER_WINDOW_TOKEN: usize = 256;
+
+/// One token of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenSpan {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// Whether a word begins here. A text cut here has the same tokens in its two parts as it had whole.
+    pub starts_word: bool,
+}
+
+/// A Hugging Face `tokenizer.json`, without the truncation and padding that such files carry.
+#[derive(Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("vocabulary", &self.inner.get_vocab_size(true))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    pub fn from_file(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path).map_err(|cause| Error::File {
+            path: path.to_owned(),
+            cause,
+        })?;
+        let refused = |problem: tokenizers::Error| Error::TokenizerFile {
+            path: path.to_owned(),
+            problem: problem.to_string(),
+        };
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(refused)?;
+        // The published file of MiniLM cuts every text at 128 tokens and fills every text up to 128.
+        inner.with_truncation(None).map_err(refused)?;
+        inner.with_padding(None);
+        // "[SEP]" in a text is five letters and brackets, never a control token: text is data.
+        inner.set_encode_special_tokens(true);
+        Ok(Self { inner })
+    }
+
+    /// The tokens of a text, in order, without special tokens. Bytes between two tokens belong to none.
+    pub fn spans(&self, text: &str) -> Result<Vec<TokenSpan>, Error> {
+        let mut spans = Vec::with_capacity(text.len() / 4);
+        for (segment_start, segment) in segments(text) {
+            let encoding = self
+                .inner
+                .encode(segment, false)
+                .map_err(|error| Error::Tokenise(error.to_string()))?;
+            let mut previous_word = None;
+            for (&(start, end), &word) in encoding.get_offsets().iter().zip(encoding.get_word_ids()) {
+                spans.push(TokenSpan {
+                    start: segment_start + start,
+                    end: segment_start + end,
+                    starts_word: previous_word.is_none() || word != previous_word,
+                });
+                previous_word = word;
+            }
+        }
+        Ok(spans)
+    }
+
+    /// How many tokens a text has, without special tokens.
+    pub fn count(&self, text: &str) -> Result<usize, Error> {
+        let mut count = 0;
+        for (_, segment) in segments(text) {
+            let encoding = self.inner.encode_fast(segment, false);
+            count += encoding.map_err(|error| Error::Tokenise(error.to_string()))?.len();
+        }
+        Ok(count)
+    }
+
+    /// The ids of a text for a model, special tokens included: at most `max_tokens` of them. A longer text loses
+    /// its end, never the closing special tokens.
+    pub fn encode(&self, text: &str, max_tokens: usize) -> Result<Vec<u32>, Error> {
+        let text = text.trim_start();
+        let text = &text[..text.floor_char_boundary(max_tokens.saturating_mul(BYTES_PER_WINDOW_TOKEN))];
+        let encoding = self
+            .inner
+            .encode_fast(text, true)
+            .map_err(|error| Error::Tokenise(error.to_string()))?;
+        let ids = encoding.get_ids();
+        if ids.len() <= max_tokens {
+            return Ok(ids.to_vec());
+        }
+        let closing = encoding
+            .get_special_tokens_mask()
+            .iter()
+            .rev()
+            .take_while(|&&special| special == 1)
+            .count();
+        let kept = max_tokens.saturating_sub(closing);
+        Ok([&ids[..kept], &ids[ids.len() - closing..]].concat())
+    }
+}
+
+/// Pieces of at least [`SEGMENT_BYTES`], cut before white space (words are never cut), with their positions.
+fn segments(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        if start == text.len() {
+            return None;
+        }
+        let earliest = text.ceil_char_boundary((start + SEGMENT_BYTES).min(text.len()));
+        let end = text[earliest..]
+            .find(char::is_whitespace)
+            .map_or(text.len(), |position| earliest + position);
+        let segment = (start, &text[start..end]);
+        start = end;
+        Some(segment)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_cover_the_text_and_cut_only_before_white_space() {
+        let text = "é word ".repeat(60_000);
+        let pieces: Vec<_> = segments(&text).collect();
+        assert!(pieces.len() > 5);
+        let mut position = 0;
+        for (start, piece) in &pieces {
+            assert_eq!(*start, position);
+            assert!(*start == 0 || piece.starts_with(char::is_whitespace));
+            position += piece.len();
+        }
+        assert_eq!(position, text.len());
+        assert_eq!(segments("").count(), 0);
+    }
+}

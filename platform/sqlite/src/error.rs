@@ -1,0 +1,60 @@
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+/// What can go wrong with the file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can not be opened.
+    #[error("{path} can not be opened: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The file system does not support write-ahead logging.
+    #[error("{path}: SQLite uses journal mode {mode:?} instead of WAL; put the data folder on a local file system")]
+    NoWal {
+        /// The file.
+        path: PathBuf,
+        /// The journal mode that it uses instead.
+        mode: String,
+    },
+    /// The file was written by a later version.
+    #[error("the {component} tables are of version {found}, this program knows up to {known}: run a newer twin")]
+    Newer {
+        /// Whose tables.
+        component: String,
+        /// The file's version.
+        found: u32,
+        /// The program's.
+        known: u32,
+    },
+    /// A statement failed.
+    #[error("sqlite: {0}")]
+    Statement(#[from] rusqlite::Error),
+    /// The work panicked.
+    #[error("the work on the database panicked; the log above says where")]
+    Panicked,
+    /// The writer has ended.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same call may succeed later: the file is busy, the disk is full.
+    pub fn is_transient(&self) -> bool {
+        let Self::Statement(error) = self else { return false };
+        matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::DiskFull
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::OutOfMemory
+            )
+        )
+    }
+}

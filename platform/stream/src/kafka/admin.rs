@@ -1,0 +1,84 @@
+//! Topics and offsets, asked of the cluster.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{Client, ClientContext, DefaultClientContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use twin_schemas::Cleanup;
+
+use super::{KafkaOptions, REQUEST_TIMEOUT, base_config};
+use crate::Error;
+use crate::log::TopicSpec;
+
+pub(super) async fn ensure_topics(options: &KafkaOptions, specs: &[TopicSpec]) -> Result<(), Error> {
+    let admin: AdminClient<DefaultClientContext> = base_config(options).create()?;
+    let retentions: Vec<String> = specs.iter().map(retention_ms).collect();
+    let max_bytes = (options.max_value_bytes + 100_000).to_string();
+    let topics: Vec<NewTopic<'_>> = specs
+        .iter()
+        .zip(&retentions)
+        .map(|(spec, retention)| {
+            let replication = TopicReplication::Fixed(options.replication);
+            let topic = NewTopic::new(&spec.name, spec.partitions.cast_signed(), replication)
+                .set("max.message.bytes", &max_bytes);
+            match spec.cleanup {
+                Cleanup::Compact => topic.set("cleanup.policy", "compact"),
+                Cleanup::Delete(_) => topic.set("cleanup.policy", "delete").set("retention.ms", retention),
+            }
+        })
+        .collect();
+    let timeouts = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(REQUEST_TIMEOUT));
+    let results = admin.create_topics(&topics, &timeouts).await?;
+    for (spec, result) in specs.iter().zip(results) {
+        match result {
+            Ok(_) => {}
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => check_partitions(&admin, spec)?,
+            Err((_, code)) => return Err(KafkaError::AdminOp(code).into()),
+        }
+    }
+    Ok(())
+}
+
+fn retention_ms(spec: &TopicSpec) -> String {
+    match spec.cleanup {
+        Cleanup::Compact => "-1".to_owned(),
+        Cleanup::Delete(age) => age.as_millis().to_string(),
+    }
+}
+
+fn check_partitions(admin: &AdminClient<DefaultClientContext>, spec: &TopicSpec) -> Result<(), Error> {
+    match partition_count(admin.inner(), &spec.name)? {
+        Some(found) if found != spec.partitions => {
+            Err(Error::Partitions { topic: spec.name.clone(), found, wanted: spec.partitions })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// None if there is no such topic.
+pub(super) fn partition_count<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Option<u32>, KafkaError> {
+    let metadata = client.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+    Ok(found.map(|topic| topic.partitions().len() as u32).filter(|count| *count > 0))
+}
+
+pub(super) fn committed(
+    mut config: ClientConfig,
+    group: &str,
+    topic: &str,
+    partitions: u32,
+) -> Result<BTreeMap<u32, u64>, KafkaError> {
+    let consumer: BaseConsumer = config.set("group.id", group).create()?;
+    let mut wanted = TopicPartitionList::new();
+    wanted.add_partition_range(topic, 0, partitions.cast_signed() - 1);
+    let answered = consumer.committed_offsets(wanted, REQUEST_TIMEOUT)?;
+    let offsets = answered.elements().into_iter().filter_map(|element| match element.offset() {
+        Offset::Offset(offset) => Some((element.partition().unsigned_abs(), offset.unsigned_abs())),
+        _ => None,
+    });
+    Ok(offsets.collect())
+}

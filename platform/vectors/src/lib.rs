@@ -1,0 +1,22 @@
+//! The vector index: chunks found by meaning (dense vectors) and by words (BM25), fused by rank.
+//!
+//! In: chunks of document revisions with their vectors. Out: hits that carry their revision. The index does not know
+//! which revision is live: whoever searches drops hits of any other ([`Hit::revision`]), so that an index that is a
+//! moment behind serves nothing stale.
+//!
+//! The port has the operations of a Qdrant collection (points with payload; upsert that has been applied when it
+//! returns; delete by filter; dense and sparse search under one filter), so that a server fits beside
+//! [`sqlite::SqliteVectors`].
+//!
+//! Deliberately not here: embedding, and the ledger of live revisions.
+
+mod error;
+mod fusion;
+mod model;
+mod port;
+pub mod sqlite;
+
+pub use error::Error;
+pub use fusion::{RRF_K, reciprocal_rank_fusion};
+pub use model::{Filter, Hit, IndexInfo, Point, SearchRequest, StoredVector, point_id};
+pub use port::VectorIndex;

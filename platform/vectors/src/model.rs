@@ -1,0 +1,103 @@
+use chrono::{DateTime, Utc};
+use twin_schemas::{AuthorId, Category, Chunk, ContentHash, DocumentId, DocumentMeta, Revision, SourceKind};
+use uuid::Uuid;
+
+/// A chunk and its vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// The document revision that it belongs to.
+    pub meta: DocumentMeta,
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Its vector, of unit length, `[dimension]`.
+    pub vector: Vec<f32>,
+}
+
+/// The id of a point: UUIDv5 of (document, revision, ordinal, embedding model).
+pub fn point_id(document: DocumentId, revision: Revision, ordinal: u32, model: &str) -> Uuid {
+    Uuid::new_v5(&document.0, format!("{revision}/{ordinal}/{model}").as_bytes())
+}
+
+/// A vector that the index holds, by the hash of the text that it stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredVector {
+    /// Hash of the chunk's text.
+    pub content_hash: ContentHash,
+    /// The vector, `[dimension]`.
+    pub vector: Vec<f32>,
+}
+
+/// What to search among.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filter {
+    /// Whose documents.
+    pub author: AuthorId,
+    /// Only this category.
+    pub category: Option<Category>,
+    /// Only this kind of source.
+    pub source_kind: Option<SourceKind>,
+    /// Published at or after.
+    pub published_after: Option<DateTime<Utc>>,
+    /// Published before.
+    pub published_before: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    /// Everything of an author.
+    pub fn author(author: AuthorId) -> Self {
+        Self { author, category: None, source_kind: None, published_after: None, published_before: None }
+    }
+}
+
+/// A hybrid search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchRequest {
+    /// What to search among.
+    pub filter: Filter,
+    /// The question's vector, of unit length, `[dimension]`.
+    pub vector: Vec<f32>,
+    /// The question's text.
+    pub text: String,
+    /// Hits wanted, at most.
+    pub limit: usize,
+    /// Candidates taken from each of the two searches before fusion, at least `limit`.
+    pub candidates: usize,
+}
+
+/// A chunk found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// The document.
+    pub document_id: DocumentId,
+    /// The revision that the chunk belongs to; the searcher checks that it is live.
+    pub revision: Revision,
+    /// The chunk's position in the document.
+    pub ordinal: u32,
+    /// The source's own name for the document.
+    pub natural_key: String,
+    /// Title of the document.
+    pub title: Option<String>,
+    /// Where a person can read it.
+    pub url: Option<String>,
+    /// What it is.
+    pub category: Category,
+    /// Headings above the chunk.
+    pub heading_path: Vec<String>,
+    /// The chunk's text.
+    pub text: String,
+    /// Cosine similarity to the question, -1 to 1.
+    pub similarity: f32,
+    /// The fused score that hits are ordered by.
+    pub fused: f64,
+}
+
+/// What the index holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexInfo {
+    /// The embedding model of its vectors.
+    pub model: String,
+    /// Their length.
+    pub dimension: usize,
+    /// Chunks.
+    pub points: u64,
+}

@@ -1,0 +1,194 @@
+use std::collections::HashMap;
+
+use twin_schemas::{Category, ContentHash, DocumentId, Revision};
+use twin_sqlite::rusqlite::types::Value;
+use twin_sqlite::rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+
+use super::write::vector_bytes;
+use crate::Error;
+use crate::fusion::{RRF_K, reciprocal_rank_fusion};
+use crate::model::{Filter, Hit, SearchRequest, StoredVector};
+
+/// Weights of title, headings and text in BM25.
+const BM25_WEIGHTS: &str = "2.0, 1.5, 1.0";
+
+/// Words of a question that are searched for, at most.
+const MAX_WORDS: usize = 32;
+
+pub(super) fn count(c: &Connection) -> Result<u64, Error> {
+    Ok(c.query_row("SELECT count(*) FROM chunks", [], |row| row.get::<_, i64>(0))?.unsigned_abs())
+}
+
+pub(super) fn vectors_of(c: &Connection, documents: &[DocumentId]) -> Result<Vec<StoredVector>, Error> {
+    let mut statement = c.prepare_cached(
+        "SELECT k.content_hash, v.embedding FROM chunks k JOIN chunk_vectors v USING (chunk_id)
+         WHERE k.document_id = ?1",
+    )?;
+    let mut vectors = Vec::new();
+    for document in documents {
+        let rows = statement.query_map([document.to_string()], |row| {
+            Ok(StoredVector {
+                content_hash: ContentHash::stored(row.get::<_, String>(0)?),
+                vector: floats(&row.get::<_, Vec<u8>>(1)?),
+            })
+        })?;
+        for row in rows {
+            vectors.push(row?);
+        }
+    }
+    Ok(vectors)
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let (values, _) = bytes.as_chunks::<4>();
+    values.iter().map(|value| f32::from_le_bytes(*value)).collect()
+}
+
+pub(super) fn search(c: &Connection, request: &SearchRequest) -> Result<Vec<Hit>, Error> {
+    let candidates = request.candidates.max(request.limit);
+    let dense = by_meaning(c, request, candidates)?;
+    let sparse = by_words(c, request, candidates)?;
+    let similarities: HashMap<i64, f32> = dense.iter().copied().collect();
+    let dense: Vec<i64> = dense.into_iter().map(|(id, _)| id).collect();
+    let mut hits = Vec::with_capacity(request.limit);
+    for (id, fused) in reciprocal_rank_fusion(&[dense, sparse], RRF_K).into_iter().take(request.limit) {
+        let similarity = match similarities.get(&id) {
+            Some(similarity) => *similarity,
+            None => similarity(c, id, &request.vector)?,
+        };
+        hits.extend(hit(c, id, similarity, fused)?);
+    }
+    Ok(hits)
+}
+
+/// Chunks by cosine similarity, best first.
+fn by_meaning(c: &Connection, request: &SearchRequest, limit: usize) -> Result<Vec<(i64, f32)>, Error> {
+    let filter = &request.filter;
+    let mut sql = String::from(
+        "SELECT chunk_id, distance FROM chunk_vectors WHERE embedding MATCH ?1 AND k = ?2 AND author = ?3",
+    );
+    let mut parameters: Vec<Value> = vec![
+        vector_bytes(&request.vector).into(),
+        i64::try_from(limit).unwrap_or(i64::MAX).into(),
+        filter.author.as_str().to_owned().into(),
+    ];
+    narrow(filter, "", &mut sql, &mut parameters);
+    sql.push_str(" ORDER BY distance");
+    let mut statement = c.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(parameters), |row| Ok((row.get(0)?, 1.0 - row.get::<_, f32>(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Chunks by BM25 over title, headings and text, best first.
+fn by_words(c: &Connection, request: &SearchRequest, limit: usize) -> Result<Vec<i64>, Error> {
+    let Some(words) = match_expression(&request.text) else { return Ok(Vec::new()) };
+    let filter = &request.filter;
+    let mut sql = String::from(
+        "SELECT k.chunk_id FROM chunk_words w JOIN chunks k ON k.chunk_id = w.rowid
+         WHERE chunk_words MATCH ?1 AND k.author = ?2",
+    );
+    let mut parameters: Vec<Value> = vec![words.into(), filter.author.as_str().to_owned().into()];
+    narrow(filter, "k.", &mut sql, &mut parameters);
+    parameters.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
+    sql.push_str(&format!(" ORDER BY bm25(chunk_words, {BM25_WEIGHTS}) LIMIT ?{}", parameters.len()));
+    let mut statement = c.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(parameters), |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Appends the filter's conditions beyond the author.
+fn narrow(filter: &Filter, table: &str, sql: &mut String, parameters: &mut Vec<Value>) {
+    let mut add = |condition: &str, value: Value| {
+        parameters.push(value);
+        sql.push_str(&format!(" AND {table}{condition} ?{}", parameters.len()));
+    };
+    if let Some(category) = filter.category {
+        add("category =", category.as_str().to_owned().into());
+    }
+    if let Some(kind) = &filter.source_kind {
+        add("source_kind =", kind.as_str().to_owned().into());
+    }
+    if let Some(after) = filter.published_after {
+        add("published_at >=", after.timestamp().into());
+    }
+    if let Some(before) = filter.published_before {
+        add("published_at <", before.timestamp().into());
+        // A document of unknown date is not before anything.
+        add("published_at >", 0.into());
+    }
+}
+
+/// The question's words, any of which may match, quoted so that nothing in them is an operator of FTS5.
+fn match_expression(text: &str) -> Option<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        let word = word.to_lowercase();
+        if !STOP_WORDS.contains(&word.as_str()) && !words.contains(&word) && words.len() < MAX_WORDS {
+            words.push(word);
+        }
+    }
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    (!quoted.is_empty()).then(|| quoted.join(" OR "))
+}
+
+/// Words that say nothing about what is asked for; they would rank by length alone and cost the most.
+const STOP_WORDS: [&str; 48] = [
+    "a", "about", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "had", "has", "have",
+    "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "of", "on", "or", "should", "that", "the", "their",
+    "there", "this", "to", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "you",
+];
+
+fn similarity(c: &Connection, chunk_id: i64, vector: &[f32]) -> Result<f32, Error> {
+    let distance: Option<f32> = c
+        .prepare_cached("SELECT vec_distance_cosine(embedding, ?2) FROM chunk_vectors WHERE chunk_id = ?1")?
+        .query_row(params![chunk_id, vector_bytes(vector)], |row| row.get(0))
+        .optional()?;
+    distance.map(|distance| 1.0 - distance).ok_or_else(|| Error::Stored {
+        what: "chunk",
+        problem: format!("chunk {chunk_id} has words and no vector"),
+    })
+}
+
+fn hit(c: &Connection, chunk_id: i64, similarity: f32, fused: f64) -> Result<Option<Hit>, Error> {
+    let mut statement = c.prepare_cached(
+        "SELECT document_id, revision, ordinal, natural_key, title, url, category, heading_path, text
+         FROM chunks WHERE chunk_id = ?1",
+    )?;
+    let mut rows = statement.query([chunk_id])?;
+    rows.next()?.map(|row| read_hit(row, similarity, fused)).transpose()
+}
+
+fn read_hit(row: &Row<'_>, similarity: f32, fused: f64) -> Result<Hit, Error> {
+    let unreadable = |what| move |problem: String| Error::Stored { what, problem };
+    let document_id: DocumentId =
+        row.get::<_, String>(0)?.parse().map_err(|error| unreadable("document id")(format!("{error}")))?;
+    let category: Category =
+        row.get::<_, String>(6)?.parse().map_err(|error| unreadable("category")(format!("{error}")))?;
+    let heading_path = serde_json::from_str(&row.get::<_, String>(7)?)
+        .map_err(|error| unreadable("heading path")(error.to_string()))?;
+    Ok(Hit {
+        document_id,
+        revision: Revision(row.get::<_, i64>(1)?.unsigned_abs()),
+        ordinal: row.get(2)?,
+        natural_key: row.get(3)?,
+        title: row.get(4)?,
+        url: row.get(5)?,
+        category,
+        heading_path,
+        text: row.get(8)?,
+        similarity,
+        fused,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_question_is_an_operator() {
+        let expression = match_expression("What is NEAR(\"x\" OR title:y)* ?").unwrap();
+        assert_eq!(expression, "\"near\" OR \"x\" OR \"y\"".replace("\"y\"", "\"title\" OR \"y\""));
+        assert_eq!(match_expression("what is the ?"), None);
+    }
+}

@@ -1,0 +1,37 @@
+use twin_sqlite::rusqlite;
+
+/// What can go wrong with the warehouse.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The embedded warehouse's database.
+    #[error(transparent)]
+    Sqlite(#[from] twin_sqlite::Error),
+    /// A stored value that this version can not read.
+    #[error("stored {what} can not be read: {problem}")]
+    Stored {
+        /// What.
+        what: &'static str,
+        /// Why.
+        problem: String,
+    },
+    /// The event log, when publishing.
+    #[error(transparent)]
+    Log(#[from] twin_stream::Error),
+}
+
+impl Error {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => error.is_transient(),
+            Self::Log(error) => error.is_transient(),
+            Self::Stored { .. } => false,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error.into())
+    }
+}

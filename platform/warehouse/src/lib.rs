@@ -1,0 +1,21 @@
+//! The warehouse: registered sources, documents with their revisions, the ledger of what is indexed, and how far
+//! each revision has come.
+//!
+//! Promises: one writer per revision (a conditional write, whoever races); a revision, once recorded, is published
+//! to the log even if the process dies right after ([`Outbox`]); a deletion is a revision too and its row stays.
+//!
+//! Deliberately not here: vectors (`platform/vectors`) and files (`platform/artifacts`).
+
+mod error;
+mod model;
+mod outbox;
+mod port;
+pub mod sqlite;
+
+pub use error::Error;
+pub use model::{
+    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Pending, Progress,
+    ProgressState, Recorded, SourceRow, StageName, SyncFailure, SyncOutcome, Totals,
+};
+pub use outbox::{Outbox, OutboxOptions};
+pub use port::Warehouse;

@@ -1,0 +1,103 @@
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
+
+use crate::Error;
+use crate::model::{
+    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Pending, Progress, Recorded,
+    SourceRow, Totals,
+};
+
+/// The warehouse port. All writes are durable when their future ends.
+#[async_trait]
+pub trait Warehouse: Send + Sync {
+    // Sources.
+
+    /// Registers a source. One that is there already (same author, kind and location) gets the new settings.
+    async fn put_source(&self, source: NewSource) -> Result<SourceRow, Error>;
+
+    /// The registered sources, of one author or of all, by author and location.
+    async fn sources(&self, author: Option<&AuthorId>) -> Result<Vec<SourceRow>, Error>;
+
+    /// One registered source.
+    async fn source(&self, id: SourceId) -> Result<Option<SourceRow>, Error>;
+
+    /// Forgets a source. Its documents stay (retract them first if they should go). False if there is none.
+    async fn remove_source(&self, id: SourceId) -> Result<bool, Error>;
+
+    /// Stores how a sync went, what the source wants to remember, and when the next is due; a confirmation of
+    /// deletions is used up.
+    async fn finish_sync(
+        &self,
+        id: SourceId,
+        sync: LastSync,
+        cursor: serde_json::Value,
+        next_run_at: DateTime<Utc>,
+    ) -> Result<(), Error>;
+
+    /// Makes the source due now; with `confirm_deletions`, lets that sync delete what it finds gone. False if there
+    /// is no such source.
+    async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error>;
+
+    // Documents: written by the crawler and the push endpoint, through these two functions alone.
+
+    /// Records what a source or a push says of a document: nothing if unchanged, else one new revision, to be
+    /// published by the outbox. Safe against any number of concurrent callers.
+    async fn record(&self, observation: Observation) -> Result<Recorded, Error>;
+
+    /// Records that a document is gone: a new revision without content. From here on no passage of it is served.
+    /// None if there is no such document or it is deleted already.
+    async fn retract(&self, document: DocumentId, observed_at: DateTime<Utc>) -> Result<Option<Revision>, Error>;
+
+    /// The documents, not deleted, that a source has given.
+    async fn known(&self, source: SourceId) -> Result<Vec<Known>, Error>;
+
+    /// How many documents, not deleted, an author has.
+    async fn live_count(&self, author: &AuthorId) -> Result<u64, Error>;
+
+    /// One document at its newest revision, deleted or not.
+    async fn document(&self, id: DocumentId) -> Result<Option<DocumentRow>, Error>;
+
+    /// Documents, without content.
+    async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>, Error>;
+
+    // The outbox.
+
+    /// Documents whose newest revision is not in the log yet, oldest change first.
+    async fn unpublished(&self, limit: usize) -> Result<Vec<DocumentRow>, Error>;
+
+    /// These revisions are in the log. One that is no longer the newest is passed over.
+    async fn mark_published(&self, revisions: &[(DocumentId, Revision)]) -> Result<(), Error>;
+
+    /// Changes whenever this process records or retracts something: the outbox waits on it.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    // The ledger: written by the embedder, read by retrieval.
+
+    /// The index now holds these revisions. An entry with a higher revision stays as it is.
+    async fn mark_indexed(&self, entries: Vec<LedgerEntry>) -> Result<(), Error>;
+
+    /// What the ledger says of these documents.
+    async fn ledger(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, LedgerEntry>, Error>;
+
+    /// The live revision of each of these documents: the one indexed, unless the document was deleted at that
+    /// revision or later. Absent: nothing of it may be served.
+    async fn live_revisions(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, Revision>, Error>;
+
+    // Progress.
+
+    /// Notes what stages did. A repeated note replaces the earlier one.
+    async fn note_progress(&self, progress: Vec<Progress>) -> Result<(), Error>;
+
+    /// What is known of a document's newest revisions, by revision and stage.
+    async fn progress(&self, document: DocumentId) -> Result<Vec<Progress>, Error>;
+
+    /// What is on its way, of one author or of all.
+    async fn pending(&self, author: Option<&AuthorId>) -> Result<Pending, Error>;
+
+    /// Totals, of one author or of all.
+    async fn totals(&self, author: Option<&AuthorId>) -> Result<Totals, Error>;
+}

@@ -1,0 +1,155 @@
+//! The warehouse in the embedded database.
+
+mod documents;
+mod ledger;
+mod rows;
+mod sources;
+mod tables;
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
+use twin_sqlite::Database;
+use twin_sqlite::rusqlite::Connection;
+
+use crate::model::{
+    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Pending, Progress, Recorded,
+    SourceRow, Totals,
+};
+use crate::{Error, Warehouse};
+
+/// The warehouse in an SQLite file.
+#[derive(Clone)]
+pub struct SqliteWarehouse {
+    database: Database,
+    changes: watch::Sender<u64>,
+}
+
+impl SqliteWarehouse {
+    /// Opens it, making or migrating its tables.
+    pub async fn open(database: Database) -> Result<Self, Error> {
+        let migrate = |tx: &Connection| Ok(twin_sqlite::migrate(tx, "warehouse", tables::MIGRATIONS)?);
+        database.write::<_, Error, _>(migrate).await?;
+        Ok(Self { database, changes: watch::channel(0).0 })
+    }
+
+    fn announce_change(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+#[async_trait]
+impl Warehouse for SqliteWarehouse {
+    async fn put_source(&self, source: NewSource) -> Result<SourceRow, Error> {
+        self.database.write(move |tx| sources::put(tx, &source)).await
+    }
+
+    async fn sources(&self, author: Option<&AuthorId>) -> Result<Vec<SourceRow>, Error> {
+        let author = author.cloned();
+        self.database.read(move |c| sources::list(c, author.as_ref())).await
+    }
+
+    async fn source(&self, id: SourceId) -> Result<Option<SourceRow>, Error> {
+        self.database.read(move |c| sources::get(c, id)).await
+    }
+
+    async fn remove_source(&self, id: SourceId) -> Result<bool, Error> {
+        self.database.write(move |tx| sources::remove(tx, id)).await
+    }
+
+    async fn finish_sync(
+        &self,
+        id: SourceId,
+        sync: LastSync,
+        cursor: serde_json::Value,
+        next_run_at: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        self.database.write(move |tx| sources::finish_sync(tx, id, &sync, &cursor, next_run_at)).await
+    }
+
+    async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error> {
+        self.database.write(move |tx| sources::request_sync(tx, id, confirm_deletions)).await
+    }
+
+    async fn record(&self, observation: Observation) -> Result<Recorded, Error> {
+        let recorded = self.database.write(move |tx| documents::record(tx, &observation)).await?;
+        if !matches!(recorded, Recorded::Unchanged(_)) {
+            self.announce_change();
+        }
+        Ok(recorded)
+    }
+
+    async fn retract(&self, document: DocumentId, observed_at: DateTime<Utc>) -> Result<Option<Revision>, Error> {
+        let revision = self.database.write(move |tx| documents::retract(tx, document, observed_at)).await?;
+        if revision.is_some() {
+            self.announce_change();
+        }
+        Ok(revision)
+    }
+
+    async fn known(&self, source: SourceId) -> Result<Vec<Known>, Error> {
+        self.database.read(move |c| documents::known(c, source)).await
+    }
+
+    async fn live_count(&self, author: &AuthorId) -> Result<u64, Error> {
+        let author = author.clone();
+        self.database.read(move |c| documents::live_count(c, &author)).await
+    }
+
+    async fn document(&self, id: DocumentId) -> Result<Option<DocumentRow>, Error> {
+        self.database.read(move |c| documents::get(c, id)).await
+    }
+
+    async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>, Error> {
+        let filter = filter.clone();
+        self.database.read(move |c| documents::list(c, &filter)).await
+    }
+
+    async fn unpublished(&self, limit: usize) -> Result<Vec<DocumentRow>, Error> {
+        self.database.read(move |c| documents::unpublished(c, limit)).await
+    }
+
+    async fn mark_published(&self, revisions: &[(DocumentId, Revision)]) -> Result<(), Error> {
+        let revisions = revisions.to_vec();
+        self.database.write(move |tx| documents::mark_published(tx, &revisions)).await
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    async fn mark_indexed(&self, entries: Vec<LedgerEntry>) -> Result<(), Error> {
+        self.database.write(move |tx| ledger::mark_indexed(tx, &entries)).await
+    }
+
+    async fn ledger(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, LedgerEntry>, Error> {
+        let documents = documents.to_vec();
+        self.database.read(move |c| ledger::entries(c, &documents)).await
+    }
+
+    async fn live_revisions(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, Revision>, Error> {
+        let documents = documents.to_vec();
+        self.database.read(move |c| ledger::live_revisions(c, &documents)).await
+    }
+
+    async fn note_progress(&self, progress: Vec<Progress>) -> Result<(), Error> {
+        self.database.write(move |tx| ledger::note_progress(tx, &progress)).await
+    }
+
+    async fn progress(&self, document: DocumentId) -> Result<Vec<Progress>, Error> {
+        self.database.read(move |c| ledger::progress(c, document)).await
+    }
+
+    async fn pending(&self, author: Option<&AuthorId>) -> Result<Pending, Error> {
+        let author = author.cloned();
+        self.database.read(move |c| ledger::pending(c, author.as_ref())).await
+    }
+
+    async fn totals(&self, author: Option<&AuthorId>) -> Result<Totals, Error> {
+        let author = author.cloned();
+        self.database.read(move |c| ledger::totals(c, author.as_ref())).await
+    }
+}

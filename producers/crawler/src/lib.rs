@@ -1,0 +1,38 @@
+//! The crawler: keeps the warehouse in step with an author's sources.
+//!
+//! In: registered sources (a folder, a git repository, a feed) with an interval. Out: one new revision in the warehouse
+//! for each document that is new, changed or gone; the warehouse's outbox makes events of them. Nothing is written for
+//! a document that is as it was.
+//!
+//! Promised:
+//! - A document keeps its id whatever its title, address or place becomes, as far as its platform gives it an id.
+//! - A deletion is made only on evidence: missing from a complete listing, or a page that answered 404 or 410 twice, a
+//!   day apart. A failed, refused or partial sync deletes nothing. More deletions than the brake lets through wait for
+//!   a person's word.
+//! - Whitespace of code is kept byte for byte.
+//! - No request leaves for an address that is not public, unless the operator listed its host ([`network`]); bodies,
+//!   times and redirects are bounded.
+//! - A source that fails or panics is a failed sync of that source; the others go on.
+//!
+//! A new platform is one file in `src/sources/` that implements [`sources::Source`], and one line in
+//! [`sources::Sources::new`].
+//!
+//! Deliberately not here: what a text is worth and how it is cleaned (`processors/cleaner`), publishing to the log (the
+//! warehouse's outbox), logging in anywhere, and running scripts of pages.
+
+mod charset;
+mod deletion;
+mod error;
+mod http;
+mod metrics;
+pub mod network;
+mod options;
+mod schedule;
+pub mod sources;
+mod sync;
+
+pub use error::Error;
+pub use options::{FeedOptions, FolderOptions, GitOptions, HttpOptions, Options};
+pub use schedule::Crawler;
+pub use sources::Sources;
+pub use sync::{Synced, Syncer};

@@ -1,0 +1,140 @@
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the crawler works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// How the crawler names itself to servers. Say whose it is, and where its owner can be reached.
+    pub user_agent: String,
+    /// Sources synced at the same time.
+    pub max_concurrent_syncs: usize,
+    /// How often the list of sources is looked at for one that is due, milliseconds.
+    pub poll_ms: u64,
+    /// Records that one sync has under way in the warehouse at a time.
+    pub records_in_flight: usize,
+    /// A sync deletes up to this many documents without asking, whatever their share.
+    pub brake_min: u64,
+    /// A sync deletes up to this share (0 to 1) of an author's documents without asking; more waits for
+    /// `twin sources confirm`.
+    pub brake_share: f64,
+    /// Feeds.
+    pub feed: FeedOptions,
+    /// Folders.
+    pub folder: FolderOptions,
+    /// Git repositories.
+    pub git: GitOptions,
+    /// Requests to servers.
+    pub http: HttpOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            user_agent: concat!(
+                "llm-twin/",
+                env!("CARGO_PKG_VERSION"),
+                " (collects its owner's own publications)"
+            )
+            .into(),
+            max_concurrent_syncs: 4,
+            poll_ms: 200,
+            records_in_flight: 64,
+            brake_min: 5,
+            brake_share: 0.2,
+            feed: FeedOptions::default(),
+            folder: FolderOptions::default(),
+            git: GitOptions::default(),
+            http: HttpOptions::default(),
+        }
+    }
+}
+
+/// How feeds are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeedOptions {
+    /// An item that has left the feed is gone once its page answered 404 or 410 twice, at least this many seconds
+    /// apart. Its page is asked no more often than that.
+    pub gone_after_s: u64,
+    /// Pages of items that have left the feed, asked in one sync.
+    pub probes_per_sync: usize,
+}
+
+impl Default for FeedOptions {
+    fn default() -> Self {
+        Self {
+            gone_after_s: 86_400,
+            probes_per_sync: 5,
+        }
+    }
+}
+
+/// How folders are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FolderOptions {
+    /// The largest file, bytes. A larger one is reported as failed.
+    pub max_file_bytes: u64,
+}
+
+impl Default for FolderOptions {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 2 << 20,
+        }
+    }
+}
+
+/// How git repositories are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GitOptions {
+    /// Where copies of remote repositories are kept. Empty: `git` in the data folder.
+    pub work_dir: PathBuf,
+    /// The largest file, bytes. A larger one is left out.
+    pub max_file_bytes: u64,
+    /// The longest that a fetch from a remote may take, seconds.
+    pub fetch_timeout_s: u64,
+}
+
+impl Default for GitOptions {
+    fn default() -> Self {
+        Self {
+            work_dir: PathBuf::new(),
+            max_file_bytes: 256 << 10,
+            fetch_timeout_s: 600,
+        }
+    }
+}
+
+/// How servers are asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpOptions {
+    /// Hosts (`host`, or `host:port` for that port only) that may be reached at private, loopback and other
+    /// special-purpose addresses. A source elsewhere never reaches them, not by a redirect either.
+    pub allow_private_hosts: Vec<String>,
+    /// Time to connect, milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Longest silence within an answer, milliseconds.
+    pub read_timeout_ms: u64,
+    /// Time for a whole answer, milliseconds.
+    pub total_timeout_ms: u64,
+    /// The largest answer, bytes after decompression.
+    pub max_body_bytes: u64,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            allow_private_hosts: Vec::new(),
+            connect_timeout_ms: 10_000,
+            read_timeout_ms: 20_000,
+            total_timeout_ms: 60_000,
+            max_body_bytes: 10 << 20,
+        }
+    }
+}

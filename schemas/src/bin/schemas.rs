@@ -1,0 +1,18 @@
+//! Writes the generated JSON Schema and AsyncAPI files into the `schemas/` folder (or the one given).
+
+use std::path::{Path, PathBuf};
+
+fn main() -> std::io::Result<()> {
+    let folder = std::env::args_os().nth(1).map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf(),
+        PathBuf::from,
+    );
+    for (path, content) in twin_schemas::generated_documents() {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&path, content)?;
+    }
+    Ok(())
+}

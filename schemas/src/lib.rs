@@ -1,0 +1,28 @@
+//! The events of LLM Twin: their types, topics and envelope.
+//!
+//! Stages are coupled by these types alone. Each payload has a JSON Schema and a place in one AsyncAPI
+//! document, both generated from the types here (`cargo run -p twin-schemas --bin schemas`) and kept in
+//! `schemas/json/` and `schemas/asyncapi.json`; tests fail when a file and its type have drifted apart or
+//! when a change would break readers of events already in a log.
+//!
+//! Not here: how events travel (`platform/stream`) and what stages do with them.
+
+mod document;
+mod envelope;
+mod generate;
+mod ids;
+mod query;
+mod topics;
+
+pub use document::{Chunk, ChunkedDocument, CleanedDocument, DocumentMeta, MediaType, RawDocument, Span};
+pub use envelope::{Attributes, DecodeError, Payload, SPEC_VERSION, attribute};
+pub use generate::{compatibility_breaks, documents as generated_documents};
+pub use ids::{
+    AuthorId, Category, ContentHash, DocumentId, DocumentKey, GatewayId, InvalidId, RequestId, Revision,
+    SourceId, SourceKind,
+};
+pub use query::{
+    AnswerEvent, AnswerPart, Answered, ChatMessage, Citation, FailureKind, FinishReason, Passage, Query, QueryEvent,
+    QueryFilter, QueryKind, Role, Sampling, StageTimings, Usage,
+};
+pub use topics::{Cleanup, Topic, dead_letter_topic};

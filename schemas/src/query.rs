@@ -1,0 +1,274 @@
+//! A live query and the parts of its answer.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::Payload;
+use crate::ids::{AuthorId, Category, DocumentId, GatewayId, RequestId, Revision, SourceKind};
+use crate::topics::Topic;
+
+/// What a gateway asks of the inference consumers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum QueryEvent {
+    /// Answer this.
+    Ask(Box<Query>),
+    /// The client has gone: stop working on it.
+    Cancel {
+        /// The query to stop.
+        request_id: RequestId,
+    },
+}
+
+impl Payload for QueryEvent {
+    const TYPE: &'static str = "twin.query.v1";
+    const TOPIC: Topic = Topic::Queries;
+}
+
+/// One query.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Query {
+    /// Its id, also the key of the event.
+    pub request_id: RequestId,
+    /// The gateway that waits for the answer.
+    pub reply_to: GatewayId,
+    /// Whose twin is asked. Set by the server side of the request, never by text in it.
+    pub author: AuthorId,
+    /// Retrieve only, or answer.
+    pub kind: QueryKind,
+    /// The conversation, oldest first; the last is the question.
+    pub messages: Vec<ChatMessage>,
+    /// Passages wanted, at most.
+    pub k: u32,
+    /// Narrows what is searched.
+    #[serde(default)]
+    pub filter: QueryFilter,
+    /// How to generate.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// After this moment nobody waits for the answer.
+    pub deadline: DateTime<Utc>,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QueryKind {
+    /// The best passages.
+    Retrieve,
+    /// An answer from them.
+    Answer,
+}
+
+/// Narrows a search. Empty: everything of the author.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct QueryFilter {
+    /// Only this category.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<Category>,
+    /// Only this kind of source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_kind: Option<SourceKind>,
+    /// Published at or after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_after: Option<DateTime<Utc>>,
+    /// Published before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_before: Option<DateTime<Utc>>,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions of the deployment.
+    System,
+    /// The person who asks.
+    User,
+    /// The twin.
+    Assistant,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChatMessage {
+    /// Who.
+    pub role: Role,
+    /// What.
+    pub content: String,
+}
+
+/// Generation settings; what is absent is the model's or the deployment's default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sampling {
+    /// Tokens to generate, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// 0 is greedy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Texts that end the answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop: Vec<String>,
+}
+
+/// One part of the answer to one query. Parts of a request come in the order of `sequence`, from 0.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AnswerEvent {
+    /// The query answered.
+    pub request_id: RequestId,
+    /// The gateway it is for, also the key of the event.
+    pub reply_to: GatewayId,
+    /// The execution of the query that this part belongs to: a query that is delivered again after a crash is
+    /// worked on again, and a reader takes the parts of one attempt only.
+    pub attempt: RequestId,
+    /// Position in the answer.
+    pub sequence: u32,
+    /// The part.
+    pub part: AnswerPart,
+}
+
+impl Payload for AnswerEvent {
+    const TYPE: &'static str = "twin.answer.v1";
+    const TOPIC: Topic = Topic::Answers;
+}
+
+/// A part of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "part", rename_all = "snake_case")]
+pub enum AnswerPart {
+    /// What was found; first, and for a retrieval also last.
+    Retrieved {
+        /// Best first.
+        passages: Vec<Passage>,
+        /// Time spent, so far.
+        timings: StageTimings,
+    },
+    /// More text.
+    Delta {
+        /// The text to append.
+        text: String,
+    },
+    /// The end of an answer.
+    Finished(Box<Answered>),
+    /// The query could not be answered.
+    Failed {
+        /// What kind of failure.
+        kind: FailureKind,
+        /// For the person who asked.
+        message: String,
+    },
+}
+
+/// Why a query failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Too much to do; try later.
+    Overloaded,
+    /// The deadline passed.
+    Expired,
+    /// The model or a store failed.
+    Unavailable,
+    /// The query can not be served as it is.
+    Invalid,
+}
+
+/// The end of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Answered {
+    /// The whole text.
+    pub text: String,
+    /// The twin did not know; the model was not asked.
+    pub abstained: bool,
+    /// What stood behind the answer, in the order of its markers.
+    pub citations: Vec<Citation>,
+    /// The model that answered.
+    pub model: String,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// Tokens.
+    pub usage: Usage,
+    /// Time spent.
+    pub timings: StageTimings,
+}
+
+/// Why generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// The model ended, or a stop text came.
+    Stop,
+    /// The token limit.
+    Length,
+}
+
+/// A passage found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Passage {
+    /// The document.
+    pub document_id: DocumentId,
+    /// Its live revision.
+    pub revision: Revision,
+    /// Which chunk of it.
+    pub ordinal: u32,
+    /// The source's own name for the document.
+    pub natural_key: String,
+    /// Title of the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Where a person can read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What it is.
+    pub category: Category,
+    /// Headings above it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heading_path: Vec<String>,
+    /// The chunk's text.
+    pub text: String,
+    /// Relevance, 0 to 1: cosine similarity of question and passage.
+    pub score: f32,
+}
+
+/// A passage that the model was given, and whether its answer names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Citation {
+    /// The number by which the answer cites it, from 1.
+    pub marker: u32,
+    /// The answer has `[marker]` in it.
+    pub cited: bool,
+    /// The passage.
+    #[serde(flatten)]
+    pub passage: Passage,
+}
+
+/// Tokens used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Tokens generated.
+    pub completion_tokens: u32,
+}
+
+/// Milliseconds spent in each stage of a query.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StageTimings {
+    /// From the gateway's event to its being read.
+    pub queue_ms: f64,
+    /// Embedding the question.
+    pub embed_ms: f64,
+    /// Searching, fusing and checking liveness.
+    pub search_ms: f64,
+    /// To the first generated token.
+    #[serde(default)]
+    pub first_token_ms: f64,
+    /// Generating, all of it.
+    #[serde(default)]
+    pub generate_ms: f64,
+}

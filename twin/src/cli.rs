@@ -1,0 +1,174 @@
+//! The command line.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Flags, Loaded};
+use crate::run::{self, Service};
+
+/// A configuration that can not be used (`EX_USAGE`).
+const EXIT_CONFIG: u8 = 64;
+
+/// Answers in an author's voice, from what the author has published.
+#[derive(Parser)]
+#[command(name = "twin", version, about, propagate_version = true)]
+struct Cli {
+    /// Configuration file [default: twin.toml in the working folder, if it is there].
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service, or some of its parts.
+    Run(RunArgs),
+    /// Print the effective configuration and where each value came from.
+    Config(ConfigArgs),
+    /// Prepare model files.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Parts to run [default: all of them].
+    #[arg(value_enum)]
+    services: Vec<Service>,
+    #[command(flatten)]
+    flags: FlagArgs,
+}
+
+#[derive(Args)]
+struct FlagArgs {
+    /// Data folder.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address to listen on.
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<SocketAddr>,
+    /// Event log: `sqlite:` or `kafka://host:port`.
+    #[arg(long, value_name = "URL")]
+    log: Option<String>,
+}
+
+#[derive(Args)]
+struct ConfigArgs {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    /// Print the reference of all keys instead (docs/configuration.md).
+    #[arg(long, conflicts_with = "json")]
+    reference: bool,
+    #[command(flatten)]
+    flags: FlagArgs,
+}
+
+#[derive(Subcommand)]
+enum ModelsCommand {
+    /// Convert a GGUF file of a Llama model to a Hugging Face directory in single precision.
+    Convert {
+        /// The GGUF file.
+        source: PathBuf,
+        /// The directory to make.
+        target: PathBuf,
+    },
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Run(args) => with_config(cli.config, args.flags, |loaded| run_services(loaded, &args.services)),
+        Command::Config(args) if args.reference => finish(print(&config::reference())),
+        Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, args.json)),
+        Command::Models(ModelsCommand::Convert { source, target }) => finish(convert(&source, &target)),
+    }
+}
+
+fn with_config(file: Option<PathBuf>, flags: FlagArgs, command: impl FnOnce(Loaded) -> Result<()>) -> ExitCode {
+    let flags = Flags { file, data: flags.data, listen: flags.listen, log: flags.log };
+    // A variable that is not Unicode can not be one of ours.
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let home = environment.iter().find(|(name, _)| name == "HOME").map(|(_, home)| PathBuf::from(home));
+    match config::load(&flags, &environment, home.as_deref()) {
+        Ok(loaded) => finish(command(loaded)),
+        Err(error) => {
+            eprintln!("twin: {error}");
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+fn finish(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("twin: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_services(loaded: Loaded, services: &[Service]) -> Result<()> {
+    twin_telemetry::init_logs(&loaded.config.telemetry).map_err(anyhow::Error::msg)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let result = runtime.block_on(run::run(loaded.config, services));
+    // A blocking call that hangs must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result
+}
+
+/// What is printed instead of a secret.
+const MASKED: &str = "(set)";
+
+fn print_config(loaded: &Loaded, json: bool) -> Result<()> {
+    let mask = |key: &str, value: &toml::Value| {
+        let secret = key.ends_with("api_key") || key.ends_with("kafka.properties") && value.as_table().is_some_and(|t| !t.is_empty());
+        if secret { toml::Value::String(MASKED.to_owned()) } else { value.clone() }
+    };
+    if json {
+        let values = loaded.values.iter().map(|(key, value, origin)| {
+            (key.clone(), serde_json::json!({ "value": mask(key, value), "origin": origin.to_string() }))
+        });
+        let object: serde_json::Map<_, _> = values.collect();
+        return print(&format!("{:#}\n", serde_json::Value::Object(object)));
+    }
+    let lines: Vec<(String, String)> = loaded
+        .values
+        .iter()
+        .map(|(key, value, origin)| (format!("{key} = {}", mask(key, value)), origin.to_string()))
+        .collect();
+    let width = lines.iter().map(|(line, _)| line.len()).filter(|width| *width <= 60).max().unwrap_or_default();
+    let text: String = lines.iter().map(|(line, origin)| format!("{line:width$}  # {origin}\n")).collect();
+    print(&text)
+}
+
+/// Writes to standard output; a reader that has gone (`| head`) is no error.
+fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
+        _ => Ok(()),
+    }
+}
+
+fn convert(source: &Path, target: &Path) -> Result<()> {
+    let mut last = 0;
+    let converted = twin_inference::convert::convert_gguf(source, target, &mut |done, total| {
+        let percent = done * 100 / total.max(1);
+        if percent >= last + 10 {
+            last = percent;
+            eprintln!("  {percent} %");
+        }
+    })?;
+    eprintln!("{}: {} parameters", target.display(), converted.parameters);
+    Ok(())
+}

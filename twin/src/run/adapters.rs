@@ -1,0 +1,96 @@
+//! What one crate offers in the shape that another wants: stages know nothing of each other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use tracing::warn;
+use twin_crawler::Sources;
+use twin_gateway::{DeadLetterDesk, DeadLetterView, SourceResolver};
+use twin_schemas::{Attributes, SourceKind};
+use twin_stream::{DeadLetter, DeadLetterObserver, DeadLetters, Reason};
+use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
+
+/// The crawler's sources for the gateway.
+pub struct KnownSources(pub Sources);
+
+impl SourceResolver for KnownSources {
+    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), String> {
+        self.0.resolve(kind, location)
+    }
+
+    fn kinds(&self) -> Vec<&'static str> {
+        self.0.kinds()
+    }
+}
+
+/// The log's dead letters for the gateway.
+pub struct Desk(pub DeadLetters);
+
+#[async_trait]
+impl DeadLetterDesk for Desk {
+    async fn list(&self, topic: Option<&str>, limit: usize) -> Result<Vec<DeadLetterView>, String> {
+        let letters = self.0.list(topic, limit).await.map_err(|error| error.to_string())?;
+        Ok(letters.into_iter().map(|letter| view(letter, false)).collect())
+    }
+
+    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String> {
+        let letter = self.0.get(id).await.map_err(|error| error.to_string())?;
+        Ok(letter.map(|letter| view(letter, true)))
+    }
+
+    async fn replay(&self, id: &str) -> Result<Option<String>, String> {
+        let position = self.0.replay(id).await.map_err(|error| error.to_string())?;
+        Ok(position.map(|position| position.to_string()))
+    }
+}
+
+fn view(letter: DeadLetter, with_value: bool) -> DeadLetterView {
+    let attributes = Attributes::from_headers(&letter.headers).ok();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers: BTreeMap<_, _> = letter.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+    let value = letter.value.filter(|_| with_value);
+    DeadLetterView {
+        id: letter.id,
+        topic: letter.original.partition.topic.to_string(),
+        stage: letter.stage,
+        class: letter.class,
+        message: letter.message,
+        attempts: letter.attempts,
+        first_seen: letter.first_seen,
+        dead_at: letter.dead_at,
+        original_position: letter.original.to_string(),
+        key: text(&letter.key),
+        event_type: attributes.as_ref().map(|attributes| attributes.event_type.clone()),
+        subject: attributes.as_ref().map(|attributes| attributes.subject.clone()),
+        revision: attributes.and_then(|attributes| attributes.revision).map(|revision| revision.0),
+        headers,
+        value: value.map(|value| serde_json::from_slice(&value).unwrap_or_else(|_| text(&value).into())),
+        replayed: letter.replayed,
+    }
+}
+
+/// Notes in the warehouse that a document's revision is dead-lettered, so that its status says why it is not
+/// searchable.
+pub struct NoteDeadLetters(pub Arc<dyn Warehouse>);
+
+#[async_trait]
+impl DeadLetterObserver for NoteDeadLetters {
+    async fn dead(&self, stage: &str, attributes: Option<&Attributes>, reason: &Reason) {
+        let stage = match stage {
+            "cleaner" => StageName::Cleaned,
+            "chunker" => StageName::Chunked,
+            "embedder" => StageName::Indexed,
+            // Queries are no documents.
+            _ => return,
+        };
+        let Some(Ok((document_id, revision))) = attributes.map(Attributes::document) else { return };
+        let reason = format!("{}: {}", reason.class, reason.message);
+        let state = ProgressState::Dead { reason };
+        let note = Progress { document_id, revision, stage, state, at: Utc::now() };
+        if let Err(error) = self.0.note_progress(vec![note]).await {
+            warn!(%document_id, %error, "the dead letter could not be noted in the document's status");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! `twin run`: opens the stores, starts the services that were asked for, and stops them in order.
+
+mod adapters;
+mod folder;
+mod services;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use clap::ValueEnum;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+use twin_artifacts::Artifacts;
+use twin_models::Tokenizer;
+use twin_schemas::Topic;
+use twin_sqlite::Database;
+use twin_stream::kafka::KafkaLog;
+use twin_stream::sqlite::SqliteLog;
+use twin_stream::{ClaimCheck, EventLog, StageMetrics, TopicSpec};
+use twin_telemetry::{Health, Registry, Shutdown, ShutdownSignal};
+use twin_warehouse::Warehouse;
+use twin_warehouse::sqlite::SqliteWarehouse;
+
+use crate::config::{Config, LogKind};
+use folder::DataFolder;
+
+/// Between two rounds of retention and compaction of the embedded log.
+const MAINTENANCE: Duration = Duration::from_secs(60);
+
+/// What a process can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Service {
+    /// Collects sources and publishes what has changed.
+    Crawler,
+    /// Cleans documents.
+    Cleaner,
+    /// Cuts documents into chunks.
+    Chunker,
+    /// Embeds chunks into the index.
+    Embedder,
+    /// Answers queries.
+    Inference,
+    /// Serves the REST API.
+    Gateway,
+}
+
+impl Service {
+    const ALL: [Self; 6] =
+        [Self::Crawler, Self::Cleaner, Self::Chunker, Self::Embedder, Self::Inference, Self::Gateway];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Crawler => "crawler",
+            Self::Cleaner => "cleaner",
+            Self::Chunker => "chunker",
+            Self::Embedder => "embedder",
+            Self::Inference => "inference",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// What every service of the process works with.
+struct Node {
+    config: Config,
+    database: Database,
+    log: Arc<dyn EventLog>,
+    warehouse: Arc<dyn Warehouse>,
+    registry: Registry,
+    health: Health,
+    stage_metrics: StageMetrics,
+}
+
+/// Runs the services (all of them if none is named) until a signal, and returns when everything is drained.
+pub async fn run(config: Config, services: &[Service]) -> Result<()> {
+    let services = if services.is_empty() { Service::ALL.to_vec() } else { services.to_vec() };
+    let log_kind = config.log_kind().map_err(|problem| anyhow!("log.url: {problem}"))?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("{} can not be listened on: choose another with --listen", config.listen))?;
+    let address = listener.local_addr()?;
+    let folder = DataFolder::open(&config.data, log_kind != LogKind::Sqlite)?;
+    let shutdown = Shutdown::new();
+    let mut tasks = JoinSet::new();
+    let node = open(config, &folder, log_kind, &mut tasks, &shutdown.signal()).await?;
+    services::start(node, &services, listener, &mut tasks, &shutdown.signal()).await?;
+    info!(%address, services = services.iter().map(|s| s.name()).collect::<Vec<_>>().join(","), "twin is running");
+    let result = supervise(&mut tasks, &shutdown).await;
+    info!("stopped");
+    result
+}
+
+/// Waits for a signal or for a service that fails, then for all to end.
+async fn supervise(tasks: &mut JoinSet<Result<()>>, shutdown: &Shutdown) -> Result<()> {
+    let mut first_error = None;
+    tokio::pin! { let signal = shutdown.begin_on_signal(); }
+    let mut waiting_for_signal = true;
+    loop {
+        tokio::select! {
+            received = &mut signal, if waiting_for_signal => {
+                waiting_for_signal = false;
+                received.context("signals can not be received")?;
+                info!("stopping: draining what is under way; a second signal ends at once");
+            }
+            ended = tasks.join_next() => match ended {
+                None => return first_error.map_or(Ok(()), Err),
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(problem))) => {
+                    error!("{problem:#}");
+                    first_error.get_or_insert(problem);
+                    shutdown.begin();
+                }
+                Some(Err(panic)) => {
+                    error!(%panic, "a service panicked");
+                    first_error.get_or_insert(anyhow!("a service panicked: {panic}"));
+                    shutdown.begin();
+                }
+            },
+        }
+    }
+}
+
+async fn open(
+    config: Config,
+    folder: &DataFolder,
+    log_kind: LogKind,
+    tasks: &mut JoinSet<Result<()>>,
+    shutdown: &ShutdownSignal,
+) -> Result<Node> {
+    let database = Database::open(&folder.database())?;
+    let artifacts = Artifacts::in_folder(&folder.artifacts())?;
+    let log: Arc<dyn EventLog> = match log_kind {
+        LogKind::Sqlite => {
+            let log = SqliteLog::open(database.clone(), config.log.max_value_bytes).await?;
+            tasks.spawn(maintain(log.clone(), shutdown.clone()));
+            Arc::new(log)
+        }
+        LogKind::Kafka(options) => {
+            let brokers = options.brokers.clone();
+            let log = KafkaLog::connect(options).await;
+            Arc::new(log.with_context(|| format!("no Kafka cluster answers at {brokers}"))?)
+        }
+    };
+    log.ensure_topics(&TopicSpec::all(config.log.partitions)).await?;
+    let registry = Registry::new();
+    Ok(Node {
+        log: Arc::new(ClaimCheck::new(log, artifacts)),
+        warehouse: Arc::new(SqliteWarehouse::open(database.clone()).await?),
+        stage_metrics: StageMetrics::new(&registry)?,
+        health: Health::default(),
+        registry,
+        database,
+        config,
+    })
+}
+
+async fn maintain(log: SqliteLog, shutdown: ShutdownSignal) -> Result<()> {
+    loop {
+        tokio::select! {
+            () = shutdown.begun() => return Ok(()),
+            () = tokio::time::sleep(MAINTENANCE) => {}
+        }
+        match log.maintain().await {
+            Ok(0) => {}
+            Ok(deleted) => info!(deleted, "log records past their retention or superseded are gone"),
+            Err(error) => warn!(%error, "retention and compaction failed, trying again in a minute"),
+        }
+    }
+}
+
+impl Node {
+    fn tokenizer(&self) -> Result<Tokenizer> {
+        let path = self.config.embedder.model_dir.join("tokenizer.json");
+        Ok(Tokenizer::from_file(&path)?)
+    }
+
+    /// Stages, as readers of topics.
+    fn stage_topics() -> [(&'static str, Topic); 4] {
+        [
+            ("cleaner", Topic::DocumentsRaw),
+            ("chunker", Topic::DocumentsCleaned),
+            ("embedder", Topic::DocumentsChunked),
+            ("inference", Topic::Queries),
+        ]
+    }
+}

@@ -1,0 +1,194 @@
+//! Starts each service on the node.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tracing::info;
+use twin_chunker::Chunker;
+use twin_cleaner::Cleaner;
+use twin_crawler::{Crawler, Sources};
+use twin_embedder::Embedding;
+use twin_gateway::{Dependencies, Gateway, StageGroup};
+use twin_inference::{Queries, Retriever};
+use twin_models::{Embedder, EmbedderOptions};
+use twin_stream::{BatchLimits, DeadLetters, Handler, Order, Stage, StageOptions, group_of};
+use twin_telemetry::{ShutdownSignal, admin_router};
+use twin_vectors::VectorIndex;
+use twin_vectors::sqlite::SqliteVectors;
+use twin_warehouse::Outbox;
+
+use super::adapters::{Desk, KnownSources, NoteDeadLetters};
+use super::{Node, Service};
+use crate::config::Config;
+
+/// Seconds between syncs of a source that is registered without an interval.
+const DEFAULT_INTERVAL_S: u64 = 3_600;
+
+/// Queries of a partition under way at once. Generation has its own, smaller bound; this one only keeps cancellations
+/// from waiting behind queries.
+const QUERIES_IN_FLIGHT: usize = 256;
+
+type Tasks = JoinSet<Result<()>>;
+
+/// Starts the services. The gateway comes first, so that a process that is still loading a model can be asked how far
+/// it is.
+pub(super) async fn start(
+    node: Node,
+    services: &[Service],
+    listener: TcpListener,
+    tasks: &mut Tasks,
+    shutdown: &ShutdownSignal,
+) -> Result<()> {
+    let wanted = |service| services.contains(&service);
+    let sources = Sources::new(&node.config.crawler)?;
+    if wanted(Service::Gateway) {
+        start_gateway(&node, sources.clone(), listener, tasks, shutdown)?;
+    } else {
+        serve_admin(&node, listener, tasks, shutdown);
+    }
+    if wanted(Service::Crawler) {
+        start_crawler(&node, sources, tasks, shutdown)?;
+    }
+    if wanted(Service::Cleaner) {
+        let cleaner = Cleaner::new(node.config.cleaner.clone(), node.warehouse.clone(), &node.registry)?;
+        start_stage(&node, "cleaner", cleaner, Order::PerPartition, tasks, shutdown);
+    }
+    if wanted(Service::Chunker) {
+        let tokenizer = Arc::new(node.tokenizer()?);
+        let options = node.config.chunker.clone();
+        let chunker = Chunker::new(options, tokenizer, node.warehouse.clone(), &node.registry)?;
+        start_stage(&node, "chunker", chunker, Order::PerPartition, tasks, shutdown);
+    }
+    if wanted(Service::Embedder) || wanted(Service::Inference) {
+        let (embedder, vectors) = open_index(&node).await?;
+        if wanted(Service::Embedder) {
+            let (vectors, warehouse) = (vectors.clone(), node.warehouse.clone());
+            let embedding = Embedding::new(embedder.clone(), vectors, warehouse, &node.registry)?;
+            start_stage(&node, "embedder", embedding, Order::PerPartition, tasks, shutdown);
+        }
+        if wanted(Service::Inference) {
+            let retrieval = node.config.retrieval.clone();
+            let retriever = Retriever::new(embedder, vectors, node.warehouse.clone(), retrieval);
+            start_inference(node, retriever, tasks, shutdown.clone());
+        }
+    }
+    Ok(())
+}
+
+fn start_gateway(
+    node: &Node,
+    sources: Sources,
+    listener: TcpListener,
+    tasks: &mut Tasks,
+    shutdown: &ShutdownSignal,
+) -> Result<()> {
+    let group = |(stage, topic): (&str, twin_schemas::Topic)| StageGroup {
+        stage: stage.to_owned(),
+        group: group_of(stage),
+        topic: topic.name().to_owned(),
+    };
+    let dependencies = Dependencies {
+        log: node.log.clone(),
+        warehouse: node.warehouse.clone(),
+        sources: Arc::new(KnownSources(sources)),
+        dead_letters: Arc::new(Desk(DeadLetters::new(node.log.clone()))),
+        health: node.health.clone(),
+        registry: node.registry.clone(),
+        stages: Node::stage_topics().into_iter().map(group).collect(),
+        default_interval_s: DEFAULT_INTERVAL_S,
+    };
+    let gateway = Gateway::new(node.config.gateway.clone(), dependencies)?;
+    let shutdown = shutdown.clone();
+    tasks.spawn(async move { gateway.run(listener, shutdown).await.context("the gateway failed") });
+    Ok(())
+}
+
+/// Health and metrics of a process without the gateway.
+fn serve_admin(node: &Node, listener: TcpListener, tasks: &mut Tasks, shutdown: &ShutdownSignal) {
+    let router = admin_router(node.health.clone(), node.registry.clone());
+    let shutdown = shutdown.clone();
+    tasks.spawn(async move {
+        let stopped = async move { shutdown.begun().await };
+        axum::serve(listener, router).with_graceful_shutdown(stopped).into_future().await?;
+        Ok(())
+    });
+}
+
+fn start_crawler(node: &Node, sources: Sources, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
+    let crawler = Crawler::new(node.config.crawler.clone(), sources, node.warehouse.clone(), &node.registry)?;
+    let outbox = Outbox::new(node.config.outbox.clone(), node.warehouse.clone(), node.log.clone());
+    let (crawler_shutdown, outbox_shutdown) = (shutdown.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        crawler.run(crawler_shutdown).await;
+        Ok(())
+    });
+    tasks.spawn(async move {
+        outbox.run(outbox_shutdown).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+fn stage_options(config: &Config, order: Order) -> StageOptions {
+    StageOptions {
+        batch: BatchLimits { count: config.stages.batch_events, ..BatchLimits::default() },
+        order,
+        queued_events: config.stages.queued_events,
+        queued_bytes: config.stages.queued_bytes,
+        retry: config.stages.retry.clone(),
+        drain: std::time::Duration::from_secs(config.stages.drain_s),
+        ..StageOptions::default()
+    }
+}
+
+fn start_stage<H: Handler>(
+    node: &Node,
+    name: &'static str,
+    handler: H,
+    order: Order,
+    tasks: &mut Tasks,
+    shutdown: &ShutdownSignal,
+) {
+    let options = stage_options(&node.config, order);
+    let readiness = node.health.part(name);
+    let stage = Stage::new(name, handler, node.log.clone(), options, node.stage_metrics.clone(), readiness)
+        .with_observer(Arc::new(NoteDeadLetters(node.warehouse.clone())));
+    let shutdown = shutdown.clone();
+    tasks.spawn(async move { stage.run(shutdown).await.with_context(|| format!("the {name} failed")) });
+}
+
+/// Loads the embedding model and opens the index for it.
+async fn open_index(node: &Node) -> Result<(Embedder, Arc<dyn VectorIndex>)> {
+    let (options, registry) = (node.config.embedder.clone(), node.registry.clone());
+    let embedder = tokio::task::spawn_blocking(move || load_embedder(options, &registry)).await??;
+    info!(model = embedder.model_id(), dimension = embedder.dimension(), "embedding model loaded");
+    let vectors = SqliteVectors::open(node.database.clone(), embedder.model_id(), embedder.dimension()).await?;
+    Ok((embedder, Arc::new(vectors)))
+}
+
+fn load_embedder(options: EmbedderOptions, registry: &twin_telemetry::Registry) -> Result<Embedder> {
+    Ok(Embedder::load(options, registry)?)
+}
+
+/// The language model is loaded while the other services run already.
+fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown: ShutdownSignal) {
+    let loading = node.health.part("llm");
+    let name = "inference";
+    let readiness = node.health.part(name);
+    tasks.spawn(async move {
+        loading.not_ready("loading the model");
+        let model = tokio::select! {
+            model = twin_inference::load_model(&node.config.llm) => model?,
+            () = shutdown.begun() => return Ok(()),
+        };
+        loading.ready();
+        let llm = node.config.llm.clone();
+        let queries = Queries::new(retriever, model, llm, node.log.clone(), &node.registry)?;
+        let options = stage_options(&node.config, Order::None { in_flight: QUERIES_IN_FLIGHT });
+        let stage = Stage::new(name, queries, node.log.clone(), options, node.stage_metrics.clone(), readiness);
+        stage.run(shutdown).await.context("inference failed")
+    });
+}
