@@ -39,10 +39,8 @@ fn messages() -> Vec<Message> {
 /// Every generated file: path within the `schemas/` folder, and content.
 pub fn documents() -> Vec<(String, String)> {
     let messages = messages();
-    let mut files: Vec<(String, String)> = messages
-        .iter()
-        .map(|message| (format!("json/{}.json", message.event_type), pretty(&message.schema)))
-        .collect();
+    let mut files: Vec<(String, String)> =
+        messages.iter().map(|message| (format!("json/{}.json", message.event_type), pretty(&message.schema))).collect();
     files.push(("asyncapi.json".to_owned(), pretty(&async_api(&messages))));
     files
 }

@@ -18,8 +18,8 @@ pub use document::{Chunk, ChunkedDocument, CleanedDocument, DocumentMeta, MediaT
 pub use envelope::{Attributes, DecodeError, Payload, SPEC_VERSION, attribute};
 pub use generate::{compatibility_breaks, documents as generated_documents};
 pub use ids::{
-    AuthorId, Category, ContentHash, DocumentId, DocumentKey, GatewayId, InvalidId, RequestId, Revision,
-    SourceId, SourceKind,
+    AuthorId, Category, ContentHash, DocumentId, DocumentKey, GatewayId, InvalidId, RequestId, Revision, SourceId,
+    SourceKind,
 };
 pub use query::{
     AnswerEvent, AnswerPart, Answered, ChatMessage, Citation, FailureKind, FinishReason, Passage, Query, QueryEvent,

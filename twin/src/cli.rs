@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::{self, Output};
 use crate::config::{self, Flags, Loaded};
 use crate::run::{self, Service};
 
@@ -21,6 +22,11 @@ struct Cli {
     /// Configuration file [default: twin.toml in the working folder, if it is there].
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The running twin that commands speak to.
+    #[arg(long, global = true, env = "TWIN_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    #[command(flatten)]
+    output: Output,
     #[command(subcommand)]
     command: Command,
 }
@@ -34,6 +40,8 @@ enum Command {
     /// Prepare model files.
     #[command(subcommand)]
     Models(ModelsCommand),
+    #[command(flatten)]
+    Client(commands::Command),
 }
 
 #[derive(Args)]
@@ -60,11 +68,8 @@ struct FlagArgs {
 
 #[derive(Args)]
 struct ConfigArgs {
-    /// As JSON.
-    #[arg(long)]
-    json: bool,
     /// Print the reference of all keys instead (docs/configuration.md).
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     reference: bool,
     #[command(flatten)]
     flags: FlagArgs,
@@ -87,8 +92,24 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => with_config(cli.config, args.flags, |loaded| run_services(loaded, &args.services)),
         Command::Config(args) if args.reference => finish(print(&config::reference())),
-        Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, args.json)),
+        Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, cli.output.json)),
         Command::Models(ModelsCommand::Convert { source, target }) => finish(convert(&source, &target)),
+        Command::Client(command) => speak(command, &cli.url, cli.output),
+    }
+}
+
+/// Runs a command against a running twin.
+fn speak(command: commands::Command, url: &str, output: Output) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime") {
+        Ok(runtime) => runtime,
+        Err(error) => return finish(Err(error)),
+    };
+    match runtime.block_on(commands::run(command, url, output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("twin: {error}");
+            error.exit_code().into()
+        }
     }
 }
 
@@ -132,7 +153,8 @@ const MASKED: &str = "(set)";
 
 fn print_config(loaded: &Loaded, json: bool) -> Result<()> {
     let mask = |key: &str, value: &toml::Value| {
-        let secret = key.ends_with("api_key") || key.ends_with("kafka.properties") && value.as_table().is_some_and(|t| !t.is_empty());
+        let secret = key.ends_with("api_key")
+            || key.ends_with("kafka.properties") && value.as_table().is_some_and(|t| !t.is_empty());
         if secret { toml::Value::String(MASKED.to_owned()) } else { value.clone() }
     };
     if json {

@@ -142,15 +142,7 @@ async fn read(
     // An offset past the end is of a topic that was made anew.
     let start = next_offset.filter(|next| *next <= end).unwrap_or(end);
     *next_offset = Some(start);
-    let mut tail = log
-        .tail(
-            &TopicPartition {
-                topic: topic.into(),
-                partition,
-            },
-            StartAt::Offset(start),
-        )
-        .await?;
+    let mut tail = log.tail(&TopicPartition { topic: topic.into(), partition }, StartAt::Offset(start)).await?;
     room.reading.store(true, Ordering::Release);
     readiness.ready();
     loop {
@@ -173,16 +165,8 @@ mod tests {
     }
 
     fn event(reply_to: GatewayId, request_id: RequestId, sequence: u32) -> AnswerEvent {
-        let part = AnswerPart::Delta {
-            text: sequence.to_string(),
-        };
-        AnswerEvent {
-            request_id,
-            reply_to,
-            attempt: request_id,
-            sequence,
-            part,
-        }
+        let part = AnswerPart::Delta { text: sequence.to_string() };
+        AnswerEvent { request_id, reply_to, attempt: request_id, sequence, part }
     }
 
     #[test]

@@ -90,48 +90,28 @@ impl Asker {
     /// Publishes the query. Dropping what is returned, or the call itself, cancels it.
     pub async fn ask(&self, question: Question) -> Result<Answering, Failure> {
         let kind = kind_label(question.kind);
-        let permit = self
-            .admit()
-            .inspect_err(|failure| self.metrics.query_refused(kind, failure.outcome()))?;
+        let permit = self.admit().inspect_err(|failure| self.metrics.query_refused(kind, failure.outcome()))?;
         let request_id = RequestId::new();
         let started = Instant::now();
-        let trace_parent = question
-            .trace_parent
-            .clone()
-            .unwrap_or_else(|| trace_parent_of(request_id));
-        let record = query_record(
-            request_id,
-            trace_parent,
-            QueryEvent::Ask(Box::new(self.query(request_id, question))),
-        );
+        let trace_parent = question.trace_parent.clone().unwrap_or_else(|| trace_parent_of(request_id));
+        let record =
+            query_record(request_id, trace_parent, QueryEvent::Ask(Box::new(self.query(request_id, question))));
         let events = self.room.enter(request_id);
         let mut ticket = self.ticket(request_id, kind, permit);
         // The ticket is there before the append: a client that goes during it leaves a cancellation behind the query.
         if let Err(error) = self.log.append(vec![record]).await {
             tracing::error!(%request_id, %error, "a query could not be published");
             return Err(match error {
-                twin_stream::Error::TooLarge { .. } => ticket.failed(
-                    Failure::TooLarge("the conversation is too large".to_owned()),
-                    Worker::Told,
-                ),
+                twin_stream::Error::TooLarge { .. } => {
+                    ticket.failed(Failure::TooLarge("the conversation is too large".to_owned()), Worker::Told)
+                }
                 // It may have been appended all the same.
-                _ => ticket.failed(
-                    Failure::Unavailable("the query could not be published".to_owned()),
-                    Worker::AtWork,
-                ),
+                _ => ticket.failed(Failure::Unavailable("the query could not be published".to_owned()), Worker::AtWork),
             });
         }
         let cut = self.cut.clone();
         let deadline = started + self.timeout;
-        Ok(Answering {
-            events,
-            attempts: Attempts::default(),
-            ticket,
-            started,
-            deadline,
-            cut,
-            text_sent: false,
-        })
+        Ok(Answering { events, attempts: Attempts::default(), ticket, started, deadline, cut, text_sent: false })
     }
 
     fn admit(&self) -> Result<OwnedSemaphorePermit, Failure> {
@@ -141,12 +121,10 @@ impl Asker {
         if !self.room.is_reading() {
             return Err(Failure::Unavailable("the gateway can not read answers yet".to_owned()));
         }
-        Arc::clone(&self.free)
-            .try_acquire_owned()
-            .map_err(|_| Failure::Overloaded {
-                message: "as many queries as this gateway allows are being worked on".to_owned(),
-                retry_after_s: self.retry_after_s,
-            })
+        Arc::clone(&self.free).try_acquire_owned().map_err(|_| Failure::Overloaded {
+            message: "as many queries as this gateway allows are being worked on".to_owned(),
+            retry_after_s: self.retry_after_s,
+        })
     }
 
     fn query(&self, request_id: RequestId, question: Question) -> Query {
@@ -160,9 +138,7 @@ impl Asker {
             k: question.k,
             filter: question.filter,
             sampling: question.sampling,
-            deadline: Utc::now()
-                .checked_add_signed(timeout)
-                .unwrap_or(chrono::DateTime::<Utc>::MAX_UTC),
+            deadline: Utc::now().checked_add_signed(timeout).unwrap_or(chrono::DateTime::<Utc>::MAX_UTC),
         }
     }
 
@@ -274,9 +250,7 @@ impl Answering {
             },
             None => "the answer was read too slowly",
         };
-        Err(self
-            .ticket
-            .failed(Failure::Unavailable(problem.to_owned()), Worker::AtWork))
+        Err(self.ticket.failed(Failure::Unavailable(problem.to_owned()), Worker::AtWork))
     }
 }
 
@@ -311,10 +285,7 @@ impl Ticket {
 
     fn failure(&self, kind: FailureKind, message: String) -> Failure {
         match kind {
-            FailureKind::Overloaded => Failure::Overloaded {
-                message,
-                retry_after_s: self.retry_after_s,
-            },
+            FailureKind::Overloaded => Failure::Overloaded { message, retry_after_s: self.retry_after_s },
             FailureKind::Expired => Failure::Expired(message),
             FailureKind::Unavailable => Failure::Unavailable(message),
             FailureKind::Invalid => Failure::Invalid(message),

@@ -51,12 +51,7 @@ impl Attempts {
             Some(index) => index,
             None if event.sequence == 0 => {
                 let id = event.attempt;
-                self.seen.push(Attempt {
-                    id,
-                    parts: VecDeque::new(),
-                    next_sequence: 0,
-                    last_part_at: now,
-                });
+                self.seen.push(Attempt { id, parts: VecDeque::new(), next_sequence: 0, last_part_at: now });
                 self.seen.len() - 1
             }
             None => return Ok(()),
@@ -114,10 +109,7 @@ mod tests {
 
     impl Script {
         fn new() -> Self {
-            Self {
-                attempts: Attempts::default(),
-                start: Instant::now(),
-            }
+            Self { attempts: Attempts::default(), start: Instant::now() }
         }
 
         fn at(&self, second: u64) -> Instant {
@@ -126,9 +118,7 @@ mod tests {
 
         fn part(&mut self, second: u64, attempt_number: u128, sequence: u32) -> Result<(), Hole> {
             let now = self.at(second);
-            let part = AnswerPart::Delta {
-                text: format!("{attempt_number}.{sequence}"),
-            };
+            let part = AnswerPart::Delta { text: format!("{attempt_number}.{sequence}") };
             let event = AnswerEvent {
                 request_id: attempt(99),
                 reply_to: twin_schemas::GatewayId(uuid::Uuid::nil()),

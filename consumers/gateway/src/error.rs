@@ -19,9 +19,6 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn option(field: &'static str, problem: impl Into<String>) -> Self {
-        Self::Option {
-            field,
-            problem: problem.into(),
-        }
+        Self::Option { field, problem: problem.into() }
     }
 }

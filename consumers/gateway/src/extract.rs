@@ -35,22 +35,16 @@ impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequest<S> for Js
             return Err(unsupported("application/json"));
         }
         let body = read_body(request, state).await?;
-        on_own_thread_if_long(body.len(), move || parse_json(&body))
-            .await?
-            .map(Self)
+        on_own_thread_if_long(body.len(), move || parse_json(&body)).await?.map(Self)
     }
 }
 
 /// The whole body, within the limit set for the router.
 async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state)
-        .await
-        .map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::too_large("the request body is larger than gateway.max_body_bytes")
-            }
-            _ => Problem::malformed(rejection.body_text()),
-        })
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large("the request body is larger than gateway.max_body_bytes"),
+        _ => Problem::malformed(rejection.body_text()),
+    })
 }
 
 /// Runs `work` here, or on a blocking thread where `bytes` make it long.
@@ -115,16 +109,13 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
             Ok(()) => Problem::fields(vec![field_error(&path, "is of a wrong type", "body")]),
         }
     })?;
-    deserializer
-        .end()
-        .map_err(|error| Problem::malformed(format!("the body is not one JSON value: {error}")))?;
+    deserializer.end().map_err(|error| Problem::malformed(format!("the body is not one JSON value: {error}")))?;
     Ok(value)
 }
 
 fn check_syntax(body: &[u8]) -> Result<(), Problem> {
     let read = serde_json::from_slice::<serde::de::IgnoredAny>(body);
-    read.map(drop)
-        .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))
+    read.map(drop).map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))
 }
 
 /// The path of the wrong field. Serde reports a missing or unknown field at the object that lacks or has it, with the
@@ -146,10 +137,7 @@ fn field_error(path: &str, detail: &str, whole: &str) -> FieldError {
 
 /// The message without serde_json's ` at line 1 column 5`: the field's path says it better.
 fn without_position(message: &str) -> String {
-    message
-        .rfind(" at line ")
-        .map_or(message, |at| &message[..at])
-        .to_owned()
+    message.rfind(" at line ").map_or(message, |at| &message[..at]).to_owned()
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
@@ -185,9 +173,7 @@ where
         let axum::extract::Path(text) = axum::extract::Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|rejection| Problem::field("id", rejection.body_text()))?;
-        text.parse()
-            .map(Self)
-            .map_err(|error: T::Err| Problem::field("id", error.to_string()))
+        text.parse().map(Self).map_err(|error: T::Err| Problem::field("id", error.to_string()))
     }
 }
 
@@ -205,11 +191,7 @@ impl Checks {
 
     /// A problem if anything was noted.
     pub fn finish(self) -> Result<(), Problem> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Problem::fields(self.0))
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(Problem::fields(self.0)) }
     }
 }
 
@@ -244,15 +226,8 @@ mod tests {
     #[test]
     fn a_wrong_type_is_named_by_its_path() {
         assert_eq!(wrong_field(r#"{"name": 5, "items": []}"#), "name");
-        assert_eq!(
-            wrong_field(r#"{"name": "a", "items": [{"count": 1}, {"count": "x"}]}"#),
-            "items[1].count"
-        );
-        assert_eq!(
-            wrong_field(r#"["a", []]"#),
-            "body",
-            "an object is not read from an array"
-        );
+        assert_eq!(wrong_field(r#"{"name": "a", "items": [{"count": 1}, {"count": "x"}]}"#), "items[1].count");
+        assert_eq!(wrong_field(r#"["a", []]"#), "body", "an object is not read from an array");
         assert_eq!(wrong_field("5"), "body");
     }
 
@@ -261,21 +236,14 @@ mod tests {
         assert_eq!(wrong_field(r#"{"items": []}"#), "name");
         assert_eq!(wrong_field(r#"{"name": "a", "items": [{}]}"#), "items[0].count");
         assert_eq!(wrong_field(r#"{"name": "a", "items": [], "nmae": "b"}"#), "nmae");
-        assert_eq!(
-            wrong_field(r#"{"name": "a", "items": [{"count": 1, "cuont": 2}]}"#),
-            "items[0].cuont"
-        );
+        assert_eq!(wrong_field(r#"{"name": "a", "items": [{"count": 1, "cuont": 2}]}"#), "items[0].cuont");
     }
 
     #[test]
     fn a_body_that_is_no_json_is_malformed() {
         for body in ["", "{", "{} {}", "name"] {
             let json = serde_json::to_value(parse_json::<serde_json::Value>(body.as_bytes()).unwrap_err()).unwrap();
-            assert_eq!(
-                (json["status"].as_u64(), json["code"].as_str()),
-                (Some(400), Some("malformed")),
-                "{body:?}"
-            );
+            assert_eq!((json["status"].as_u64(), json["code"].as_str()), (Some(400), Some("malformed")), "{body:?}");
         }
     }
 
@@ -290,10 +258,7 @@ mod tests {
         for (uri, field) in [("/x?limit=many", "limit"), ("/x?limti=5", "limti")] {
             let request = axum::http::Request::builder().uri(uri).body(()).unwrap();
             let (mut parts, ()) = request.into_parts();
-            let problem = Query::<Params>::from_request_parts(&mut parts, &())
-                .await
-                .err()
-                .unwrap();
+            let problem = Query::<Params>::from_request_parts(&mut parts, &()).await.err().unwrap();
             assert_eq!(serde_json::to_value(problem).unwrap()["errors"][0]["field"], field);
         }
     }

@@ -18,10 +18,7 @@
 //! Deliberately not here: search, prompts and models (`consumers/inference`, reached through the log alone); reading
 //! sources (`producers/crawler`); authentication and TLS, which belong to the proxy in front.
 
-#![allow(
-    unused_qualifications,
-    reason = "`utoipa::path` expands to one for each query extractor"
-)]
+#![allow(unused_qualifications, reason = "`utoipa::path` expands to one for each query extractor")]
 
 mod answers;
 mod ask;
@@ -75,22 +72,10 @@ impl Gateway {
         let default_author = options
             .default_author
             .as_deref()
-            .map(|author| {
-                author
-                    .parse()
-                    .map_err(|error| Error::option("default_author", format!("{error}")))
-            })
+            .map(|author| author.parse().map_err(|error| Error::option("default_author", format!("{error}"))))
             .transpose()?;
-        let Dependencies {
-            log,
-            warehouse,
-            sources,
-            dead_letters,
-            health,
-            registry,
-            stages,
-            default_interval_s,
-        } = dependencies;
+        let Dependencies { log, warehouse, sources, dead_letters, health, registry, stages, default_interval_s } =
+            dependencies;
         let metrics = Metrics::register(&registry)?;
         let room = Arc::new(WaitingRoom::new(metrics.clone()));
         let asker = Asker::new(&options, Arc::clone(&log), Arc::clone(&room), metrics.clone());
@@ -108,29 +93,18 @@ impl Gateway {
             asker,
             metrics,
         });
-        Ok(Self {
-            app,
-            room,
-            readiness,
-            health,
-            registry,
-        })
+        Ok(Self { app, room, readiness, health, registry })
     }
 
     /// The routes. Questions are answered while [`Gateway::run`] runs.
     pub fn router(&self) -> Router {
-        routes::router(
-            Arc::clone(&self.app),
-            admin_router(self.health.clone(), self.registry.clone()),
-        )
+        routes::router(Arc::clone(&self.app), admin_router(self.health.clone(), self.registry.clone()))
     }
 
     /// Serves until the shutdown begins, then drains.
     pub async fn run(self, listener: TcpListener, shutdown: ShutdownSignal) -> Result<(), Error> {
         let router = self.router();
-        let Self {
-            app, room, readiness, ..
-        } = self;
+        let Self { app, room, readiness, .. } = self;
         let reader = answers::follow(room, Arc::clone(&app.log), readiness);
         // It reads on while requests drain, and ends with this call.
         let _reader = AbortOnDropHandle::new(tokio::spawn(reader));
@@ -147,10 +121,7 @@ impl Gateway {
                 }
             }
         }
-        if tokio::time::timeout(LAST_WORDS, app.asker.cancellations_sent())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(LAST_WORDS, app.asker.cancellations_sent()).await.is_err() {
             tracing::warn!("some cancellations did not reach the log; the queries' deadlines will do");
         }
         Ok(())

@@ -22,22 +22,13 @@ pub struct Metrics {
 
 impl Metrics {
     pub fn register(registry: &Registry) -> Result<Self, MetricError> {
-        let requests = Opts::new(
-            "twin_gateway_requests_total",
-            "HTTP requests, by route, method and status.",
-        );
+        let requests = Opts::new("twin_gateway_requests_total", "HTTP requests, by route, method and status.");
         let seconds = HistogramOpts::new(
             "twin_gateway_request_seconds",
             "From a request to the head of its response, by route; of a streamed answer, to its first part.",
         );
-        let queries = Opts::new(
-            "twin_gateway_queries_total",
-            "Queries asked of the twin, by kind and outcome.",
-        );
-        let dropped = Opts::new(
-            "twin_gateway_answers_dropped_total",
-            "Parts of answers not handed on, by reason.",
-        );
+        let queries = Opts::new("twin_gateway_queries_total", "Queries asked of the twin, by kind and outcome.");
+        let dropped = Opts::new("twin_gateway_answers_dropped_total", "Parts of answers not handed on, by reason.");
         let pushed = Opts::new("twin_gateway_documents_total", "Documents pushed, by outcome.");
         let metrics = Self {
             requests: IntCounterVec::new(requests, &["route", "method", "status"])?,
@@ -86,14 +77,8 @@ pub async fn measure(State(metrics): State<Metrics>, request: Request, next: Nex
     let method = method_label(request.method());
     let response = next.run(request).await;
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
-    metrics
-        .requests
-        .with_label_values(&[route, method, response.status().as_str()])
-        .inc();
-    metrics
-        .request_seconds
-        .with_label_values(&[route])
-        .observe(started.elapsed().as_secs_f64());
+    metrics.requests.with_label_values(&[route, method, response.status().as_str()]).inc();
+    metrics.request_seconds.with_label_values(&[route]).observe(started.elapsed().as_secs_f64());
     response
 }
 

@@ -81,26 +81,15 @@ type Responses = BTreeMap<String, RefOr<Response>>;
 
 const INVALID: &[(u16, &str)] = &[
     (400, "The request can not be read"),
-    (
-        422,
-        "A field is missing, unknown, of a wrong type or out of its range: see `errors`",
-    ),
+    (422, "A field is missing, unknown, of a wrong type or out of its range: see `errors`"),
 ];
-const BODY: &[(u16, &str)] = &[
-    (413, "The body is too large"),
-    (415, "The content type is not one that is read"),
-];
+const BODY: &[(u16, &str)] = &[(413, "The body is too large"), (415, "The content type is not one that is read")];
 const NOT_FOUND: &[(u16, &str)] = &[(404, "There is no such thing; `detail` says which")];
-const STORES: &[(u16, &str)] = &[
-    (500, "A fault of the gateway; its log has more"),
-    (503, "A store is not available; see `Retry-After`"),
-];
+const STORES: &[(u16, &str)] =
+    &[(500, "A fault of the gateway; its log has more"), (503, "A store is not available; see `Retry-After`")];
 const ASKING: &[(u16, &str)] = &[
     (500, "A fault of the gateway; its log has more"),
-    (
-        503,
-        "Too much to do, or the model or a store is not available; see `Retry-After`",
-    ),
+    (503, "Too much to do, or the model or a store is not available; see `Retry-After`"),
     (504, "The twin did not answer in time"),
 ];
 const OPENAI_INVALID: &[(u16, &str)] = &[(400, "The request can not be read, or a field is wrong: see `errors`")];
@@ -109,14 +98,10 @@ fn problems(lists: &[&[(u16, &str)]]) -> Responses {
     let schema = Ref::from_schema_name(Problem::name());
     let content = ContentBuilder::new().schema(Some(RefOr::<Schema>::Ref(schema))).build();
     let response = |description: &str| {
-        ResponseBuilder::new()
-            .description(description)
-            .content("application/problem+json", content.clone())
-            .build()
+        ResponseBuilder::new().description(description).content("application/problem+json", content.clone()).build()
     };
     let all = lists.iter().flat_map(|list| list.iter());
-    all.map(|(status, description)| (status.to_string(), RefOr::T(response(description))))
-        .collect()
+    all.map(|(status, description)| (status.to_string(), RefOr::T(response(description)))).collect()
 }
 
 /// Problems of requests without a body.
@@ -174,10 +159,7 @@ mod tests {
             for (field, property) in schema["properties"].as_object().into_iter().flatten() {
                 // One that may be null describes its other alternative.
                 let alternatives = property["oneOf"].as_array().into_iter().flatten();
-                let described = [property]
-                    .into_iter()
-                    .chain(alternatives)
-                    .any(|p| p["description"].is_string());
+                let described = [property].into_iter().chain(alternatives).any(|p| p["description"].is_string());
                 assert!(described, "{name}.{field} has no description");
             }
         }

@@ -77,10 +77,7 @@ impl Options {
             return Err(Error::option(field, "must be at least 1"));
         }
         if self.max_k < self.k {
-            return Err(Error::option(
-                "max_k",
-                format!("is {}, less than k = {}", self.max_k, self.k),
-            ));
+            return Err(Error::option("max_k", format!("is {}, less than k = {}", self.max_k, self.k)));
         }
         if self.max_line_bytes > self.max_body_bytes {
             return Err(Error::option("max_line_bytes", "is more than max_body_bytes"));
@@ -106,15 +103,9 @@ mod tests {
 
     #[test]
     fn a_bad_value_is_refused_with_its_name() {
-        let zero = Options {
-            k: 0,
-            ..Options::default()
-        };
+        let zero = Options { k: 0, ..Options::default() };
         assert!(zero.validate().unwrap_err().to_string().contains("gateway.k "));
-        let crossed = Options {
-            k: 60,
-            ..Options::default()
-        };
+        let crossed = Options { k: 60, ..Options::default() };
         assert!(crossed.validate().unwrap_err().to_string().contains("gateway.max_k "));
     }
 }

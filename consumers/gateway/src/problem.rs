@@ -75,10 +75,7 @@ pub struct FieldError {
 
 impl FieldError {
     pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            detail: detail.into(),
-        }
+        Self { field: field.into(), detail: detail.into() }
     }
 }
 
@@ -118,16 +115,9 @@ impl Problem {
     pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [one] => format!("{}: {}", one.field, one.detail),
-            many => format!(
-                "{} fields are wrong, first {}",
-                many.len(),
-                many.first().map_or("", |e| &e.field)
-            ),
+            many => format!("{} fields are wrong, first {}", many.len(), many.first().map_or("", |e| &e.field)),
         };
-        Self {
-            errors,
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidField, detail)
-        }
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidField, detail) }
     }
 
     pub(crate) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -144,10 +134,7 @@ impl Problem {
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, detail);
-        Self {
-            retry_after_s: Some(5),
-            ..problem
-        }
+        Self { retry_after_s: Some(5), ..problem }
     }
 
     pub(crate) fn internal(detail: impl Into<String>) -> Self {
@@ -162,11 +149,7 @@ impl Problem {
         }
         self.error = Some(Box::new(OpenAiError {
             message: self.detail.clone(),
-            kind: if self.status < 500 {
-                "invalid_request_error"
-            } else {
-                "server_error"
-            },
+            kind: if self.status < 500 { "invalid_request_error" } else { "server_error" },
             code: self.code,
             param: self.errors.first().map(|error| error.field.clone()),
         }));
@@ -181,9 +164,7 @@ impl IntoResponse for Problem {
         let content_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         if let Some(seconds) = self.retry_after_s {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         // For the layer that adds `error` on the routes of OpenAI's API.
         response.extensions_mut().insert(self);
@@ -210,11 +191,7 @@ impl From<twin_warehouse::Error> for Problem {
     fn from(error: twin_warehouse::Error) -> Self {
         let transient = error.is_transient();
         tracing::error!(%error, transient, "warehouse request failed");
-        if transient {
-            Self::unavailable("the warehouse is busy")
-        } else {
-            Self::internal("the warehouse failed")
-        }
+        if transient { Self::unavailable("the warehouse is busy") } else { Self::internal("the warehouse failed") }
     }
 }
 
@@ -222,11 +199,7 @@ impl From<twin_stream::Error> for Problem {
     fn from(error: twin_stream::Error) -> Self {
         let transient = error.is_transient();
         tracing::error!(%error, transient, "event log request failed");
-        if transient {
-            Self::unavailable("the event log is busy")
-        } else {
-            Self::internal("the event log failed")
-        }
+        if transient { Self::unavailable("the event log is busy") } else { Self::internal("the event log failed") }
     }
 }
 
@@ -266,10 +239,7 @@ mod tests {
         assert_eq!(status(Failure::Unavailable("down".into())), 503);
         assert_eq!(status(Failure::Invalid("no".into())), 400);
         assert_eq!(status(Failure::TooLarge("big".into())), 413);
-        let overloaded = Failure::Overloaded {
-            message: "busy".into(),
-            retry_after_s: 7,
-        };
+        let overloaded = Failure::Overloaded { message: "busy".into(), retry_after_s: 7 };
         let response = Problem::from(overloaded).into_response();
         assert_eq!(response.status().as_u16(), 503);
         assert_eq!(response.headers()[header::RETRY_AFTER], "7");

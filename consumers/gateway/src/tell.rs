@@ -32,12 +32,7 @@ pub async fn whole(mut answering: Answering) -> Result<(Box<Answered>, f64), Fai
 
 /// The answer step by step, from `first` on. Dropping the stream before its end cancels the query.
 pub fn steps(answering: Answering, first: Part) -> impl Stream<Item = Step> + Send {
-    let mut telling = Telling {
-        answering,
-        sent: String::new(),
-        ready: VecDeque::new(),
-        ended: false,
-    };
+    let mut telling = Telling { answering, sent: String::new(), ready: VecDeque::new(), ended: false };
     telling.take(first);
     unfold(telling, async |mut telling| {
         while telling.ready.is_empty() && !telling.ended {

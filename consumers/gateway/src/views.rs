@@ -62,11 +62,7 @@ pub struct CitationView {
 
 impl From<Citation> for CitationView {
     fn from(citation: Citation) -> Self {
-        Self {
-            marker: citation.marker,
-            cited: citation.cited,
-            passage: citation.passage.into(),
-        }
+        Self { marker: citation.marker, cited: citation.cited, passage: citation.passage.into() }
     }
 }
 
@@ -123,8 +119,5 @@ impl TimingsView {
 
 /// The citations of an answer.
 pub fn citations(answered: &mut Answered) -> Vec<CitationView> {
-    std::mem::take(&mut answered.citations)
-        .into_iter()
-        .map(CitationView::from)
-        .collect()
+    std::mem::take(&mut answered.citations).into_iter().map(CitationView::from).collect()
 }

@@ -228,6 +228,7 @@ impl Answerer {
             max_tokens: sampling.max_tokens.unwrap_or(self.options.max_tokens).min(self.options.max_tokens),
             temperature: sampling.temperature.unwrap_or(self.options.temperature),
             top_p: sampling.top_p.unwrap_or(self.options.top_p),
+            frequency_penalty: self.options.frequency_penalty,
             stop: sampling.stop.clone(),
         }
     }

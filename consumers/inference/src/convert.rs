@@ -151,26 +151,18 @@ pub fn convert_gguf(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Converted, ConvertError> {
     if target.exists() {
-        return Err(ConvertError::TargetExists {
-            path: target.to_owned(),
-        });
+        return Err(ConvertError::TargetExists { path: target.to_owned() });
     }
     let file = File::open(source).map_err(io_error("open", source))?;
     let mut reader = BufReader::new(file);
-    let content = Content::read(&mut reader).map_err(|error| ConvertError::Gguf {
-        path: source.to_owned(),
-        source: error,
-    })?;
+    let content =
+        Content::read(&mut reader).map_err(|error| ConvertError::Gguf { path: source.to_owned(), source: error })?;
     let header = Header::read(&content)?;
     let tokenizer = tokenizer::Vocabulary::read(&content)?;
     if tokenizer.tokens.len() != header.vocabulary_size {
         return Err(ConvertError::FieldInvalid {
             key: tokenizer::TOKENS.to_owned(),
-            problem: format!(
-                "{} tokens for {} embedding rows",
-                tokenizer.tokens.len(),
-                header.vocabulary_size
-            ),
+            problem: format!("{} tokens for {} embedding rows", tokenizer.tokens.len(), header.vocabulary_size),
         });
     }
     let plan = weights::plan(&header, &content)?;
@@ -180,21 +172,9 @@ pub fn convert_gguf(
         fs::remove_dir_all(&partial).map_err(io_error("remove", &partial))?;
     }
     fs::create_dir_all(&partial).map_err(io_error("create", &partial))?;
-    let weight_bytes = weights::write(
-        &plan,
-        &content,
-        &mut reader,
-        &partial.join("model.safetensors"),
-        progress,
-    )?;
-    tokenizer
-        .build()?
-        .save(partial.join("tokenizer.json"), false)
-        .map_err(ConvertError::Tokenizer)?;
-    write_json(
-        &partial.join("tokenizer_config.json"),
-        &tokenizer.tokenizer_config(&header),
-    )?;
+    let weight_bytes = weights::write(&plan, &content, &mut reader, &partial.join("model.safetensors"), progress)?;
+    tokenizer.build()?.save(partial.join("tokenizer.json"), false).map_err(ConvertError::Tokenizer)?;
+    write_json(&partial.join("tokenizer_config.json"), &tokenizer.tokenizer_config(&header))?;
     write_json(&partial.join("generation_config.json"), &tokenizer.generation_config())?;
     write_json(&partial.join("config.json"), &header.model_config(&tokenizer))?;
     fs::rename(&partial, target).map_err(io_error("rename to", target))?;
@@ -221,9 +201,5 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ConvertError> {
 }
 
 fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> ConvertError + 'a {
-    move |source| ConvertError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
+    move |source| ConvertError::Io { action, path: path.to_owned(), source }
 }

@@ -75,13 +75,17 @@ fn load_blocking(path: &Path, cpu: bool) -> Result<Model, String> {
 }
 
 fn request(chat: ChatRequest) -> RequestBuilder {
-    // Without a length a small model may write until its context is full.
-    let mut request = RequestBuilder::new().set_sampler_max_len(chat.max_tokens as usize);
+    let mut request = RequestBuilder::new();
     request = if chat.temperature <= 0.0 {
-        request.set_deterministic_sampler().set_sampler_max_len(chat.max_tokens as usize)
+        request.set_deterministic_sampler()
     } else {
         request.set_sampler_temperature(chat.temperature).set_sampler_topp(chat.top_p)
     };
+    // Without a length a small model may write until its context is full.
+    request = request.set_sampler_max_len(chat.max_tokens as usize);
+    if chat.frequency_penalty > 0.0 {
+        request = request.set_sampler_frequency_penalty(chat.frequency_penalty);
+    }
     if !chat.stop.is_empty() {
         request = request.set_sampler_stop_toks(StopTokens::Seqs(chat.stop));
     }

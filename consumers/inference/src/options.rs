@@ -43,6 +43,8 @@ pub struct LlmOptions {
     pub temperature: f64,
     /// Nucleus sampling where a request names none; 1 is off.
     pub top_p: f64,
+    /// How much a token that was written already is held back, 0 (off) to 2: small models repeat themselves without.
+    pub frequency_penalty: f32,
     /// Answers generated at once.
     pub concurrency: usize,
     /// Answers that wait for their turn; further ones are refused at once.
@@ -72,6 +74,7 @@ impl Default for LlmOptions {
             max_tokens: 200,
             temperature: 0.0,
             top_p: 1.0,
+            frequency_penalty: 0.3,
             concurrency: 2,
             queue: 16,
             prompt: PromptOptions::default(),

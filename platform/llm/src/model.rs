@@ -25,6 +25,8 @@ pub struct ChatRequest {
     pub temperature: f64,
     /// Nucleus sampling; 1 is off.
     pub top_p: f64,
+    /// How much a token that was written already is held back, 0 (off) to 2.
+    pub frequency_penalty: f32,
     /// Texts that end the answer.
     pub stop: Vec<String>,
 }

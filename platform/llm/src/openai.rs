@@ -40,6 +40,7 @@ impl OpenAiModel {
         let mut body = json!({
             "model": self.model, "messages": messages, "stream": true, "stream_options": { "include_usage": true },
             "max_tokens": request.max_tokens, "temperature": request.temperature, "top_p": request.top_p,
+            "frequency_penalty": request.frequency_penalty,
         });
         if !request.stop.is_empty() {
             body["stop"] = json!(request.stop);
@@ -143,10 +144,7 @@ where
 
     fn take(&mut self, event: Event) -> Option<String> {
         if let Some(usage) = event.usage {
-            self.usage = Usage {
-                prompt_tokens: usage.prompt_tokens,
-                completion_tokens: usage.completion_tokens,
-            };
+            self.usage = Usage { prompt_tokens: usage.prompt_tokens, completion_tokens: usage.completion_tokens };
         }
         let choice = event.choices.into_iter().next()?;
         match choice.finish_reason.as_deref() {

@@ -76,23 +76,11 @@ impl Embedder {
         let query_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
         let passage_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
         let sessions = options.session_count();
-        let shared = Arc::new(Shared {
-            options,
-            tokenizer,
-            queue: Queue::new(),
-            metrics,
-        });
+        let shared = Arc::new(Shared { options, tokenizer, queue: Queue::new(), metrics });
 
         // Dropping `inner`, on any error from here on, ends the threads that run already.
         let threads = Vec::with_capacity(sessions);
-        let mut inner = Inner {
-            shared,
-            threads,
-            query_room,
-            passage_room,
-            dimension: 0,
-            model_id,
-        };
+        let mut inner = Inner { shared, threads, query_room, passage_room, dimension: 0, model_id };
         let (ready_sender, ready) = mpsc::channel();
         for index in 0..sessions {
             let (shared, runtime, model_path) = (inner.shared.clone(), runtime.clone(), model_path.clone());
@@ -100,22 +88,14 @@ impl Embedder {
             let thread = std::thread::Builder::new()
                 .name(format!("embedder-{index}"))
                 .spawn(move || session_thread(&shared, &runtime, &model_path, ready_sender))
-                .map_err(|cause| Error::Option {
-                    key: "sessions",
-                    problem: cause.to_string(),
-                })?;
+                .map_err(|cause| Error::Option { key: "sessions", problem: cause.to_string() })?;
             inner.threads.push(thread);
         }
         drop(ready_sender);
         for _ in 0..sessions {
             inner.dimension = ready.recv().unwrap_or(Err(Error::Closed))?;
         }
-        tracing::info!(
-            model = inner.model_id,
-            dimension = inner.dimension,
-            sessions,
-            "embedder ready"
-        );
+        tracing::info!(model = inner.model_id, dimension = inner.dimension, sessions, "embedder ready");
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -156,11 +136,7 @@ impl Embedder {
         };
         // A request larger than the lane takes all of it.
         let permits = texts.len().min(shared.options.queue).min(u32::MAX as usize) as u32;
-        let room = room
-            .clone()
-            .acquire_many_owned(permits)
-            .await
-            .map_err(|_| Error::Closed)?;
+        let room = room.clone().acquire_many_owned(permits).await.map_err(|_| Error::Closed)?;
         let (reply, answer) = oneshot::channel();
         shared.metrics.queue_texts.add(texts.len() as i64);
         let request = Arc::new(Request {
@@ -282,11 +258,7 @@ fn encode(shared: &Shared, request: &Arc<Request>, texts: Vec<String>) {
     };
     let mut encoded = Vec::with_capacity(texts.len());
     for text in texts {
-        let text = if prefix.is_empty() {
-            text
-        } else {
-            format!("{prefix}{text}")
-        };
+        let text = if prefix.is_empty() { text } else { format!("{prefix}{text}") };
         match shared.tokenizer.encode(&text, shared.options.max_tokens) {
             Ok(ids) => encoded.push(ids),
             Err(error) => return request.fail(error),
@@ -296,12 +268,7 @@ fn encode(shared: &Shared, request: &Arc<Request>, texts: Vec<String>) {
     let batches = pack(&lengths, shared.options.batch_rows, shared.options.batch_tokens);
     let work: Vec<Work> = batches
         .into_iter()
-        .map(|batch| {
-            batch
-                .into_iter()
-                .map(|index| (index, std::mem::take(&mut encoded[index])))
-                .collect()
-        })
+        .map(|batch| batch.into_iter().map(|index| (index, std::mem::take(&mut encoded[index]))).collect())
         .map(|rows| Work::Batch(request.clone(), rows))
         .collect();
     shared.queue.push(request.lane, work);
@@ -324,26 +291,17 @@ fn run_batch(shared: &Shared, session: &mut EmbeddingSession, request: &Request,
     }
     let tokens: usize = ids.iter().map(|row| row.len()).sum();
     shared.metrics.tokens.inc_by(tokens as u64);
-    shared
-        .metrics
-        .texts
-        .with_label_values(&[request.lane.as_str()])
-        .inc_by(finished.len() as u64);
+    shared.metrics.texts.with_label_values(&[request.lane.as_str()]).inc_by(finished.len() as u64);
     request.fulfil(finished);
 }
 
 /// `<folder's name>@<hash>`.
 fn model_id(folder: &Path, model_path: &Path) -> Result<String, Error> {
-    let unreadable = |cause| Error::File {
-        path: model_path.to_owned(),
-        cause,
-    };
+    let unreadable = |cause| Error::File { path: model_path.to_owned(), cause };
     let mut file = std::fs::File::open(model_path).map_err(unreadable)?;
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher).map_err(unreadable)?;
     let hash = hex::encode(hasher.finalize());
-    let name = folder
-        .file_name()
-        .map_or_else(|| "model".into(), |name| name.to_string_lossy());
+    let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
     Ok(format!("{name}@{}", &hash[..12]))
 }

@@ -14,10 +14,7 @@ impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self, MetricError> {
         let metrics = Self {
             texts: IntCounterVec::new(
-                Opts::new(
-                    "twin_embedder_texts_total",
-                    "Texts embedded, by kind: query or passage.",
-                ),
+                Opts::new("twin_embedder_texts_total", "Texts embedded, by kind: query or passage."),
                 &["kind"],
             )?,
             tokens: IntCounter::new(
@@ -25,11 +22,8 @@ impl Metrics {
                 "Tokens run through the embedding model, special tokens included, filling not.",
             )?,
             batch_seconds: Histogram::with_opts(
-                HistogramOpts::new(
-                    "twin_embedder_batch_seconds",
-                    "Seconds that the model took for a batch.",
-                )
-                .buckets(latency_buckets()),
+                HistogramOpts::new("twin_embedder_batch_seconds", "Seconds that the model took for a batch.")
+                    .buckets(latency_buckets()),
             )?,
             queue_texts: IntGauge::new(
                 "twin_embedder_queue_texts",

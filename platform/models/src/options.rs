@@ -67,10 +67,7 @@ impl EmbedderOptions {
             if value >= least {
                 return Ok(());
             }
-            Err(Error::Option {
-                key,
-                problem: format!("is {value}, must be at least {least}"),
-            })
+            Err(Error::Option { key, problem: format!("is {value}, must be at least {least}") })
         };
         // Two special tokens and something to embed.
         at_least("max_tokens", self.max_tokens, 8)?;
@@ -102,13 +99,7 @@ mod tests {
 
     #[test]
     fn an_option_that_can_not_work_is_named() {
-        let error = EmbedderOptions {
-            queue: 0,
-            ..EmbedderOptions::default()
-        }
-        .validate()
-        .unwrap_err()
-        .to_string();
+        let error = EmbedderOptions { queue: 0, ..EmbedderOptions::default() }.validate().unwrap_err().to_string();
         assert!(error.contains("queue"), "{error}");
         assert!(serde_json::from_str::<EmbedderOptions>(r#"{"max_token": 1}"#).is_err());
     }
@@ -116,10 +107,7 @@ mod tests {
     #[cfg(not(feature = "cuda"))]
     #[test]
     fn cuda_without_its_cargo_feature_is_refused_with_the_reason() {
-        let options = EmbedderOptions {
-            device: Device::Cuda,
-            ..EmbedderOptions::default()
-        };
+        let options = EmbedderOptions { device: Device::Cuda, ..EmbedderOptions::default() };
         let error = options.validate().unwrap_err().to_string();
         assert!(error.contains("cargo feature `cuda`"), "{error}");
     }

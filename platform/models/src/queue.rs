@@ -36,15 +36,8 @@ struct State<T> {
 
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
-        let state = State {
-            queries: VecDeque::new(),
-            passages: VecDeque::new(),
-            closed: false,
-        };
-        Self {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
+        let state = State { queries: VecDeque::new(), passages: VecDeque::new(), closed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Appends to a lane. Once closed, items are dropped.

@@ -23,24 +23,15 @@ pub(crate) struct EmbeddingSession {
 impl EmbeddingSession {
     /// Loads the model and checks that it takes what this crate gives.
     pub(crate) fn load(runtime: &OnnxRuntime, path: &Path, device: Device) -> Result<Self, Error> {
-        std::fs::metadata(path).map_err(|cause| Error::File {
-            path: path.to_owned(),
-            cause,
-        })?;
-        let refused = |error: &dyn std::fmt::Display| Error::Model {
-            path: path.to_owned(),
-            problem: error.to_string(),
-        };
+        std::fs::metadata(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
+        let refused =
+            |error: &dyn std::fmt::Display| Error::Model { path: path.to_owned(), problem: error.to_string() };
         let builder = Session::builder(runtime.environment()).map_err(|error| refused(&error))?;
         let builder = single_threaded(builder).map_err(|error| refused(&error))?;
         let mut builder = on_device(builder, device).map_err(|error| refused(&error))?;
         let session = builder.commit_from_file(path).map_err(|error| refused(&error))?;
         let takes_token_types = check_inputs(&session).map_err(|problem| refused(&problem))?;
-        Ok(Self {
-            session,
-            takes_token_types,
-            path: path.to_owned(),
-        })
+        Ok(Self { session, takes_token_types, path: path.to_owned() })
     }
 
     /// Embeds the rows as one batch. Mean over each row's own tokens, then length 1 (as sentence-transformers
@@ -70,11 +61,7 @@ impl EmbeddingSession {
         match output_shape[..] {
             [batch, tokens, dimension] if batch == rows.len() as i64 && tokens == width as i64 && dimension > 0 => {
                 let row_states = states.chunks_exact(width * dimension as usize);
-                Ok(rows
-                    .iter()
-                    .zip(row_states)
-                    .map(|(row, states)| mean(states, row.len(), dimension))
-                    .collect())
+                Ok(rows.iter().zip(row_states).map(|(row, states)| mean(states, row.len(), dimension)).collect())
             }
             _ => Err(Error::Model {
                 path: self.path.clone(),
@@ -134,9 +121,7 @@ fn on_device(builder: SessionBuilder, device: Device) -> ort::Result<SessionBuil
 fn check_inputs(session: &Session) -> Result<bool, String> {
     let names: Vec<&str> = session.inputs().iter().map(|input| input.name()).collect();
     let missing = [INPUT_IDS, ATTENTION_MASK].iter().find(|name| !names.contains(name));
-    let unknown = names
-        .iter()
-        .find(|name| ![INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS].contains(name));
+    let unknown = names.iter().find(|name| ![INPUT_IDS, ATTENTION_MASK, TOKEN_TYPE_IDS].contains(name));
     if missing.is_some() || unknown.is_some() {
         return Err(format!(
             "its inputs are {names:?}; an embedding model takes {INPUT_IDS}, {ATTENTION_MASK} and at most \
@@ -145,11 +130,7 @@ fn check_inputs(session: &Session) -> Result<bool, String> {
     }
     for input in session.inputs() {
         if input.dtype().tensor_type() != Some(TensorElementType::Int64) {
-            return Err(format!(
-                "its input {} is {:?}; int64 is expected",
-                input.name(),
-                input.dtype()
-            ));
+            return Err(format!("its input {} is {:?}; int64 is expected", input.name(), input.dtype()));
         }
     }
     Ok(names.contains(&TOKEN_TYPE_IDS))

@@ -31,23 +31,16 @@ pub struct Tokenizer {
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokenizer")
-            .field("vocabulary", &self.inner.get_vocab_size(true))
-            .finish_non_exhaustive()
+        f.debug_struct("Tokenizer").field("vocabulary", &self.inner.get_vocab_size(true)).finish_non_exhaustive()
     }
 }
 
 impl Tokenizer {
     /// Reads a `tokenizer.json`.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|cause| Error::File {
-            path: path.to_owned(),
-            cause,
-        })?;
-        let refused = |problem: tokenizers::Error| Error::TokenizerFile {
-            path: path.to_owned(),
-            problem: problem.to_string(),
-        };
+        let bytes = std::fs::read(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
+        let refused =
+            |problem: tokenizers::Error| Error::TokenizerFile { path: path.to_owned(), problem: problem.to_string() };
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(refused)?;
         // The published file of MiniLM cuts every text at 128 tokens and fills every text up to 128.
         inner.with_truncation(None).map_err(refused)?;
@@ -61,10 +54,7 @@ impl Tokenizer {
     pub fn spans(&self, text: &str) -> Result<Vec<TokenSpan>, Error> {
         let mut spans = Vec::with_capacity(text.len() / 4);
         for (segment_start, segment) in segments(text) {
-            let encoding = self
-                .inner
-                .encode(segment, false)
-                .map_err(|error| Error::Tokenise(error.to_string()))?;
+            let encoding = self.inner.encode(segment, false).map_err(|error| Error::Tokenise(error.to_string()))?;
             let mut previous_word = None;
             for (&(start, end), &word) in encoding.get_offsets().iter().zip(encoding.get_word_ids()) {
                 spans.push(TokenSpan {
@@ -93,20 +83,12 @@ impl Tokenizer {
     pub fn encode(&self, text: &str, max_tokens: usize) -> Result<Vec<u32>, Error> {
         let text = text.trim_start();
         let text = &text[..text.floor_char_boundary(max_tokens.saturating_mul(BYTES_PER_WINDOW_TOKEN))];
-        let encoding = self
-            .inner
-            .encode_fast(text, true)
-            .map_err(|error| Error::Tokenise(error.to_string()))?;
+        let encoding = self.inner.encode_fast(text, true).map_err(|error| Error::Tokenise(error.to_string()))?;
         let ids = encoding.get_ids();
         if ids.len() <= max_tokens {
             return Ok(ids.to_vec());
         }
-        let closing = encoding
-            .get_special_tokens_mask()
-            .iter()
-            .rev()
-            .take_while(|&&special| special == 1)
-            .count();
+        let closing = encoding.get_special_tokens_mask().iter().rev().take_while(|&&special| special == 1).count();
         let kept = max_tokens.saturating_sub(closing);
         Ok([&ids[..kept], &ids[ids.len() - closing..]].concat())
     }
@@ -120,9 +102,7 @@ fn segments(text: &str) -> impl Iterator<Item = (usize, &str)> {
             return None;
         }
         let earliest = text.ceil_char_boundary((start + SEGMENT_BYTES).min(text.len()));
-        let end = text[earliest..]
-            .find(char::is_whitespace)
-            .map_or(text.len(), |position| earliest + position);
+        let end = text[earliest..].find(char::is_whitespace).map_or(text.len(), |position| earliest + position);
         let segment = (start, &text[start..end]);
         start = end;
         Some(segment)

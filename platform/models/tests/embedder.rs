@@ -19,9 +19,7 @@ fn cosine(left: &[f32], right: &[f32]) -> f32 {
 /// Texts of very different lengths.
 fn mixed_texts() -> Vec<String> {
     let sentence = "Streams of events are ordered within a partition, and offsets move only forward. ";
-    (0..24)
-        .map(|index| format!("{index}: {}", sentence.repeat(1 + (index * 7) % 17)))
-        .collect()
+    (0..24).map(|index| format!("{index}: {}", sentence.repeat(1 + (index * 7) % 17))).collect()
 }
 
 /// More than a thread embeds in a moment: 192 texts.
@@ -37,11 +35,7 @@ async fn the_vector_of_a_text_does_not_depend_on_its_batch() {
     for (text, in_batch) in texts.into_iter().zip(&together) {
         let alone = embedder.embed_passages(vec![text]).await.unwrap().remove(0);
         assert!(cosine(&alone, in_batch) > 0.99999);
-        let difference = alone
-            .iter()
-            .zip(in_batch)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
+        let difference = alone.iter().zip(in_batch).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(difference < 1e-4, "{difference}");
     }
 }
@@ -70,10 +64,7 @@ async fn related_words_are_closer_than_unrelated_ones() {
 #[tokio::test]
 async fn vectors_are_those_of_the_reference_implementation() {
     // Python: onnxruntime 1.32.0 and tokenizers 0.23.3 on the same file, mean pooling, length 1; first five numbers.
-    let vector = embedder()
-        .embed_query("Events are appended to a log.".to_owned())
-        .await
-        .unwrap();
+    let vector = embedder().embed_query("Events are appended to a log.".to_owned()).await.unwrap();
     let expected = [-0.012093_f32, -0.018644, 0.022406, 0.037938, 0.082268];
     for (found, expected) in vector.iter().zip(expected) {
         assert!((found - expected).abs() < 1e-4, "{:?}", &vector[..5]);
@@ -83,16 +74,10 @@ async fn vectors_are_those_of_the_reference_implementation() {
 #[tokio::test]
 async fn everything_in_the_window_counts_and_nothing_after_it() {
     let embedder = embedder();
-    let words: Vec<String> = (0..600)
-        .map(|index| ["river", "stone", "cloud", "lamp"][index * index % 7 % 4].to_owned())
-        .collect();
+    let words: Vec<String> =
+        (0..600).map(|index| ["river", "stone", "cloud", "lamp"][index * index % 7 % 4].to_owned()).collect();
     let first = |count: usize, tail: &str| format!("{} {tail}", words[..count].join(" "));
-    let texts = vec![
-        first(120, ""),
-        first(120, &"carburettor ".repeat(80)),
-        first(400, ""),
-        first(400, "carburettor"),
-    ];
+    let texts = vec![first(120, ""), first(120, &"carburettor ".repeat(80)), first(400, ""), first(400, "carburettor")];
     let vectors = embedder.embed_passages(texts).await.unwrap();
     // The published tokenizer file cuts at 128 tokens: a 200-token text must differ from its first 120.
     assert!(cosine(&vectors[0], &vectors[1]) < 0.98);
@@ -101,15 +86,7 @@ async fn everything_in_the_window_counts_and_nothing_after_it() {
 
 #[tokio::test]
 async fn a_query_does_not_wait_for_the_passages_before_it() {
-    let embedder = Embedder::load(
-        EmbedderOptions {
-            sessions: 1,
-            queue: 64,
-            ..options()
-        },
-        &Registry::new(),
-    )
-    .unwrap();
+    let embedder = Embedder::load(EmbedderOptions { sessions: 1, queue: 64, ..options() }, &Registry::new()).unwrap();
     let passages = {
         let embedder = embedder.clone();
         tokio::spawn(async move { embedder.embed_passages(many_texts()).await })
@@ -128,16 +105,10 @@ async fn callers_beyond_the_queue_wait_and_are_served() {
     let mut tasks = Vec::new();
     for index in 0..20 {
         let embedder = embedder.clone();
-        tasks.push(tokio::spawn(async move {
-            embedder.embed_passages(vec![format!("text {index}"); 3]).await
-        }));
+        tasks.push(tokio::spawn(async move { embedder.embed_passages(vec![format!("text {index}"); 3]).await }));
     }
     for task in tasks {
-        let vectors = tokio::time::timeout(Duration::from_secs(60), task)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        let vectors = tokio::time::timeout(Duration::from_secs(60), task).await.unwrap().unwrap().unwrap();
         assert_eq!(vectors.len(), 3);
     }
 }
@@ -145,14 +116,7 @@ async fn callers_beyond_the_queue_wait_and_are_served() {
 #[tokio::test]
 async fn a_caller_that_gives_up_leaves_no_text_behind() {
     let registry = Registry::new();
-    let embedder = Embedder::load(
-        EmbedderOptions {
-            sessions: 1,
-            ..options()
-        },
-        &registry,
-    )
-    .unwrap();
+    let embedder = Embedder::load(EmbedderOptions { sessions: 1, ..options() }, &registry).unwrap();
     let given_up = tokio::time::timeout(Duration::from_millis(1), embedder.embed_passages(many_texts()));
     assert!(given_up.await.is_err());
     embedder.embed_passages(vec!["after".to_owned()]).await.unwrap();
@@ -170,11 +134,8 @@ async fn a_caller_that_gives_up_leaves_no_text_behind() {
 
 #[tokio::test]
 async fn prefixes_are_put_before_queries_and_passages() {
-    let prefixed = EmbedderOptions {
-        query_prefix: "query: ".to_owned(),
-        passage_prefix: "passage: ".to_owned(),
-        ..options()
-    };
+    let prefixed =
+        EmbedderOptions { query_prefix: "query: ".to_owned(), passage_prefix: "passage: ".to_owned(), ..options() };
     let prefixed = Embedder::load(prefixed, &Registry::new()).unwrap();
     // Two embedders in one process share the runtime.
     let plain = embedder();
@@ -193,44 +154,21 @@ fn the_model_id_is_the_folder_s_name_and_the_file_s_hash() {
 #[test]
 fn a_missing_model_or_library_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let missing_model = EmbedderOptions {
-        model_dir: folder.path().to_owned(),
-        ..options()
-    };
-    std::fs::copy(
-        cached("models/minilm/tokenizer.json"),
-        folder.path().join("tokenizer.json"),
-    )
-    .unwrap();
-    let error = Embedder::load(missing_model, &Registry::new())
-        .err()
-        .unwrap()
-        .to_string();
+    let missing_model = EmbedderOptions { model_dir: folder.path().to_owned(), ..options() };
+    std::fs::copy(cached("models/minilm/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    let error = Embedder::load(missing_model, &Registry::new()).err().unwrap().to_string();
     assert!(error.contains("model.onnx") && error.contains("make models"), "{error}");
-    let missing_library = EmbedderOptions {
-        runtime_library: "/nowhere/libonnxruntime.so".into(),
-        ..options()
-    };
-    let error = Embedder::load(missing_library, &Registry::new())
-        .err()
-        .unwrap()
-        .to_string();
+    let missing_library = EmbedderOptions { runtime_library: "/nowhere/libonnxruntime.so".into(), ..options() };
+    let error = Embedder::load(missing_library, &Registry::new()).err().unwrap().to_string();
     assert!(error.contains("/nowhere/libonnxruntime.so"), "{error}");
 }
 
 #[test]
 fn a_file_that_is_no_model_is_refused_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(
-        cached("models/minilm/tokenizer.json"),
-        folder.path().join("tokenizer.json"),
-    )
-    .unwrap();
+    std::fs::copy(cached("models/minilm/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
     std::fs::write(folder.path().join("model.onnx"), b"not a model").unwrap();
-    let broken = EmbedderOptions {
-        model_dir: folder.path().to_owned(),
-        ..options()
-    };
+    let broken = EmbedderOptions { model_dir: folder.path().to_owned(), ..options() };
     let error = Embedder::load(broken, &Registry::new()).err().unwrap();
     assert!(matches!(error, Error::Model { .. }), "{error}");
     assert!(error.to_string().contains("model.onnx"), "{error}");

@@ -24,10 +24,7 @@ fn spans_are_bytes_of_the_original_text() {
     assert_eq!(words[..3], ["Zürich", "’", "s"]);
     assert_eq!(words[3..6], ["naïve", "漢", "字"]);
     let parts: Vec<bool> = spans[6..].iter().map(|span| span.starts_word).collect();
-    assert!(
-        parts.len() > 1 && parts[0] && parts[1..].iter().all(|starts| !starts),
-        "{parts:?}"
-    );
+    assert!(parts.len() > 1 && parts[0] && parts[1..].iter().all(|starts| !starts), "{parts:?}");
 }
 
 #[test]
@@ -64,11 +61,6 @@ fn the_name_of_a_special_token_in_a_text_is_plain_text() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = Tokenizer::from_file("/nowhere/tokenizer.json".as_ref())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("/nowhere/tokenizer.json") && error.contains("make models"),
-        "{error}"
-    );
+    let error = Tokenizer::from_file("/nowhere/tokenizer.json".as_ref()).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/tokenizer.json") && error.contains("make models"), "{error}");
 }

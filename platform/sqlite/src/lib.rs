@@ -87,7 +87,8 @@ impl Database {
 }
 
 fn connect(path: &Path) -> Result<rusqlite::Connection, Error> {
-    let connection = rusqlite::Connection::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
+    let connection =
+        rusqlite::Connection::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })?;
     // Another process may hold the write lock for as long as one group commit takes.
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -141,7 +142,7 @@ mod tests {
         // All at once, so that they share a transaction.
         let results = tokio::join!(write(1), write(2), write(2), write(3));
         assert!(results.0.is_ok() && results.1.is_ok() && results.2.is_err() && results.3.is_ok());
-        let rows = database.read(|c| count(c)).await.unwrap();
+        let rows = database.read(count).await.unwrap();
         assert_eq!(rows, 6);
     }
 
@@ -156,7 +157,7 @@ mod tests {
         let panicked = database.write::<(), Error, _>(|_| panic!("no")).await;
         assert!(matches!(panicked, Err(Error::Panicked)));
         database.write::<_, Error, _>(|tx| Ok(tx.execute_batch("CREATE TABLE t (x)")?)).await.unwrap();
-        assert_eq!(database.read(|c| count(c)).await.unwrap(), 0);
+        assert_eq!(database.read(count).await.unwrap(), 0);
     }
 
     #[tokio::test]

@@ -73,7 +73,7 @@ fn commit_together(connection: &mut Connection, group: Vec<Job>) {
     let replies: Vec<Reply> = group.into_iter().map(|job| job(Ok(&transaction))).collect();
     let committed = transaction.commit();
     for reply in replies {
-        reply(committed.as_ref().map(|()| ()).map_err(copy));
+        reply(committed.as_ref().copied().map_err(copy));
     }
 }
 
@@ -85,10 +85,10 @@ fn refuse(group: Vec<Job>, error: &rusqlite::Error) {
 
 /// `rusqlite::Error` is not `Clone`; what matters of it here is the code and the text.
 fn copy(error: &rusqlite::Error) -> Error {
-    let code = error.sqlite_error().copied().unwrap_or(rusqlite::ffi::Error {
-        code: rusqlite::ErrorCode::Unknown,
-        extended_code: 0,
-    });
+    let code = error
+        .sqlite_error()
+        .copied()
+        .unwrap_or(rusqlite::ffi::Error { code: rusqlite::ErrorCode::Unknown, extended_code: 0 });
     Error::Statement(rusqlite::Error::SqliteFailure(code, Some(error.to_string())))
 }
 

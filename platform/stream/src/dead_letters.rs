@@ -121,8 +121,7 @@ impl DeadLetters {
             let mut at = ends.begin;
             let mut tail = self.log.tail(&partition, StartAt::Beginning).await?;
             while at < ends.end {
-                let records =
-                    tokio::time::timeout(READ_TIMEOUT, tail.next()).await.map_err(|_| Error::Closed)??;
+                let records = tokio::time::timeout(READ_TIMEOUT, tail.next()).await.map_err(|_| Error::Closed)??;
                 for record in records {
                     at = record.position.offset + 1;
                     match text(&record.headers, header::REPLAYED) {

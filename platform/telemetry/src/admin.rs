@@ -42,28 +42,16 @@ async fn readyz(State(health): State<Health>) -> Response {
     let parts: Vec<Part> = health
         .report()
         .into_iter()
-        .map(|(part, state)| Part {
-            part,
-            ready: state.is_ok(),
-            reason: state.err(),
-        })
+        .map(|(part, state)| Part { part, ready: state.is_ok(), reason: state.err() })
         .collect();
     let ready = parts.iter().all(|part| part.ready);
-    let status = if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Report { ready, parts })).into_response()
 }
 
 async fn metrics(State(registry): State<Registry>) -> Response {
     match gather_text(&registry) {
-        Ok(text) => (
-            [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-            text,
-        )
-            .into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics could not be gathered");
             (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
@@ -96,9 +84,7 @@ mod tests {
     async fn a_part_that_is_not_ready_says_why() {
         let health = Health::default();
         health.part("log").not_ready("the disk is full");
-        let body = axum::body::to_bytes(readyz(State(health)).await.into_body(), 4096)
-            .await
-            .unwrap();
+        let body = axum::body::to_bytes(readyz(State(health)).await.into_body(), 4096).await.unwrap();
         let text = String::from_utf8(body.to_vec()).unwrap();
         assert!(text.contains(r#""reason":"the disk is full""#), "{text}");
     }

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use twin_schemas::{
-    AuthorId, Category, ContentHash, DocumentId, DocumentKey, DocumentMeta, MediaType, RawDocument, Revision,
-    SourceId, SourceKind,
+    AuthorId, Category, ContentHash, DocumentId, DocumentKey, DocumentMeta, MediaType, RawDocument, Revision, SourceId,
+    SourceKind,
 };
 
 /// What a source or a push says of a document, now.

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -54,6 +54,9 @@ pub trait Warehouse: Send + Sync {
 
     /// The documents, not deleted, that a source has given.
     async fn known(&self, source: SourceId) -> Result<Vec<Known>, Error>;
+
+    /// Every author with a registered source or a document that is not deleted, and when the first of these was seen.
+    async fn authors(&self) -> Result<BTreeMap<AuthorId, DateTime<Utc>>, Error>;
 
     /// How many documents, not deleted, an author has.
     async fn live_count(&self, author: &AuthorId) -> Result<u64, Error>;

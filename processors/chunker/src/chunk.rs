@@ -55,8 +55,7 @@ impl Plan {
     /// A post is whole where it fits, whatever headings it has.
     fn one_group(&mut self, headings: &[Heading], units: &Units) {
         self.pieces = sections::of_prose(headings, units, &mut self.outline);
-        self.groups
-            .extend((!self.pieces.is_empty()).then_some(0..self.pieces.len()));
+        self.groups.extend((!self.pieces.is_empty()).then_some(0..self.pieces.len()));
     }
 
     fn items(&mut self, document: &CleanedDocument, units: &Units, options: &Options) {
@@ -64,14 +63,7 @@ impl Plan {
         let fits = units.tokens(all.clone()) <= options.max_tokens;
         let language = document.code_language.as_deref().filter(|_| !fits);
         let items = language.and_then(|name| code::items(&document.text, name, units, options, &mut self.outline));
-        self.pieces = items.unwrap_or_else(|| {
-            vec![Piece {
-                units: all,
-                place: None,
-                level: 0,
-                head_only: false,
-            }]
-        });
+        self.pieces = items.unwrap_or_else(|| vec![Piece { units: all, place: None, level: 0, head_only: false }]);
         self.groups = sections::group_items(&self.pieces, units, options);
     }
 
@@ -81,13 +73,8 @@ impl Plan {
         while self.pieces[touched.start].units.end <= part.start {
             touched.start += 1;
         }
-        let in_part = self.pieces[touched.clone()]
-            .iter()
-            .take_while(|piece| piece.units.start < part.end);
-        in_part
-            .map(|piece| piece.place)
-            .reduce(|left, right| self.outline.common(left, right))
-            .flatten()
+        let in_part = self.pieces[touched.clone()].iter().take_while(|piece| piece.units.start < part.end);
+        in_part.map(|piece| piece.place).reduce(|left, right| self.outline.common(left, right)).flatten()
     }
 }
 
@@ -102,10 +89,7 @@ fn assemble(text: &str, units: &Units, plan: &Plan, cutter: &Cutter<'_>) -> Resu
             chunks.push(Chunk {
                 ordinal: chunks.len() as u32,
                 text: chunk_text.to_owned(),
-                span: Span {
-                    start: start as u64,
-                    end: end as u64,
-                },
+                span: Span { start: start as u64, end: end as u64 },
                 token_count: tokens as u32,
                 heading_path: plan.outline.path(plan.place_of(&part, &mut touched)),
                 content_hash: ContentHash::sha256([chunk_text.as_bytes()]),

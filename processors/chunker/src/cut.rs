@@ -40,19 +40,9 @@ impl<'a> Cutter<'a> {
     ) -> Self {
         let fences = match structure.is_code {
             true => Vec::new(),
-            false => structure
-                .verbatim
-                .iter()
-                .map(|range| units.at(range.start)..units.at(range.end))
-                .collect(),
+            false => structure.verbatim.iter().map(|range| units.at(range.start)..units.at(range.end)).collect(),
         };
-        Self {
-            text,
-            units,
-            tokenizer,
-            options,
-            fences,
-        }
+        Self { text, units, tokenizer, options, fences }
     }
 
     /// Cuts a range of units into parts that fit, in order and without gap.
@@ -75,10 +65,7 @@ impl<'a> Cutter<'a> {
             let cut = self.choose(start, end, limit);
             let tokens = self.exact_tokens(start..cut)?;
             if tokens <= self.options.max_tokens || cut == start + 1 {
-                return Ok(Fitting {
-                    units: start..cut,
-                    tokens,
-                });
+                return Ok(Fitting { units: start..cut, tokens });
             }
             limit = limit.saturating_sub(tokens - self.options.max_tokens);
         }
@@ -89,9 +76,7 @@ impl<'a> Cutter<'a> {
         if clean(units.start) && clean(units.end) {
             return Ok(self.units.tokens(units));
         }
-        Ok(self
-            .tokenizer
-            .count(&self.text[self.units.cut(units.start)..self.units.cut(units.end)])?)
+        Ok(self.tokenizer.count(&self.text[self.units.cut(units.start)..self.units.cut(units.end)])?)
     }
 
     /// Where to end the part that begins at `start`: the last of the best places between the least size and
@@ -104,9 +89,7 @@ impl<'a> Cutter<'a> {
         let least_tokens = (limit as f64 * self.options.min_share) as usize;
         let least = self.units.last_within(start, furthest, least_tokens, MAX_CHUNK_BYTES);
         let latest = self.keep_a_tail(start, end, least, furthest);
-        let best = (least..=latest)
-            .max_by_key(|&index| (self.units.quality(index), index))
-            .unwrap_or(latest);
+        let best = (least..=latest).max_by_key(|&index| (self.units.quality(index), index)).unwrap_or(latest);
         self.before_fence(start, best)
     }
 
@@ -117,9 +100,7 @@ impl<'a> Cutter<'a> {
             return furthest;
         }
         let tokens = all.saturating_sub(self.options.merge_below_tokens);
-        self.units
-            .last_within(start, furthest, tokens, MAX_CHUNK_BYTES)
-            .max(least)
+        self.units.last_within(start, furthest, tokens, MAX_CHUNK_BYTES).max(least)
     }
 
     /// A place inside a fenced block that fits whole is moved before the block, unless only a heading is left there.

@@ -39,15 +39,8 @@ impl Chunker {
         registry: &Registry,
     ) -> Result<Self, Error> {
         options.validate()?;
-        let core = Core {
-            options,
-            tokenizer,
-            metrics: Metrics::register(registry)?,
-        };
-        Ok(Self {
-            core: Arc::new(core),
-            warehouse,
-        })
+        let core = Core { options, tokenizer, metrics: Metrics::register(registry)? };
+        Ok(Self { core: Arc::new(core), warehouse })
     }
 }
 
@@ -72,10 +65,7 @@ impl Handler for Chunker {
         }
         match self.warehouse.note_progress(progress).await {
             Ok(()) => handled.into_iter().map(|handled| handled.outcome).collect(),
-            Err(error) => handled
-                .into_iter()
-                .map(|handled| handled.without_progress(&error))
-                .collect(),
+            Err(error) => handled.into_iter().map(|handled| handled.without_progress(&error)).collect(),
         }
     }
 }
@@ -88,10 +78,7 @@ struct Handled {
 
 impl Handled {
     fn dead(class: &'static str, message: impl ToString) -> Self {
-        Self {
-            outcome: Outcome::dead(class, message),
-            progress: None,
-        }
+        Self { outcome: Outcome::dead(class, message), progress: None }
     }
 
     /// What becomes of it when progress could not be noted: an event that had none to note keeps its outcome.
@@ -117,17 +104,9 @@ impl Core {
                 Err(panic) => return Handled::dead("panic", panic_message(panic.as_ref())),
             },
         };
-        let progress = Progress {
-            document_id,
-            revision,
-            stage: StageName::Chunked,
-            state: ProgressState::Done,
-            at: Utc::now(),
-        };
-        Handled {
-            outcome: Outcome::Emit(vec![event.caused_by(&message.attributes)]),
-            progress: Some(progress),
-        }
+        let progress =
+            Progress { document_id, revision, stage: StageName::Chunked, state: ProgressState::Done, at: Utc::now() };
+        Handled { outcome: Outcome::Emit(vec![event.caused_by(&message.attributes)]), progress: Some(progress) }
     }
 
     fn document(&self, document: CleanedDocument) -> Result<ChunkedDocument, Error> {
@@ -135,20 +114,12 @@ impl Core {
         let chunks = chunk(&document, &self.tokenizer, &self.options)?;
         timer.observe_duration();
         let category = document.meta.category.as_str();
-        self.metrics
-            .chunks
-            .with_label_values(&[category])
-            .inc_by(chunks.len() as u64);
-        Ok(ChunkedDocument {
-            meta: document.meta,
-            language: document.language,
-            chunks,
-        })
+        self.metrics.chunks.with_label_values(&[category]).inc_by(chunks.len() as u64);
+        Ok(ChunkedDocument { meta: document.meta, language: document.language, chunks })
     }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -19,11 +19,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            max_tokens: 254,
-            min_share: 0.5,
-            merge_below_tokens: 64,
-        }
+        Self { max_tokens: 254, min_share: 0.5, merge_below_tokens: 64 }
     }
 }
 
@@ -53,27 +49,9 @@ mod tests {
     fn the_defaults_are_valid_and_a_bad_value_is_named() {
         Options::default().validate().unwrap();
         for (options, key) in [
-            (
-                Options {
-                    max_tokens: 3,
-                    ..Options::default()
-                },
-                "max_tokens",
-            ),
-            (
-                Options {
-                    min_share: f64::NAN,
-                    ..Options::default()
-                },
-                "min_share",
-            ),
-            (
-                Options {
-                    merge_below_tokens: 200,
-                    ..Options::default()
-                },
-                "merge_below_tokens",
-            ),
+            (Options { max_tokens: 3, ..Options::default() }, "max_tokens"),
+            (Options { min_share: f64::NAN, ..Options::default() }, "min_share"),
+            (Options { merge_below_tokens: 200, ..Options::default() }, "merge_below_tokens"),
         ] {
             assert!(options.validate().unwrap_err().to_string().contains(key));
         }

@@ -22,11 +22,7 @@ impl Outline {
         if name.is_empty() {
             return parent;
         }
-        self.entries.push(Entry {
-            name: name.to_owned(),
-            parent,
-            depth: self.depth(parent) + 1,
-        });
+        self.entries.push(Entry { name: name.to_owned(), parent, depth: self.depth(parent) + 1 });
         Some(self.entries.len() - 1)
     }
 

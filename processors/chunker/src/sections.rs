@@ -25,12 +25,7 @@ pub(crate) fn of_prose(headings: &[Heading], units: &Units, outline: &mut Outlin
     let mut pieces = Vec::with_capacity(headings.len() + 1);
     let mut open: Vec<(usize, Place)> = Vec::new();
     let first = headings.first().map_or(units.len(), |heading| units.at(heading.start));
-    pieces.push(Piece {
-        units: 0..first,
-        place: None,
-        level: 0,
-        head_only: false,
-    });
+    pieces.push(Piece { units: 0..first, place: None, level: 0, head_only: false });
     for (index, heading) in headings.iter().enumerate() {
         while open.pop_if(|(level, _)| *level >= heading.level).is_some() {}
         let parent = open.last().and_then(|(_, place)| *place);
@@ -38,12 +33,7 @@ pub(crate) fn of_prose(headings: &[Heading], units: &Units, outline: &mut Outlin
         open.push((heading.level, place));
         let end = headings.get(index + 1).map_or(units.len(), |next| units.at(next.start));
         let head_only = units.at(heading.end) >= end;
-        pieces.push(Piece {
-            units: units.at(heading.start)..end,
-            place,
-            level: 0,
-            head_only,
-        });
+        pieces.push(Piece { units: units.at(heading.start)..end, place, level: 0, head_only });
     }
     pieces.retain(|piece| !piece.units.is_empty());
     pieces

@@ -59,11 +59,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// The structure of code as far as lines tell it.
 pub(crate) fn of_code(text: &str) -> Structure {
     let whole = 0..text.len();
-    let mut structure = Structure {
-        lines: Vec::new(),
-        verbatim: vec![whole],
-        is_code: true,
-    };
+    let mut structure = Structure { lines: Vec::new(), verbatim: vec![whole], is_code: true };
     let mut after_blank = false;
     for (byte, line) in lines(text) {
         let content = line.trim();
@@ -78,11 +74,7 @@ pub(crate) fn of_code(text: &str) -> Structure {
             (false, true) => Rank::Block,
             (false, false) => Rank::Line,
         };
-        structure.lines.push(LineStart {
-            byte,
-            rank,
-            indent: indentation(line),
-        });
+        structure.lines.push(LineStart { byte, rank, indent: indentation(line) });
         after_blank = false;
     }
     structure
@@ -90,11 +82,7 @@ pub(crate) fn of_code(text: &str) -> Structure {
 
 /// Columns of white space before a line's content; a tab counts four.
 fn indentation(line: &str) -> u16 {
-    let columns: usize = line
-        .chars()
-        .take_while(|c| c.is_whitespace())
-        .map(|c| if c == '\t' { 4 } else { 1 })
-        .sum();
+    let columns: usize = line.chars().take_while(|c| c.is_whitespace()).map(|c| if c == '\t' { 4 } else { 1 }).sum();
     columns.min(usize::from(u16::MAX)) as u16
 }
 

@@ -55,11 +55,7 @@ impl Units {
             first.cut = 0;
         }
         debug_assert!(units.windows(2).all(|pair| pair[0].cut < pair[1].cut));
-        Self {
-            units,
-            tokens: spans.len(),
-            text_bytes: text.len(),
-        }
+        Self { units, tokens: spans.len(), text_bytes: text.len() }
     }
 
     /// How many.
@@ -74,18 +70,12 @@ impl Units {
 
     /// How good a cut before a unit is. The text's ends are as good as it gets.
     pub(crate) fn rank(&self, index: usize) -> Rank {
-        self.units
-            .get(index)
-            .filter(|_| index > 0)
-            .map_or(Rank::Heading, |unit| unit.rank)
+        self.units.get(index).filter(|_| index > 0).map_or(Rank::Heading, |unit| unit.rank)
     }
 
     /// What makes one place better than another: its rank, then how little its line is indented.
     pub(crate) fn quality(&self, index: usize) -> (Rank, Reverse<u16>) {
-        (
-            self.rank(index),
-            Reverse(self.units.get(index).map_or(0, |unit| unit.indent)),
-        )
+        (self.rank(index), Reverse(self.units.get(index).map_or(0, |unit| unit.indent)))
     }
 
     /// Tokens of a range of units.
@@ -110,11 +100,7 @@ impl Units {
         let index = start + self.units[start..end].partition_point(fits);
         // `index` is the first that does not fit, or `end`, which has to be looked at by itself.
         let end_fits = self.tokens_before(end) - first_token <= tokens && self.cut(end) - first_byte <= bytes;
-        if index == end && end_fits {
-            end
-        } else {
-            (index - 1).max(start + 1)
-        }
+        if index == end && end_fits { end } else { (index - 1).max(start + 1) }
     }
 }
 
@@ -133,18 +119,8 @@ impl Builder<'_> {
             self.previous_end = self.previous_end.max(span.end);
             return;
         }
-        let LineStart {
-            byte: cut,
-            rank,
-            indent,
-        } = self.place_before(span);
-        self.units.push(Unit {
-            cut,
-            start: span.start,
-            tokens_before: index,
-            rank,
-            indent,
-        });
+        let LineStart { byte: cut, rank, indent } = self.place_before(span);
+        self.units.push(Unit { cut, start: span.start, tokens_before: index, rank, indent });
         self.previous_end = span.end;
         self.split_long_token(index, span);
     }
@@ -155,13 +131,7 @@ impl Builder<'_> {
         while start + LONG_TOKEN_BYTES <= span.end {
             // Each part is a token by itself once it is cut off, but the sum over the document must stay what the
             // tokenizer says: the exact count of a chunk with such an edge is taken from its text.
-            self.units.push(Unit {
-                cut: start,
-                start,
-                tokens_before: index + 1,
-                rank: Rank::InsideWord,
-                indent: 0,
-            });
+            self.units.push(Unit { cut: start, start, tokens_before: index + 1, rank: Rank::InsideWord, indent: 0 });
             start = self.text.ceil_char_boundary(start + LONG_TOKEN_BYTES);
         }
     }
@@ -176,11 +146,7 @@ impl Builder<'_> {
                 line = Some(LineStart { rank, ..*next });
             }
         }
-        line.unwrap_or_else(|| LineStart {
-            byte: span.start,
-            rank: self.rank_within_line(span),
-            indent: 0,
-        })
+        line.unwrap_or_else(|| LineStart { byte: span.start, rank: self.rank_within_line(span), indent: 0 })
     }
 
     fn rank_within_line(&mut self, span: TokenSpan) -> Rank {
@@ -235,11 +201,7 @@ mod tests {
                 {
                     last.end = start + c.len_utf8();
                 }
-                _ => spans.push(TokenSpan {
-                    start,
-                    end: start + c.len_utf8(),
-                    starts_word: true,
-                }),
+                _ => spans.push(TokenSpan { start, end: start + c.len_utf8(), starts_word: true }),
             }
         }
         spans
@@ -248,10 +210,7 @@ mod tests {
     fn places(text: &str, rank: Rank) -> Vec<&str> {
         let units = Units::new(text, &spans(text), &markdown::scan(text).0);
         let word = |index: usize| text[units.cut(index)..].split([' ', '\n', '.']).next().unwrap();
-        (1..units.len())
-            .filter(|&index| units.rank(index) == rank)
-            .map(word)
-            .collect()
+        (1..units.len()).filter(|&index| units.rank(index) == rank).map(word).collect()
     }
 
     #[test]
@@ -273,11 +232,7 @@ mod tests {
     #[test]
     fn a_token_of_a_million_bytes_is_cut_into_parts() {
         let text = "é".repeat(500_000);
-        let whole = [TokenSpan {
-            start: 0,
-            end: text.len(),
-            starts_word: true,
-        }];
+        let whole = [TokenSpan { start: 0, end: text.len(), starts_word: true }];
         let units = Units::new(&text, &whole, &markdown::scan(&text).0);
         assert!(units.len() > 200);
         assert!((1..units.len()).all(|index| text.is_char_boundary(units.cut(index))));

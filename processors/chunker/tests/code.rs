@@ -240,51 +240,30 @@ public final class Log {
 
 #[test]
 fn a_long_function_is_cut_at_its_blank_lines_under_its_name() {
-    let steps: Vec<String> = (0..9)
-        .map(|n| format!("    let first_{n} = {n};\n    let second_{n} = first_{n} + 1;\n"))
-        .collect();
+    let steps: Vec<String> =
+        (0..9).map(|n| format!("    let first_{n} = {n};\n    let second_{n} = first_{n} + 1;\n")).collect();
     let text = format!("fn long() {{\n{}}}\n", steps.join("\n"));
     let chunks = code("rust", &text, &small(64));
     assert!(chunks.len() > 2);
-    assert!(
-        chunks.iter().all(|chunk| chunk.heading_path == ["fn long"]),
-        "{chunks:#?}"
-    );
-    assert!(
-        chunks[1..].iter().all(|chunk| chunk.text.starts_with("    let first_")),
-        "{chunks:#?}"
-    );
+    assert!(chunks.iter().all(|chunk| chunk.heading_path == ["fn long"]), "{chunks:#?}");
+    assert!(chunks[1..].iter().all(|chunk| chunk.text.starts_with("    let first_")), "{chunks:#?}");
 }
 
 #[test]
 fn without_blank_lines_whole_statements_stay_together() {
-    let statements: Vec<String> = (0..9)
-        .map(|n| format!("    call_{n}(\n        first_{n},\n        second_{n},\n    );\n"))
-        .collect();
-    let chunks = code(
-        "rust",
-        &format!("fn long() {{\n{}}}\n", statements.concat()),
-        &small(64),
-    );
+    let statements: Vec<String> =
+        (0..9).map(|n| format!("    call_{n}(\n        first_{n},\n        second_{n},\n    );\n")).collect();
+    let chunks = code("rust", &format!("fn long() {{\n{}}}\n", statements.concat()), &small(64));
     assert!(chunks.len() > 2);
-    assert!(
-        chunks[1..].iter().all(|chunk| chunk.text.starts_with("    call_")),
-        "{chunks:#?}"
-    );
+    assert!(chunks[1..].iter().all(|chunk| chunk.text.starts_with("    call_")), "{chunks:#?}");
 }
 
 #[test]
 fn other_languages_are_cut_at_blank_lines() {
-    let blocks: Vec<String> = (0..12)
-        .map(|n| format!("set first_{n} {n}\nset second_{n} {n}\n"))
-        .collect();
+    let blocks: Vec<String> = (0..12).map(|n| format!("set first_{n} {n}\nset second_{n} {n}\n")).collect();
     let chunks = code("tcl", &blocks.join("\n"), &small(48));
     assert!(chunks.len() > 2);
-    assert!(
-        chunks
-            .iter()
-            .all(|chunk| chunk.text.starts_with("set first_") && chunk.heading_path.is_empty())
-    );
+    assert!(chunks.iter().all(|chunk| chunk.text.starts_with("set first_") && chunk.heading_path.is_empty()));
 }
 
 #[test]

@@ -68,10 +68,7 @@ fn category() -> impl Strategy<Value = Category> {
 }
 
 fn options() -> impl Strategy<Value = Options> {
-    (16_usize..80, 0.1_f64..0.9).prop_map(|(max_tokens, min_share)| Options {
-        min_share,
-        ..small(max_tokens)
-    })
+    (16_usize..80, 0.1_f64..0.9).prop_map(|(max_tokens, min_share)| Options { min_share, ..small(max_tokens) })
 }
 
 proptest! {

@@ -13,21 +13,14 @@ fn in_seconds(seconds: u64, document: &CleanedDocument) -> usize {
     let started = Instant::now();
     let chunks = chunk(document, tokenizer(), &Options::default()).unwrap();
     let taken = started.elapsed();
-    assert!(
-        taken < Duration::from_secs(seconds),
-        "{taken:?} for {} bytes",
-        document.text.len()
-    );
+    assert!(taken < Duration::from_secs(seconds), "{taken:?} for {} bytes", document.text.len());
     let longest = chunks.iter().map(|chunk| chunk.text.len()).max().unwrap();
     assert!(longest <= 64 << 10, "a chunk of {longest} bytes");
     chunks.len()
 }
 
 fn code(language: &str, text: String) -> CleanedDocument {
-    CleanedDocument {
-        code_language: Some(language.to_owned()),
-        ..document(Category::Code, &text)
-    }
+    CleanedDocument { code_language: Some(language.to_owned()), ..document(Category::Code, &text) }
 }
 
 #[test]
@@ -48,12 +41,7 @@ fn a_word_of_a_megabyte() {
 fn a_hundred_thousand_headings_and_fences() {
     assert!(in_seconds(20, &document(Category::Article, &"# A\n\n".repeat(100_000))) > 500);
     assert!(in_seconds(20, &document(Category::Article, &"```\na\n```\n".repeat(100_000))) > 500);
-    assert!(
-        in_seconds(
-            20,
-            &document(Category::Article, &"> - * _ ` ~ [ ] ( ) ! ".repeat(50_000))
-        ) > 500
-    );
+    assert!(in_seconds(20, &document(Category::Article, &"> - * _ ` ~ [ ] ( ) ! ".repeat(50_000))) > 500);
 }
 
 #[test]
@@ -62,12 +50,7 @@ fn nesting_bombs_in_every_language() {
     let bombs = [
         ("rust", "mod a { ".repeat(deep)),
         ("rust", "impl A {\n".repeat(deep)),
-        (
-            "python",
-            (0..400)
-                .map(|depth| format!("{}class A:\n", " ".repeat(depth)))
-                .collect(),
-        ),
+        ("python", (0..400).map(|depth| format!("{}class A:\n", " ".repeat(depth))).collect()),
         ("javascript", "[".repeat(deep)),
         ("typescript", "namespace a {\n".repeat(deep)),
         ("tsx", "<a>\n".repeat(deep)),

@@ -15,11 +15,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// CRLF and CR become LF; a byte order mark at the start goes.
 pub(crate) fn unix_newlines(text: &str) -> Cow<'_, str> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    if text.contains('\r') {
-        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
-    } else {
-        Cow::Borrowed(text)
-    }
+    if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { Cow::Borrowed(text) }
 }
 
 /// Prose without invisible characters, in normal form C. Line and paragraph separators become newlines.
@@ -96,23 +92,15 @@ mod tests {
 
     #[test]
     fn invisible_characters_are_removed_from_prose() {
-        let tagged: String = "ignore"
-            .chars()
-            .map(|c| char::from_u32(0xe0000 + c as u32).unwrap())
-            .collect();
+        let tagged: String = "ignore".chars().map(|c| char::from_u32(0xe0000 + c as u32).unwrap()).collect();
         let hidden = format!("a\u{200b}b\u{202e}c\u{2066}d\u{feff}e\u{2060}f\u{ad}g{tagged}h\u{0}i\u{1b}j");
         assert_eq!(prose(&hidden), "abcdefghij");
     }
 
     #[test]
     fn joiners_stay_where_a_script_or_an_emoji_needs_them() {
-        for kept in [
-            "می\u{200c}خواهم",
-            "क्\u{200d}ष",
-            "👩\u{200d}💻",
-            "🏳\u{fe0f}\u{200d}🌈",
-            "👩🏽\u{200d}🚀",
-        ] {
+        for kept in ["می\u{200c}خواهم", "क्\u{200d}ष", "👩\u{200d}💻", "🏳\u{fe0f}\u{200d}🌈", "👩🏽\u{200d}🚀"]
+        {
             assert_eq!(without_invisible(kept), kept);
         }
         assert_eq!(prose("zero\u{200d}width\u{200c}\u{200d}"), "zerowidth");
@@ -120,10 +108,7 @@ mod tests {
 
     #[test]
     fn variation_selectors_stay_on_emoji_and_ideographs_only() {
-        assert_eq!(
-            prose("❤\u{fe0f} 葛\u{e0100} a\u{e0101}\u{e0102}"),
-            "❤\u{fe0f} 葛\u{e0100} a"
-        );
+        assert_eq!(prose("❤\u{fe0f} 葛\u{e0100} a\u{e0101}\u{e0102}"), "❤\u{fe0f} 葛\u{e0100} a");
     }
 
     #[test]

@@ -25,10 +25,7 @@ pub struct Rejection {
 
 impl Rejection {
     pub(crate) fn new(kind: RejectionKind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-        }
+        Self { kind, detail: detail.into() }
     }
 }
 
@@ -109,12 +106,7 @@ pub fn clean(raw: &RawDocument, options: &Options) -> Result<CleanedDocument, Re
 fn clean_code(raw: &RawDocument) -> CleanedDocument {
     let text = raw.content.strip_prefix('\u{feff}').unwrap_or(&raw.content).to_owned();
     let code_language = code::language_of_path(&raw.meta.natural_key).map(str::to_owned);
-    CleanedDocument {
-        meta: raw.meta.clone(),
-        text,
-        language: None,
-        code_language,
-    }
+    CleanedDocument { meta: raw.meta.clone(), text, language: None, code_language }
 }
 
 fn clean_prose(raw: &RawDocument, options: &Options) -> Result<CleanedDocument, Rejection> {
@@ -143,18 +135,9 @@ fn clean_prose(raw: &RawDocument, options: &Options) -> Result<CleanedDocument, 
         }
     };
     let mut meta = raw.meta.clone();
-    meta.title = meta
-        .title
-        .as_deref()
-        .and_then(tidy_title)
-        .or_else(|| found_title.as_deref().and_then(tidy_title));
+    meta.title = meta.title.as_deref().and_then(tidy_title).or_else(|| found_title.as_deref().and_then(tidy_title));
     let language = language_of(&text, raw.media_type);
-    Ok(CleanedDocument {
-        meta,
-        text,
-        language,
-        code_language: None,
-    })
+    Ok(CleanedDocument { meta, text, language, code_language: None })
 }
 
 fn clean_plain_text(content: &str) -> String {
@@ -169,10 +152,7 @@ fn clean_plain_text(content: &str) -> String {
 
 /// A title on one line; none if nothing is left of it.
 fn tidy_title(title: &str) -> Option<String> {
-    let line = characters::prose(title)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let line = characters::prose(title).split_whitespace().collect::<Vec<_>>().join(" ");
     let cut: String = line.chars().take(MAX_TITLE_CHARACTERS).collect();
     (!cut.is_empty()).then_some(cut)
 }

@@ -60,10 +60,7 @@ pub(crate) fn judge(text: &str, source: Source<'_>, min_words: usize) -> Result<
             }
         }
     }
-    Err(Rejection::new(
-        RejectionKind::Empty,
-        format!("{words} words, at least {min_words} are needed"),
-    ))
+    Err(Rejection::new(RejectionKind::Empty, format!("{words} words, at least {min_words} are needed")))
 }
 
 fn rejection(wall: &Wall, detail: &str) -> Rejection {
@@ -89,9 +86,7 @@ fn has_title(wall: &Wall, title: &str) -> bool {
     let parts = title.split(['|', '-', '–', '—', '·', ':']);
     let mut parts = parts.map(|part| normalise(part).join(" "));
     parts.any(|part| {
-        wall.titles
-            .iter()
-            .any(|wording| part.split_once(wording).is_some_and(|(before, _)| before.is_empty()))
+        wall.titles.iter().any(|wording| part.split_once(wording).is_some_and(|(before, _)| before.is_empty()))
     })
 }
 
@@ -121,10 +116,7 @@ impl Wording {
                 }
             }
         }
-        Self {
-            words: words.len(),
-            covered: covered.into_iter().filter(|covered| *covered).count(),
-        }
+        Self { words: words.len(), covered: covered.into_iter().filter(|covered| *covered).count() }
     }
 
     /// Whether at least this share of the words, and at least one, is wording.
@@ -136,11 +128,7 @@ impl Wording {
 /// Lower-case words without punctuation; apostrophes join.
 fn normalise(text: &str) -> Vec<String> {
     let joined = text.replace(['\'', '’'], "").to_lowercase();
-    joined
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+    joined.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 /// Words; in scripts that are written without spaces, characters.
@@ -173,22 +161,10 @@ mod tests {
     #[test]
     fn short_texts_of_wall_wording_are_rejected_wherever_they_come_from() {
         for (text, expected) in [
-            (
-                "Just a moment...\n\nEnable JavaScript and cookies to continue",
-                RejectionKind::Challenge,
-            ),
-            (
-                "Sign in to continue. Log in or create an account. Forgot password?",
-                RejectionKind::Login,
-            ),
-            (
-                "We use cookies. Accept all. Reject all. Manage preferences.",
-                RejectionKind::Consent,
-            ),
-            (
-                "Wir verwenden Cookies. Alle akzeptieren. Alle ablehnen.",
-                RejectionKind::Consent,
-            ),
+            ("Just a moment...\n\nEnable JavaScript and cookies to continue", RejectionKind::Challenge),
+            ("Sign in to continue. Log in or create an account. Forgot password?", RejectionKind::Login),
+            ("We use cookies. Accept all. Reject all. Manage preferences.", RejectionKind::Consent),
+            ("Wir verwenden Cookies. Alle akzeptieren. Alle ablehnen.", RejectionKind::Consent),
         ] {
             for source in [Source::Text, Source::Fragment, Source::Page(&Page::default())] {
                 assert_eq!(kind(text, source), Some(expected), "{text}");
@@ -201,22 +177,14 @@ mod tests {
         let post = "\"Verify you are human\" is the most common sentence of my day. I counted them last week: \
             forty-one, nearly all of them on sites that I pay for.";
         assert_eq!(kind(post, Source::Text), None);
-        assert_eq!(
-            kind("Just a moment of peace on the train this morning.", Source::Text),
-            None
-        );
+        assert_eq!(kind("Just a moment of peace on the train this morning.", Source::Text), None);
     }
 
     #[test]
     fn words_are_counted_in_every_script() {
-        for (text, expected) in [
-            ("one two-three", 3),
-            ("", 0),
-            ("--- !!", 0),
-            ("日本語です", 5),
-            ("🎉", 1),
-            ("سلام دنیا", 2),
-        ] {
+        for (text, expected) in
+            [("one two-three", 3), ("", 0), ("--- !!", 0), ("日本語です", 5), ("🎉", 1), ("سلام دنیا", 2)]
+        {
             assert_eq!(word_count(text), expected, "{text}");
         }
     }

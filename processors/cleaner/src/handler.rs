@@ -28,11 +28,7 @@ pub struct Cleaner {
 /// What a message comes to, before the warehouse knows of it.
 enum Verdict {
     /// The revision has come this far.
-    Handled {
-        progress: Progress,
-        outcome: Outcome,
-        handled: Handled,
-    },
+    Handled { progress: Progress, outcome: Outcome, handled: Handled },
     /// It was not looked at, or could not be.
     Unhandled(Outcome),
 }
@@ -44,12 +40,7 @@ impl Cleaner {
         let abandoned = metrics.abandoned_threads.clone();
         let (threads, deadline) = (options.thread_count(), options.deadline());
         let workers = Workers::new(threads, options.max_abandoned_threads, deadline, abandoned);
-        Ok(Self {
-            options: Arc::new(options),
-            warehouse,
-            workers,
-            metrics,
-        })
+        Ok(Self { options: Arc::new(options), warehouse, workers, metrics })
     }
 
     async fn verdict(&self, message: Message<RawDocument>) -> Verdict {
@@ -71,10 +62,7 @@ impl Cleaner {
             Ok(result) => result,
             Err(failure @ Failure::Deadline(_)) => {
                 warn!(%document_id, %revision, "cleaning goes on past its deadline in an abandoned thread");
-                Err(Rejection {
-                    kind: RejectionKind::TooSlow,
-                    detail: failure.to_string(),
-                })
+                Err(Rejection { kind: RejectionKind::TooSlow, detail: failure.to_string() })
             }
             Err(failure @ Failure::Panicked) => return Verdict::Unhandled(Outcome::dead("panic", failure)),
             Err(failure @ (Failure::NoThread(_) | Failure::Spawn(_))) => {
@@ -89,9 +77,7 @@ impl Cleaner {
             },
             Err(rejection) => {
                 debug!(%document_id, %revision, %rejection, "rejected");
-                let state = ProgressState::Rejected {
-                    reason: rejection.to_string(),
-                };
+                let state = ProgressState::Rejected { reason: rejection.to_string() };
                 Verdict::Handled {
                     progress: progress(document_id, revision, state),
                     outcome: Outcome::Done,
@@ -112,12 +98,7 @@ impl Cleaner {
             .collect();
         let failure = match noted.is_empty() {
             true => None,
-            false => self
-                .warehouse
-                .note_progress(noted)
-                .await
-                .err()
-                .map(|error| error.to_string()),
+            false => self.warehouse.note_progress(noted).await.err().map(|error| error.to_string()),
         };
         let settle = |verdict| match (verdict, &failure) {
             (Verdict::Unhandled(outcome), _) => outcome,
@@ -137,10 +118,7 @@ impl Handler for Cleaner {
 
     async fn handle(&self, batch: Vec<Message<RawDocument>>) -> Vec<Outcome> {
         let pending: Vec<_> = batch.into_iter().map(|message| self.verdict(message)).collect();
-        let verdicts = futures::stream::iter(pending)
-            .buffered(self.options.thread_count().max(1))
-            .collect()
-            .await;
+        let verdicts = futures::stream::iter(pending).buffered(self.options.thread_count().max(1)).collect().await;
         self.note(verdicts).await
     }
 }
@@ -164,11 +142,5 @@ fn deletion(attributes: &Attributes) -> Verdict {
 }
 
 fn progress(document_id: DocumentId, revision: Revision, state: ProgressState) -> Progress {
-    Progress {
-        document_id,
-        revision,
-        stage: StageName::Cleaned,
-        state,
-        at: Utc::now(),
-    }
+    Progress { document_id, revision, stage: StageName::Cleaned, state, at: Utc::now() }
 }

@@ -25,10 +25,7 @@ pub(crate) enum Handled {
 impl Metrics {
     pub(crate) fn new(registry: &Registry) -> Result<Self, MetricError> {
         let documents = IntCounterVec::new(
-            Opts::new(
-                "twin_cleaner_documents_total",
-                "Documents handled, by category and outcome.",
-            ),
+            Opts::new("twin_cleaner_documents_total", "Documents handled, by category and outcome."),
             &["category", "outcome"],
         )?;
         let rejections = IntCounterVec::new(
@@ -49,12 +46,7 @@ impl Metrics {
         for kind in RejectionKind::ALL {
             rejections.with_label_values(&[kind.as_str()]);
         }
-        Ok(Self {
-            documents,
-            rejections,
-            seconds,
-            abandoned_threads,
-        })
+        Ok(Self { documents, rejections, seconds, abandoned_threads })
     }
 
     pub(crate) fn count(&self, handled: Handled) {

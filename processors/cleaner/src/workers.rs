@@ -48,12 +48,7 @@ struct Job {
 
 impl Workers {
     pub(crate) fn new(threads: usize, max_abandoned: usize, deadline: Duration, abandoned: IntGauge) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(threads.max(1))),
-            abandoned,
-            max_abandoned,
-            deadline,
-        }
+        Self { places: Arc::new(Semaphore::new(threads.max(1))), abandoned, max_abandoned, deadline }
     }
 
     /// Runs the work on a thread, once there is a place, and waits for its result until the deadline.
@@ -66,14 +61,8 @@ impl Workers {
         let Ok(Ok(place)) = place.await else {
             return Err(Failure::NoThread(self.deadline));
         };
-        let job = Arc::new(Mutex::new(Job {
-            place: Some(place),
-            ..Job::default()
-        }));
-        let finishes = Finishes {
-            job: Arc::clone(&job),
-            abandoned: self.abandoned.clone(),
-        };
+        let job = Arc::new(Mutex::new(Job { place: Some(place), ..Job::default() }));
+        let finishes = Finishes { job: Arc::clone(&job), abandoned: self.abandoned.clone() };
         let (sender, receiver) = oneshot::channel();
         let body = move || {
             // Dropped last, also when the work panics.
@@ -146,10 +135,7 @@ mod tests {
     async fn until(mut condition: impl FnMut() -> bool) {
         let started = Instant::now();
         while !condition() {
-            assert!(
-                started.elapsed() < Duration::from_secs(10),
-                "the condition never came true"
-            );
+            assert!(started.elapsed() < Duration::from_secs(10), "the condition never came true");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -171,10 +157,7 @@ mod tests {
         let workers = workers(0, 50);
         let (release, wait) = mpsc::channel::<()>();
         assert!(workers.run(move || wait.recv()).await.is_err());
-        assert_eq!(
-            workers.run(|| 7).await,
-            Err(Failure::NoThread(Duration::from_millis(50)))
-        );
+        assert_eq!(workers.run(|| 7).await, Err(Failure::NoThread(Duration::from_millis(50))));
         drop(release);
         until(|| workers.places.available_permits() == 1).await;
         assert_eq!(workers.run(|| 7).await, Ok(7));
@@ -183,10 +166,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_reported_and_costs_no_place() {
         let workers = workers(0, 5000);
-        assert_eq!(
-            workers.run(|| assert_eq!(1, 2, "on purpose")).await,
-            Err(Failure::Panicked)
-        );
+        assert_eq!(workers.run(|| assert_eq!(1, 2, "on purpose")).await, Err(Failure::Panicked));
         assert_eq!(workers.run(|| 7).await, Ok(7));
     }
 }

@@ -28,28 +28,16 @@ async fn stage(options: Options) -> Stage {
     let warehouse = Arc::new(SqliteWarehouse::open(database).await.unwrap());
     let registry = Registry::new();
     let cleaner = Cleaner::new(options, warehouse.clone(), &registry).unwrap();
-    Stage {
-        cleaner,
-        warehouse,
-        registry,
-        _folder: folder,
-    }
+    Stage { cleaner, warehouse, registry, _folder: folder }
 }
 
 fn message(document: &RawDocument, is_tombstone: bool) -> Message<RawDocument> {
     let (id, revision) = (document.meta.document_id, document.meta.revision);
     let mut attributes = Attributes::for_document::<RawDocument>("crawler", id, revision);
     attributes.trace_parent = Some(TRACE.into());
-    let partition = TopicPartition {
-        topic: Topic::DocumentsRaw.name().into(),
-        partition: 0,
-    };
+    let partition = TopicPartition { topic: Topic::DocumentsRaw.name().into(), partition: 0 };
     let payload = (!is_tombstone).then(|| document.clone());
-    Message {
-        attributes,
-        payload,
-        position: Position { partition, offset: 0 },
-    }
+    Message { attributes, payload, position: Position { partition, offset: 0 } }
 }
 
 fn emitted(outcome: &Outcome) -> &NewEvent {
@@ -62,35 +50,18 @@ fn emitted(outcome: &Outcome) -> &NewEvent {
 impl Stage {
     async fn state_of(&self, document: &RawDocument) -> Option<ProgressState> {
         let progress = self.warehouse.progress(document.meta.document_id).await.unwrap();
-        progress
-            .into_iter()
-            .find(|note| note.stage == StageName::Cleaned)
-            .map(|note| note.state)
+        progress.into_iter().find(|note| note.stage == StageName::Cleaned).map(|note| note.state)
     }
 }
 
 #[tokio::test]
 async fn a_batch_comes_out_in_order_with_its_progress_and_metrics() {
-    let stage = stage(Options {
-        threads: 2,
-        ..Options::default()
-    })
-    .await;
+    let stage = stage(Options { threads: 2, ..Options::default() }).await;
     let good = raw(Category::Article, MediaType::Markdown, "a.md", "# A\n\nSome text.");
-    let bad = raw(
-        Category::Post,
-        MediaType::Text,
-        "b",
-        "Just a moment... Enable JavaScript and cookies to continue",
-    );
+    let bad = raw(Category::Post, MediaType::Text, "b", "Just a moment... Enable JavaScript and cookies to continue");
     let gone = raw(Category::Code, MediaType::Text, "c.rs", "");
     let code = raw(Category::Code, MediaType::Text, "d.rs", "fn d() {}\n");
-    let batch = vec![
-        message(&good, false),
-        message(&bad, false),
-        message(&gone, true),
-        message(&code, false),
-    ];
+    let batch = vec![message(&good, false), message(&bad, false), message(&gone, true), message(&code, false)];
     let outcomes = stage.cleaner.handle(batch).await;
 
     let event = emitted(&outcomes[0]);
@@ -100,17 +71,11 @@ async fn a_batch_comes_out_in_order_with_its_progress_and_metrics() {
     );
     assert_eq!(event.attributes.trace_parent.as_deref(), Some(TRACE));
     let cleaned: CleanedDocument = serde_json::from_slice(event.value.as_deref().unwrap()).unwrap();
-    assert_eq!(
-        (cleaned.text.as_str(), cleaned.meta.title.as_deref()),
-        ("# A\n\nSome text.", Some("A"))
-    );
+    assert_eq!((cleaned.text.as_str(), cleaned.meta.title.as_deref()), ("# A\n\nSome text.", Some("A")));
 
     assert!(matches!(outcomes[1], Outcome::Done));
     let tombstone = emitted(&outcomes[2]);
-    assert_eq!(
-        (tombstone.value.as_ref(), tombstone.attributes.event_type.as_str()),
-        (None, CleanedDocument::TYPE)
-    );
+    assert_eq!((tombstone.value.as_ref(), tombstone.attributes.event_type.as_str()), (None, CleanedDocument::TYPE));
     assert_eq!(tombstone.key, gone.meta.document_id.to_string());
     assert!(emitted(&outcomes[3]).value.is_some());
 
@@ -137,18 +102,8 @@ async fn a_batch_comes_out_in_order_with_its_progress_and_metrics() {
 
 #[tokio::test]
 async fn a_document_past_its_deadline_is_rejected_as_too_slow() {
-    let stage = stage(Options {
-        deadline_ms: 1,
-        threads: 1,
-        ..Options::default()
-    })
-    .await;
-    let slow = raw(
-        Category::Article,
-        MediaType::Html,
-        "slow",
-        &"<p>some text</p>".repeat(100_000),
-    );
+    let stage = stage(Options { deadline_ms: 1, threads: 1, ..Options::default() }).await;
+    let slow = raw(Category::Article, MediaType::Html, "slow", &"<p>some text</p>".repeat(100_000));
     let outcomes = stage.cleaner.handle(vec![message(&slow, false)]).await;
     assert!(matches!(outcomes[0], Outcome::Done), "{outcomes:?}");
     let state = stage.state_of(&slow).await;
@@ -176,10 +131,7 @@ async fn what_the_warehouse_can_not_note_is_handled_again() {
         other.execute_batch(&format!("DROP TABLE \"{table}\"")).unwrap();
     }
     let outcomes = stage.cleaner.handle(vec![message(&good, false)]).await;
-    assert!(
-        matches!(&outcomes[0], Outcome::Retry(reason) if reason.class == "warehouse"),
-        "{outcomes:?}"
-    );
+    assert!(matches!(&outcomes[0], Outcome::Retry(reason) if reason.class == "warehouse"), "{outcomes:?}");
 }
 
 #[tokio::test]
@@ -188,8 +140,5 @@ async fn a_tombstone_that_names_no_document_is_dead() {
     let mut nameless = message(&raw(Category::Post, MediaType::Text, "a", ""), true);
     nameless.attributes.subject = "nobody".into();
     let outcomes = stage.cleaner.handle(vec![nameless]).await;
-    assert!(
-        matches!(&outcomes[0], Outcome::Dead(reason) if reason.class == "decode"),
-        "{outcomes:?}"
-    );
+    assert!(matches!(&outcomes[0], Outcome::Dead(reason) if reason.class == "decode"), "{outcomes:?}");
 }

@@ -111,18 +111,12 @@ fn inline_code_quotes_and_rules_are_kept() {
 
 #[test]
 fn a_link_from_a_heading_to_itself_is_dropped() {
-    assert_text(
-        "<h2 id=a><a href='#a'>The end</a> <a href='#a'>#</a></h2><p>text</p>",
-        "## The end\n\ntext",
-    );
+    assert_text("<h2 id=a><a href='#a'>The end</a> <a href='#a'>#</a></h2><p>text</p>", "## The end\n\ntext");
 }
 
 #[test]
 fn images_become_their_alternative_text_where_they_have_one() {
-    assert_text(
-        "<p>See!<img alt='A  graph' src=a> and <img src=b alt=''>this.</p>",
-        "See! [A graph] and this.",
-    );
+    assert_text("<p>See!<img alt='A  graph' src=a> and <img src=b alt=''>this.</p>", "See! [A graph] and this.");
 }
 
 #[test]
@@ -171,34 +165,20 @@ fn the_main_content_of_a_page_is_found_and_what_is_around_it_is_not() {
     for kept in ["Replication logs", "- ordered\n- durable", "```\na\n\nb\n```"] {
         assert!(cleaned.text.contains(kept), "{kept} is lost: {}", cleaned.text);
     }
-    for noise in [
-        "Share on",
-        "Archive",
-        "Great post",
-        "About the author",
-        "cookies",
-        "Copyright",
-    ] {
+    for noise in ["Share on", "Archive", "Great post", "About the author", "cookies", "Copyright"] {
         assert!(!cleaned.text.contains(noise), "{noise} is kept: {}", cleaned.text);
     }
 }
 
 #[test]
 fn a_form_or_layout_class_around_the_whole_page_does_not_cost_the_page() {
-    let body = format!(
-        "<form id=aspnet><div class='pencraft social'>{}</div></form>",
-        PARAGRAPH.repeat(3)
-    );
+    let body = format!("<form id=aspnet><div class='pencraft social'>{}</div></form>", PARAGRAPH.repeat(3));
     assert_eq!(html(&page("Logs", &body)).text.matches("Replication").count(), 3);
 }
 
 #[test]
 fn a_short_page_is_taken_whole() {
-    let text = html(&page(
-        "A note",
-        "<article><h1>A note</h1><p>Six words are enough for this.</p></article>",
-    ))
-    .text;
+    let text = html(&page("A note", "<article><h1>A note</h1><p>Six words are enough for this.</p></article>")).text;
     assert!(text.contains("Six words are enough for this."), "{text}");
 }
 
@@ -211,13 +191,7 @@ fn the_title_of_the_source_wins() {
         &page("Page title", "<p>text of the page</p>"),
     );
     let options = twin_cleaner::Options::default();
-    assert_eq!(
-        twin_cleaner::clean(&raw, &options).unwrap().meta.title.as_deref(),
-        Some("Page title")
-    );
+    assert_eq!(twin_cleaner::clean(&raw, &options).unwrap().meta.title.as_deref(), Some("Page title"));
     raw.meta.title = Some("Feed  title".into());
-    assert_eq!(
-        twin_cleaner::clean(&raw, &options).unwrap().meta.title.as_deref(),
-        Some("Feed title")
-    );
+    assert_eq!(twin_cleaner::clean(&raw, &options).unwrap().meta.title.as_deref(), Some("Feed title"));
 }

@@ -125,9 +125,7 @@ fn soup() -> impl Strategy<Value = String> {
 }
 
 fn text_of(media_type: MediaType, content: &str) -> Option<String> {
-    clean(&raw(Category::Post, media_type, "n", content), &Options::default())
-        .ok()
-        .map(|cleaned| cleaned.text)
+    clean(&raw(Category::Post, media_type, "n", content), &Options::default()).ok().map(|cleaned| cleaned.text)
 }
 
 fn is_zero_width(character: char) -> bool {

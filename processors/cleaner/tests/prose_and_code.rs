@@ -39,12 +39,8 @@ fn a_readme_with_html_at_its_top_reads_as_text() {
 
 #[test]
 fn plain_text_keeps_its_layout() {
-    let cleaned = clean_as(
-        Category::Post,
-        MediaType::Text,
-        "\u{feff}one\r\n\r\n\r\n  * two\u{202e} <b> # x \n\n",
-    )
-    .unwrap();
+    let cleaned =
+        clean_as(Category::Post, MediaType::Text, "\u{feff}one\r\n\r\n\r\n  * two\u{202e} <b> # x \n\n").unwrap();
     assert_eq!(cleaned.text, "one\n\n\n  * two <b> # x");
     assert_eq!(cleaned.meta.title, None);
 }
@@ -52,16 +48,9 @@ fn plain_text_keeps_its_layout() {
 #[test]
 fn code_passes_byte_for_byte() {
     let source = "\u{feff}fn main() {\r\n\t// e\u{301} \u{200b}<!-- -->  \n\n\n\n}\n\n";
-    let cleaned = clean(
-        &raw(Category::Code, MediaType::Text, "src/main.rs", source),
-        &Options::default(),
-    )
-    .unwrap();
+    let cleaned = clean(&raw(Category::Code, MediaType::Text, "src/main.rs", source), &Options::default()).unwrap();
     assert_eq!(cleaned.text, source.strip_prefix('\u{feff}').unwrap());
-    assert_eq!(
-        (cleaned.code_language.as_deref(), cleaned.language),
-        (Some("rust"), None)
-    );
+    assert_eq!((cleaned.code_language.as_deref(), cleaned.language), (Some("rust"), None));
 }
 
 #[test]

@@ -26,10 +26,7 @@ fn bot_checks_are_rejected_in_their_various_wordings() {
              <div>example.com needs to review the security of your connection before proceeding.</div>
              <noscript>Enable JavaScript and cookies to continue</noscript></div>",
         ),
-        (
-            "Just a moment...",
-            "<noscript><p>Enable JavaScript and cookies to continue</p></noscript>",
-        ),
+        ("Just a moment...", "<noscript><p>Enable JavaScript and cookies to continue</p></noscript>"),
         (
             "example.com",
             "<h1>Checking your browser before accessing example.com.</h1><p>This process is automatic. Your \
@@ -42,14 +39,8 @@ fn bot_checks_are_rejected_in_their_various_wordings() {
             "<h1>Sorry, you have been blocked</h1><p>You are unable to access \
             blog.net</p>",
         ),
-        (
-            "Verify",
-            "<p>Please verify you are human to continue.</p><div class=g-recaptcha></div>",
-        ),
-        (
-            "Are you a robot?",
-            "<p>We have detected unusual activity from your computer network. Please confirm.</p>",
-        ),
+        ("Verify", "<p>Please verify you are human to continue.</p><div class=g-recaptcha></div>"),
+        ("Are you a robot?", "<p>We have detected unusual activity from your computer network. Please confirm.</p>"),
     ] {
         assert_rejected(&page(title, body), RejectionKind::Challenge);
     }
@@ -70,10 +61,7 @@ fn sign_in_pages_are_rejected_in_their_various_wordings() {
             "<form><label>Username</label><input><label>Password</label><input \
             type=password></form><a>Forgot password?</a>",
         ),
-        (
-            "Forum",
-            "<p>You must be logged in to view this page. Please log in or create an account.</p>",
-        ),
+        ("Forum", "<p>You must be logged in to view this page. Please log in or create an account.</p>"),
         (
             "Anmelden",
             "<p>Bitte anmelden, um fortzufahren. Noch kein Konto? Jetzt registrieren. Passwort \
@@ -123,25 +111,10 @@ fn articles_about_walls_pass() {
         and subscribe to read. I measured how often each of these happens to an ordinary reader over a month, and \
         how much \
         of that time was spent on pages that the reader had paid for already, which turned out to be most of it.</p>";
-    let body = format!(
-        "<article><h1>Verify you are human</h1>{}</article>",
-        paragraph.repeat(6)
-    );
-    assert_eq!(
-        rejection(
-            MediaType::Html,
-            &page("Checking your browser: a study | My blog", &body)
-        ),
-        None
-    );
+    let body = format!("<article><h1>Verify you are human</h1>{}</article>", paragraph.repeat(6));
+    assert_eq!(rejection(MediaType::Html, &page("Checking your browser: a study | My blog", &body)), None);
     assert_eq!(rejection(MediaType::Html, &paragraph.repeat(6)), None);
-    assert_eq!(
-        rejection(
-            MediaType::Markdown,
-            &paragraph.repeat(6).replace("<p>", "").replace("</p>", "\n\n")
-        ),
-        None
-    );
+    assert_eq!(rejection(MediaType::Markdown, &paragraph.repeat(6).replace("<p>", "").replace("</p>", "\n\n")), None);
 }
 
 #[test]
@@ -158,63 +131,36 @@ fn a_tiny_real_note_is_fine_and_an_empty_document_is_not() {
     assert_eq!(rejection(MediaType::Markdown, "Done."), None);
     assert_eq!(rejection(MediaType::Text, "🎉"), None);
     assert_eq!(rejection(MediaType::Text, " \n\u{200b}\n"), Some(RejectionKind::Empty));
-    assert_eq!(
-        rejection(MediaType::Markdown, "<!-- nothing -->\n---\n"),
-        Some(RejectionKind::Empty)
-    );
-    assert_eq!(
-        rejection(MediaType::Html, "<div><p>Only four words here</p></div>"),
-        Some(RejectionKind::Empty)
-    );
+    assert_eq!(rejection(MediaType::Markdown, "<!-- nothing -->\n---\n"), Some(RejectionKind::Empty));
+    assert_eq!(rejection(MediaType::Html, "<div><p>Only four words here</p></div>"), Some(RejectionKind::Empty));
     assert!(clean_as(Category::Post, MediaType::Html, "<p>Four words are fine</p>").is_ok());
     assert!(clean_as(Category::Code, MediaType::Text, "").is_ok());
 }
 
 #[test]
 fn bytes_that_are_no_text_are_rejected() {
-    assert_eq!(
-        rejection(MediaType::Text, &"a\u{fffd}\u{1}".repeat(50)),
-        Some(RejectionKind::NotText)
-    );
+    assert_eq!(rejection(MediaType::Text, &"a\u{fffd}\u{1}".repeat(50)), Some(RejectionKind::NotText));
 }
 
 #[test]
 fn a_nesting_bomb_is_rejected_at_once() {
     let started = Instant::now();
-    for bomb in [
-        "<ul><li>",
-        "<div><p>",
-        "<b><i>",
-        "<table><tr><td>",
-        "<svg><style><ul><li>",
-    ] {
+    for bomb in ["<ul><li>", "<div><p>", "<b><i>", "<table><tr><td>", "<svg><style><ul><li>"] {
         let html = bomb.repeat(512 * 1024 / bomb.len());
         let kind = rejection(MediaType::Html, &html);
-        assert!(
-            matches!(kind, Some(RejectionKind::TooDeep | RejectionKind::TooLarge)),
-            "{bomb}: {kind:?}"
-        );
+        assert!(matches!(kind, Some(RejectionKind::TooDeep | RejectionKind::TooLarge)), "{bomb}: {kind:?}");
     }
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[test]
 fn a_bomb_that_hides_from_the_scan_ends_at_the_deadline() {
-    let hidden = format!(
-        "<script><!--<script></script><!--</script>{}",
-        "<ul><li>".repeat(64 * 1024)
-    );
+    let hidden = format!("<script><!--<script></script><!--</script>{}", "<ul><li>".repeat(64 * 1024));
     let started = Instant::now();
-    let options = Options {
-        deadline_ms: 1000,
-        ..Options::default()
-    };
+    let options = Options { deadline_ms: 1000, ..Options::default() };
     let verdict = clean(&raw(Category::Article, MediaType::Html, "n", &hidden), &options);
     let kind = verdict.err().map(|rejection| rejection.kind);
-    assert!(
-        matches!(kind, Some(RejectionKind::TooDeep | RejectionKind::TooSlow)),
-        "{kind:?}"
-    );
+    assert!(matches!(kind, Some(RejectionKind::TooDeep | RejectionKind::TooSlow)), "{kind:?}");
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
@@ -222,20 +168,11 @@ fn a_bomb_that_hides_from_the_scan_ends_at_the_deadline() {
 fn ten_megabytes_on_one_line_are_rejected_or_handled_as_configured() {
     let words = "lorem ipsum [link](x) `code` <b>dolor</b> ".repeat(10 * 1024 * 1024 / 42);
     assert_eq!(rejection(MediaType::Markdown, &words), Some(RejectionKind::TooLarge));
-    let options = Options {
-        max_bytes: 16 << 20,
-        max_tags: 1_000_000,
-        deadline_ms: 60_000,
-        ..Options::default()
-    };
+    let options = Options { max_bytes: 16 << 20, max_tags: 1_000_000, deadline_ms: 60_000, ..Options::default() };
     for media_type in [MediaType::Markdown, MediaType::Text, MediaType::Html] {
         let started = Instant::now();
         let cleaned = clean(&raw(Category::Article, media_type, "n", &words), &options).unwrap();
         assert!(cleaned.text.len() > 5 << 20);
-        assert!(
-            started.elapsed() < Duration::from_secs(30),
-            "{media_type:?}: {:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < Duration::from_secs(30), "{media_type:?}: {:?}", started.elapsed());
     }
 }

@@ -110,10 +110,7 @@ impl Embedding {
     }
 }
 
-fn assemble(
-    documents: Vec<ChunkedDocument>,
-    vectors: &HashMap<ContentHash, Vec<f32>>,
-) -> Result<Vec<Point>, Reason> {
+fn assemble(documents: Vec<ChunkedDocument>, vectors: &HashMap<ContentHash, Vec<f32>>) -> Result<Vec<Point>, Reason> {
     let mut points = Vec::new();
     for document in documents {
         for chunk in document.chunks {

@@ -12,11 +12,7 @@ pub(crate) fn strict(bytes: &[u8]) -> Result<String, String> {
     let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
     let body = &bytes[mark..];
     let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(body) else {
-        let at = if encoding == UTF_8 {
-            Encoding::utf8_valid_up_to(body) + mark
-        } else {
-            0
-        };
+        let at = if encoding == UTF_8 { Encoding::utf8_valid_up_to(body) + mark } else { 0 };
         return Err(format!("not {} text (byte {at}): save it as UTF-8", encoding.name()));
     };
     if text.contains('\0') {
@@ -28,9 +24,7 @@ pub(crate) fn strict(bytes: &[u8]) -> Result<String, String> {
 /// The text of an HTML page: by byte order mark, else by what the server says, else by what the page says, else UTF-8.
 pub(crate) fn html(bytes: &[u8], content_type: Option<&str>) -> String {
     let declared = content_type.and_then(charset_parameter).or_else(|| prescan(bytes));
-    let encoding = declared
-        .and_then(|label| Encoding::for_label(label.as_bytes()))
-        .unwrap_or(UTF_8);
+    let encoding = declared.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8);
     let (text, _, _) = encoding.decode(bytes);
     text.into_owned()
 }
@@ -40,9 +34,7 @@ pub(crate) fn html_file(bytes: &[u8]) -> Result<String, String> {
     strict(bytes).or_else(|problem| {
         let encoding = prescan(bytes).and_then(|label| Encoding::for_label(label.as_bytes()));
         let text = encoding.and_then(|encoding| encoding.decode_without_bom_handling_and_without_replacement(bytes));
-        text.filter(|text| !text.contains('\0'))
-            .map(Cow::into_owned)
-            .ok_or(problem)
+        text.filter(|text| !text.contains('\0')).map(Cow::into_owned).ok_or(problem)
     })
 }
 
@@ -52,9 +44,7 @@ pub(crate) fn feed<'a>(bytes: &'a [u8], content_type: Option<&str>) -> Cow<'a, [
     let start = &bytes[..bytes.len().min(200)];
     let names_encoding = start.starts_with(b"<?xml") && find(start, b"encoding=").is_some();
     let label = content_type.and_then(charset_parameter);
-    let encoding = label
-        .and_then(|label| Encoding::for_label(label.as_bytes()))
-        .unwrap_or(UTF_8);
+    let encoding = label.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8);
     if names_encoding || (encoding == UTF_8 && Encoding::for_bom(bytes).is_none()) {
         return Cow::Borrowed(bytes);
     }
@@ -86,9 +76,7 @@ fn prescan(bytes: &[u8]) -> Option<String> {
             .skip_while(|byte| matches!(byte, b'"' | b'\'' | b' '))
             .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.'))
             .collect();
-        return String::from_utf8(label)
-            .ok()
-            .filter(|label| !label.starts_with("utf-16"));
+        return String::from_utf8(label).ok().filter(|label| !label.starts_with("utf-16"));
     }
     None
 }

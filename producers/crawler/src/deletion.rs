@@ -28,17 +28,8 @@ pub(crate) fn gone(known: &[Known], listed: &Listed, evidence: &Evidence) -> Vec
         Evidence::Complete => None,
         Evidence::Window { gone } => Some(gone.iter().map(String::as_str).collect()),
     };
-    let is_proven = |known: &&Known| {
-        proven
-            .as_ref()
-            .is_none_or(|gone| gone.contains(known.identity.as_str()))
-    };
-    known
-        .iter()
-        .filter(|known| !listed.has(known))
-        .filter(is_proven)
-        .map(|known| known.document_id)
-        .collect()
+    let is_proven = |known: &&Known| proven.as_ref().is_none_or(|gone| gone.contains(known.identity.as_str()));
+    known.iter().filter(|known| !listed.has(known)).filter(is_proven).map(|known| known.document_id).collect()
 }
 
 /// How many documents a sync may delete without asking.
@@ -74,26 +65,16 @@ mod tests {
     }
 
     fn three() -> Vec<Known> {
-        vec![
-            known(1, "a.md", "a.md"),
-            known(2, "id:b", "b.md"),
-            known(3, "c.md", "c.md"),
-        ]
+        vec![known(1, "a.md", "a.md"), known(2, "id:b", "b.md"), known(3, "c.md", "c.md")]
     }
 
     fn ids(numbers: &[u128]) -> Vec<DocumentId> {
-        numbers
-            .iter()
-            .map(|number| DocumentId(Uuid::from_u128(*number)))
-            .collect()
+        numbers.iter().map(|number| DocumentId(Uuid::from_u128(*number))).collect()
     }
 
     #[test]
     fn after_a_complete_listing_what_was_not_listed_is_gone() {
-        let listed = Listed {
-            identities: ["a.md".to_owned()].into(),
-            ..Listed::default()
-        };
+        let listed = Listed { identities: ["a.md".to_owned()].into(), ..Listed::default() };
         assert_eq!(gone(&three(), &listed, &Evidence::Complete), ids(&[2, 3]));
     }
 
@@ -108,23 +89,11 @@ mod tests {
 
     #[test]
     fn from_a_window_only_what_is_proven_is_gone() {
-        let window = |gone: &[&str]| Evidence::Window {
-            gone: gone.iter().map(|text| (*text).to_owned()).collect(),
-        };
+        let window = |gone: &[&str]| Evidence::Window { gone: gone.iter().map(|text| (*text).to_owned()).collect() };
         assert_eq!(gone(&three(), &Listed::default(), &window(&[])), []);
-        assert_eq!(
-            gone(&three(), &Listed::default(), &window(&["c.md", "unknown"])),
-            ids(&[3])
-        );
-        let listed = Listed {
-            identities: ["c.md".to_owned()].into(),
-            ..Listed::default()
-        };
-        assert_eq!(
-            gone(&three(), &listed, &window(&["c.md"])),
-            [],
-            "listed is there, whatever else was said"
-        );
+        assert_eq!(gone(&three(), &Listed::default(), &window(&["c.md", "unknown"])), ids(&[3]));
+        let listed = Listed { identities: ["c.md".to_owned()].into(), ..Listed::default() };
+        assert_eq!(gone(&three(), &listed, &window(&["c.md"])), [], "listed is there, whatever else was said");
     }
 
     #[test]

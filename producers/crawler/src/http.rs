@@ -56,10 +56,7 @@ impl Answer {
 
     /// What to send next time.
     pub fn validators(&self) -> Validators {
-        Validators {
-            etag: self.header(ETAG),
-            last_modified: self.header(LAST_MODIFIED),
-        }
+        Validators { etag: self.header(ETAG), last_modified: self.header(LAST_MODIFIED) }
     }
 
     /// `Content-Type`.
@@ -95,10 +92,7 @@ impl Http {
                 .read_timeout(Duration::from_millis(options.read_timeout_ms))
                 .timeout(Duration::from_millis(options.total_timeout_ms))
                 .build();
-            built.map_err(|error| Error::Http {
-                url: "HTTP client".to_owned(),
-                problem: chain(&error),
-            })
+            built.map_err(|error| Error::Http { url: "HTTP client".to_owned(), problem: chain(&error) })
         };
         Ok(Self {
             public: client(Reach::Public)?,
@@ -135,22 +129,13 @@ impl Http {
             let sent = client.get(hop.clone()).headers(headers.clone()).send().await;
             let response = sent.map_err(|error| no_answer(&hop, error))?;
             let Some(target) = redirect_target(&response, &hop)? else {
-                return Ok(Answer {
-                    response,
-                    url: hop,
-                    moved_for_good: redirects > 0 && all_permanent,
-                });
+                return Ok(Answer { response, url: hop, moved_for_good: redirects > 0 && all_permanent });
             };
-            all_permanent &= matches!(
-                response.status(),
-                StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT
-            );
+            all_permanent &=
+                matches!(response.status(), StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT);
             hop = target;
         }
-        Err(Error::Http {
-            url: without_secrets(url),
-            problem: format!("more than {MAX_REDIRECTS} redirects"),
-        })
+        Err(Error::Http { url: without_secrets(url), problem: format!("more than {MAX_REDIRECTS} redirects") })
     }
 
     /// Reads the body, up to the limit.
@@ -160,10 +145,7 @@ impl Http {
         while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(&url, error))? {
             // Counted after decompression: a small answer may unpack to gigabytes.
             if (body.len() + chunk.len()) as u64 > self.max_body_bytes {
-                return Err(Error::TooLarge {
-                    url: without_secrets(&url),
-                    limit_bytes: self.max_body_bytes,
-                });
+                return Err(Error::TooLarge { url: without_secrets(&url), limit_bytes: self.max_body_bytes });
             }
             body.extend_from_slice(&chunk);
         }
@@ -172,10 +154,7 @@ impl Http {
 }
 
 fn no_answer(url: &Url, error: reqwest::Error) -> Error {
-    Error::Http {
-        url: without_secrets(url),
-        problem: chain(&error.without_url()),
-    }
+    Error::Http { url: without_secrets(url), problem: chain(&error.without_url()) }
 }
 
 fn redirect_target(response: &Response, from: &Url) -> Result<Option<Url>, Error> {
@@ -199,11 +178,7 @@ pub fn status_error(answer: &Answer, now: DateTime<Utc>) -> Error {
         429 | 503 => {
             let after = answer.header(RETRY_AFTER).and_then(|value| retry_after_s(&value, now));
             if status == 429 || after.is_some() {
-                return Error::RetryAfter {
-                    url,
-                    status,
-                    after_s: after.unwrap_or(DEFAULT_RETRY_AFTER_S),
-                };
+                return Error::RetryAfter { url, status, after_s: after.unwrap_or(DEFAULT_RETRY_AFTER_S) };
             }
             "the server is unavailable"
         }

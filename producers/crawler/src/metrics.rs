@@ -30,11 +30,7 @@ impl Metrics {
         registry.register(Box::new(syncs.clone()))?;
         registry.register(Box::new(documents.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
-        Ok(Self {
-            syncs,
-            documents,
-            seconds,
-        })
+        Ok(Self { syncs, documents, seconds })
     }
 
     pub fn synced(&self, kind: &str, sync: &LastSync) {
@@ -44,12 +40,9 @@ impl Metrics {
             SyncOutcome::AwaitingConfirmation { .. } => "awaiting_confirmation",
         };
         self.syncs.with_label_values(&[kind, outcome]).inc();
-        for (change, count) in [
-            ("new", sync.new),
-            ("changed", sync.changed),
-            ("deleted", sync.deleted),
-            ("failed", sync.failed_total),
-        ] {
+        for (change, count) in
+            [("new", sync.new), ("changed", sync.changed), ("deleted", sync.deleted), ("failed", sync.failed_total)]
+        {
             self.documents.with_label_values(&[kind, change]).inc_by(count);
         }
         let seconds = (sync.finished_at - sync.started_at).as_seconds_f64();

@@ -52,9 +52,7 @@ pub fn is_public(address: IpAddr) -> bool {
         IpAddr::V4(address) => (address.to_ipv6_mapped().to_bits(), false),
         IpAddr::V6(address) => (address.to_bits(), address.to_ipv4_mapped().is_some()),
     };
-    let special = SPECIAL
-        .iter()
-        .any(|(network, length)| (bits ^ network.to_bits()) >> (128 - length) == 0);
+    let special = SPECIAL.iter().any(|(network, length)| (bits ^ network.to_bits()) >> (128 - length) == 0);
     !special && !mapped_v6
 }
 
@@ -76,12 +74,7 @@ pub struct Guard {
 impl Guard {
     /// A guard that lets only these hosts (`host` or `host:port`) be private.
     pub fn new(allow_private_hosts: &[String]) -> Self {
-        Self {
-            allowed: allow_private_hosts
-                .iter()
-                .map(|host| host.to_ascii_lowercase())
-                .collect(),
-        }
+        Self { allowed: allow_private_hosts.iter().map(|host| host.to_ascii_lowercase()).collect() }
     }
 
     /// What a source at this address may reach at its own host.
@@ -90,20 +83,14 @@ impl Guard {
             return Reach::Public;
         };
         let with_port = source.port_or_known_default().map(|port| format!("{host}:{port}"));
-        let listed = self
-            .allowed
-            .iter()
-            .any(|entry| entry == host || Some(entry) == with_port.as_ref());
+        let listed = self.allowed.iter().any(|entry| entry == host || Some(entry) == with_port.as_ref());
         if listed { Reach::Any } else { Reach::Public }
     }
 
     /// Checks one hop of a request that was made for `source`, before a byte is sent, and says which addresses its
     /// host may resolve to.
     pub fn check(&self, hop: &Url, source: Reach) -> Result<Reach, Error> {
-        let refused = |problem: &str| Error::Refused {
-            url: without_secrets(hop),
-            problem: problem.to_owned(),
-        };
+        let refused = |problem: &str| Error::Refused { url: without_secrets(hop), problem: problem.to_owned() };
         if !matches!(hop.scheme(), "http" | "https") {
             return Err(refused("only http and https addresses are asked"));
         }
@@ -111,11 +98,7 @@ impl Guard {
             return Err(refused("an address with a user name or password in it is not asked"));
         }
         // A listed host is for the sources at listed hosts: a feed elsewhere can not redirect or link into it.
-        let reach = if source == Reach::Any {
-            self.reach(hop)
-        } else {
-            Reach::Public
-        };
+        let reach = if source == Reach::Any { self.reach(hop) } else { Reach::Public };
         let literal = match hop.host() {
             Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
             Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
@@ -160,10 +143,7 @@ impl Resolve for Resolver {
 }
 
 fn filter(found: Vec<SocketAddr>, reach: Reach) -> Option<Vec<SocketAddr>> {
-    let allowed: Vec<_> = found
-        .into_iter()
-        .filter(|address| reach == Reach::Any || is_public(address.ip()))
-        .collect();
+    let allowed: Vec<_> = found.into_iter().filter(|address| reach == Reach::Any || is_public(address.ip())).collect();
     (!allowed.is_empty()).then_some(allowed)
 }
 
@@ -212,27 +192,16 @@ mod tests {
         for hop in addresses.split(' ') {
             assert!(is_refused(&guard, hop, "https://example.org/feed"), "{hop}");
         }
-        assert!(!is_refused(
-            &guard,
-            "https://93.184.215.14/",
-            "https://example.org/feed"
-        ));
+        assert!(!is_refused(&guard, "https://93.184.215.14/", "https://example.org/feed"));
     }
 
     #[test]
     fn only_http_without_a_password_is_asked() {
         let guard = Guard::new(&[]);
-        for hop in [
-            "ftp://example.org/",
-            "file:///etc/passwd",
-            "gopher://example.org/",
-            "https://me:pw@example.org/",
-        ] {
+        for hop in ["ftp://example.org/", "file:///etc/passwd", "gopher://example.org/", "https://me:pw@example.org/"] {
             assert!(is_refused(&guard, hop, "https://example.org/feed"), "{hop}");
         }
-        let error = guard
-            .check(&url("https://me:secret@example.org/"), Reach::Public)
-            .unwrap_err();
+        let error = guard.check(&url("https://me:secret@example.org/"), Reach::Public).unwrap_err();
         assert!(!error.to_string().contains("secret"));
     }
 
@@ -243,27 +212,15 @@ mod tests {
         assert!(!is_refused(&guard, "http://127.0.0.1:8080/post", listed));
         assert!(!is_refused(&guard, "http://10.1.1.1:9/", listed));
         assert!(is_refused(&guard, "http://127.0.0.1:9090/", listed));
-        assert!(is_refused(
-            &guard,
-            "http://127.0.0.1:8080/post",
-            "https://example.org/feed"
-        ));
+        assert!(is_refused(&guard, "http://127.0.0.1:8080/post", "https://example.org/feed"));
     }
 
     #[test]
     fn a_name_that_resolves_to_private_addresses_only_is_refused() {
-        let addresses = |texts: &[&str]| {
-            texts
-                .iter()
-                .map(|text| text.parse().unwrap())
-                .collect::<Vec<SocketAddr>>()
-        };
+        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
         assert_eq!(filter(addresses(&["10.0.0.1:0", "[::1]:0"]), Reach::Public), None);
         let mixed = addresses(&["10.0.0.1:0", "93.184.215.14:0"]);
-        assert_eq!(
-            filter(mixed.clone(), Reach::Public),
-            Some(addresses(&["93.184.215.14:0"]))
-        );
+        assert_eq!(filter(mixed.clone(), Reach::Public), Some(addresses(&["93.184.215.14:0"])));
         assert_eq!(filter(mixed.clone(), Reach::Any), Some(mixed));
     }
 }

@@ -33,12 +33,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            user_agent: concat!(
-                "llm-twin/",
-                env!("CARGO_PKG_VERSION"),
-                " (collects its owner's own publications)"
-            )
-            .into(),
+            user_agent: concat!("llm-twin/", env!("CARGO_PKG_VERSION"), " (collects its owner's own publications)")
+                .into(),
             max_concurrent_syncs: 4,
             poll_ms: 200,
             records_in_flight: 64,
@@ -65,10 +61,7 @@ pub struct FeedOptions {
 
 impl Default for FeedOptions {
     fn default() -> Self {
-        Self {
-            gone_after_s: 86_400,
-            probes_per_sync: 5,
-        }
+        Self { gone_after_s: 86_400, probes_per_sync: 5 }
     }
 }
 
@@ -82,9 +75,7 @@ pub struct FolderOptions {
 
 impl Default for FolderOptions {
     fn default() -> Self {
-        Self {
-            max_file_bytes: 2 << 20,
-        }
+        Self { max_file_bytes: 2 << 20 }
     }
 }
 
@@ -102,11 +93,7 @@ pub struct GitOptions {
 
 impl Default for GitOptions {
     fn default() -> Self {
-        Self {
-            work_dir: PathBuf::new(),
-            max_file_bytes: 256 << 10,
-            fetch_timeout_s: 600,
-        }
+        Self { work_dir: PathBuf::new(), max_file_bytes: 256 << 10, fetch_timeout_s: 600 }
     }
 }
 

@@ -96,11 +96,7 @@ impl Crawler {
 
     /// Stores how a sync went and when the next is due.
     async fn finish(&mut self, source: &SourceRow, synced: Synced) {
-        let Synced {
-            sync,
-            cursor,
-            retry_after_s,
-        } = synced;
+        let Synced { sync, cursor, retry_after_s } = synced;
         self.metrics.synced(source.source.kind.as_str(), &sync);
         let failures = match sync.outcome {
             SyncOutcome::Failed { .. } => {
@@ -136,10 +132,8 @@ impl Crawler {
 
 /// The sources that are due and not being synced, longest due first.
 fn due(sources: Vec<SourceRow>, running: &HashSet<SourceId>, now: DateTime<Utc>) -> Vec<SourceRow> {
-    let mut due: Vec<_> = sources
-        .into_iter()
-        .filter(|source| source.next_run_at <= now && !running.contains(&source.id))
-        .collect();
+    let mut due: Vec<_> =
+        sources.into_iter().filter(|source| source.next_run_at <= now && !running.contains(&source.id)).collect();
     due.sort_by_key(|source| source.next_run_at);
     due
 }
@@ -151,9 +145,7 @@ fn pause_s(interval_s: u64, failures: u32, retry_after_s: Option<u64>) -> u64 {
         None => interval_s,
         Some(doublings) => {
             let first = interval_s.clamp(1, FIRST_PAUSE_S);
-            first
-                .saturating_mul(1 << doublings.min(30))
-                .min(interval_s.max(LONGEST_PAUSE_S))
+            first.saturating_mul(1 << doublings.min(30)).min(interval_s.max(LONGEST_PAUSE_S))
         }
     };
     pause.max(retry_after_s.unwrap_or(0).min(LONGEST_RETRY_AFTER_S))
@@ -178,13 +170,7 @@ mod tests {
         let kind = SourceKind::new("folder");
         SourceRow {
             id: SourceId::of(&author, &kind, location),
-            source: NewSource {
-                author,
-                kind,
-                location: location.into(),
-                category: None,
-                interval_s: 60,
-            },
+            source: NewSource { author, kind, location: location.into(), category: None, interval_s: 60 },
             created_at: DateTime::UNIX_EPOCH,
             cursor: serde_json::Value::Null,
             last_sync: None,
@@ -198,12 +184,7 @@ mod tests {
         let sources = vec![source("/a", 30), source("/b", 10), source("/c", 20), source("/d", 99)];
         let running = HashSet::from([sources[2].id]);
         let due = due(sources, &running, DateTime::UNIX_EPOCH + TimeDelta::seconds(30));
-        assert_eq!(
-            due.iter()
-                .map(|source| source.source.location.as_str())
-                .collect::<Vec<_>>(),
-            ["/b", "/a"]
-        );
+        assert_eq!(due.iter().map(|source| source.source.location.as_str()).collect::<Vec<_>>(), ["/b", "/a"]);
     }
 
     #[test]
@@ -212,11 +193,7 @@ mod tests {
         let pauses: Vec<u64> = (1..=8).map(|failures| pause_s(300, failures, None)).collect();
         assert_eq!(pauses, [60, 120, 240, 480, 960, 1920, 3600, 3600]);
         assert_eq!(pause_s(86_400, 40, None), 86_400);
-        assert_eq!(
-            pause_s(5, 1, None),
-            5,
-            "a source that is looked at often is tried again soon"
-        );
+        assert_eq!(pause_s(5, 1, None), 5, "a source that is looked at often is tried again soon");
     }
 
     #[test]

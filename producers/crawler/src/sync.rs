@@ -41,16 +41,8 @@ pub struct Synced {
 impl Syncer {
     /// Syncs these sources into this warehouse.
     pub fn new(options: &Options, sources: Sources, warehouse: Arc<dyn Warehouse>) -> Self {
-        let brake = Brake {
-            min: options.brake_min,
-            share: options.brake_share,
-        };
-        Self {
-            sources,
-            warehouse,
-            brake,
-            records_in_flight: options.records_in_flight.max(1),
-        }
+        let brake = Brake { min: options.brake_min, share: options.brake_share };
+        Self { sources, warehouse, brake, records_in_flight: options.records_in_flight.max(1) }
     }
 
     /// Syncs one source. A source that fails, or panics, is a failed sync: nothing is deleted and its cursor stays.
@@ -65,11 +57,7 @@ impl Syncer {
             Err(error) => {
                 let reason = error.to_string();
                 warn!(source_id = %source.id, kind = %source.source.kind, reason, "sync failed");
-                (
-                    SyncOutcome::Failed { reason },
-                    source.cursor.clone(),
-                    error.retry_after_s(),
-                )
+                (SyncOutcome::Failed { reason }, source.cursor.clone(), error.retry_after_s())
             }
         };
         let sync = LastSync {
@@ -83,23 +71,15 @@ impl Syncer {
             failed: counts.failed,
             failed_total: counts.failed_total,
         };
-        Synced {
-            sync,
-            cursor,
-            retry_after_s,
-        }
+        Synced { sync, cursor, retry_after_s }
     }
 
     async fn run(&self, source: &SourceRow, counts: &mut Counts) -> Result<(SyncOutcome, serde_json::Value), Error> {
         let platform = self.sources.get(&source.source.kind)?;
         let known = self.warehouse.known(source.id).await?;
-        let by_identity = known
-            .iter()
-            .map(|known| (known.identity.clone(), (known.content_hash.clone(), known.document_id)));
-        let request = Collect {
-            source,
-            known: Arc::new(by_identity.collect()),
-        };
+        let by_identity =
+            known.iter().map(|known| (known.identity.clone(), (known.content_hash.clone(), known.document_id)));
+        let request = Collect { source, known: Arc::new(by_identity.collect()) };
         let mut recorder = Recorder::new(self, source, counts);
         let Listing { cursor, evidence } = platform.collect(request, &mut recorder).await?;
         let listed = recorder.finish().await?;
@@ -130,9 +110,8 @@ impl Syncer {
             async move { warehouse.retract(document, observed_at).await }
         });
         let retracted = retractions.buffer_unordered(self.records_in_flight);
-        counts.deleted = retracted
-            .try_fold(0, async |count, revision| Ok(count + u64::from(revision.is_some())))
-            .await?;
+        counts.deleted =
+            retracted.try_fold(0, async |count, revision| Ok(count + u64::from(revision.is_some()))).await?;
         info!(source_id = %source.id, deleted = counts.deleted, complete = *evidence == Evidence::Complete, "deleted");
         Ok(SyncOutcome::Completed)
     }
@@ -240,10 +219,7 @@ impl Sink for Recorder<'_> {
     async fn failed(&mut self, natural_key: String, reason: String) -> Result<(), Error> {
         self.counts.failed_total += 1;
         if self.counts.failed.len() < FAILURES_KEPT {
-            self.counts.failed.push(SyncFailure {
-                natural_key: natural_key.clone(),
-                reason,
-            });
+            self.counts.failed.push(SyncFailure { natural_key: natural_key.clone(), reason });
         }
         self.listed.unreadable.insert(natural_key);
         Ok(())

@@ -26,37 +26,20 @@ struct Page {
 
 impl Page {
     fn feed(items: &[&str]) -> Self {
-        let body = format!(
-            "<rss version=\"2.0\"><channel><title>A</title>{}</channel></rss>",
-            items.concat()
-        );
-        Self {
-            content_type: "application/rss+xml",
-            ..Self::html(&body)
-        }
+        let body = format!("<rss version=\"2.0\"><channel><title>A</title>{}</channel></rss>", items.concat());
+        Self { content_type: "application/rss+xml", ..Self::html(&body) }
     }
 
     fn html(body: &str) -> Self {
-        Self {
-            status: 200,
-            content_type: "text/html",
-            body: body.into(),
-            ..Self::default()
-        }
+        Self { status: 200, content_type: "text/html", body: body.into(), ..Self::default() }
     }
 
     fn status(status: u16) -> Self {
-        Self {
-            status,
-            ..Self::html("")
-        }
+        Self { status, ..Self::html("") }
     }
 
     fn etag(self, etag: &'static str) -> Self {
-        Self {
-            etag: Some(etag),
-            ..self
-        }
+        Self { etag: Some(etag), ..self }
     }
 
     fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -75,10 +58,7 @@ struct Server {
 impl Server {
     async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = Self {
-            host: listener.local_addr().unwrap().to_string(),
-            ..Self::default()
-        };
+        let server = Self { host: listener.local_addr().unwrap().to_string(), ..Self::default() };
         let app = Router::new().fallback(answer).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         server
@@ -119,35 +99,15 @@ impl Server {
 }
 
 async fn answer(State(server): State<Server>, uri: Uri, headers: HeaderMap) -> Response {
-    let given = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    let given = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mark = if given.is_some() { "+" } else { "" };
     server.asked.lock().unwrap().push(format!("{}{mark}", uri.path()));
-    let page = server
-        .pages
-        .lock()
-        .unwrap()
-        .get(uri.path())
-        .cloned()
-        .unwrap_or_else(|| Page::status(404));
+    let page = server.pages.lock().unwrap().get(uri.path()).cloned().unwrap_or_else(|| Page::status(404));
     let unchanged = page.etag.is_some() && given.as_deref() == page.etag;
-    let status = if unchanged {
-        StatusCode::NOT_MODIFIED
-    } else {
-        StatusCode::from_u16(page.status).unwrap()
-    };
+    let status = if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::from_u16(page.status).unwrap() };
     let mut response = (status, if unchanged { Vec::new() } else { page.body }).into_response();
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, page.content_type.parse().unwrap());
-    for (name, value) in page
-        .headers
-        .iter()
-        .cloned()
-        .chain(page.etag.map(|etag| ("etag", etag.to_owned())))
-    {
+    response.headers_mut().insert(header::CONTENT_TYPE, page.content_type.parse().unwrap());
+    for (name, value) in page.headers.iter().cloned().chain(page.etag.map(|etag| ("etag", etag.to_owned()))) {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
     response
@@ -156,47 +116,28 @@ async fn answer(State(server): State<Server>, uri: Uri, headers: HeaderMap) -> R
 #[tokio::test]
 async fn items_come_with_their_whole_text_and_an_unchanged_feed_is_not_sent_again() {
     let server = Server::start().await;
-    server.put(
-        "/feed",
-        Page::feed(&[&server.item("a", "one"), &server.item("b", "two")]).etag("W/\"1\""),
-    );
+    server.put("/feed", Page::feed(&[&server.item("a", "one"), &server.item("b", "two")]).etag("W/\"1\""));
     let mut driver = server.driver();
     let (found, listing) = driver.sync().await.unwrap();
     assert_eq!(found.keys(), ["a", "b"]);
     assert_eq!(listing.evidence, Evidence::Window { gone: vec![] });
     let a = found.get("a");
-    assert_eq!(
-        (a.content.as_str(), a.media_type, a.category),
-        ("one", MediaType::Html, Category::Article)
-    );
-    assert_eq!(
-        (a.scope.as_str(), a.url.as_deref()),
-        (server.url("/feed").as_str(), Some(server.url("/a").as_str()))
-    );
+    assert_eq!((a.content.as_str(), a.media_type, a.category), ("one", MediaType::Html, Category::Article));
+    assert_eq!((a.scope.as_str(), a.url.as_deref()), (server.url("/feed").as_str(), Some(server.url("/a").as_str())));
 
     server.asked();
     let (found, _) = driver.sync().await.unwrap();
     assert!(found.documents.is_empty() && found.unchanged.is_empty());
-    assert_eq!(
-        server.asked(),
-        ["/feed+"],
-        "validators are echoed, and items in the feed are not probed"
-    );
+    assert_eq!(server.asked(), ["/feed+"], "validators are echoed, and items in the feed are not probed");
 }
 
 #[tokio::test]
 async fn an_edited_item_is_handed_over_again_and_the_others_are_not() {
     let server = Server::start().await;
-    server.put(
-        "/feed",
-        Page::feed(&[&server.item("a", "one"), &server.item("b", "two")]).etag("\"1\""),
-    );
+    server.put("/feed", Page::feed(&[&server.item("a", "one"), &server.item("b", "two")]).etag("\"1\""));
     let mut driver = server.driver();
     driver.sync().await.unwrap();
-    server.put(
-        "/feed",
-        Page::feed(&[&server.item("a", "one, edited"), &server.item("b", "two")]).etag("\"2\""),
-    );
+    server.put("/feed", Page::feed(&[&server.item("a", "one, edited"), &server.item("b", "two")]).etag("\"2\""));
     let (found, _) = driver.sync().await.unwrap();
     assert_eq!(found.keys(), ["a"]);
     assert_eq!(found.unchanged, ["b"]);
@@ -216,10 +157,7 @@ async fn a_feed_is_read_in_full_again_when_its_documents_were_lost() {
 #[tokio::test]
 async fn an_item_that_left_the_feed_is_gone_only_after_two_missing_answers() {
     let server = Server::start().await;
-    server.put(
-        "/feed",
-        Page::feed(&[&server.item("a", "one"), &server.item("b", "two")]),
-    );
+    server.put("/feed", Page::feed(&[&server.item("a", "one"), &server.item("b", "two")]));
     server.put("/a", Page::html("one"));
     let mut driver = server.driver();
     driver.sync().await.unwrap();
@@ -240,21 +178,14 @@ async fn an_item_that_left_the_feed_is_gone_only_after_two_missing_answers() {
         assert_eq!(gone(driver.sync().await.unwrap().1), ["b"], "{status} proves nothing");
     }
     server.put("/feed", Page::feed(&[&server.item("b", "two")]));
-    assert_eq!(
-        gone(driver.sync().await.unwrap().1),
-        Vec::<String>::new(),
-        "back in the feed"
-    );
+    assert_eq!(gone(driver.sync().await.unwrap().1), Vec::<String>::new(), "back in the feed");
 }
 
 #[tokio::test]
 async fn departed_items_are_probed_although_the_feed_is_unchanged_and_a_few_at_a_time() {
     let server = Server::start().await;
     let items: Vec<String> = (0..8).map(|number| server.item(&format!("i{number}"), "x")).collect();
-    server.put(
-        "/feed",
-        Page::feed(&items.iter().map(String::as_str).collect::<Vec<_>>()).etag("\"1\""),
-    );
+    server.put("/feed", Page::feed(&items.iter().map(String::as_str).collect::<Vec<_>>()).etag("\"1\""));
     let mut driver = server.driver();
     driver.sync().await.unwrap();
     server.put("/feed", Page::feed(&[]).etag("\"2\""));
@@ -266,11 +197,7 @@ async fn departed_items_are_probed_although_the_feed_is_unchanged_and_a_few_at_a
     assert_eq!((first.len(), second.len()), (6, 6), "the feed and five pages");
     assert_eq!(second[0], "/feed+");
     let never_asked = |request: &&String| !first.contains(request) && request.as_str() != "/feed+";
-    assert_eq!(
-        second.iter().filter(never_asked).count(),
-        3,
-        "those not asked yet come first"
-    );
+    assert_eq!(second.iter().filter(never_asked).count(), 3, "those not asked yet come first");
 }
 
 #[tokio::test]
@@ -284,10 +211,7 @@ async fn the_text_of_an_item_with_a_summary_only_is_taken_from_its_page() {
     };
     let note = "<item><guid>note</guid><description>All of a short note</description></item>";
     server.put("/feed", Page::feed(&[&item("a"), &item("lost"), note]).etag("\"1\""));
-    let latin = Page {
-        body: b"<meta charset=iso-8859-1><p>caf\xE9</p>".to_vec(),
-        ..Page::html("")
-    };
+    let latin = Page { body: b"<meta charset=iso-8859-1><p>caf\xE9</p>".to_vec(), ..Page::html("") };
     server.put("/a", latin.etag("\"p1\""));
     let mut driver = server.driver();
     let (found, _) = driver.sync().await.unwrap();
@@ -299,11 +223,7 @@ async fn the_text_of_an_item_with_a_summary_only_is_taken_from_its_page() {
     server.put("/lost", Page::html("found"));
     server.asked();
     let (found, _) = driver.sync().await.unwrap();
-    assert_eq!(
-        server.asked(),
-        ["/feed", "/a+", "/lost"],
-        "a failed item is tried again, a known page conditionally"
-    );
+    assert_eq!(server.asked(), ["/feed", "/a+", "/lost"], "a failed item is tried again, a known page conditionally");
     assert_eq!(found.keys(), ["lost"]);
     assert_eq!(found.unchanged, ["a", "note"]);
 }
@@ -315,10 +235,7 @@ async fn errors_say_what_is_wrong_and_leave_the_cursor_alone() {
     server.put("/feed", Page::status(410));
     assert!(matches!(driver.sync().await, Err(Error::FeedGone { .. })));
     server.put("/feed", Page::status(429).header("retry-after", "120"));
-    assert!(matches!(
-        driver.sync().await,
-        Err(Error::RetryAfter { after_s: 120, .. })
-    ));
+    assert!(matches!(driver.sync().await, Err(Error::RetryAfter { after_s: 120, .. })));
     server.put("/feed", Page::status(503));
     assert!(matches!(driver.sync().await, Err(Error::Status { status: 503, .. })));
     server.put("/feed", Page::html("<html><body>Just a moment...</body></html>"));
@@ -335,11 +252,7 @@ async fn a_feed_that_moved_for_good_is_asked_at_its_new_address_and_keeps_its_do
     server.put("/new", Page::feed(&[&server.item("a", "one")]));
     let mut driver = server.driver();
     let (found, _) = driver.sync().await.unwrap();
-    assert_eq!(
-        found.get("a").scope,
-        server.url("/feed"),
-        "the identity stays that of the registered address"
-    );
+    assert_eq!(found.get("a").scope, server.url("/feed"), "the identity stays that of the registered address");
     server.asked();
     driver.sync().await.unwrap();
     assert_eq!(server.asked(), ["/new"]);
@@ -373,10 +286,7 @@ async fn a_name_that_resolves_to_a_private_address_is_not_asked() {
     let port = server.host.rsplit_once(':').unwrap().1.to_owned();
     let location = format!("http://localhost:{port}/feed");
     server.put("/feed", Page::feed(&[&server.item("a", "one")]));
-    let error = Driver::new(&server.options(), "feed", &location)
-        .sync()
-        .await
-        .unwrap_err();
+    let error = Driver::new(&server.options(), "feed", &location).sync().await.unwrap_err();
     assert!(error.to_string().contains("no public address"), "{error}");
     assert_eq!(server.asked(), Vec::<String>::new());
     let mut options = server.options();
@@ -390,9 +300,6 @@ async fn an_answer_larger_than_the_limit_is_not_read_to_its_end() {
     server.put("/feed", Page::feed(&[&server.item("a", &"x".repeat(5000))]));
     let mut options = server.options();
     options.http.max_body_bytes = 4000;
-    let error = Driver::new(&options, "feed", &server.url("/feed"))
-        .sync()
-        .await
-        .unwrap_err();
+    let error = Driver::new(&options, "feed", &server.url("/feed")).sync().await.unwrap_err();
     assert!(matches!(error, Error::TooLarge { limit_bytes: 4000, .. }), "{error}");
 }

@@ -15,21 +15,13 @@ async fn files_of_writing_are_listed_by_relative_path_and_the_rest_is_passed_ove
     write(root.path(), "a.md", "one");
     write(root.path(), "page.html", "<title>A page</title>");
     write(root.path(), "notes.txt", "plain");
-    for skipped in [
-        ".hidden.md",
-        ".obsidian/x.md",
-        "node_modules/x/README.md",
-        "target/doc.html",
-        "image.png",
-    ] {
+    for skipped in [".hidden.md", ".obsidian/x.md", "node_modules/x/README.md", "target/doc.html", "image.png"] {
         write(root.path(), skipped, "x");
     }
     std::os::unix::fs::symlink("/etc", root.path().join("link")).unwrap();
     std::os::unix::fs::symlink("/etc/hostname", root.path().join("link.txt")).unwrap();
-    let (found, listing) = Driver::new(&Options::default(), "folder", root.path().to_str().unwrap())
-        .sync()
-        .await
-        .unwrap();
+    let (found, listing) =
+        Driver::new(&Options::default(), "folder", root.path().to_str().unwrap()).sync().await.unwrap();
     assert_eq!(found.keys(), ["a.md", "b/two.markdown", "notes.txt", "page.html"]);
     assert_eq!(listing.evidence, Evidence::Complete);
     assert!(found.failed.is_empty());
@@ -59,22 +51,12 @@ async fn an_unchanged_file_is_not_handed_over_again_and_an_edited_one_is() {
 #[tokio::test]
 async fn front_matter_gives_the_fields_and_is_not_part_of_the_text() {
     let root = tempdir().unwrap();
-    write(
-        root.path(),
-        "a.md",
-        "---\ntitle: T\nid: x1\ndate: 2025-01-31\ncategory: post\n---\nBody\n",
-    );
+    write(root.path(), "a.md", "---\ntitle: T\nid: x1\ndate: 2025-01-31\ncategory: post\n---\nBody\n");
     write(root.path(), "draft.md", "---\ndraft: true\n---\nBody\n");
-    let (found, _) = Driver::new(&Options::default(), "folder", root.path().to_str().unwrap())
-        .sync()
-        .await
-        .unwrap();
+    let (found, _) = Driver::new(&Options::default(), "folder", root.path().to_str().unwrap()).sync().await.unwrap();
     assert_eq!(found.keys(), ["a.md"]);
     let a = found.get("a.md");
-    assert_eq!(
-        (a.identity.as_str(), a.content.as_str(), a.category),
-        ("id:x1", "Body\n", Category::Post)
-    );
+    assert_eq!((a.identity.as_str(), a.content.as_str(), a.category), ("id:x1", "Body\n", Category::Post));
 }
 
 #[tokio::test]
@@ -100,25 +82,13 @@ async fn a_file_that_can_not_be_read_is_reported_with_the_reason() {
     write(root.path(), "f.txt", b"\xFF\xFEh\x00i\x00");
     let mut options = Options::default();
     options.folder.max_file_bytes = 100;
-    let (found, listing) = Driver::new(&options, "folder", root.path().to_str().unwrap())
-        .sync()
-        .await
-        .unwrap();
+    let (found, listing) = Driver::new(&options, "folder", root.path().to_str().unwrap()).sync().await.unwrap();
     assert_eq!(found.keys(), ["a.md", "f.txt"]);
     assert_eq!(found.get("f.txt").content, "hi");
-    for (file, reason) in [
-        ("b.md", "id"),
-        ("c.md", "YAML"),
-        ("d.txt", "UTF-8"),
-        ("e.txt", "max_file_bytes"),
-    ] {
+    for (file, reason) in [("b.md", "id"), ("c.md", "YAML"), ("d.txt", "UTF-8"), ("e.txt", "max_file_bytes")] {
         assert!(found.failed[file].contains(reason), "{file}: {}", found.failed[file]);
     }
-    assert_eq!(
-        listing.evidence,
-        Evidence::Complete,
-        "a file that is there but unreadable is listed"
-    );
+    assert_eq!(listing.evidence, Evidence::Complete, "a file that is there but unreadable is listed");
 }
 
 #[tokio::test]
@@ -149,11 +119,7 @@ fn the_kind_of_a_location_is_told_from_what_it_is() {
     write(root.path(), "code/a.rs", "x");
     common::commit(&root.path().join("code"));
     let sources = Sources::new(&Options::default()).unwrap();
-    let kind = |location: &str| {
-        sources
-            .resolve(None, location)
-            .map(|(kind, _)| kind.as_str().to_owned())
-    };
+    let kind = |location: &str| sources.resolve(None, location).map(|(kind, _)| kind.as_str().to_owned());
     assert_eq!(sources.kinds(), ["git", "folder", "feed"]);
     assert_eq!(kind(root.path().join("notes").to_str().unwrap()).unwrap(), "folder");
     assert_eq!(kind(root.path().join("code").to_str().unwrap()).unwrap(), "git");
@@ -163,23 +129,9 @@ fn the_kind_of_a_location_is_told_from_what_it_is() {
     assert_eq!(kind("https://github.com.evil.example/ada/engine").unwrap(), "feed");
     assert!(kind("/nowhere/at/all").unwrap_err().contains("neither"));
     let canonical = |kind, location| sources.resolve(Some(kind), location).map(|(_, location)| location);
-    assert_eq!(
-        canonical("git", "https://github.com/ada/engine.git/").unwrap(),
-        "https://github.com/ada/engine"
-    );
-    assert_eq!(
-        canonical("feed", "https://medium.com/@ada").unwrap(),
-        "https://medium.com/feed/@ada"
-    );
-    assert!(
-        canonical("feed", "http://169.254.169.254/feed")
-            .unwrap_err()
-            .contains("allow_private_hosts")
-    );
-    assert!(
-        canonical("git", "ssh://git@github.com/ada/engine")
-            .unwrap_err()
-            .contains("https")
-    );
+    assert_eq!(canonical("git", "https://github.com/ada/engine.git/").unwrap(), "https://github.com/ada/engine");
+    assert_eq!(canonical("feed", "https://medium.com/@ada").unwrap(), "https://medium.com/feed/@ada");
+    assert!(canonical("feed", "http://169.254.169.254/feed").unwrap_err().contains("allow_private_hosts"));
+    assert!(canonical("git", "ssh://git@github.com/ada/engine").unwrap_err().contains("https"));
     assert!(canonical("myspace", "x").unwrap_err().contains("git, folder, feed"));
 }

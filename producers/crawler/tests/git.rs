@@ -30,11 +30,7 @@ fn example(root: &Path) {
     write(root, "logo.png", b"\x89PNG");
     write(root, "data.bin2", b"a\0b");
     write(root, "generated/.gitattributes", "api.py linguist-generated=true\n");
-    write(
-        root,
-        ".gitattributes",
-        "*.gen.py linguist-generated\nown.gen.py -linguist-generated\n",
-    );
+    write(root, ".gitattributes", "*.gen.py linguist-generated\nown.gen.py -linguist-generated\n");
     write(root, "x.gen.py", "x");
     write(root, "own.gen.py", "own");
     std::os::unix::fs::symlink("src/engine.py", root.join("link.py")).unwrap();
@@ -48,28 +44,16 @@ async fn the_files_of_the_newest_commit_are_listed_with_whitespace_intact() {
     write(root.path(), "uncommitted.py", "x");
     let mut driver = Driver::new(&Options::default(), "git", root.path().to_str().unwrap());
     let (found, listing) = driver.sync().await.unwrap();
-    let expected = [
-        ".gitattributes",
-        "README.md",
-        "generated/.gitattributes",
-        "generated/kept.py",
-        "own.gen.py",
-        "src/engine.py",
-    ];
+    let expected =
+        [".gitattributes", "README.md", "generated/.gitattributes", "generated/kept.py", "own.gen.py", "src/engine.py"];
     assert_eq!(found.keys(), expected);
     assert_eq!(listing.evidence, Evidence::Complete);
     let code = found.get("src/engine.py");
-    assert_eq!(
-        (code.content.as_str(), code.category, code.media_type),
-        (CODE, Category::Code, MediaType::Text)
-    );
+    assert_eq!((code.content.as_str(), code.category, code.media_type), (CODE, Category::Code, MediaType::Text));
     assert_eq!(code.title.as_deref(), Some("src/engine.py"));
     assert!(code.content_hash.as_str().starts_with("git:"));
     let readme = found.get("README.md");
-    assert_eq!(
-        (readme.category, readme.media_type),
-        (Category::Article, MediaType::Markdown)
-    );
+    assert_eq!((readme.category, readme.media_type), (Category::Article, MediaType::Markdown));
 }
 
 #[tokio::test]
@@ -90,24 +74,14 @@ async fn only_files_whose_content_changed_are_handed_over_again() {
 #[tokio::test]
 async fn a_bare_repository_is_read_and_one_without_a_commit_is_an_error() {
     let root = tempdir().unwrap();
-    let (work, bare, empty) = (
-        root.path().join("work"),
-        root.path().join("bare.git"),
-        root.path().join("empty"),
-    );
+    let (work, bare, empty) = (root.path().join("work"), root.path().join("bare.git"), root.path().join("empty"));
     example(&work);
     git(root.path(), &["clone", "--quiet", "--bare", "work", "bare.git"]);
-    let (found, _) = Driver::new(&Options::default(), "git", bare.to_str().unwrap())
-        .sync()
-        .await
-        .unwrap();
+    let (found, _) = Driver::new(&Options::default(), "git", bare.to_str().unwrap()).sync().await.unwrap();
     assert_eq!(found.get("src/engine.py").content, CODE);
     std::fs::create_dir(&empty).unwrap();
     git(&empty, &["init", "--quiet"]);
-    let error = Driver::new(&Options::default(), "git", empty.to_str().unwrap())
-        .sync()
-        .await
-        .unwrap_err();
+    let error = Driver::new(&Options::default(), "git", empty.to_str().unwrap()).sync().await.unwrap_err();
     assert!(error.to_string().contains("no commit"), "{error}");
 }
 
@@ -127,23 +101,14 @@ async fn prose_takes_the_authors_category_and_code_stays_code() {
 async fn a_branch_that_is_published_on_a_forge_gives_each_file_its_page() {
     let root = tempdir().unwrap();
     example(root.path());
-    git(
-        root.path(),
-        &["remote", "add", "origin", "git@github.com:ada/engine.git"],
-    );
+    git(root.path(), &["remote", "add", "origin", "git@github.com:ada/engine.git"]);
     let page = async || {
-        let (found, _) = Driver::new(&Options::default(), "git", root.path().to_str().unwrap())
-            .sync()
-            .await
-            .unwrap();
+        let (found, _) = Driver::new(&Options::default(), "git", root.path().to_str().unwrap()).sync().await.unwrap();
         found.get("src/engine.py").url.clone()
     };
     assert_eq!(page().await, None, "never pushed");
     git(root.path(), &["update-ref", "refs/remotes/origin/main", "HEAD"]);
-    assert_eq!(
-        page().await.as_deref(),
-        Some("https://github.com/ada/engine/blob/main/src/engine.py")
-    );
+    assert_eq!(page().await.as_deref(), Some("https://github.com/ada/engine/blob/main/src/engine.py"));
 }
 
 #[tokio::test]
@@ -161,12 +126,7 @@ async fn a_remote_repository_is_fetched_without_history_and_brought_up_to_date()
     let (found, _) = driver.sync().await.unwrap();
     assert_eq!((found.keys().len(), found.unchanged.len()), (0, 6));
 
-    let copy = std::fs::read_dir(&options.git.work_dir)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let copy = std::fs::read_dir(&options.git.work_dir).unwrap().next().unwrap().unwrap().path();
     assert!(copy.join("shallow").exists(), "without history");
     std::fs::write(copy.join("mark"), "").unwrap();
     for round in 0..3 {
@@ -185,10 +145,7 @@ async fn a_remote_repository_is_fetched_without_history_and_brought_up_to_date()
     git(&work, &["checkout", "--quiet", "main"]);
     let (found, _) = driver.sync().await.unwrap();
     assert_eq!(found.get("src/engine.py").content, "rewritten\n");
-    assert!(
-        copy.join("mark").exists(),
-        "the copy was brought up to date, not made anew"
-    );
+    assert!(copy.join("mark").exists(), "the copy was brought up to date, not made anew");
 }
 
 #[tokio::test]
@@ -197,12 +154,7 @@ async fn a_damaged_copy_is_made_anew() {
     let (_, options, url) = served(root.path()).await;
     let mut driver = Driver::new(&options, "git", &format!("{url}/work/.git"));
     driver.sync().await.unwrap();
-    let copy = std::fs::read_dir(&options.git.work_dir)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let copy = std::fs::read_dir(&options.git.work_dir).unwrap().next().unwrap().unwrap().path();
     std::fs::remove_file(copy.join("HEAD")).unwrap();
     let (found, _) = driver.sync().await.unwrap();
     assert_eq!(found.unchanged.len(), 6);
@@ -212,15 +164,9 @@ async fn a_damaged_copy_is_made_anew() {
 async fn a_renamed_repository_is_followed_and_one_that_is_gone_deletes_nothing() {
     let root = tempdir().unwrap();
     let (_, options, url) = served(root.path()).await;
-    let (found, _) = Driver::new(&options, "git", &format!("{url}/old-name.git"))
-        .sync()
-        .await
-        .unwrap();
+    let (found, _) = Driver::new(&options, "git", &format!("{url}/old-name.git")).sync().await.unwrap();
     assert_eq!(found.get("src/engine.py").content, CODE);
-    let error = Driver::new(&options, "git", &format!("{url}/nothing.git"))
-        .sync()
-        .await
-        .unwrap_err();
+    let error = Driver::new(&options, "git", &format!("{url}/nothing.git")).sync().await.unwrap_err();
     assert!(matches!(error, Error::Status { status: 404, .. }), "{error}");
 }
 
@@ -232,12 +178,7 @@ async fn a_repository_at_a_private_address_is_not_asked_unless_its_host_is_liste
     let mut driver = Driver::new(&options, "git", &location);
     options.http.allow_private_hosts.clear();
     let sources = twin_crawler::Sources::new(&options).unwrap();
-    assert!(
-        sources
-            .resolve(None, &location)
-            .unwrap_err()
-            .contains("not a public address")
-    );
+    assert!(sources.resolve(None, &location).unwrap_err().contains("not a public address"));
     let mut elsewhere = Driver::new(&options, "git", "https://ada.example/x.git");
     elsewhere.row.source.location = location;
     assert!(matches!(elsewhere.sync().await, Err(Error::Refused { .. })));
@@ -275,19 +216,11 @@ async fn backend(
     request: Request,
 ) -> Response {
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
-    tokio::task::spawn_blocking(move || cgi(&root, &method, &uri, &headers, &body))
-        .await
-        .unwrap()
+    tokio::task::spawn_blocking(move || cgi(&root, &method, &uri, &headers, &body)).await.unwrap()
 }
 
 fn cgi(root: &Path, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Response {
-    let header = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let mut child = Command::new("git")
         .args(["-c", "safe.directory=*", "http-backend"])
         .env("GIT_PROJECT_ROOT", root)

@@ -31,25 +31,15 @@ impl Setup {
         let (data, folder) = (tempdir().unwrap(), tempdir().unwrap());
         let warehouse: Arc<dyn Warehouse> = Arc::new(open(data.path()).await);
         let source = register(&*warehouse, "folder", folder.path().to_str().unwrap(), 60).await;
-        Self {
-            _data: data,
-            folder,
-            warehouse,
-            source,
-        }
+        Self { _data: data, folder, warehouse, source }
     }
 
     async fn sync(&mut self) -> LastSync {
         let sources = Sources::new(&Options::default()).unwrap();
         let row = self.warehouse.source(self.source.id).await.unwrap().unwrap();
-        let synced = Syncer::new(&Options::default(), sources, self.warehouse.clone())
-            .sync(&row)
-            .await;
+        let synced = Syncer::new(&Options::default(), sources, self.warehouse.clone()).sync(&row).await;
         let sync = synced.sync.clone();
-        self.warehouse
-            .finish_sync(row.id, synced.sync, synced.cursor, row.next_run_at)
-            .await
-            .unwrap();
+        self.warehouse.finish_sync(row.id, synced.sync, synced.cursor, row.next_run_at).await.unwrap();
         sync
     }
 
@@ -62,34 +52,19 @@ impl Setup {
     }
 
     async fn live(&self) -> BTreeSet<String> {
-        let documents = self
-            .warehouse
-            .documents(&DocumentFilter {
-                limit: 1000,
-                ..Default::default()
-            })
-            .await
-            .unwrap();
+        let documents = self.warehouse.documents(&DocumentFilter { limit: 1000, ..Default::default() }).await.unwrap();
         documents.into_iter().map(|row| row.meta.natural_key).collect()
     }
 }
 
 async fn open(data: &Path) -> SqliteWarehouse {
-    SqliteWarehouse::open(Database::open(&data.join("twin.db")).unwrap())
-        .await
-        .unwrap()
+    SqliteWarehouse::open(Database::open(&data.join("twin.db")).unwrap()).await.unwrap()
 }
 
 async fn register(warehouse: &dyn Warehouse, kind: &str, location: &str, interval_s: u64) -> SourceRow {
     let author: AuthorId = "ada".parse().unwrap();
     let location = location.to_owned();
-    let source = NewSource {
-        author,
-        kind: SourceKind::new(kind),
-        location,
-        category: None,
-        interval_s,
-    };
+    let source = NewSource { author, kind: SourceKind::new(kind), location, category: None, interval_s };
     warehouse.put_source(source).await.unwrap()
 }
 
@@ -125,10 +100,7 @@ async fn a_renamed_file_with_an_id_stays_the_same_document() {
     setup.remove("a.md");
     assert_eq!(counts(&setup.sync().await), (1, 0, 1, 0));
     let after = setup.warehouse.document(before.document_id).await.unwrap().unwrap();
-    assert_eq!(
-        (after.meta.natural_key.as_str(), after.meta.revision),
-        ("2025/b.md", Revision(2))
-    );
+    assert_eq!((after.meta.natural_key.as_str(), after.meta.revision), ("2025/b.md", Revision(2)));
 }
 
 #[tokio::test]
@@ -171,11 +143,7 @@ async fn many_deletions_wait_for_a_confirmation_and_the_rest_is_done_meanwhile()
         setup.remove(&format!("{number}.md"));
     }
     let sync = setup.sync().await;
-    assert_eq!(
-        sync.outcome,
-        SyncOutcome::AwaitingConfirmation { deletions: 6 },
-        "a confirmation is for one sync"
-    );
+    assert_eq!(sync.outcome, SyncOutcome::AwaitingConfirmation { deletions: 6 }, "a confirmation is for one sync");
 }
 
 #[tokio::test]
@@ -188,10 +156,7 @@ async fn a_source_that_fails_deletes_nothing_and_keeps_its_cursor() {
     let sync = setup.sync().await;
     assert!(matches!(sync.outcome, SyncOutcome::Failed { .. }), "{sync:?}");
     assert_eq!(setup.live().await.len(), 1);
-    assert_eq!(
-        setup.warehouse.source(setup.source.id).await.unwrap().unwrap().cursor,
-        cursor
-    );
+    assert_eq!(setup.warehouse.source(setup.source.id).await.unwrap().unwrap().cursor, cursor);
 }
 
 /// A platform with a defect.
@@ -213,10 +178,7 @@ impl Source for Broken {
 
     async fn collect(&self, request: Collect<'_>, _: &mut dyn Sink) -> Result<Listing, Error> {
         assert_eq!(request.location(), "elsewhere", "index out of bounds");
-        Ok(Listing {
-            cursor: serde_json::Value::Null,
-            evidence: Evidence::Complete,
-        })
+        Ok(Listing { cursor: serde_json::Value::Null, evidence: Evidence::Complete })
     }
 }
 
@@ -226,9 +188,7 @@ async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,38 +200,17 @@ async fn the_crawler_syncs_what_is_due_counts_it_and_outlives_a_source_that_pani
     setup.write("a.md", "text");
 
     let registry = Registry::new();
-    let options = Options {
-        poll_ms: 10,
-        ..Options::default()
-    };
+    let options = Options { poll_ms: 10, ..Options::default() };
     let builtin = Sources::new(&options).unwrap();
     let all = vec![builtin.get(&SourceKind::new("folder")).unwrap(), Arc::new(Broken)];
     let crawler = Crawler::new(options, Sources::of(all), setup.warehouse.clone(), &registry).unwrap();
     let shutdown = Shutdown::new();
     let running = tokio::spawn(crawler.run(shutdown.signal()));
 
-    let outcome = async |id| {
-        setup
-            .warehouse
-            .source(id)
-            .await
-            .unwrap()
-            .unwrap()
-            .last_sync
-            .map(|sync| sync.outcome)
-    };
-    until("the folder is synced", async || {
-        outcome(folder.id).await == Some(SyncOutcome::Completed)
-    })
-    .await;
-    until("the broken source has failed", async || {
-        outcome(broken.id).await.is_some()
-    })
-    .await;
-    until("the unknown kind has failed", async || {
-        outcome(unknown.id).await.is_some()
-    })
-    .await;
+    let outcome = async |id| setup.warehouse.source(id).await.unwrap().unwrap().last_sync.map(|sync| sync.outcome);
+    until("the folder is synced", async || outcome(folder.id).await == Some(SyncOutcome::Completed)).await;
+    until("the broken source has failed", async || outcome(broken.id).await.is_some()).await;
+    until("the unknown kind has failed", async || outcome(unknown.id).await.is_some()).await;
     let reason = |outcome| match outcome {
         Some(SyncOutcome::Failed { reason }) => reason,
         other => panic!("not a failure: {other:?}"),
@@ -280,27 +219,12 @@ async fn the_crawler_syncs_what_is_due_counts_it_and_outlives_a_source_that_pani
     assert!(reason(outcome(unknown.id).await).contains("folder, broken"));
 
     setup.write("b.md", "later");
-    until("the next sync has found the new file", async || {
-        setup.live().await.contains("b.md")
-    })
-    .await;
+    until("the next sync has found the new file", async || setup.live().await.contains("b.md")).await;
 
     shutdown.begin();
-    tokio::time::timeout(Duration::from_secs(5), running)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(5), running).await.unwrap().unwrap();
     let text = gather_text(&registry).unwrap();
-    assert!(
-        text.contains("twin_crawler_syncs_total{kind=\"broken\",outcome=\"failed\"}"),
-        "{text}"
-    );
-    assert!(
-        text.contains("twin_crawler_documents_total{change=\"new\",kind=\"folder\"}"),
-        "{text}"
-    );
-    assert!(
-        text.contains("twin_crawler_sync_seconds_count{kind=\"folder\"}"),
-        "{text}"
-    );
+    assert!(text.contains("twin_crawler_syncs_total{kind=\"broken\",outcome=\"failed\"}"), "{text}");
+    assert!(text.contains("twin_crawler_documents_total{change=\"new\",kind=\"folder\"}"), "{text}");
+    assert!(text.contains("twin_crawler_sync_seconds_count{kind=\"folder\"}"), "{text}");
 }

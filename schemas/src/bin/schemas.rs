@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 fn main() -> std::io::Result<()> {
-    let folder = std::env::args_os().nth(1).map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf(),
-        PathBuf::from,
-    );
+    let folder =
+        std::env::args_os().nth(1).map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf(), PathBuf::from);
     for (path, content) in twin_schemas::generated_documents() {
         let path = folder.join(path);
         if let Some(parent) = path.parent() {

@@ -111,11 +111,7 @@ impl Kafka {
     /// # Errors
     /// It does not run, or did not end in time and was killed.
     pub fn stop(&self) -> Result<()> {
-        let code = self
-            .process()
-            .take()
-            .context("the broker does not run")?
-            .terminate(STOP_TIMEOUT)?;
+        let code = self.process().take().context("the broker does not run")?.terminate(STOP_TIMEOUT)?;
         match code {
             // The Java runtime ends with 128 + 15 after SIGTERM, its shutdown hooks done.
             0 | 143 => Ok(()),
@@ -166,10 +162,7 @@ impl Kafka {
             .context("cannot run java")?;
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
-            bail!(
-                "cannot format the broker's data folder: {}",
-                String::from_utf8_lossy(&said)
-            );
+            bail!("cannot format the broker's data folder: {}", String::from_utf8_lossy(&said));
         }
         Ok(kafka)
     }
@@ -206,12 +199,7 @@ impl Kafka {
             .args(["-Xms128m", &format!("-Xmx{}m", self.options.heap_mib)])
             .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
             .args(["-XX:SharedArchiveFile=kafka.jsa", "-Xshare:auto"])
-            .args([
-                "-Dlog4j2.configurationFile=file:log4j2.properties",
-                "-cp",
-                "libs/*",
-                class,
-            ]);
+            .args(["-Dlog4j2.configurationFile=file:log4j2.properties", "-cp", "libs/*", class]);
         command
     }
 }
@@ -221,10 +209,7 @@ fn installation() -> Result<PathBuf> {
     let folder = cache_folder()?.join("kafka");
     let marker = folder.join(format!(".ok-{VERSION}"));
     if !marker.exists() {
-        bail!(
-            "Kafka {VERSION} is not installed: run scripts/kafka ({} does not exist)",
-            marker.display()
-        );
+        bail!("Kafka {VERSION} is not installed: run scripts/kafka ({} does not exist)", marker.display());
     }
     Ok(folder)
 }

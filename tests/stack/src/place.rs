@@ -87,11 +87,7 @@ mod tests {
     fn ports_are_free_and_never_handed_out_twice() {
         let ports: HashSet<u16> = (0..50).map(|_| free_port().unwrap()).collect();
         assert_eq!(ports.len(), 50);
-        assert!(
-            ports
-                .iter()
-                .all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        );
+        assert!(ports.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()));
     }
 
     #[test]

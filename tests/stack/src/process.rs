@@ -28,19 +28,11 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `command`, whose output is appended to `log`.
     pub(crate) fn start(name: &'static str, command: &Command, log: &Path) -> Result<Self> {
-        let output = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(log)
-            .context("cannot open the log file")?;
+        let output = OpenOptions::new().create(true).append(true).open(log).context("cannot open the log file")?;
         let mut bound = bound_to_this_process(command);
         bound.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = spawn(bound).with_context(|| format!("cannot start {name}"))?;
-        Ok(Self {
-            name,
-            child,
-            log: log.to_owned(),
-        })
+        Ok(Self { name, child, log: log.to_owned() })
     }
 
     /// Waits until `ready` says true.
@@ -57,12 +49,7 @@ impl Process {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                bail!(
-                    "{} was not ready after {} s\n{}",
-                    self.name,
-                    timeout.as_secs(),
-                    self.log_tail()
-                );
+                bail!("{} was not ready after {} s\n{}", self.name, timeout.as_secs(), self.log_tail());
             }
             thread::sleep(POLL_INTERVAL);
         }
@@ -82,25 +69,16 @@ impl Process {
     pub(crate) fn terminate(&mut self, timeout: Duration) -> Result<i32> {
         let name = self.name;
         if self.child.try_wait()?.is_none() {
-            let sent = Command::new("kill")
-                .arg("-TERM")
-                .arg(self.child.id().to_string())
-                .status()?;
+            let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
             if !sent.success() {
                 bail!("cannot send SIGTERM to {name}: kill ended with {sent}");
             }
         }
         let Some(status) = self.wait(timeout)? else {
             self.kill()?;
-            bail!(
-                "{name} did not end within {} s of SIGTERM\n{}",
-                timeout.as_secs(),
-                self.log_tail()
-            );
+            bail!("{name} did not end within {} s of SIGTERM\n{}", timeout.as_secs(), self.log_tail());
         };
-        status
-            .code()
-            .ok_or_else(|| anyhow!("{name} was ended by signal {:?}\n{}", status.signal(), self.log_tail()))
+        status.code().ok_or_else(|| anyhow!("{name} was ended by signal {:?}\n{}", status.signal(), self.log_tail()))
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<Option<ExitStatus>> {
@@ -139,10 +117,7 @@ pub(crate) fn read_log(path: &Path) -> String {
 /// The same command, killed by the kernel when its parent thread ends (`PR_SET_PDEATHSIG`).
 fn bound_to_this_process(command: &Command) -> Command {
     let mut bound = Command::new("setpriv");
-    bound
-        .args(["--pdeathsig", "KILL", "--"])
-        .arg(command.get_program())
-        .args(command.get_args());
+    bound.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
     if let Some(folder) = command.get_current_dir() {
         bound.current_dir(folder);
     }
@@ -174,9 +149,7 @@ fn spawn(command: Command) -> Result<Child> {
         sender
     });
     let (reply, result) = channel();
-    spawner
-        .send((command, reply))
-        .map_err(|_| anyhow!("the spawning thread is gone"))?;
+    spawner.send((command, reply)).map_err(|_| anyhow!("the spawning thread is gone"))?;
     Ok(result.recv().context("the spawning thread is gone")??)
 }
 
@@ -196,10 +169,7 @@ mod tests {
     fn a_process_that_ends_early_is_an_error_with_its_last_words() {
         let folder = TempDir::new().unwrap();
         let mut process = shell("echo no disk >&2; exit 3", &folder);
-        let error = process
-            .wait_until_ready(Duration::from_secs(20), || false)
-            .unwrap_err()
-            .to_string();
+        let error = process.wait_until_ready(Duration::from_secs(20), || false).unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("no disk"), "{error}");
     }
 
@@ -207,10 +177,7 @@ mod tests {
     fn a_process_that_never_gets_ready_is_an_error_after_the_deadline() {
         let folder = TempDir::new().unwrap();
         let mut process = shell("exec sleep 60", &folder);
-        let error = process
-            .wait_until_ready(Duration::from_millis(100), || false)
-            .unwrap_err()
-            .to_string();
+        let error = process.wait_until_ready(Duration::from_millis(100), || false).unwrap_err().to_string();
         assert!(error.contains("was not ready after"), "{error}");
     }
 
@@ -219,9 +186,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let mut process = shell("trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done", &folder);
         let log = folder.path().join("log");
-        process
-            .wait_until_ready(Duration::from_secs(20), || read_log(&log).contains("up"))
-            .unwrap();
+        process.wait_until_ready(Duration::from_secs(20), || read_log(&log).contains("up")).unwrap();
         assert_eq!(process.terminate(Duration::from_secs(20)).unwrap(), 7);
     }
 
@@ -230,9 +195,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let mut process = shell("trap '' TERM; echo up; while :; do sleep 0.05; done", &folder);
         let log = folder.path().join("log");
-        process
-            .wait_until_ready(Duration::from_secs(20), || read_log(&log).contains("up"))
-            .unwrap();
+        process.wait_until_ready(Duration::from_secs(20), || read_log(&log).contains("up")).unwrap();
         let error = process.terminate(Duration::from_millis(200)).unwrap_err().to_string();
         assert!(error.contains("did not end"), "{error}");
         assert!(process.child.try_wait().unwrap().is_some());

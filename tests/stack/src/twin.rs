@@ -70,10 +70,7 @@ impl TwinProcess {
             None => default_binary()?,
         };
         if !binary.is_file() {
-            bail!(
-                "{} does not exist: build it with `cargo build --release --workspace`",
-                binary.display()
-            );
+            bail!("{} does not exist: build it with `cargo build --release --workspace`", binary.display());
         }
         let folder = temporary_folder("twin")?;
         let address = format!("127.0.0.1:{}", free_port()?);
@@ -125,10 +122,7 @@ impl TwinProcess {
     /// # Errors
     /// It does not run, ended by a signal, or did not end in time and was killed.
     pub fn terminate(&mut self) -> Result<i32> {
-        self.process
-            .take()
-            .context("twin does not run")?
-            .terminate(self.options.stop_timeout)
+        self.process.take().context("twin does not run")?.terminate(self.options.stop_timeout)
     }
 
     /// Starts it again on its data and port, after [`TwinProcess::kill9`] or [`TwinProcess::terminate`].
@@ -144,11 +138,7 @@ impl TwinProcess {
 
     fn launch(&mut self) -> Result<()> {
         let mut command = self.bare_command();
-        command
-            .arg("run")
-            .arg("--data")
-            .arg(&self.data)
-            .args(["--listen", &self.address]);
+        command.arg("run").arg("--data").arg(&self.data).args(["--listen", &self.address]);
         command.args(&self.options.arguments);
         let mut process = Process::start("twin", &command, &self.log_file())?;
         process.wait_until_ready(self.options.start_timeout, || is_ready(&self.address))?;
@@ -179,10 +169,7 @@ fn default_binary() -> Result<PathBuf> {
         return Ok(PathBuf::from(binary));
     }
     let executable = env::current_exe().context("cannot find this executable's folder")?;
-    let folder = executable
-        .ancestors()
-        .nth(2)
-        .context("this executable is not in cargo's target folder")?;
+    let folder = executable.ancestors().nth(2).context("this executable is not in cargo's target folder")?;
     Ok(folder.join("twin"))
 }
 
@@ -191,10 +178,7 @@ fn is_ready(address: &str) -> bool {
     let answer = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        write!(
-            stream,
-            "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-        )?;
+        write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
         let mut status_line = [0; 12];
         stream.read_exact(&mut status_line)?;
         Ok(String::from_utf8_lossy(&status_line).into_owned())

@@ -14,10 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Creates topics on first use, for tests that have no admin client at hand (it needs an async runtime).
 fn with_automatic_topics() -> KafkaOptions {
     let automatic = ("auto.create.topics.enable".to_owned(), "true".to_owned());
-    KafkaOptions {
-        properties: vec![automatic],
-        ..KafkaOptions::default()
-    }
+    KafkaOptions { properties: vec![automatic], ..KafkaOptions::default() }
 }
 
 fn client(kafka: &Kafka) -> ClientConfig {
@@ -28,20 +25,14 @@ fn client(kafka: &Kafka) -> ClientConfig {
 
 fn produce(kafka: &Kafka, topic: &str, value: &str) {
     let producer: BaseProducer = client(kafka).set("acks", "all").create().unwrap();
-    producer
-        .send(BaseRecord::to(topic).key("key").payload(value))
-        .map_err(|(error, _)| error)
-        .unwrap();
+    producer.send(BaseRecord::to(topic).key("key").payload(value)).map_err(|(error, _)| error).unwrap();
     producer.flush(TIMEOUT).unwrap();
 }
 
 /// The values of a topic from its beginning, `count` of them.
 fn consume(kafka: &Kafka, topic: &str, count: usize) -> Vec<String> {
-    let consumer: BaseConsumer = client(kafka)
-        .set("group.id", "reader")
-        .set("auto.offset.reset", "earliest")
-        .create()
-        .unwrap();
+    let consumer: BaseConsumer =
+        client(kafka).set("group.id", "reader").set("auto.offset.reset", "earliest").create().unwrap();
     consumer.subscribe(&[topic]).unwrap();
     let mut values = Vec::new();
     let deadline = Instant::now() + TIMEOUT;
@@ -74,18 +65,12 @@ fn a_record_survives_a_kill_and_a_stop_of_the_broker() {
 
 #[test]
 fn the_options_reach_the_broker() {
-    let options = KafkaOptions {
-        message_max_bytes: 10_000,
-        ..with_automatic_topics()
-    };
+    let options = KafkaOptions { message_max_bytes: 10_000, ..with_automatic_topics() };
     let kafka = Kafka::start(options).unwrap();
     produce(&kafka, "small", &"x".repeat(9_000));
     let producer: BaseProducer = client(&kafka).set("message.timeout.ms", "60000").create().unwrap();
     let large = "y".repeat(11_000);
-    producer
-        .send(BaseRecord::<str, str>::to("small").payload(&large))
-        .map_err(|(error, _)| error)
-        .unwrap();
+    producer.send(BaseRecord::<str, str>::to("small").payload(&large)).map_err(|(error, _)| error).unwrap();
     producer.flush(TIMEOUT).unwrap();
     produce(&kafka, "small", "after");
     let lengths: Vec<usize> = consume(&kafka, "small", 2).iter().map(String::len).collect();
@@ -94,9 +79,7 @@ fn the_options_reach_the_broker() {
 
 #[test]
 fn the_shared_broker_outlives_the_thread_that_first_asked_for_it_and_makes_no_topics_by_itself() {
-    let address = thread::spawn(|| Kafka::shared().unwrap().bootstrap().to_owned())
-        .join()
-        .unwrap();
+    let address = thread::spawn(|| Kafka::shared().unwrap().bootstrap().to_owned()).join().unwrap();
     let kafka = Kafka::shared().unwrap();
     assert_eq!(kafka.bootstrap(), address);
     let consumer: BaseConsumer = client(kafka).create().unwrap();

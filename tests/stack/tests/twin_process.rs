@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use twin_stack::{TwinOptions, TwinProcess};
 
 fn failure(binary: &str) -> String {
-    let options = TwinOptions {
-        binary: Some(PathBuf::from(binary)),
-        ..TwinOptions::default()
-    };
+    let options = TwinOptions { binary: Some(PathBuf::from(binary)), ..TwinOptions::default() };
     TwinProcess::start(options).expect_err("this is not a twin").to_string()
 }
 
@@ -21,8 +18,5 @@ fn a_missing_binary_is_an_error_that_says_how_to_build_it() {
 fn a_binary_that_ends_at_once_is_an_error_with_its_output() {
     // `ls` takes `run` for a file and `--data` for an option, and says so.
     let message = failure("/bin/ls");
-    assert!(
-        message.contains("ended while it started") && message.contains("--data"),
-        "{message}"
-    );
+    assert!(message.contains("ended while it started") && message.contains("--data"), "{message}");
 }

@@ -77,11 +77,7 @@ pub struct Loaded {
 type Values = BTreeMap<String, (Value, Origin)>;
 
 /// Loads and validates the configuration. `environment` and `home` are the process's.
-pub fn load(
-    flags: &Flags,
-    environment: &[(String, String)],
-    home: Option<&Path>,
-) -> Result<Loaded, ConfigError> {
+pub fn load(flags: &Flags, environment: &[(String, String)], home: Option<&Path>) -> Result<Loaded, ConfigError> {
     let keys = keys::all();
     let mut values = Values::new();
     add_defaults(&mut values, &keys, environment)?;
@@ -306,7 +302,9 @@ mod tests {
         assert!((loaded.config.llm.temperature - 0.5).abs() < f64::EPSILON);
         assert_eq!(loaded.config.log.partitions, 2);
         assert_eq!(loaded.config.data, Path::new("/srv/twin"));
-        assert!(matches!(loaded.config.log_kind(), Ok(super::super::LogKind::Kafka(options)) if options.brokers == "broker:9092"));
+        assert!(
+            matches!(loaded.config.log_kind(), Ok(super::super::LogKind::Kafka(options)) if options.brokers == "broker:9092")
+        );
         assert_eq!(origin(&loaded, "llm.max_tokens"), Origin::Variable("TWIN_LLM_MAX_TOKENS".into()));
         assert!(matches!(origin(&loaded, "llm.temperature"), Origin::File(_)));
         assert_eq!(origin(&loaded, "log.url"), Origin::Flag("--log"));

@@ -145,9 +145,8 @@ impl Config {
         }
         let brokers = self.log.url.strip_prefix("kafka://").map(|brokers| brokers.trim_end_matches('/'));
         let brokers = brokers.filter(|brokers| !brokers.is_empty() && brokers.split(',').all(is_host_and_port));
-        let brokers = brokers.ok_or_else(|| {
-            format!("{:?} is neither `sqlite:` nor `kafka://host:port[,host:port…]`", self.log.url)
-        })?;
+        let brokers = brokers
+            .ok_or_else(|| format!("{:?} is neither `sqlite:` nor `kafka://host:port[,host:port…]`", self.log.url))?;
         Ok(LogKind::Kafka(KafkaOptions { brokers: brokers.to_owned(), ..self.log.kafka.clone() }))
     }
 

@@ -52,17 +52,9 @@ pub async fn list(
 ) -> Result<axum::Json<DeadLetterList>, Problem> {
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT);
     let mut checks = Checks::default();
-    checks.require(
-        (1..=LIMIT_MAX).contains(&limit),
-        "limit",
-        format!("must be 1 to {LIMIT_MAX}"),
-    );
+    checks.require((1..=LIMIT_MAX).contains(&limit), "limit", format!("must be 1 to {LIMIT_MAX}"));
     checks.finish()?;
-    let dead_letters = app
-        .dead_letters
-        .list(filter.topic.as_deref(), limit)
-        .await
-        .map_err(failed)?;
+    let dead_letters = app.dead_letters.list(filter.topic.as_deref(), limit).await.map_err(failed)?;
     Ok(axum::Json(DeadLetterList { dead_letters }))
 }
 
@@ -87,12 +79,7 @@ pub async fn replay(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, axum::Json<Replayed>), Problem> {
-    let position = app
-        .dead_letters
-        .replay(&id)
-        .await
-        .map_err(failed)?
-        .ok_or_else(|| not_found(&id))?;
+    let position = app.dead_letters.replay(&id).await.map_err(failed)?.ok_or_else(|| not_found(&id))?;
     Ok((StatusCode::ACCEPTED, axum::Json(Replayed { position })))
 }
 

@@ -66,9 +66,7 @@ async fn no_method(method: Method, uri: Uri) -> Problem {
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     tracing::error!(panic = text, "a request panicked");
     Problem::internal("a fault of the gateway").into_response()
 }
@@ -94,9 +92,6 @@ mod tests {
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
-        assert!(
-            !String::from_utf8_lossy(&body).contains("boom"),
-            "what panicked is for the log"
-        );
+        assert!(!String::from_utf8_lossy(&body).contains("boom"), "what panicked is for the log");
     }
 }

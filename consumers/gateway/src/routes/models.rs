@@ -1,13 +1,11 @@
 //! `GET /v1/models`, as OpenAI clients call it: one model an author.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use twin_schemas::AuthorId;
-use twin_warehouse::DocumentFilter;
 use utoipa::ToSchema;
 
 use crate::extract::Path;
@@ -15,9 +13,6 @@ use crate::openapi::ReadProblems;
 use crate::problem::Problem;
 use crate::routes::chat::MODEL_PREFIX;
 use crate::state::App;
-
-/// Documents looked at for authors who have no source, newest change first.
-const DOCUMENTS_LOOKED_AT: usize = 10_000;
 
 /// The twins (OpenAI's API).
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,7 +33,7 @@ pub struct ModelView {
     /// `model`.
     #[schema(value_type = String)]
     object: &'static str,
-    /// When the author's first source was registered or document seen, as far as is known; seconds since 1970.
+    /// When the author's first source was registered or document was seen; seconds since 1970.
     created: i64,
     /// `llm-twin`.
     #[schema(value_type = String)]
@@ -48,28 +43,20 @@ pub struct ModelView {
 impl ModelView {
     fn new(author: &AuthorId, created: DateTime<Utc>) -> Self {
         let id = format!("{MODEL_PREFIX}{author}");
-        Self {
-            id,
-            object: "model",
-            created: created.timestamp(),
-            owned_by: "llm-twin",
-        }
+        Self { id, object: "model", created: created.timestamp(), owned_by: "llm-twin" }
     }
 }
 
 /// List the twins (OpenAI's API).
 ///
-/// The authors with a registered source, and those of the newest documents.
+/// The authors with a registered source or a document.
 #[utoipa::path(
     get, path = "/v1/models", operation_id = "list_models", tag = "openai",
     responses((status = 200, description = "The twins", body = ModelList), ReadProblems)
 )]
 pub async fn list(State(app): State<Arc<App>>) -> Result<axum::Json<ModelList>, Problem> {
-    let authors = authors(&app).await?;
-    let data = authors
-        .iter()
-        .map(|(author, created)| ModelView::new(author, *created))
-        .collect();
+    let authors = app.warehouse.authors().await?;
+    let data = authors.iter().map(|(author, created)| ModelView::new(author, *created)).collect();
     Ok(axum::Json(ModelList { object: "list", data }))
 }
 
@@ -80,31 +67,9 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<axum::Json<ModelList>, 
     responses((status = 200, description = "The twin", body = ModelView), ReadProblems)
 )]
 pub async fn show(State(app): State<Arc<App>>, Path(model): Path<String>) -> Result<axum::Json<ModelView>, Problem> {
-    let author = model
-        .strip_prefix(MODEL_PREFIX)
-        .and_then(|author| author.parse::<AuthorId>().ok());
+    let author = model.strip_prefix(MODEL_PREFIX).and_then(|author| author.parse::<AuthorId>().ok());
     let author = author.ok_or_else(|| Problem::not_found(format!("there is no model {model:?}")))?;
     let author = app.author(Some(author)).await?;
-    let created = authors(&app).await?.get(&author).copied().unwrap_or_default();
+    let created = app.warehouse.authors().await?.get(&author).copied().unwrap_or_default();
     Ok(axum::Json(ModelView::new(&author, created)))
-}
-
-/// The authors, and the earliest that is known of each.
-async fn authors(app: &App) -> Result<BTreeMap<AuthorId, DateTime<Utc>>, Problem> {
-    let mut authors = BTreeMap::new();
-    let mut note = |author: AuthorId, at: DateTime<Utc>| {
-        let first = authors.entry(author).or_insert(at);
-        *first = at.min(*first);
-    };
-    for source in app.warehouse.sources(None).await? {
-        note(source.source.author, source.created_at);
-    }
-    let filter = DocumentFilter {
-        limit: DOCUMENTS_LOOKED_AT,
-        ..DocumentFilter::default()
-    };
-    for document in app.warehouse.documents(&filter).await? {
-        note(document.meta.author, document.meta.observed_at);
-    }
-    Ok(authors)
 }

@@ -102,24 +102,9 @@ pub async fn query(
     Json(request): Json<QueryRequest>,
 ) -> Result<Response, Problem> {
     let stream = request.stream;
-    let filter = QueryFilter {
-        category: request.category,
-        ..QueryFilter::default()
-    };
-    let text = Text {
-        field: "question",
-        text: request.question,
-    };
-    let question = question(
-        &app,
-        &headers,
-        QueryKind::Answer,
-        text,
-        request.author,
-        request.k,
-        filter,
-    )
-    .await?;
+    let filter = QueryFilter { category: request.category, ..QueryFilter::default() };
+    let text = Text { field: "question", text: request.question };
+    let question = question(&app, &headers, QueryKind::Answer, text, request.author, request.k, filter).await?;
     let mut answering = app.asker.ask(question).await?;
     let request_id = answering.request_id().to_string();
     if !stream {
@@ -130,11 +115,7 @@ pub async fn query(
     // A query that fails before its first part fails with its HTTP status, not with a stream.
     let first = answering.next().await?;
     let events = steps(answering, first).map(|step| Ok::<_, Infallible>(step_event(step)));
-    Ok((
-        [(REQUEST_ID, request_id)],
-        Sse::new(events).keep_alive(keep_alive(&app)),
-    )
-        .into_response())
+    Ok(([(REQUEST_ID, request_id)], Sse::new(events).keep_alive(keep_alive(&app))).into_response())
 }
 
 /// Comments in a silent stream, so that nothing on the way takes it for dead.
@@ -216,20 +197,8 @@ pub async fn retrieve(
         published_after: request.published_after,
         published_before: request.published_before,
     };
-    let text = Text {
-        field: "query",
-        text: request.query,
-    };
-    let question = question(
-        &app,
-        &headers,
-        QueryKind::Retrieve,
-        text,
-        request.author,
-        request.k,
-        filter,
-    )
-    .await?;
+    let text = Text { field: "query", text: request.query };
+    let question = question(&app, &headers, QueryKind::Retrieve, text, request.author, request.k, filter).await?;
     let mut answering = app.asker.ask(question).await?;
     let request_id = answering.request_id().to_string();
     loop {
@@ -237,11 +206,7 @@ pub async fn retrieve(
             answering.complete("retrieved");
             let hits = passages.into_iter().map(PassageView::from).collect();
             let timings_ms = TimingsView::new(answering.elapsed_ms(), timings);
-            return Ok((
-                [(REQUEST_ID, request_id)],
-                axum::Json(RetrieveAnswer { hits, timings_ms }),
-            )
-                .into_response());
+            return Ok(([(REQUEST_ID, request_id)], axum::Json(RetrieveAnswer { hits, timings_ms })).into_response());
         }
     }
 }
@@ -266,24 +231,13 @@ async fn question(
     let max_k = app.options.max_k;
     let mut checks = Checks::default();
     checks.require(!text.trim().is_empty(), field, "must not be empty");
-    checks.require(
-        text.chars().count() as u64 <= max_chars,
-        field,
-        format!("is longer than {max_chars} characters"),
-    );
-    checks.require(
-        k.is_none_or(|k| (1..=max_k).contains(&k)),
-        "k",
-        format!("must be 1 to {max_k}"),
-    );
+    checks.require(text.chars().count() as u64 <= max_chars, field, format!("is longer than {max_chars} characters"));
+    checks.require(k.is_none_or(|k| (1..=max_k).contains(&k)), "k", format!("must be 1 to {max_k}"));
     checks.finish()?;
     Ok(Question {
         author: app.author(author).await?,
         kind,
-        messages: vec![ChatMessage {
-            role: Role::User,
-            content: text,
-        }],
+        messages: vec![ChatMessage { role: Role::User, content: text }],
         k: k.unwrap_or(app.options.k),
         filter,
         sampling: Sampling::default(),

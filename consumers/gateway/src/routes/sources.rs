@@ -151,12 +151,7 @@ impl From<LastSync> for SyncView {
             new: sync.new,
             changed: sync.changed,
             deleted: sync.deleted,
-            failed: failed
-                .map(|f| SyncFailureView {
-                    natural_key: f.natural_key,
-                    reason: f.reason,
-                })
-                .collect(),
+            failed: failed.map(|f| SyncFailureView { natural_key: f.natural_key, reason: f.reason }).collect(),
             failed_total: sync.failed_total,
         }
     }
@@ -185,30 +180,13 @@ pub async fn register(
     checks.require(!request.location.trim().is_empty(), "location", "must not be empty");
     if let Some(kind) = &request.kind {
         let kinds = app.sources.kinds();
-        checks.require(
-            kinds.contains(&kind.as_str()),
-            "kind",
-            format!("must be one of {}", kinds.join(", ")),
-        );
+        checks.require(kinds.contains(&kind.as_str()), "kind", format!("must be one of {}", kinds.join(", ")));
     }
     checks.finish()?;
     let (kind, location) = resolve(&app, request.kind, request.location).await?;
-    let known = app
-        .warehouse
-        .source(SourceId::of(&request.author, &kind, &location))
-        .await?
-        .is_some();
+    let known = app.warehouse.source(SourceId::of(&request.author, &kind, &location)).await?.is_some();
     let (author, category) = (request.author, request.category);
-    let row = app
-        .warehouse
-        .put_source(NewSource {
-            author,
-            kind,
-            location,
-            category,
-            interval_s,
-        })
-        .await?;
+    let row = app.warehouse.put_source(NewSource { author, kind, location, category, interval_s }).await?;
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, axum::Json(row.into())))
 }
@@ -248,9 +226,7 @@ pub async fn list(
     Query(filter): Query<SourceFilter>,
 ) -> Result<axum::Json<SourceList>, Problem> {
     let rows = app.warehouse.sources(filter.author.as_ref()).await?;
-    Ok(axum::Json(SourceList {
-        sources: rows.into_iter().map(SourceView::from).collect(),
-    }))
+    Ok(axum::Json(SourceList { sources: rows.into_iter().map(SourceView::from).collect() }))
 }
 
 /// Show a source, as registered, and how its last sync went.
@@ -318,10 +294,7 @@ pub async fn remove(
     if delete {
         documents_deleted += retract_all(warehouse, id).await?;
     }
-    Ok(axum::Json(Removed {
-        id: id.0,
-        documents_deleted,
-    }))
+    Ok(axum::Json(Removed { id: id.0, documents_deleted }))
 }
 
 async fn retract_all(warehouse: &dyn Warehouse, id: SourceId) -> Result<u64, Problem> {
@@ -377,10 +350,7 @@ async fn request_sync(
     if !app.warehouse.request_sync(id, confirm_deletions).await? {
         return Err(not_found(id));
     }
-    let requested = SyncRequested {
-        id: id.0,
-        deletions_confirmed: confirm_deletions,
-    };
+    let requested = SyncRequested { id: id.0, deletions_confirmed: confirm_deletions };
     Ok((StatusCode::ACCEPTED, axum::Json(requested)))
 }
 

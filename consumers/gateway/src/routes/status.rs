@@ -77,22 +77,8 @@ pub struct TotalsView {
 
 impl From<Totals> for TotalsView {
     fn from(totals: Totals) -> Self {
-        let Totals {
-            documents,
-            searchable,
-            rejected,
-            dead,
-            pending,
-            chunks,
-        } = totals;
-        Self {
-            documents,
-            searchable,
-            rejected,
-            dead,
-            pending,
-            chunks,
-        }
+        let Totals { documents, searchable, rejected, dead, pending, chunks } = totals;
+        Self { documents, searchable, rejected, dead, pending, chunks }
     }
 }
 
@@ -124,11 +110,7 @@ pub async fn status(
         .health
         .report()
         .into_iter()
-        .map(|(part, state)| PartView {
-            part,
-            ready: state.is_ok(),
-            reason: state.err(),
-        })
+        .map(|(part, state)| PartView { part, ready: state.is_ok(), reason: state.err() })
         .collect();
     let mut stages = Vec::with_capacity(app.stages.len());
     for stage in &app.stages {
@@ -150,12 +132,7 @@ async fn stage_lag(app: &App, stage: &StageGroup) -> Result<StageLag, Problem> {
     let watermarks = app.log.watermarks(&stage.topic).await?;
     let committed = app.log.committed(&stage.group, &stage.topic).await?;
     let StageGroup { stage, group, topic } = stage.clone();
-    Ok(StageLag {
-        stage,
-        group,
-        topic,
-        lag: lag(&watermarks, &committed),
-    })
+    Ok(StageLag { stage, group, topic, lag: lag(&watermarks, &committed) })
 }
 
 fn lag(watermarks: &BTreeMap<u32, Watermarks>, committed: &BTreeMap<u32, u64>) -> u64 {

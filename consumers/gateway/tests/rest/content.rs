@@ -28,10 +28,7 @@ async fn a_source_is_registered_once_shown_synced_and_removed() {
     let node = Node::start().await;
     let feed = json!({"author": "ada", "location": "https://example.org/feed/", "category": "article"});
     let source = body(node.post("/v1/sources", &feed).await, 201).await;
-    assert_eq!(
-        (source["kind"].as_str(), source["interval_s"].as_u64()),
-        (Some("feed"), Some(900))
-    );
+    assert_eq!((source["kind"].as_str(), source["interval_s"].as_u64()), (Some("feed"), Some(900)));
     assert_eq!(source["location"], "https://example.org/feed");
     assert!(source["last_sync"].is_null());
     let mut again = feed.clone();
@@ -39,10 +36,7 @@ async fn a_source_is_registered_once_shown_synced_and_removed() {
     let same = body(node.post("/v1/sources", &again).await, 200).await;
     assert_eq!((&same["id"], same["interval_s"].as_u64()), (&source["id"], Some(60)));
     let path = format!("/v1/sources/{}", source["id"].as_str().unwrap());
-    assert_eq!(
-        node.read("/v1/sources?author=ada").await["sources"][0]["id"],
-        source["id"]
-    );
+    assert_eq!(node.read("/v1/sources?author=ada").await["sources"][0]["id"], source["id"]);
     assert_eq!(node.read("/v1/sources?author=bob").await["sources"], json!([]));
     body(node.post(&format!("{path}/sync"), &json!({})).await, 202).await;
     assert_eq!(node.read(&path).await["deletions_confirmed"], false);
@@ -66,23 +60,14 @@ async fn a_source_shows_how_its_last_sync_went() {
         new: 2,
         changed: 3,
         deleted: 0,
-        failed: vec![SyncFailure {
-            natural_key: "bad".into(),
-            reason: "404".into(),
-        }],
+        failed: vec![SyncFailure { natural_key: "bad".into(), reason: "404".into() }],
         failed_total: 1,
     };
-    node.warehouse
-        .finish_sync(id, sync, json!({}), Utc::now())
-        .await
-        .unwrap();
+    node.warehouse.finish_sync(id, sync, json!({}), Utc::now()).await.unwrap();
     let shown = node.read(&format!("/v1/sources/{id}")).await;
     assert_eq!(shown["awaiting_deletions"], 40);
     assert_eq!(shown["last_sync"]["status"], "awaiting_confirmation");
-    assert_eq!(
-        shown["last_sync"]["failed"],
-        json!([{"natural_key": "bad", "reason": "404"}])
-    );
+    assert_eq!(shown["last_sync"]["failed"], json!([{"natural_key": "bad", "reason": "404"}]));
     assert_eq!(node.read("/v1/status").await["sources"][0]["last_sync"]["seen"], 10);
 }
 
@@ -96,12 +81,8 @@ async fn a_source_is_removed_with_its_documents_unless_they_should_stay() {
         let source = body(node.post("/v1/sources", &feed).await, 201).await;
         let id: SourceId = source["id"].as_str().unwrap().parse().unwrap();
         let author = author.parse().unwrap();
-        let key = DocumentKey {
-            source_kind: SourceKind::new("feed"),
-            author,
-            scope: location.clone(),
-            identity: "1".into(),
-        };
+        let key =
+            DocumentKey { source_kind: SourceKind::new("feed"), author, scope: location.clone(), identity: "1".into() };
         let observation = Observation {
             key,
             source_id: Some(id),
@@ -117,11 +98,7 @@ async fn a_source_is_removed_with_its_documents_unless_they_should_stay() {
         };
         let author = observation.key.author.clone();
         node.warehouse.record(observation).await.unwrap();
-        let removal = node
-            .delete(&format!("/v1/sources/{id}?documents={documents}"))
-            .send()
-            .await
-            .unwrap();
+        let removal = node.delete(&format!("/v1/sources/{id}?documents={documents}")).send().await.unwrap();
         assert_eq!(body(removal, 200).await["documents_deleted"], 1 - left);
         assert_eq!(node.warehouse.live_count(&author).await.unwrap(), left);
     }
@@ -131,33 +108,18 @@ async fn a_source_is_removed_with_its_documents_unless_they_should_stay() {
 async fn a_document_is_created_left_alone_revised_and_deleted() {
     let node = Node::start().await;
     let created = body(node.post("/v1/documents", &document("k", "one")).await, 201).await;
-    assert_eq!(
-        (created["revision"].as_u64(), created["change"].as_str()),
-        (Some(1), Some("created"))
-    );
+    assert_eq!((created["revision"].as_u64(), created["change"].as_str()), (Some(1), Some("created")));
     let unchanged = body(node.post("/v1/documents", &document("k", "one")).await, 200).await;
-    assert_eq!(
-        (unchanged["revision"].as_u64(), unchanged["change"].as_str()),
-        (Some(1), Some("unchanged"))
-    );
+    assert_eq!((unchanged["revision"].as_u64(), unchanged["change"].as_str()), (Some(1), Some("unchanged")));
     let revised = body(node.post("/v1/documents", &document("k", "two")).await, 200).await;
-    assert_eq!(
-        (revised["revision"].as_u64(), revised["change"].as_str()),
-        (Some(2), Some("revised"))
-    );
+    assert_eq!((revised["revision"].as_u64(), revised["change"].as_str()), (Some(2), Some("revised")));
     assert_eq!(revised["document_id"], created["document_id"]);
     let path = format!("/v1/documents/{}", created["document_id"].as_str().unwrap());
     assert_eq!(node.read(&path).await["content"], "two");
     assert_eq!(body(node.delete(&path).send().await.unwrap(), 202).await["revision"], 3);
-    assert_eq!(
-        body(node.delete(&path).send().await.unwrap(), 200).await["change"],
-        "unchanged"
-    );
+    assert_eq!(body(node.delete(&path).send().await.unwrap(), 200).await["change"], "unchanged");
     let deleted = node.read(&path).await;
-    assert_eq!(
-        (deleted["deleted"].as_bool(), deleted["searchable"].as_bool()),
-        (Some(true), Some(false))
-    );
+    assert_eq!((deleted["deleted"].as_bool(), deleted["searchable"].as_bool()), (Some(true), Some(false)));
     assert_eq!(deleted["reason"], "it was deleted");
 }
 
@@ -173,54 +135,27 @@ async fn a_document_says_how_far_it_has_come_and_why_it_is_not_searched() {
     assert_eq!(shown["searchable"], false);
     assert_eq!(shown["reason"], "still on its way: to be published next");
     assert_eq!(shown["stages"][0]["state"], "done");
-    let rejected = ProgressState::Rejected {
-        reason: "no text is left".into(),
-    };
-    let note = |state| Progress {
-        document_id: id,
-        revision: Revision(1),
-        stage: StageName::Cleaned,
-        state,
-        at: Utc::now(),
-    };
+    let rejected = ProgressState::Rejected { reason: "no text is left".into() };
+    let note =
+        |state| Progress { document_id: id, revision: Revision(1), stage: StageName::Cleaned, state, at: Utc::now() };
     node.warehouse.note_progress(vec![note(rejected)]).await.unwrap();
-    assert_eq!(
-        node.read(&path).await["reason"],
-        "rejected, to be cleaned: no text is left"
-    );
+    assert_eq!(node.read(&path).await["reason"], "rejected, to be cleaned: no text is left");
     node.warehouse.mark_published(&[(id, Revision(1))]).await.unwrap();
-    node.warehouse
-        .note_progress(vec![note(ProgressState::Done)])
-        .await
-        .unwrap();
-    let entry = LedgerEntry {
-        document_id: id,
-        revision: Revision(1),
-        chunks: 1,
-        model: "m".into(),
-        indexed_at: Utc::now(),
-    };
+    node.warehouse.note_progress(vec![note(ProgressState::Done)]).await.unwrap();
+    let entry =
+        LedgerEntry { document_id: id, revision: Revision(1), chunks: 1, model: "m".into(), indexed_at: Utc::now() };
     node.warehouse.mark_indexed(vec![entry]).await.unwrap();
     let shown = node.read(&path).await;
-    assert_eq!(
-        (shown["searchable"].as_bool(), shown["live_revision"].as_u64()),
-        (Some(true), Some(1))
-    );
+    assert_eq!((shown["searchable"].as_bool(), shown["live_revision"].as_u64()), (Some(true), Some(1)));
     assert!(shown["reason"].is_null());
-    let listed = node
-        .read("/v1/documents?author=ada&url=https%3A%2F%2Fexample.org%2Fk")
-        .await;
+    let listed = node.read("/v1/documents?author=ada&url=https%3A%2F%2Fexample.org%2Fk").await;
     assert_eq!(listed["documents"].as_array().unwrap().len(), 1);
     assert_eq!(listed["documents"][0]["live_revision"], 1);
 }
 
 #[tokio::test]
 async fn each_line_of_an_upload_is_accepted_or_refused_by_itself() {
-    let node = Node::start_with(Options {
-        max_line_bytes: 200,
-        ..Options::default()
-    })
-    .await;
+    let node = Node::start_with(Options { max_line_bytes: 200, ..Options::default() }).await;
     let lines = [
         document("a", "one").to_string(),
         "not json".to_owned(),
@@ -232,76 +167,40 @@ async fn each_line_of_an_upload_is_accepted_or_refused_by_itself() {
         document("d", "old").to_string(),
         document("d", "new").to_string(),
     ];
-    let upload = node
-        .raw("/v1/documents", "application/x-ndjson", lines.join("\n"))
-        .send()
-        .await
-        .unwrap();
+    let upload = node.raw("/v1/documents", "application/x-ndjson", lines.join("\n")).send().await.unwrap();
     let upload = body(upload, 200).await;
-    assert_eq!(
-        (upload["accepted"].as_u64(), upload["unchanged"].as_u64()),
-        (Some(3), Some(1)),
-        "{upload}"
-    );
+    assert_eq!((upload["accepted"].as_u64(), upload["unchanged"].as_u64()), (Some(3), Some(1)), "{upload}");
     let failed: Vec<(u64, &str)> = upload["failed"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|failed| {
-            (
-                failed["line"].as_u64().unwrap(),
-                failed["problem"]["code"].as_str().unwrap(),
-            )
-        })
+        .map(|failed| (failed["line"].as_u64().unwrap(), failed["problem"]["code"].as_str().unwrap()))
         .collect();
     assert_eq!(failed, [(2, "malformed"), (4, "invalid_field"), (5, "too_large")]);
-    let revised = upload["documents"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|pushed| pushed["change"] == "revised")
-        .unwrap();
+    let revised = upload["documents"].as_array().unwrap().iter().find(|pushed| pushed["change"] == "revised").unwrap();
     let path = format!("/v1/documents/{}", revised["document_id"].as_str().unwrap());
     assert_eq!(node.read(&path).await["content"], "new");
 }
 
 #[tokio::test]
 async fn an_upload_may_be_longer_than_what_is_held_of_it() {
-    let options = Options {
-        max_body_bytes: 4_096,
-        max_line_bytes: 1_024,
-        ..Options::default()
-    };
+    let options = Options { max_body_bytes: 4_096, max_line_bytes: 1_024, ..Options::default() };
     let node = Node::start_with(options).await;
     let lines = (0..200).map(|number| {
         let line = format!("{}\n", document(&number.to_string(), &"long ".repeat(60)));
         Ok::<_, Infallible>(line)
     });
     let stream = reqwest::Body::wrap_stream(futures::stream::iter(lines));
-    let upload = node
-        .raw("/v1/documents", "application/x-ndjson", stream)
-        .send()
-        .await
-        .unwrap();
+    let upload = node.raw("/v1/documents", "application/x-ndjson", stream).send().await.unwrap();
     assert_eq!(body(upload, 200).await["accepted"], 200);
     assert_eq!(node.warehouse.live_count(&"ada".parse().unwrap()).await.unwrap(), 201);
 }
 
 #[tokio::test]
 async fn an_upload_of_too_many_lines_says_where_it_stopped() {
-    let node = Node::start_with(Options {
-        max_lines: 2,
-        ..Options::default()
-    })
-    .await;
-    let lines: Vec<String> = (0..5)
-        .map(|number| document(&number.to_string(), "x").to_string())
-        .collect();
-    let upload = node
-        .raw("/v1/documents", "application/x-ndjson", lines.join("\n"))
-        .send()
-        .await
-        .unwrap();
+    let node = Node::start_with(Options { max_lines: 2, ..Options::default() }).await;
+    let lines: Vec<String> = (0..5).map(|number| document(&number.to_string(), "x").to_string()).collect();
+    let upload = node.raw("/v1/documents", "application/x-ndjson", lines.join("\n")).send().await.unwrap();
     let upload = body(upload, 200).await;
     assert_eq!(upload["accepted"], 2);
     assert_eq!(upload["failed"][0]["line"], 3);
@@ -312,19 +211,10 @@ async fn the_status_shows_parts_totals_lag_and_sources() {
     let node = Node::start().await;
     let status = node.read("/v1/status").await;
     assert_eq!(status["ready"], true);
-    assert_eq!(
-        status["parts"],
-        json!([{"part": "gateway", "ready": true, "reason": null}])
-    );
-    assert_eq!(
-        (status["totals"]["documents"].as_u64(), status["pending"].as_u64()),
-        (Some(1), Some(1))
-    );
+    assert_eq!(status["parts"], json!([{"part": "gateway", "ready": true, "reason": null}]));
+    assert_eq!((status["totals"]["documents"].as_u64(), status["pending"].as_u64()), (Some(1), Some(1)));
     let stage = &status["stages"][0];
-    assert_eq!(
-        (stage["stage"].as_str(), stage["lag"].as_u64()),
-        (Some("cleaner"), Some(0))
-    );
+    assert_eq!((stage["stage"].as_str(), stage["lag"].as_u64()), (Some("cleaner"), Some(0)));
     assert_eq!(node.read("/v1/status?author=bob").await["totals"]["documents"], 0);
 }
 
@@ -333,10 +223,7 @@ async fn dead_letters_are_listed_shown_and_replayed() {
     let node = Node::start().await;
     let listed = node.read("/v1/dlq?topic=twin.documents.raw.v1&limit=5").await;
     assert_eq!(listed["dead_letters"][0]["id"], "raw:1");
-    assert_eq!(
-        node.read("/v1/dlq?topic=twin.queries.v1").await["dead_letters"],
-        json!([])
-    );
+    assert_eq!(node.read("/v1/dlq?topic=twin.queries.v1").await["dead_letters"], json!([]));
     assert_eq!(node.read("/v1/dlq/raw:1").await["value"], json!({"a": 1}));
     let replayed = node.post("/v1/dlq/raw:1/replay", &json!({})).await;
     assert_eq!(body(replayed, 202).await["position"], "raw[0]@9");

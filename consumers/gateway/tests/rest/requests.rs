@@ -12,18 +12,9 @@ fn good_requests() -> Vec<(&'static str, Value)> {
     vec![
         ("/v1/query", json!({"question": "hi", "author": "ada"})),
         ("/v1/retrieve", json!({"query": "hi", "author": "ada"})),
-        (
-            "/v1/chat/completions",
-            json!({"model": "twin/ada", "messages": [{"role": "user", "content": "hi"}]}),
-        ),
-        (
-            "/v1/sources",
-            json!({"author": "ada", "location": "https://example.org/feed.xml"}),
-        ),
-        (
-            "/v1/documents",
-            json!({"author": "ada", "category": "post", "natural_key": "k", "text": "hello"}),
-        ),
+        ("/v1/chat/completions", json!({"model": "twin/ada", "messages": [{"role": "user", "content": "hi"}]})),
+        ("/v1/sources", json!({"author": "ada", "location": "https://example.org/feed.xml"})),
+        ("/v1/documents", json!({"author": "ada", "category": "post", "natural_key": "k", "text": "hello"})),
     ]
 }
 
@@ -125,10 +116,7 @@ async fn every_missing_field_is_named() {
             let mut body = good.clone();
             body.as_object_mut().unwrap().remove(field);
             let refused = problem(node.post(path, &body).await, status).await;
-            assert_eq!(
-                refused["errors"][0]["field"], *field,
-                "{path} without {field}: {refused}"
-            );
+            assert_eq!(refused["errors"][0]["field"], *field, "{path} without {field}: {refused}");
         }
     }
 }
@@ -150,36 +138,19 @@ async fn a_wrong_parameter_of_a_path_or_query_is_named() {
         let refused = problem(node.get(&path).send().await.unwrap(), 422).await;
         assert_eq!(refused["errors"][0]["field"], field, "{path}: {refused}");
     }
-    let refused = node
-        .delete(&format!("/v1/sources/{ID}?documents=burn"))
-        .send()
-        .await
-        .unwrap();
+    let refused = node.delete(&format!("/v1/sources/{ID}?documents=burn")).send().await.unwrap();
     assert_eq!(problem(refused, 422).await["errors"][0]["field"], "documents");
 }
 
 #[tokio::test]
 async fn what_can_not_be_read_is_refused_as_a_problem() {
-    let node = Node::start_with(Options {
-        max_body_bytes: 4_096,
-        max_line_bytes: 1_024,
-        ..Options::default()
-    })
-    .await;
+    let node = Node::start_with(Options { max_body_bytes: 4_096, max_line_bytes: 1_024, ..Options::default() }).await;
     for (path, _) in good_requests() {
-        let broken = node
-            .raw(path, "application/json", "{\"question\":")
-            .send()
-            .await
-            .unwrap();
+        let broken = node.raw(path, "application/json", "{\"question\":").send().await.unwrap();
         assert_eq!(problem(broken, 400).await["code"], "malformed", "{path}");
         let plain = node.raw(path, "text/plain", "{}").send().await.unwrap();
         assert_eq!(problem(plain, 415).await["code"], "unsupported_media_type", "{path}");
-        let long = node
-            .raw(path, "application/json", "x".repeat(5_000))
-            .send()
-            .await
-            .unwrap();
+        let long = node.raw(path, "application/json", "x".repeat(5_000)).send().await.unwrap();
         assert_eq!(problem(long, 413).await["code"], "too_large", "{path}");
     }
 }
@@ -187,37 +158,20 @@ async fn what_can_not_be_read_is_refused_as_a_problem() {
 #[tokio::test]
 async fn an_unknown_route_method_or_thing_is_a_problem() {
     let node = Node::start().await;
-    assert_eq!(
-        problem(node.get("/v2/query").send().await.unwrap(), 404).await["code"],
-        "not_found"
-    );
-    assert_eq!(
-        problem(node.get("/v1/query").send().await.unwrap(), 405).await["code"],
-        "method_not_allowed"
-    );
+    assert_eq!(problem(node.get("/v2/query").send().await.unwrap(), 404).await["code"], "not_found");
+    assert_eq!(problem(node.get("/v1/query").send().await.unwrap(), 405).await["code"], "method_not_allowed");
     let chat = problem(node.get("/v1/chat/completions").send().await.unwrap(), 405).await;
     assert_eq!(chat["error"]["type"], "invalid_request_error");
     for path in ["sources", "documents", "dlq"] {
         let missing = node.get(&format!("/v1/{path}/{ID}")).send().await.unwrap();
         assert_eq!(problem(missing, 404).await["code"], "not_found", "{path}");
     }
-    for path in [
-        format!("/v1/sources/{ID}/sync"),
-        format!("/v1/sources/{ID}/confirm"),
-        format!("/v1/dlq/{ID}/replay"),
-    ] {
-        assert_eq!(
-            problem(node.post(&path, &json!({})).await, 404).await["code"],
-            "not_found",
-            "{path}"
-        );
+    for path in [format!("/v1/sources/{ID}/sync"), format!("/v1/sources/{ID}/confirm"), format!("/v1/dlq/{ID}/replay")]
+    {
+        assert_eq!(problem(node.post(&path, &json!({})).await, 404).await["code"], "not_found", "{path}");
     }
     for path in [format!("/v1/sources/{ID}"), format!("/v1/documents/{ID}")] {
-        assert_eq!(
-            problem(node.delete(&path).send().await.unwrap(), 404).await["code"],
-            "not_found",
-            "{path}"
-        );
+        assert_eq!(problem(node.delete(&path).send().await.unwrap(), 404).await["code"], "not_found", "{path}");
     }
 }
 
@@ -237,18 +191,10 @@ async fn every_operation_described_is_there() {
             };
             let status = response.status().as_u16();
             let body = response.text().await.unwrap();
-            assert!(
-                status != 405 && !body.contains("there is no route"),
-                "{method} {path}: {body}"
-            );
+            assert!(status != 405 && !body.contains("there is no route"), "{method} {path}: {body}");
         }
     }
-    assert_eq!(
-        paths.len(),
-        19,
-        "a new route is described, and counted here: {:?}",
-        paths.keys()
-    );
+    assert_eq!(paths.len(), 19, "a new route is described, and counted here: {:?}", paths.keys());
 }
 
 #[tokio::test]
@@ -258,8 +204,7 @@ async fn requests_are_counted_by_route_and_not_by_path() {
         node.get(&format!("/v1/documents/{id}")).send().await.unwrap();
     }
     node.get("/anything/else").send().await.unwrap();
-    node.post("/v1/query", &json!({"question": "hi", "author": "ada"}))
-        .await;
+    node.post("/v1/query", &json!({"question": "hi", "author": "ada"})).await;
     let text = node.get("/metrics").send().await.unwrap().text().await.unwrap();
     for line in [
         r#"twin_gateway_requests_total{method="GET",route="/v1/documents/{id}",status="422"} 2"#,

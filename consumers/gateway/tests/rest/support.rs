@@ -68,19 +68,8 @@ impl Node {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = Shutdown::new();
         let running = tokio::spawn(gateway.run(listener, shutdown.signal()));
-        let node = Self {
-            warehouse,
-            worker,
-            shutdown,
-            running,
-            base,
-            client: Client::new(),
-            _folder: folder,
-        };
-        eventually("the gateway is ready", async || {
-            node.get("/readyz").send().await.unwrap().status() == 200
-        })
-        .await;
+        let node = Self { warehouse, worker, shutdown, running, base, client: Client::new(), _folder: folder };
+        eventually("the gateway is ready", async || node.get("/readyz").send().await.unwrap().status() == 200).await;
         let document = json!({"author": "ada", "category": "post", "natural_key": "first", "text": "hello"});
         assert_eq!(node.post("/v1/documents", &document).await.status(), 201);
         node
@@ -99,10 +88,7 @@ impl Node {
     }
 
     pub fn raw(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
-        self.client
-            .post(format!("{}{path}", self.base))
-            .header("content-type", content_type)
-            .body(body)
+        self.client.post(format!("{}{path}", self.base)).header("content-type", content_type).body(body)
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Response {
@@ -123,9 +109,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting)
-        .await
-        .unwrap_or_else(|_| panic!("never came: {what}"));
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never came: {what}"));
 }
 
 /// The problem in a response, whose status and content type are checked.
@@ -152,10 +136,7 @@ impl Worker {
         let topic = QueryEvent::TOPIC.name();
         let mut tasks = Vec::new();
         for partition in log.watermarks(topic).await.unwrap().into_keys() {
-            let partition = TopicPartition {
-                topic: topic.into(),
-                partition,
-            };
+            let partition = TopicPartition { topic: topic.into(), partition };
             let mut tail = log.tail(&partition, StartAt::Beginning).await.unwrap();
             let (log, seen) = (Arc::clone(&log), Arc::clone(&seen));
             tasks.push(AbortOnDropHandle::new(tokio::spawn(async move {
@@ -177,20 +158,12 @@ impl Worker {
     pub fn asked(&self) -> Vec<Query> {
         let seen = self.seen.lock().unwrap();
         seen.iter()
-            .filter_map(|event| {
-                if let QueryEvent::Ask(query) = event {
-                    Some((**query).clone())
-                } else {
-                    None
-                }
-            })
+            .filter_map(|event| if let QueryEvent::Ask(query) = event { Some((**query).clone()) } else { None })
             .collect()
     }
 
     pub fn is_cancelled(&self, query: &Query) -> bool {
-        let cancel = QueryEvent::Cancel {
-            request_id: query.request_id,
-        };
+        let cancel = QueryEvent::Cancel { request_id: query.request_id };
         self.seen.lock().unwrap().contains(&cancel)
     }
 
@@ -214,11 +187,9 @@ async fn answer(log: &dyn EventLog, query: &Query) {
         "expired" => vec![(first, 0, failed(FailureKind::Expired))],
         "unavailable" => vec![(first, 0, failed(FailureKind::Unavailable))],
         "invalid" => vec![(first, 0, failed(FailureKind::Invalid))],
-        "late failure" => vec![
-            (first, 0, retrieved()),
-            (first, 1, delta("Yes")),
-            (first, 2, failed(FailureKind::Unavailable)),
-        ],
+        "late failure" => {
+            vec![(first, 0, retrieved()), (first, 1, delta("Yes")), (first, 2, failed(FailureKind::Unavailable))]
+        }
         "two attempts" => {
             let second = RequestId::new();
             vec![
@@ -242,13 +213,7 @@ async fn answer(log: &dyn EventLog, query: &Query) {
         parts.truncate(1);
     }
     for (attempt, sequence, part) in parts {
-        let event = AnswerEvent {
-            request_id: query.request_id,
-            reply_to: query.reply_to,
-            attempt,
-            sequence,
-            part,
-        };
+        let event = AnswerEvent { request_id: query.request_id, reply_to: query.reply_to, attempt, sequence, part };
         let attributes = Attributes::new::<AnswerEvent>("inference", query.request_id.to_string());
         let record = NewEvent::new(query.reply_to.to_string(), attributes, &event).into_record();
         log.append(vec![record]).await.unwrap();
@@ -271,10 +236,7 @@ fn passage() -> Passage {
 }
 
 fn retrieved() -> AnswerPart {
-    AnswerPart::Retrieved {
-        passages: vec![passage()],
-        timings: StageTimings::default(),
-    }
+    AnswerPart::Retrieved { passages: vec![passage()], timings: StageTimings::default() }
 }
 
 fn delta(text: &str) -> AnswerPart {
@@ -282,34 +244,18 @@ fn delta(text: &str) -> AnswerPart {
 }
 
 fn failed(kind: FailureKind) -> AnswerPart {
-    AnswerPart::Failed {
-        kind,
-        message: "as the script says".into(),
-    }
+    AnswerPart::Failed { kind, message: "as the script says".into() }
 }
 
 fn finished(text: &str, abstained: bool) -> AnswerPart {
     AnswerPart::Finished(Box::new(Answered {
         text: text.into(),
         abstained,
-        citations: vec![Citation {
-            marker: 1,
-            cited: !abstained,
-            passage: passage(),
-        }],
+        citations: vec![Citation { marker: 1, cited: !abstained, passage: passage() }],
         model: "scripted".into(),
         finish_reason: FinishReason::Stop,
-        usage: Usage {
-            prompt_tokens: 20,
-            completion_tokens: 4,
-        },
-        timings: StageTimings {
-            queue_ms: 1.0,
-            embed_ms: 2.0,
-            search_ms: 3.0,
-            first_token_ms: 4.0,
-            generate_ms: 5.0,
-        },
+        usage: Usage { prompt_tokens: 20, completion_tokens: 4 },
+        timings: StageTimings { queue_ms: 1.0, embed_ms: 2.0, search_ms: 3.0, first_token_ms: 4.0, generate_ms: 5.0 },
     }))
 }
 
@@ -358,9 +304,7 @@ fn letter() -> DeadLetterView {
 #[async_trait]
 impl DeadLetterDesk for OneLetter {
     async fn list(&self, topic: Option<&str>, _limit: usize) -> Result<Vec<DeadLetterView>, String> {
-        let letters = [letter()]
-            .into_iter()
-            .filter(|letter| topic.is_none_or(|topic| topic == letter.topic));
+        let letters = [letter()].into_iter().filter(|letter| topic.is_none_or(|topic| topic == letter.topic));
         Ok(letters.map(|letter| DeadLetterView { value: None, ..letter }).collect())
     }
 

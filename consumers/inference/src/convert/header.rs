@@ -17,16 +17,11 @@ impl<'a> Fields<'a> {
     }
 
     fn value(&self, key: &str) -> Result<&'a Value, ConvertError> {
-        self.0
-            .get(key)
-            .ok_or_else(|| ConvertError::FieldMissing { key: key.to_owned() })
+        self.0.get(key).ok_or_else(|| ConvertError::FieldMissing { key: key.to_owned() })
     }
 
     pub(super) fn size(&self, key: &str) -> Result<usize, ConvertError> {
-        let number = self
-            .value(key)?
-            .to_u64()
-            .map_err(|_| invalid(key, "not an unsigned integer"))?;
+        let number = self.value(key)?.to_u64().map_err(|_| invalid(key, "not an unsigned integer"))?;
         usize::try_from(number).map_err(|_| invalid(key, "too large"))
     }
 
@@ -39,17 +34,11 @@ impl<'a> Fields<'a> {
     }
 
     fn float(&self, key: &str) -> Result<f32, ConvertError> {
-        self.value(key)?
-            .to_f32()
-            .map_err(|_| invalid(key, "not a 32-bit float"))
+        self.value(key)?.to_f32().map_err(|_| invalid(key, "not a 32-bit float"))
     }
 
     pub(super) fn text(&self, key: &str) -> Result<&'a str, ConvertError> {
-        Ok(self
-            .value(key)?
-            .to_string()
-            .map_err(|_| invalid(key, "not a string"))?
-            .as_str())
+        Ok(self.value(key)?.to_string().map_err(|_| invalid(key, "not a string"))?.as_str())
     }
 
     pub(super) fn list<T>(
@@ -58,19 +47,12 @@ impl<'a> Fields<'a> {
         item: impl Fn(&'a Value) -> candle_core::Result<T>,
     ) -> Result<Vec<T>, ConvertError> {
         let values = self.value(key)?.to_vec().map_err(|_| invalid(key, "not an array"))?;
-        values
-            .iter()
-            .map(item)
-            .collect::<Result<_, _>>()
-            .map_err(|_| invalid(key, "an array of another type"))
+        values.iter().map(item).collect::<Result<_, _>>().map_err(|_| invalid(key, "an array of another type"))
     }
 }
 
 pub(super) fn invalid(key: &str, problem: impl Into<String>) -> ConvertError {
-    ConvertError::FieldInvalid {
-        key: key.to_owned(),
-        problem: problem.into(),
-    }
+    ConvertError::FieldInvalid { key: key.to_owned(), problem: problem.into() }
 }
 
 /// The dimensions of a llama-architecture model.
@@ -97,22 +79,15 @@ impl Header {
         let fields = Fields(&content.metadata);
         let architecture = fields.text("general.architecture")?;
         if architecture != "llama" {
-            return Err(ConvertError::Architecture {
-                found: architecture.to_owned(),
-            });
+            return Err(ConvertError::Architecture { found: architecture.to_owned() });
         }
         if fields.has("llama.rope.scaling.type") && fields.text("llama.rope.scaling.type")? != "none" {
-            return Err(invalid(
-                "llama.rope.scaling.type",
-                "a scaled rotary embedding, which is not supported",
-            ));
+            return Err(invalid("llama.rope.scaling.type", "a scaled rotary embedding, which is not supported"));
         }
         let embedding = content
             .tensor_infos
             .get("token_embd.weight")
-            .ok_or_else(|| ConvertError::TensorMissing {
-                name: "token_embd.weight".to_owned(),
-            })?;
+            .ok_or_else(|| ConvertError::TensorMissing { name: "token_embd.weight".to_owned() })?;
         let hidden_size = fields.positive("llama.embedding_length")?;
         let heads = fields.positive("llama.attention.head_count")?;
         let head_size = match fields.has("llama.attention.key_length") {
@@ -120,10 +95,7 @@ impl Header {
             false => hidden_size / heads,
         };
         if head_size == 0 || !head_size.is_multiple_of(2) {
-            return Err(invalid(
-                "llama.attention.head_count",
-                format!("{heads}, which leaves no even head size"),
-            ));
+            return Err(invalid("llama.attention.head_count", format!("{heads}, which leaves no even head size")));
         }
         Ok(Self {
             hidden_size,

@@ -27,11 +27,7 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
-        let mut model = Self {
-            folder: TempDir::new().unwrap(),
-            fields: BTreeMap::new(),
-            tensors: BTreeMap::new(),
-        };
+        let mut model = Self { folder: TempDir::new().unwrap(), fields: BTreeMap::new(), tensors: BTreeMap::new() };
         model.add_fields();
         model.add_tensors();
         model
@@ -39,13 +35,8 @@ impl Model {
 
     fn add_fields(&mut self) {
         let tokens = tokens();
-        let types = tokens
-            .iter()
-            .map(|token| Value::I32(if token.starts_with("<|") { 3 } else { 1 }))
-            .collect();
-        let merges = ["Ġ t", "h e", "Ġt he"]
-            .map(|merge| Value::String(merge.into()))
-            .to_vec();
+        let types = tokens.iter().map(|token| Value::I32(if token.starts_with("<|") { 3 } else { 1 })).collect();
+        let merges = ["Ġ t", "h e", "Ġt he"].map(|merge| Value::String(merge.into())).to_vec();
         let sizes = [
             ("llama.embedding_length", HIDDEN),
             ("llama.feed_forward_length", WIDE),
@@ -67,10 +58,7 @@ impl Model {
         fields.extend(texts.map(|(key, text)| (key.to_owned(), Value::String(text.to_owned()))));
         fields.insert("llama.attention.layer_norm_rms_epsilon".into(), Value::F32(1e-5));
         fields.insert("llama.rope.freq_base".into(), Value::F32(100_000.0));
-        fields.insert(
-            "tokenizer.ggml.tokens".into(),
-            Value::Array(tokens.into_iter().map(Value::String).collect()),
-        );
+        fields.insert("tokenizer.ggml.tokens".into(), Value::Array(tokens.into_iter().map(Value::String).collect()));
         fields.insert("tokenizer.ggml.token_type".into(), Value::Array(types));
         fields.insert("tokenizer.ggml.merges".into(), Value::Array(merges));
     }
@@ -129,12 +117,8 @@ impl Model {
 
 /// Three control tokens, the 256 byte-level characters and the results of the merges.
 fn tokens() -> Vec<String> {
-    let mut tokens: Vec<String> = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-        .map(String::from)
-        .to_vec();
-    let mut alphabet: Vec<char> = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet()
-        .into_iter()
-        .collect();
+    let mut tokens: Vec<String> = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map(String::from).to_vec();
+    let mut alphabet: Vec<char> = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet().into_iter().collect();
     alphabet.sort_unstable();
     tokens.extend(alphabet.into_iter().map(String::from));
     tokens.extend(["Ġt", "he", "Ġthe"].map(String::from));
@@ -148,31 +132,19 @@ fn json(path: &Path) -> serde_json::Value {
 /// The first column of a converted matrix: which stored row each row came from.
 fn row_sources(directory: &Path, name: &str) -> Vec<f32> {
     let tensors = candle_core::safetensors::load(directory.join("model.safetensors"), &Device::Cpu).unwrap();
-    tensors[name]
-        .narrow(1, 0, 1)
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
+    tensors[name].narrow(1, 0, 1).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
 #[test]
 fn every_tensor_arrives_under_its_new_name_in_f32() {
     let mut model = Model::new();
     let gate = Tensor::ones((WIDE, HIDDEN), DType::F32, &Device::Cpu).unwrap();
-    model.tensors.insert(
-        "blk.0.ffn_gate.weight".into(),
-        QTensor::quantize(&gate, GgmlDType::Q8_0).unwrap(),
-    );
+    model.tensors.insert("blk.0.ffn_gate.weight".into(), QTensor::quantize(&gate, GgmlDType::Q8_0).unwrap());
 
     let converted = model.convert().unwrap();
 
     let tensors = candle_core::safetensors::load(model.target().join("model.safetensors"), &Device::Cpu).unwrap();
-    let shapes: BTreeMap<&str, &[usize]> = tensors
-        .iter()
-        .map(|(name, data)| (name.as_str(), data.dims()))
-        .collect();
+    let shapes: BTreeMap<&str, &[usize]> = tensors.iter().map(|(name, data)| (name.as_str(), data.dims())).collect();
     let layer: [(&str, &[usize]); 11] = [
         ("model.embed_tokens.weight", &[262, 32]),
         ("model.norm.weight", &[32]),
@@ -191,14 +163,7 @@ fn every_tensor_arrives_under_its_new_name_in_f32() {
     let parameters: usize = tensors.values().map(Tensor::elem_count).sum();
     assert_eq!((converted.parameters, converted.tensors), (parameters as u64, 11));
     let gate = &tensors["model.layers.0.mlp.gate_proj.weight"];
-    let wrong = (gate - 1.0)
-        .unwrap()
-        .abs()
-        .unwrap()
-        .max_all()
-        .unwrap()
-        .to_scalar::<f32>()
-        .unwrap();
+    let wrong = (gate - 1.0).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
     assert!(wrong < 0.01, "the Q8_0 tensor of ones is off by {wrong}");
 }
 
@@ -221,10 +186,7 @@ fn the_tokenizer_merges_splits_digits_keeps_control_tokens_and_decodes_to_the_sa
     let tokenizer = Tokenizer::from_file(model.target().join("tokenizer.json")).unwrap();
     let text = "<|im_start|>at the 42\n\n";
     let encoding = tokenizer.encode(text, false).unwrap();
-    assert_eq!(
-        encoding.get_tokens(),
-        ["<|im_start|>", "a", "t", "Ġthe", "Ġ", "4", "2", "Ċ", "Ċ"]
-    );
+    assert_eq!(encoding.get_tokens(), ["<|im_start|>", "a", "t", "Ġthe", "Ġ", "4", "2", "Ċ", "Ċ"]);
     assert_eq!(tokenizer.decode(encoding.get_ids(), false).unwrap(), text);
     assert_eq!(tokenizer.decode(encoding.get_ids(), true).unwrap(), "at the 42\n\n");
 }
@@ -260,9 +222,7 @@ fn a_separate_output_head_is_kept_and_declared() {
 fn progress_rises_from_nothing_to_all_bytes() {
     let model = Model::new();
     let mut calls = Vec::new();
-    let converted = model
-        .convert_with(&mut |done, total| calls.push((done, total)))
-        .unwrap();
+    let converted = model.convert_with(&mut |done, total| calls.push((done, total))).unwrap();
     assert_eq!(calls.first(), Some(&(0, converted.weight_bytes)));
     assert_eq!(calls.last(), Some(&(converted.weight_bytes, converted.weight_bytes)));
     assert!(calls.is_sorted());
@@ -277,18 +237,10 @@ fn the_rest_of_a_killed_conversion_is_replaced() {
     fs::write(partial.join("stray"), "").unwrap();
     model.convert().unwrap();
     assert!(!partial.exists());
-    let mut names: Vec<_> = fs::read_dir(model.target())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let mut names: Vec<_> = fs::read_dir(model.target()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    let expected = [
-        "config.json",
-        "generation_config.json",
-        "model.safetensors",
-        "tokenizer.json",
-        "tokenizer_config.json",
-    ];
+    let expected =
+        ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
     assert_eq!(names, expected);
 }
 
@@ -303,21 +255,14 @@ fn an_existing_target_is_not_overwritten() {
 #[test]
 fn another_architecture_is_refused_by_name() {
     let mut model = Model::new();
-    model
-        .fields
-        .insert("general.architecture".into(), Value::String("gemma3".into()));
-    assert_eq!(
-        model.failure(),
-        "architecture \"gemma3\" is not supported, only \"llama\" is"
-    );
+    model.fields.insert("general.architecture".into(), Value::String("gemma3".into()));
+    assert_eq!(model.failure(), "architecture \"gemma3\" is not supported, only \"llama\" is");
 }
 
 #[test]
 fn another_tokenizer_is_refused_by_name() {
     let mut model = Model::new();
-    model
-        .fields
-        .insert("tokenizer.ggml.pre".into(), Value::String("qwen2".into()));
+    model.fields.insert("tokenizer.ggml.pre".into(), Value::String("qwen2".into()));
     assert!(model.failure().contains("\"gpt2, qwen2\""));
 }
 
@@ -340,10 +285,7 @@ fn missing_surplus_and_misshapen_tensors_are_named() {
 
     model.tensors.remove("blk.1.attn_v.weight");
     model.add("blk.0.attn_k", &[12, HIDDEN]);
-    assert_eq!(
-        model.failure(),
-        "tensor blk.0.attn_k.weight has shape [12, 32] instead of [8, 32]"
-    );
+    assert_eq!(model.failure(), "tensor blk.0.attn_k.weight has shape [12, 32] instead of [8, 32]");
 }
 
 #[test]

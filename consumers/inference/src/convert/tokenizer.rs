@@ -44,17 +44,12 @@ impl<'a> Vocabulary<'a> {
             false => "none",
         };
         if (model, splitting) != ("gpt2", "smollm") {
-            return Err(ConvertError::TokenizerKind {
-                found: format!("{model}, {splitting}"),
-            });
+            return Err(ConvertError::TokenizerKind { found: format!("{model}, {splitting}") });
         }
         let tokens: Vec<&str> = fields.list(TOKENS, |value| value.to_string().map(String::as_str))?;
         let types: Vec<i32> = fields.list(TYPES, Value::to_i32)?;
         if types.len() != tokens.len() {
-            return Err(invalid(
-                TYPES,
-                format!("of length {} for {} tokens", types.len(), tokens.len()),
-            ));
+            return Err(invalid(TYPES, format!("of length {} for {} tokens", types.len(), tokens.len())));
         }
         let merges: Vec<&str> = fields.list(MERGES, |value| value.to_string().map(String::as_str))?;
         let token_id = |key: &str| match fields.size(key)? {
@@ -77,12 +72,7 @@ impl<'a> Vocabulary<'a> {
 
     /// The tokenizer itself.
     pub(super) fn build(&self) -> Result<Tokenizer, ConvertError> {
-        let vocabulary: Vocab = self
-            .tokens
-            .iter()
-            .zip(0..)
-            .map(|(token, id)| ((*token).to_owned(), id))
-            .collect();
+        let vocabulary: Vocab = self.tokens.iter().zip(0..).map(|(token, id)| ((*token).to_owned(), id)).collect();
         let model = BPE::builder()
             .vocab_and_merges(vocabulary, self.merges.clone())
             .build()
@@ -125,9 +115,8 @@ impl<'a> Vocabulary<'a> {
 
 /// `"Ġ t"` is the pair (`Ġ`, `t`). A byte-level token holds no space, so the first one separates.
 fn merge_pair(merge: &str) -> Result<(String, String), ConvertError> {
-    let (left, right) = merge
-        .split_once(' ')
-        .ok_or_else(|| invalid(MERGES, format!("wrong: {merge:?} is not a pair")))?;
+    let (left, right) =
+        merge.split_once(' ').ok_or_else(|| invalid(MERGES, format!("wrong: {merge:?} is not a pair")))?;
     Ok((left.to_owned(), right.to_owned()))
 }
 

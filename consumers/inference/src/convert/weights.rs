@@ -31,24 +31,15 @@ pub(super) fn plan(header: &Header, content: &Content) -> Result<Plan, ConvertEr
     let mut unused: Vec<&str> = content.tensor_infos.keys().map(String::as_str).collect();
     for planned in plan.values() {
         let name = &planned.source;
-        let info = content
-            .tensor_infos
-            .get(name)
-            .ok_or_else(|| ConvertError::TensorMissing { name: name.clone() })?;
+        let info = content.tensor_infos.get(name).ok_or_else(|| ConvertError::TensorMissing { name: name.clone() })?;
         let (found, expected) = (info.shape.dims().to_vec(), planned.shape.clone());
         if found != expected {
-            return Err(ConvertError::TensorShape {
-                name: name.clone(),
-                found,
-                expected,
-            });
+            return Err(ConvertError::TensorShape { name: name.clone(), found, expected });
         }
         unused.retain(|other| other != name);
     }
     match unused.iter().min() {
-        Some(name) => Err(ConvertError::TensorUnknown {
-            name: (*name).to_owned(),
-        }),
+        Some(name) => Err(ConvertError::TensorUnknown { name: (*name).to_owned() }),
         None => Ok(plan),
     }
 }
@@ -57,57 +48,25 @@ pub(super) fn plan(header: &Header, content: &Content) -> Result<Plan, ConvertEr
 fn expected(header: &Header) -> Plan {
     let mut plan = Plan::new();
     let mut add = |source: String, target: String, shape: &[usize], permuted_heads: Option<usize>| {
-        plan.insert(
-            target,
-            Planned {
-                source,
-                shape: shape.to_vec(),
-                permuted_heads,
-            },
-        );
+        plan.insert(target, Planned { source, shape: shape.to_vec(), permuted_heads });
     };
     let (hidden, wide) = (header.hidden_size, header.feed_forward_size);
     let query = header.heads * header.head_size;
     let key = header.key_value_heads * header.head_size;
     let embedding = [header.vocabulary_size, hidden];
-    add(
-        "token_embd.weight".to_owned(),
-        "model.embed_tokens.weight".to_owned(),
-        &embedding,
-        None,
-    );
-    add(
-        "output_norm.weight".to_owned(),
-        "model.norm.weight".to_owned(),
-        &[hidden],
-        None,
-    );
+    add("token_embd.weight".to_owned(), "model.embed_tokens.weight".to_owned(), &embedding, None);
+    add("output_norm.weight".to_owned(), "model.norm.weight".to_owned(), &[hidden], None);
     if !header.tied_embedding {
-        add(
-            "output.weight".to_owned(),
-            "lm_head.weight".to_owned(),
-            &embedding,
-            None,
-        );
+        add("output.weight".to_owned(), "lm_head.weight".to_owned(), &embedding, None);
     }
     for layer in 0..header.layers {
         let mut add_layer = |source: &str, target: &str, shape: &[usize], permuted_heads: Option<usize>| {
             let source = format!("blk.{layer}.{source}.weight");
-            add(
-                source,
-                format!("model.layers.{layer}.{target}.weight"),
-                shape,
-                permuted_heads,
-            );
+            add(source, format!("model.layers.{layer}.{target}.weight"), shape, permuted_heads);
         };
         add_layer("attn_norm", "input_layernorm", &[hidden], None);
         add_layer("attn_q", "self_attn.q_proj", &[query, hidden], Some(header.heads));
-        add_layer(
-            "attn_k",
-            "self_attn.k_proj",
-            &[key, hidden],
-            Some(header.key_value_heads),
-        );
+        add_layer("attn_k", "self_attn.k_proj", &[key, hidden], Some(header.key_value_heads));
         add_layer("attn_v", "self_attn.v_proj", &[key, hidden], None);
         add_layer("attn_output", "self_attn.o_proj", &[hidden, query], None);
         add_layer("ffn_norm", "post_attention_layernorm", &[hidden], None);
@@ -133,21 +92,15 @@ pub(super) fn write(
     let mut done = 0;
     progress(done, total);
     for planned in plan.values() {
-        let values = read_tensor(planned, content, reader).map_err(|source| ConvertError::Tensor {
-            name: planned.source.clone(),
-            source,
-        })?;
+        let values = read_tensor(planned, content, reader)
+            .map_err(|source| ConvertError::Tensor { name: planned.source.clone(), source })?;
         for value in &values {
-            writer
-                .write_all(&value.to_le_bytes())
-                .map_err(io_error("write", path))?;
+            writer.write_all(&value.to_le_bytes()).map_err(io_error("write", path))?;
         }
         done += (values.len() * size_of::<f32>()) as u64;
         progress(done, total);
     }
-    let file = writer
-        .into_inner()
-        .map_err(|error| io_error("write", path)(error.into_error()))?;
+    let file = writer.into_inner().map_err(|error| io_error("write", path)(error.into_error()))?;
     // The rename that follows must not become durable before the data is.
     file.sync_all().map_err(io_error("write", path))?;
     Ok(done)
@@ -159,11 +112,7 @@ fn file_header(plan: &Plan) -> Result<(Vec<u8>, u64), ConvertError> {
     let mut tensors = Vec::with_capacity(plan.len());
     for (name, planned) in plan {
         let end = offset + planned.shape.iter().product::<usize>() * size_of::<f32>();
-        let info = TensorInfo {
-            dtype: Dtype::F32,
-            shape: planned.shape.clone(),
-            data_offsets: (offset, end),
-        };
+        let info = TensorInfo { dtype: Dtype::F32, shape: planned.shape.clone(), data_offsets: (offset, end) };
         tensors.push((name.clone(), info));
         offset = end;
     }
@@ -177,9 +126,7 @@ fn file_header(plan: &Plan) -> Result<(Vec<u8>, u64), ConvertError> {
 }
 
 fn read_tensor(planned: &Planned, content: &Content, reader: &mut BufReader<File>) -> candle_core::Result<Vec<f32>> {
-    let stored = content
-        .tensor(reader, &planned.source, &Device::Cpu)?
-        .dequantize(&Device::Cpu)?;
+    let stored = content.tensor(reader, &planned.source, &Device::Cpu)?.dequantize(&Device::Cpu)?;
     let tensor = match planned.permuted_heads {
         Some(heads) => unpermute(&stored, heads)?,
         None => stored,
@@ -194,9 +141,5 @@ fn read_tensor(planned: &Planned, content: &Content, reader: &mut BufReader<File
 fn unpermute(weight: &Tensor, heads: usize) -> candle_core::Result<Tensor> {
     let (rows, columns) = weight.dims2()?;
     let half = rows / heads / 2;
-    weight
-        .reshape((heads, half, 2, columns))?
-        .transpose(1, 2)?
-        .contiguous()?
-        .reshape((rows, columns))
+    weight.reshape((heads, half, 2, columns))?.transpose(1, 2)?.contiguous()?.reshape((rows, columns))
 }

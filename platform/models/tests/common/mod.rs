@@ -18,10 +18,7 @@ pub fn cached(path: &str) -> PathBuf {
 #[allow(dead_code)]
 pub fn options() -> EmbedderOptions {
     EmbedderOptions {
-        model_dir: cached("models/minilm/model.onnx")
-            .parent()
-            .expect("a folder")
-            .to_owned(),
+        model_dir: cached("models/minilm/model.onnx").parent().expect("a folder").to_owned(),
         runtime_library: cached("onnxruntime/libonnxruntime.so"),
         sessions: 2,
         ..EmbedderOptions::default()

@@ -113,10 +113,8 @@ impl Polling {
         begin: impl FnOnce(&Poller) -> Result<(), KafkaError>,
     ) -> Result<Self, Error> {
         let (sender, deliveries) = mpsc::channel(CHANNEL);
-        let context = Context {
-            deliveries: sender.clone(),
-            revoke_timeout: Duration::from_millis(options.revoke_timeout_ms),
-        };
+        let context =
+            Context { deliveries: sender.clone(), revoke_timeout: Duration::from_millis(options.revoke_timeout_ms) };
         let poller: Poller = base_config(options)
             .set("group.id", group)
             .set("enable.auto.commit", "false")
@@ -206,10 +204,7 @@ fn record(message: &BorrowedMessage<'_>) -> Record {
     });
     Record {
         position: Position {
-            partition: TopicPartition {
-                topic: message.topic().into(),
-                partition: message.partition().unsigned_abs(),
-            },
+            partition: TopicPartition { topic: message.topic().into(), partition: message.partition().unsigned_abs() },
             offset: message.offset().unsigned_abs(),
         },
         key: message.key().unwrap_or_default().to_vec(),

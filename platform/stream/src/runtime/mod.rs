@@ -138,7 +138,8 @@ impl<H: Handler> Stage<H> {
         metrics: StageMetrics,
         readiness: Readiness,
     ) -> Self {
-        let context = Context { name: name.to_owned(), handler: Arc::new(handler), log, options, metrics, observer: None };
+        let context =
+            Context { name: name.to_owned(), handler: Arc::new(handler), log, options, metrics, observer: None };
         Self { context, readiness }
     }
 

@@ -80,12 +80,8 @@ impl<H: Handler> Dispatcher<H> {
         debug!(stage = self.context.name, partitions = assigned.len(), "assigned");
         for partition in assigned {
             self.next_generation += 1;
-            let started = Partition::start(
-                self.context.clone(),
-                partition.clone(),
-                self.next_generation,
-                self.report_to.clone(),
-            );
+            let started =
+                Partition::start(self.context.clone(), partition.clone(), self.next_generation, self.report_to.clone());
             self.partitions.insert(partition, started);
         }
     }

@@ -66,8 +66,7 @@ impl Groups {
             }
         }
         for (acknowledged, owned, taken) in acknowledgements {
-            let waited =
-                tokio::task::spawn_blocking(move || acknowledged.recv_timeout(REVOKE_DEADLINE)).await;
+            let waited = tokio::task::spawn_blocking(move || acknowledged.recv_timeout(REVOKE_DEADLINE)).await;
             if matches!(waited, Ok(Err(std::sync::mpsc::RecvTimeoutError::Timeout))) {
                 warn!(group, "a consumer did not let go of its partitions in time; they are taken from it");
             }

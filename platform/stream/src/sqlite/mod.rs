@@ -73,8 +73,7 @@ impl SqliteLog {
     pub async fn open(database: Database, max_value_bytes: usize) -> Result<Self, Error> {
         let migrate = |tx: &Connection| Ok(twin_sqlite::migrate(tx, "log", MIGRATIONS)?);
         database.write::<_, Error, _>(migrate).await?;
-        let shared =
-            Shared { database, max_value_bytes, appended: watch::channel(0).0, groups: Groups::default() };
+        let shared = Shared { database, max_value_bytes, appended: watch::channel(0).0, groups: Groups::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -8,9 +8,7 @@ use twin_schemas::Cleanup;
 use twin_sqlite::rusqlite::{Connection, OptionalExtension, params};
 
 use crate::Error;
-use crate::log::{
-    Headers, NewRecord, Position, Record, TopicPartition, TopicSpec, Watermarks, partition_for,
-};
+use crate::log::{Headers, NewRecord, Position, Record, TopicPartition, TopicSpec, Watermarks, partition_for};
 
 /// Bits of a record's key: 15 for the topic, 8 for the partition, 40 for the offset.
 const OFFSET_BITS: u32 = 40;
@@ -118,8 +116,7 @@ pub(super) fn fetch(c: &Connection, from: &[(TopicPartition, u64)]) -> Result<Ve
             let headers: Vec<u8> = row.get(3)?;
             let headers = decode_headers(&headers)
                 .ok_or_else(|| Error::Stored { position: position.clone(), problem: "headers" })?;
-            let record =
-                Record { position, key: row.get(1)?, value: row.get(2)?, headers, timestamp_ms: row.get(4)? };
+            let record = Record { position, key: row.get(1)?, value: row.get(2)?, headers, timestamp_ms: row.get(4)? };
             bytes += record.size();
             records.push(record);
             if bytes >= FETCH_BYTES {
@@ -150,8 +147,7 @@ pub(super) fn committed(c: &Connection, group: &str, name: &str) -> Result<BTree
         "SELECT o.partition, o.next_offset FROM log_offsets o JOIN log_topics t USING (topic_id)
          WHERE o.consumer_group = ?1 AND t.name = ?2",
     )?;
-    let rows =
-        statement.query_map([group, name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
+    let rows = statement.query_map([group, name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -201,7 +197,8 @@ mod tests {
 
     #[test]
     fn headers_survive_whatever_their_bytes() {
-        let headers = vec![("a".to_owned(), vec![0, 255, 10]), (String::new(), vec![]), ("ce_id".into(), b"x".to_vec())];
+        let headers =
+            vec![("a".to_owned(), vec![0, 255, 10]), (String::new(), vec![]), ("ce_id".into(), b"x".to_vec())];
         assert_eq!(decode_headers(&encode_headers(&headers)), Some(headers.clone()));
         assert_eq!(decode_headers(&encode_headers(&headers)[..5]), None);
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use chrono::Utc;
 use tokio::sync::Barrier;
 use twin_schemas::{
-    Category, Cleanup, CleanedDocument, ContentHash, DocumentId, DocumentMeta, MediaType, Payload, RawDocument,
+    Category, CleanedDocument, Cleanup, ContentHash, DocumentId, DocumentMeta, MediaType, Payload, RawDocument,
     Revision, SourceKind,
 };
 use twin_sqlite::Database;

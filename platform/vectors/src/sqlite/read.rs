@@ -75,7 +75,8 @@ fn by_meaning(c: &Connection, request: &SearchRequest, limit: usize) -> Result<V
     narrow(filter, "", &mut sql, &mut parameters);
     sql.push_str(" ORDER BY distance");
     let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(parameters), |row| Ok((row.get(0)?, 1.0 - row.get::<_, f32>(1)?)))?;
+    let rows =
+        statement.query_map(params_from_iter(parameters), |row| Ok((row.get(0)?, 1.0 - row.get::<_, f32>(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -143,10 +144,9 @@ fn similarity(c: &Connection, chunk_id: i64, vector: &[f32]) -> Result<f32, Erro
         .prepare_cached("SELECT vec_distance_cosine(embedding, ?2) FROM chunk_vectors WHERE chunk_id = ?1")?
         .query_row(params![chunk_id, vector_bytes(vector)], |row| row.get(0))
         .optional()?;
-    distance.map(|distance| 1.0 - distance).ok_or_else(|| Error::Stored {
-        what: "chunk",
-        problem: format!("chunk {chunk_id} has words and no vector"),
-    })
+    distance
+        .map(|distance| 1.0 - distance)
+        .ok_or_else(|| Error::Stored { what: "chunk", problem: format!("chunk {chunk_id} has words and no vector") })
 }
 
 fn hit(c: &Connection, chunk_id: i64, similarity: f32, fused: f64) -> Result<Option<Hit>, Error> {

@@ -49,9 +49,8 @@ fn insert(tx: &Connection, point_id: &[u8], point: &Point) -> Result<(), Error> 
         chunk.content_hash.as_str(),
     ])?;
     let chunk_id = tx.last_insert_rowid();
-    tx.prepare_cached("INSERT INTO chunk_words (rowid, title, headings, text) VALUES (?1, ?2, ?3, ?4)")?.execute(
-        params![chunk_id, meta.title, searchable_headings(point), chunk.text],
-    )?;
+    tx.prepare_cached("INSERT INTO chunk_words (rowid, title, headings, text) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![chunk_id, meta.title, searchable_headings(point), chunk.text])?;
     tx.prepare_cached("INSERT INTO chunk_vectors VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
         chunk_id,
         meta.author.as_str(),

@@ -1,10 +1,12 @@
 //! Documents: recording, retracting, listing, and the outbox's two queries.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use twin_schemas::{AuthorId, ContentHash, DocumentId, Revision, SourceId};
 use twin_sqlite::rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows::{DOCUMENT_COLUMNS, collect, document, media_type_name, parsed, time_text};
+use super::rows::{DOCUMENT_COLUMNS, collect, document, media_type_name, parsed, time, time_text};
 use crate::Error;
 use crate::model::{DocumentFilter, DocumentRow, Known, Observation, Recorded};
 
@@ -37,9 +39,8 @@ struct Newest {
 }
 
 fn newest(tx: &Connection, id: DocumentId) -> Result<Option<Newest>, Error> {
-    let mut statement = tx
-        .prepare_cached("SELECT revision, deleted, content_hash FROM documents WHERE document_id = ?1")
-        ?;
+    let mut statement =
+        tx.prepare_cached("SELECT revision, deleted, content_hash FROM documents WHERE document_id = ?1")?;
     let newest = statement
         .query_row([id.to_string()], |row| {
             Ok(Newest {
@@ -48,8 +49,7 @@ fn newest(tx: &Connection, id: DocumentId) -> Result<Option<Newest>, Error> {
                 content_hash: row.get(2)?,
             })
         })
-        .optional()
-        ?;
+        .optional()?;
     Ok(newest)
 }
 
@@ -111,12 +111,10 @@ pub(super) fn retract(tx: &Connection, id: DocumentId, at: DateTime<Utc>) -> Res
 }
 
 pub(super) fn known(c: &Connection, source: SourceId) -> Result<Vec<Known>, Error> {
-    let mut statement = c
-        .prepare_cached(
-            "SELECT document_id, natural_key, identity, content_hash FROM documents
+    let mut statement = c.prepare_cached(
+        "SELECT document_id, natural_key, identity, content_hash FROM documents
              WHERE source_id = ?1 AND deleted = 0",
-        )
-        ?;
+    )?;
     collect(&mut statement, [source.to_string()], |row| {
         let text = |index: usize| row.get::<_, String>(index);
         Ok(Known {
@@ -128,12 +126,25 @@ pub(super) fn known(c: &Connection, source: SourceId) -> Result<Vec<Known>, Erro
     })
 }
 
+pub(super) fn authors(c: &Connection) -> Result<BTreeMap<AuthorId, DateTime<Utc>>, Error> {
+    let mut statement = c.prepare_cached(
+        "SELECT author, min(at) FROM (
+             SELECT author, observed_at AS at FROM documents WHERE deleted = 0
+             UNION ALL SELECT author, created_at FROM sources)
+         GROUP BY author",
+    )?;
+    let authors = collect(&mut statement, [], |row| {
+        let (author, at): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok((parsed("author", &author)?, time(&at)?))
+    })?;
+    Ok(authors.into_iter().collect())
+}
+
 pub(super) fn live_count(c: &Connection, author: &AuthorId) -> Result<u64, Error> {
-    let count: i64 = c
-        .query_row("SELECT count(*) FROM documents WHERE author = ?1 AND deleted = 0", [author.as_str()], |row| {
+    let count: i64 =
+        c.query_row("SELECT count(*) FROM documents WHERE author = ?1 AND deleted = 0", [author.as_str()], |row| {
             row.get(0)
-        })
-        ?;
+        })?;
     Ok(count.unsigned_abs())
 }
 
@@ -163,16 +174,14 @@ pub(super) fn list(c: &Connection, filter: &DocumentFilter) -> Result<Vec<Docume
 }
 
 pub(super) fn unpublished(c: &Connection, limit: usize) -> Result<Vec<DocumentRow>, Error> {
-    let sql =
-        format!("SELECT {DOCUMENT_COLUMNS}, content FROM documents WHERE published = 0 ORDER BY change LIMIT ?1");
+    let sql = format!("SELECT {DOCUMENT_COLUMNS}, content FROM documents WHERE published = 0 ORDER BY change LIMIT ?1");
     let mut statement = c.prepare_cached(&sql)?;
     collect(&mut statement, [i64::try_from(limit).unwrap_or(i64::MAX)], document)
 }
 
 pub(super) fn mark_published(tx: &Connection, revisions: &[(DocumentId, Revision)]) -> Result<(), Error> {
-    let mut statement = tx
-        .prepare_cached("UPDATE documents SET published = 1 WHERE document_id = ?1 AND revision = ?2")
-        ?;
+    let mut statement =
+        tx.prepare_cached("UPDATE documents SET published = 1 WHERE document_id = ?1 AND revision = ?2")?;
     for (id, revision) in revisions {
         statement.execute(params![id.to_string(), revision.0.cast_signed()])?;
     }

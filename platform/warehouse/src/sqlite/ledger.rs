@@ -17,7 +17,10 @@ pub(super) fn mark_indexed(tx: &Connection, entries: &[LedgerEntry]) -> Result<(
                  model = excluded.model, indexed_at = excluded.indexed_at
              WHERE excluded.revision >= ledger.revision",
         )?;
-        let mut forget = tx.prepare_cached("DELETE FROM progress WHERE document_id = ?1 AND revision < ?2")?;
+        // What was noted of earlier revisions, and that this one was once dead-lettered, is of no more use.
+        let mut forget = tx.prepare_cached(
+            "DELETE FROM progress WHERE document_id = ?1 AND (revision < ?2 OR revision = ?2 AND state <> 'done')",
+        )?;
         for entry in entries {
             let (id, revision) = (entry.document_id.to_string(), entry.revision.0.cast_signed());
             upsert.execute(params![id, revision, entry.chunks, entry.model, time_text(entry.indexed_at)])?;
@@ -28,13 +31,9 @@ pub(super) fn mark_indexed(tx: &Connection, entries: &[LedgerEntry]) -> Result<(
     Ok(write()?)
 }
 
-pub(super) fn entries(
-    c: &Connection,
-    documents: &[DocumentId],
-) -> Result<HashMap<DocumentId, LedgerEntry>, Error> {
-    let mut statement = c
-        .prepare_cached("SELECT document_id, revision, chunks, model, indexed_at FROM ledger WHERE document_id = ?1")
-        ?;
+pub(super) fn entries(c: &Connection, documents: &[DocumentId]) -> Result<HashMap<DocumentId, LedgerEntry>, Error> {
+    let mut statement =
+        c.prepare_cached("SELECT document_id, revision, chunks, model, indexed_at FROM ledger WHERE document_id = ?1")?;
     let mut found = HashMap::new();
     for id in documents {
         if let Some(entry) = collect(&mut statement, [id.to_string()], entry)?.pop() {
@@ -55,22 +54,14 @@ fn entry(row: &Row<'_>) -> Result<LedgerEntry, Error> {
     })
 }
 
-pub(super) fn live_revisions(
-    c: &Connection,
-    documents: &[DocumentId],
-) -> Result<HashMap<DocumentId, Revision>, Error> {
-    let mut statement = c
-        .prepare_cached(
-            "SELECT l.revision FROM ledger l JOIN documents d USING (document_id)
+pub(super) fn live_revisions(c: &Connection, documents: &[DocumentId]) -> Result<HashMap<DocumentId, Revision>, Error> {
+    let mut statement = c.prepare_cached(
+        "SELECT l.revision FROM ledger l JOIN documents d USING (document_id)
              WHERE l.document_id = ?1 AND d.deleted = 0 AND l.revision > d.deleted_revision",
-        )
-        ?;
+    )?;
     let mut live = HashMap::new();
     for id in documents {
-        let revision = statement
-            .query_row([id.to_string()], |row| row.get::<_, i64>(0))
-            .optional()
-            ?;
+        let revision = statement.query_row([id.to_string()], |row| row.get::<_, i64>(0)).optional()?;
         if let Some(revision) = revision {
             live.insert(*id, Revision(revision.unsigned_abs()));
         }
@@ -106,9 +97,8 @@ pub(super) fn note_progress(tx: &Connection, progress: &[Progress]) -> Result<()
 }
 
 pub(super) fn progress(c: &Connection, document: DocumentId) -> Result<Vec<Progress>, Error> {
-    let mut statement = c
-        .prepare_cached("SELECT revision, stage, state, reason, at FROM progress WHERE document_id = ?1")
-        ?;
+    let mut statement =
+        c.prepare_cached("SELECT revision, stage, state, reason, at FROM progress WHERE document_id = ?1")?;
     let mut notes = collect(&mut statement, [document.to_string()], |row| {
         let text = |index: usize| row.get::<_, String>(index);
         let reason: String = row.get::<_, Option<String>>(3)?.unwrap_or_default();
@@ -152,8 +142,7 @@ pub(super) fn pending(c: &Connection, author: Option<&AuthorId>) -> Result<Pendi
     );
     let documents: i64 = c
         .prepare_cached(&sql)
-        .and_then(|mut statement| statement.query_row([author.map(AuthorId::as_str)], |row| row.get(0)))
-        ?;
+        .and_then(|mut statement| statement.query_row([author.map(AuthorId::as_str)], |row| row.get(0)))?;
     Ok(Pending { documents: documents.unsigned_abs() })
 }
 
@@ -177,18 +166,16 @@ pub(super) fn totals(c: &Connection, author: Option<&AuthorId>) -> Result<Totals
         ended("dead"),
     );
     let mut statement = c.prepare_cached(&sql)?;
-    let totals = statement
-        .query_row([author.map(AuthorId::as_str)], |row| {
-            let count = |index: usize| row.get::<_, i64>(index).map(i64::unsigned_abs);
-            Ok(Totals {
-                documents: count(0)?,
-                searchable: count(1)?,
-                rejected: count(2)?,
-                dead: count(3)?,
-                pending: count(4)?,
-                chunks: count(5)?,
-            })
+    let totals = statement.query_row([author.map(AuthorId::as_str)], |row| {
+        let count = |index: usize| row.get::<_, i64>(index).map(i64::unsigned_abs);
+        Ok(Totals {
+            documents: count(0)?,
+            searchable: count(1)?,
+            rejected: count(2)?,
+            dead: count(3)?,
+            pending: count(4)?,
+            chunks: count(5)?,
         })
-        ?;
+    })?;
     Ok(totals)
 }

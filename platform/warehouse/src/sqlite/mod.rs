@@ -6,7 +6,7 @@ mod rows;
 mod sources;
 mod tables;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -92,6 +92,10 @@ impl Warehouse for SqliteWarehouse {
 
     async fn known(&self, source: SourceId) -> Result<Vec<Known>, Error> {
         self.database.read(move |c| documents::known(c, source)).await
+    }
+
+    async fn authors(&self) -> Result<BTreeMap<AuthorId, DateTime<Utc>>, Error> {
+        self.database.read(documents::authors).await
     }
 
     async fn live_count(&self, author: &AuthorId) -> Result<u64, Error> {

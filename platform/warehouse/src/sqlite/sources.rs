@@ -28,8 +28,7 @@ pub(super) fn put(tx: &Connection, new: &NewSource) -> Result<SourceRow, Error> 
             new.interval_s.cast_signed(),
             now,
         ],
-    )
-    ?;
+    )?;
     get(tx, id)?.ok_or(Error::Stored { what: "source", problem: format!("{id} was just written") })
 }
 
@@ -66,8 +65,7 @@ fn source(row: &Row<'_>) -> Result<SourceRow, Error> {
 }
 
 pub(super) fn remove(tx: &Connection, id: SourceId) -> Result<bool, Error> {
-    let removed =
-        tx.execute("DELETE FROM sources WHERE source_id = ?1", [id.to_string()])?;
+    let removed = tx.execute("DELETE FROM sources WHERE source_id = ?1", [id.to_string()])?;
     Ok(removed > 0)
 }
 
@@ -91,18 +89,15 @@ pub(super) fn finish_sync(
             time_text(next_run_at),
             time_text(sync.started_at)
         ],
-    )
-    ?;
+    )?;
     Ok(())
 }
 
 pub(super) fn request_sync(tx: &Connection, id: SourceId, confirm_deletions: bool) -> Result<bool, Error> {
-    let updated = tx
-        .execute(
-            "UPDATE sources SET next_run_at = ?2, deletions_confirmed = max(deletions_confirmed, ?3)
+    let updated = tx.execute(
+        "UPDATE sources SET next_run_at = ?2, deletions_confirmed = max(deletions_confirmed, ?3)
              WHERE source_id = ?1",
-            params![id.to_string(), time_text(Utc::now()), confirm_deletions],
-        )
-        ?;
+        params![id.to_string(), time_text(Utc::now()), confirm_deletions],
+    )?;
     Ok(updated > 0)
 }

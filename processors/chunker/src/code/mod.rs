@@ -37,14 +37,7 @@ pub(crate) fn items(
     outline: &mut Outline,
 ) -> Option<Vec<Piece>> {
     let tree = parse(text, &language::grammar(language)?)?;
-    let mut splitter = Splitter {
-        text,
-        units,
-        options,
-        outline,
-        pieces: Vec::new(),
-        levels: 0,
-    };
+    let mut splitter = Splitter { text, units, options, outline, pieces: Vec::new(), levels: 0 };
     splitter.split_all(tree.root_node());
     Some(splitter.pieces)
 }
@@ -64,16 +57,9 @@ fn parse(text: &str, grammar: &tree_sitter::Language) -> Option<Tree> {
         calls_left == 0 || started.elapsed() > PARSE_TIMEOUT
     };
     let options = ParseOptions::new().progress_callback(&mut stop);
-    let tree = parser.parse_with_options(
-        &mut |byte, _| bytes.get(byte..).unwrap_or_default(),
-        None,
-        Some(options),
-    );
+    let tree = parser.parse_with_options(&mut |byte, _| bytes.get(byte..).unwrap_or_default(), None, Some(options));
     if tree.is_none() {
-        tracing::warn!(
-            bytes = bytes.len(),
-            "code takes too long to parse; it is cut at blank lines"
-        );
+        tracing::warn!(bytes = bytes.len(), "code takes too long to parse; it is cut at blank lines");
     }
     tree
 }
@@ -121,18 +107,8 @@ impl Splitter<'_> {
                 _ => Vec::new(),
             };
             if parts.is_empty() {
-                let Region {
-                    place,
-                    level,
-                    head_only,
-                    ..
-                } = region;
-                self.pieces.push(Piece {
-                    units,
-                    place,
-                    level,
-                    head_only,
-                });
+                let Region { place, level, head_only, .. } = region;
+                self.pieces.push(Piece { units, place, level, head_only });
             } else {
                 stack.extend(parts.into_iter().rev());
             }
@@ -163,9 +139,7 @@ impl Splitter<'_> {
         for (index, &(start, node)) in starts.iter().enumerate() {
             let end = starts.get(index + 1).map_or(region.bytes.end, |&(next, _)| next);
             let item = name::unwrapped(node);
-            let place = self
-                .outline
-                .add(region.place, &name::of(item, self.text).unwrap_or_default());
+            let place = self.outline.add(region.place, &name::of(item, self.text).unwrap_or_default());
             parts.push(part(start..end, name::members(item), place, false));
         }
         parts

@@ -18,9 +18,7 @@ pub(super) fn is_leading(node: Node<'_>) -> bool {
 pub(super) fn unwrapped(node: Node<'_>) -> Node<'_> {
     let inner = match node.kind() {
         "decorated_definition" => node.child_by_field_name("definition"),
-        "export_statement" => node
-            .child_by_field_name("declaration")
-            .or_else(|| node.child_by_field_name("value")),
+        "export_statement" => node.child_by_field_name("declaration").or_else(|| node.child_by_field_name("value")),
         "ambient_declaration" => node.named_child(0),
         // TypeScript's `namespace N { … }` is an expression to its grammar.
         "expression_statement" => node.named_child(0).filter(|inner| inner.kind() == "internal_module"),
@@ -110,10 +108,7 @@ fn declared_name(item: Node<'_>, text: &str) -> Option<String> {
 fn function_variable(item: Node<'_>, text: &str) -> Option<String> {
     let declarator = item.named_child(0)?;
     let value = declarator.child_by_field_name("value")?;
-    let is_function = matches!(
-        value.kind(),
-        "arrow_function" | "function_expression" | "generator_function" | "class"
-    );
+    let is_function = matches!(value.kind(), "arrow_function" | "function_expression" | "generator_function" | "class");
     let name = declarator.child_by_field_name("name").filter(|_| is_function)?;
     Some(format!("const {}", short(name, text)))
 }

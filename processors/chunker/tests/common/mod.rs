@@ -23,11 +23,7 @@ pub fn tokenizer() -> &'static Tokenizer {
 
 /// A small window, so that samples stay readable.
 pub fn small(max_tokens: usize) -> Options {
-    Options {
-        max_tokens,
-        min_share: 0.5,
-        merge_below_tokens: max_tokens / 4,
-    }
+    Options { max_tokens, min_share: 0.5, merge_below_tokens: max_tokens / 4 }
 }
 
 pub fn document(category: Category, text: &str) -> CleanedDocument {
@@ -71,22 +67,14 @@ pub fn chunked(document: &CleanedDocument, options: &Options) -> Vec<Chunk> {
         assert_eq!(chunk.content_hash, ContentHash::sha256([chunk.text.as_bytes()]));
         let tokens = tokenizer().count(&chunk.text).unwrap();
         assert_eq!(chunk.token_count as usize, tokens, "the count of {:?}", chunk.text);
-        assert!(
-            tokens <= options.max_tokens,
-            "{tokens} tokens in chunk {ordinal}: {:?}",
-            chunk.text
-        );
+        assert!(tokens <= options.max_tokens, "{tokens} tokens in chunk {ordinal}: {:?}", chunk.text);
     }
     if tokenizer().count(text).unwrap() == 0 {
         assert!(chunks.is_empty(), "a text without a token has no chunks");
     } else {
         assert_eq!(position as usize, text.len(), "the end is missing");
     }
-    assert_eq!(
-        chunk(document, tokenizer(), options).unwrap(),
-        chunks,
-        "the same text gives the same chunks"
-    );
+    assert_eq!(chunk(document, tokenizer(), options).unwrap(), chunks, "the same text gives the same chunks");
     chunks
 }
 
@@ -95,33 +83,17 @@ pub fn article(text: &str, options: &Options) -> Vec<Chunk> {
 }
 
 pub fn code(language: &str, text: &str, options: &Options) -> Vec<Chunk> {
-    let document = CleanedDocument {
-        code_language: Some(language.to_owned()),
-        ..document(Category::Code, text)
-    };
+    let document = CleanedDocument { code_language: Some(language.to_owned()), ..document(Category::Code, text) };
     chunked(&document, options)
 }
 
 /// Each chunk's first line and path.
 pub fn heads(chunks: &[Chunk]) -> Vec<(String, String)> {
-    let head = |chunk: &Chunk| {
-        chunk
-            .text
-            .lines()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("")
-            .to_owned()
-    };
-    chunks
-        .iter()
-        .map(|chunk| (head(chunk), chunk.heading_path.join(" > ")))
-        .collect()
+    let head = |chunk: &Chunk| chunk.text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").to_owned();
+    chunks.iter().map(|chunk| (head(chunk), chunk.heading_path.join(" > "))).collect()
 }
 
 /// For comparing with [`heads`].
 pub fn expected(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(head, path)| ((*head).to_owned(), (*path).to_owned()))
-        .collect()
+    pairs.iter().map(|(head, path)| ((*head).to_owned(), (*path).to_owned())).collect()
 }

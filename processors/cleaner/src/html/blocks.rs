@@ -51,9 +51,7 @@ fn write_plain(blocks: &[Block]) -> String {
         match block {
             Block::Paragraph(text) | Block::Heading(_, text) | Block::Code { text, .. } => out.push_str(text),
             Block::Quote(inner) => out.push_str(&write_plain(inner)),
-            Block::List { items, .. } => items
-                .iter()
-                .for_each(|item| out.push_str(&format!("{} ", write_plain(item)))),
+            Block::List { items, .. } => items.iter().for_each(|item| out.push_str(&format!("{} ", write_plain(item)))),
             Block::Table(rows) => rows.iter().for_each(|row| out.push_str(&format!("{} ", row.join(" ")))),
             Block::Rule => {}
         }
@@ -76,8 +74,7 @@ impl Writer {
     fn line(&mut self, text: &str) {
         let prefix = self.first_prefix.take();
         let prefix = prefix.as_deref().unwrap_or(&self.prefix);
-        self.out
-            .push_str(if text.is_empty() { prefix.trim_end() } else { prefix });
+        self.out.push_str(if text.is_empty() { prefix.trim_end() } else { prefix });
         self.out.push_str(text);
         self.out.push('\n');
     }
@@ -166,18 +163,10 @@ mod tests {
 
     #[test]
     fn nested_blocks_carry_their_prefixes() {
-        let inner = Block::List {
-            start: None,
-            items: vec![vec![paragraph("b")], vec![paragraph("c"), paragraph("d")]],
-        };
-        let code = Block::Code {
-            language: Some("rust".into()),
-            text: "x\n\n  y".into(),
-        };
-        let list = Block::List {
-            start: Some(9),
-            items: vec![vec![paragraph("a"), inner], vec![code.clone()]],
-        };
+        let inner =
+            Block::List { start: None, items: vec![vec![paragraph("b")], vec![paragraph("c"), paragraph("d")]] };
+        let code = Block::Code { language: Some("rust".into()), text: "x\n\n  y".into() };
+        let list = Block::List { start: Some(9), items: vec![vec![paragraph("a"), inner], vec![code.clone()]] };
         assert_eq!(
             write(&[list, Block::Quote(vec![paragraph("q"), code])]),
             "9. a\n   - b\n   - c\n\n     d\n10. ```rust\n    x\n\n      y\n    ```\n\n\
@@ -187,10 +176,7 @@ mod tests {
 
     #[test]
     fn a_fence_is_longer_than_any_in_the_code() {
-        let code = Block::Code {
-            language: None,
-            text: "````\nx".into(),
-        };
+        let code = Block::Code { language: None, text: "````\nx".into() };
         assert_eq!(write(&[code]), "`````\n````\nx\n`````\n");
     }
 }

@@ -157,10 +157,7 @@ impl Builder {
         }
         if !items.is_empty() {
             let start = node.attr("start").and_then(|start| start.parse().ok()).unwrap_or(1);
-            self.push(Block::List {
-                start: is_numbered.then_some(start),
-                items,
-            });
+            self.push(Block::List { start: is_numbered.then_some(start), items });
         }
     }
 

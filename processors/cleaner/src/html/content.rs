@@ -65,11 +65,7 @@ fn only_article(document: &Document) -> Option<NodeRef<'_>> {
 
 /// The extractor's choice. It works on a copy and leaves the content in a `#readability-page-1`.
 fn readable_text(document: Document) -> Option<String> {
-    let config = Config {
-        keep_classes: true,
-        disable_json_ld: true,
-        ..Config::default()
-    };
+    let config = Config { keep_classes: true, disable_json_ld: true, ..Config::default() };
     let mut readability = Readability::with_document(document, None, Some(config)).ok()?;
     readability.parse().ok()?;
     let content = readability.doc.select("#readability-page-1");

@@ -70,11 +70,7 @@ impl Inline {
             return;
         }
         let fence = "`".repeat(longest_run(&inner, '`') + 1);
-        let padding = if inner.starts_with('`') || inner.ends_with('`') {
-            " "
-        } else {
-            ""
-        };
+        let padding = if inner.starts_with('`') || inner.ends_with('`') { " " } else { "" };
         // Beside another backtick the span would start elsewhere.
         if self.text.ends_with('`') {
             self.space();

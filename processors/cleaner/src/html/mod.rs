@@ -44,21 +44,13 @@ pub(crate) fn extract(html: &str, options: &Options) -> Result<Extracted, Reject
         prune::fragment(&document);
         let text = render(&document.root());
         let title = page::first_heading(&document);
-        return Ok(Extracted {
-            text,
-            title,
-            page: None,
-        });
+        return Ok(Extracted { text, title, page: None });
     }
     let page = Page::observe(&document);
     let title = page.content_title(&document);
     prune::page(&document);
     let text = content::main_text(&document);
-    Ok(Extracted {
-        text,
-        title,
-        page: Some(page),
-    })
+    Ok(Extracted { text, title, page: Some(page) })
 }
 
 /// The node's content as Markdown that is clean already.

@@ -31,11 +31,7 @@ pub(super) fn is_page(html: &str) -> bool {
         found.is_some_and(|found| found.eq_ignore_ascii_case(start.as_bytes()))
             && next.is_none_or(|next| next.is_ascii_whitespace() || *next == b'>')
     };
-    html.match_indices('<').any(|(at, _)| {
-        ["html", "body", "head", "!doctype"]
-            .iter()
-            .any(|start| is_start(at, start))
-    })
+    html.match_indices('<').any(|(at, _)| ["html", "body", "head", "!doctype"].iter().any(|start| is_start(at, start)))
 }
 
 /// The text of the first heading of the first level.
@@ -69,11 +65,7 @@ impl Page {
         {
             return Some(heading.clone());
         }
-        if self.title.is_empty() {
-            heading
-        } else {
-            Some(self.title.clone())
-        }
+        if self.title.is_empty() { heading } else { Some(self.title.clone()) }
     }
 }
 

@@ -17,11 +17,7 @@ const PIECE_BYTES: usize = 1024;
 /// Parses a page or a fragment.
 pub(super) fn parse(html: &str, is_page: bool, max_depth: usize, give_up_at: Instant) -> Result<Document, Rejection> {
     let options = ParseOpts {
-        tree_builder: TreeBuilderOpts {
-            scripting_enabled: false,
-            drop_doctype: !is_page,
-            ..Default::default()
-        },
+        tree_builder: TreeBuilderOpts { scripting_enabled: false, drop_doctype: !is_page, ..Default::default() },
         ..Default::default()
     };
     let mut parser = if is_page {
@@ -36,10 +32,7 @@ pub(super) fn parse(html: &str, is_page: bool, max_depth: usize, give_up_at: Ins
         rest = &rest[piece.len()..];
         parser.process(StrTendril::from(piece));
         if Instant::now() >= give_up_at {
-            return Err(Rejection::new(
-                RejectionKind::TooSlow,
-                "parsing the HTML takes too long",
-            ));
+            return Err(Rejection::new(RejectionKind::TooSlow, "parsing the HTML takes too long"));
         }
     }
     let document = parser.finish();
@@ -78,16 +71,8 @@ mod tests {
     #[test]
     fn nesting_that_the_scan_does_not_see_ends_at_the_deadline() {
         let started = Instant::now();
-        let verdict = parse(
-            &"<ul><li>".repeat(64 * 1024),
-            false,
-            512,
-            started + Duration::from_millis(300),
-        );
-        assert_eq!(
-            verdict.err().map(|rejection| rejection.kind),
-            Some(RejectionKind::TooSlow)
-        );
+        let verdict = parse(&"<ul><li>".repeat(64 * 1024), false, 512, started + Duration::from_millis(300));
+        assert_eq!(verdict.err().map(|rejection| rejection.kind), Some(RejectionKind::TooSlow));
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     }
 
@@ -95,9 +80,6 @@ mod tests {
     fn a_tree_deeper_than_the_scan_thought_is_rejected() {
         let later = Instant::now() + Duration::from_secs(60);
         let verdict = parse(&"<i>".repeat(600), false, 512, later);
-        assert_eq!(
-            verdict.err().map(|rejection| rejection.kind),
-            Some(RejectionKind::TooDeep)
-        );
+        assert_eq!(verdict.err().map(|rejection| rejection.kind), Some(RejectionKind::TooDeep));
     }
 }

@@ -21,17 +21,8 @@ const WIDGETS: &str = ".subscription-widget-wrap, .subscription-widget-wrap-edit
 const AROUND_CONTENT: [&str; 5] = ["nav", "footer", "aside", "form", "dialog"];
 
 /// Words in a class or id that mark what surrounds the content of a page.
-const AROUND_CONTENT_WORDS: [&str; 9] = [
-    "share",
-    "sharing",
-    "social",
-    "related",
-    "comments",
-    "newsletter",
-    "cookie",
-    "cookies",
-    "consent",
-];
+const AROUND_CONTENT_WORDS: [&str; 9] =
+    ["share", "sharing", "social", "related", "comments", "newsletter", "cookie", "cookies", "consent"];
 
 /// Removes what is not content from a fragment.
 pub(super) fn fragment(document: &Document) {
@@ -69,9 +60,7 @@ fn is_never_content(node: &NodeRef<'_>) -> bool {
 
 fn is_hidden(node: &NodeRef<'_>) -> bool {
     node.has_attr("hidden")
-        || node
-            .attr("aria-hidden")
-            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        || node.attr("aria-hidden").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         || node.attr("style").is_some_and(|style| style_hides(&style))
         || (node.has_name("dialog") && !node.has_attr("open"))
 }
@@ -105,20 +94,14 @@ fn is_around_content(node: &NodeRef<'_>) -> bool {
     if AROUND_CONTENT.iter().any(|name| node.has_name(name)) || node.has_class("pencraft") {
         return true;
     }
-    let is_inline = ["span", "a", "code", "em", "strong"]
-        .iter()
-        .any(|name| node.has_name(name));
+    let is_inline = ["span", "a", "code", "em", "strong"].iter().any(|name| node.has_name(name));
     let is_main = ["article", "main", "h1", "pre"].iter().any(|name| node.has_name(name));
     if is_inline || is_main {
         return false;
     }
     [node.class(), node.id_attr()].into_iter().flatten().any(|names| {
         let mut words = names.split(|c: char| !c.is_ascii_alphanumeric());
-        words.any(|word| {
-            AROUND_CONTENT_WORDS
-                .iter()
-                .any(|around| word.eq_ignore_ascii_case(around))
-        })
+        words.any(|word| AROUND_CONTENT_WORDS.iter().any(|around| word.eq_ignore_ascii_case(around)))
     })
 }
 
@@ -152,18 +135,12 @@ fn drop_publication_footer(document: &Document) {
         let text = super::page::one_line(&paragraph.text());
         let is_footer = text.contains("was originally published in")
             && (text.contains("on Medium") || text.contains("continuing the conversation"));
-        let is_note = [
-            "Originally published at ",
-            "Originally published in ",
-            "Originally published on ",
-        ]
-        .iter()
-        .any(|start| text.starts_with(start))
+        let is_note = ["Originally published at ", "Originally published in ", "Originally published on "]
+            .iter()
+            .any(|start| text.starts_with(start))
             && text.split_whitespace().count() <= 30;
         if is_footer || is_note {
-            let before = paragraph
-                .prev_element_sibling()
-                .filter(|before| is_footer && before.has_name("hr"));
+            let before = paragraph.prev_element_sibling().filter(|before| is_footer && before.has_name("hr"));
             if let Some(rule) = before {
                 rule.remove_from_parent();
             }

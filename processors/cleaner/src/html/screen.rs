@@ -20,12 +20,7 @@ const RAW_TEXT: [&[u8]; 4] = [b"script", b"style", b"textarea", b"title"];
 
 /// Rejects a document with too many tags, or nested too deeply.
 pub(super) fn check(html: &str, options: &Options) -> Result<(), Rejection> {
-    let mut scan = Scan {
-        bytes: html.as_bytes(),
-        position: 0,
-        open: Vec::new(),
-        tags: 0,
-    };
+    let mut scan = Scan { bytes: html.as_bytes(), position: 0, open: Vec::new(), tags: 0 };
     while let Some(tag) = scan.next_tag() {
         if scan.tags > options.max_tags {
             let detail = format!("more than {} tags", options.max_tags);
@@ -44,10 +39,7 @@ pub(super) fn check(html: &str, options: &Options) -> Result<(), Rejection> {
 }
 
 pub(super) fn too_deep(max_depth: usize) -> Rejection {
-    Rejection::new(
-        RejectionKind::TooDeep,
-        format!("elements nested more than {max_depth} deep"),
-    )
+    Rejection::new(RejectionKind::TooDeep, format!("elements nested more than {max_depth} deep"))
 }
 
 struct Scan<'a> {
@@ -89,12 +81,7 @@ impl<'a> Scan<'a> {
             let end = name_end + length;
             self.position = end + 1;
             let is_self_closing = bytes.get(end.wrapping_sub(1)) == Some(&b'/');
-            return Some(Tag {
-                name: &bytes[name_start..name_end],
-                is_closing,
-                is_self_closing,
-                attributes,
-            });
+            return Some(Tag { name: &bytes[name_start..name_end], is_closing, is_self_closing, attributes });
         }
     }
 
@@ -240,28 +227,17 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_found_in_whatever_form() {
-        for bomb in [
-            "<ul><li>",
-            "<div>",
-            "<b>",
-            "<table><tr><td>",
-            "<DIV a='>'>",
-            "<svg><g>",
-            "<ul><!-- </ul> --><li>",
-        ] {
+        for bomb in ["<ul><li>", "<div>", "<b>", "<table><tr><td>", "<DIV a='>'>", "<svg><g>", "<ul><!-- </ul> --><li>"]
+        {
             assert_eq!(verdict(&bomb.repeat(1000)), Some(RejectionKind::TooDeep), "{bomb}");
         }
     }
 
     #[test]
     fn elements_without_end_tags_are_not_deep() {
-        for flat in [
-            "<p>text",
-            "<ul><li>a<li>b</ul>",
-            "<br>",
-            "<table><tr><td>a<td>b<tr><td>c</table>",
-            "<dl><dt>a<dd>b</dl>",
-        ] {
+        for flat in
+            ["<p>text", "<ul><li>a<li>b</ul>", "<br>", "<table><tr><td>a<td>b<tr><td>c</table>", "<dl><dt>a<dd>b</dl>"]
+        {
             assert_eq!(verdict(&flat.repeat(5000)), None, "{flat}");
         }
         let script = format!("<script>{}</script><p>text", "'<div>' + ".repeat(5000));
@@ -271,10 +247,7 @@ mod tests {
     #[test]
     fn too_many_tags_or_attributes_are_too_large() {
         assert_eq!(verdict(&"<br>".repeat(200_001)), Some(RejectionKind::TooLarge));
-        assert_eq!(
-            verdict(&format!("<p {}>", "a=1 ".repeat(1000))),
-            Some(RejectionKind::TooLarge)
-        );
+        assert_eq!(verdict(&format!("<p {}>", "a=1 ".repeat(1000))), Some(RejectionKind::TooLarge));
         assert_eq!(verdict(&format!("<p title='{}'>", "a=1 ".repeat(1000))), None);
     }
 }

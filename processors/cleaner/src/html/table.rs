@@ -9,29 +9,14 @@ use super::builder::build;
 const MAX_COLUMNS: usize = 100;
 
 /// Elements that do not fit a cell of a Markdown table.
-const BLOCKS: [&str; 11] = [
-    "table",
-    "pre",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "ul",
-    "ol",
-    "blockquote",
-    "article",
-    "section",
-];
+const BLOCKS: [&str; 11] = ["table", "pre", "h1", "h2", "h3", "h4", "ul", "ol", "blockquote", "article", "section"];
 
 /// Columns of line numbers beside code.
 const GUTTERS: [&str; 4] = ["gutter", "linenos", "rouge-gutter", "blob-num"];
 
 /// Whether the table only places things on the page.
 pub(super) fn is_layout(table: &NodeRef<'_>) -> bool {
-    if table
-        .attr("role")
-        .is_some_and(|role| matches!(&*role, "presentation" | "none"))
-    {
+    if table.attr("role").is_some_and(|role| matches!(&*role, "presentation" | "none")) {
         return true;
     }
     let has_code = !table.find(&["pre"]).is_empty();
@@ -60,10 +45,7 @@ pub(super) fn rows(table: &NodeRef<'_>) -> Vec<Vec<String>> {
             // Keeps the cells after a wide one under their headings.
             let span: usize = cell.attr("colspan").and_then(|span| span.parse().ok()).unwrap_or(1);
             let free = MAX_COLUMNS.saturating_sub(cells.len());
-            cells.extend(std::iter::repeat_n(
-                String::new(),
-                span.clamp(1, 20).saturating_sub(1).min(free),
-            ));
+            cells.extend(std::iter::repeat_n(String::new(), span.clamp(1, 20).saturating_sub(1).min(free)));
         }
         if cells.iter().any(|cell| !cell.is_empty()) {
             rows.push(cells);
@@ -86,7 +68,5 @@ fn row_nodes<'a>(table: &NodeRef<'a>) -> Vec<NodeRef<'a>> {
 }
 
 fn cell_nodes<'a>(row: &NodeRef<'a>) -> Vec<NodeRef<'a>> {
-    row.children_it(false)
-        .filter(|cell| cell.has_name("td") || cell.has_name("th"))
-        .collect()
+    row.children_it(false).filter(|cell| cell.has_name("td") || cell.has_name("th")).collect()
 }

@@ -17,12 +17,7 @@ pub(crate) fn is_markup(text: &str) -> bool {
     if text.starts_with("![") {
         return image(text).is_some();
     }
-    let is_block = |tag: &Tag<'_>| {
-        matches!(
-            tag.name.as_str(),
-            "br" | "img" | "pre" | "script" | "style" | "textarea"
-        )
-    };
+    let is_block = |tag: &Tag<'_>| matches!(tag.name.as_str(), "br" | "img" | "pre" | "script" | "style" | "textarea");
     text.starts_with("<!--") || Tag::parse(text).is_some_and(|tag| tag.is_presentational() || is_block(&tag))
 }
 
@@ -95,11 +90,7 @@ impl<'a> Tidier<'a> {
         let line_is_empty = self.out.is_empty() || self.out.ends_with('\n');
         if line_is_empty {
             // Else what follows would look indented.
-            let blanks = self
-                .rest()
-                .bytes()
-                .take_while(|byte| matches!(byte, b' ' | b'\t'))
-                .count();
+            let blanks = self.rest().bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
             self.position += blanks;
         }
     }
@@ -157,12 +148,8 @@ impl<'a> Tidier<'a> {
 
     fn presentational(&mut self, tag: &Tag<'_>) {
         let starts_line = self.out.is_empty() || self.out.ends_with('\n');
-        let heading = tag
-            .heading_level()
-            .filter(|_| starts_line && !tag.is_closing && self.ends_in_line(tag));
-        let marker = heading
-            .map(|level| format!("{} ", "#".repeat(level)))
-            .unwrap_or_default();
+        let heading = tag.heading_level().filter(|_| starts_line && !tag.is_closing && self.ends_in_line(tag));
+        let marker = heading.map(|level| format!("{} ", "#".repeat(level))).unwrap_or_default();
         self.out.push_str(&marker);
         self.replace(tag.length, "");
     }
@@ -261,15 +248,9 @@ mod tests {
 
     #[test]
     fn images_become_their_alternative_text_and_links_stay() {
-        assert_eq!(
-            tidy("![A [b] c](x(1).png \"t\") [d](e) ![f][g] ![h]"),
-            "A [b] c [d](e) f ![h]"
-        );
+        assert_eq!(tidy("![A [b] c](x(1).png \"t\") [d](e) ![f][g] ![h]"), "A [b] c [d](e) f ![h]");
         assert_eq!(tidy("[![Build](b.svg)](https://ci)"), "[Build](https://ci)");
-        assert_eq!(
-            tidy("`vec![1](2)` \\![not](an image)"),
-            "`vec![1](2)` \\![not](an image)"
-        );
+        assert_eq!(tidy("`vec![1](2)` \\![not](an image)"), "`vec![1](2)` \\![not](an image)");
     }
 
     #[test]
@@ -292,17 +273,9 @@ mod tests {
     #[test]
     fn hostile_input_takes_linear_time() {
         let started = std::time::Instant::now();
-        for hostile in [
-            "![](",
-            "![",
-            "<!--",
-            "<b ",
-            "<span hidden>",
-            "``` ` `` ",
-            "[![a](",
-            "<b title=\"",
-            "<p hidden></i>",
-        ] {
+        for hostile in
+            ["![](", "![", "<!--", "<b ", "<span hidden>", "``` ` `` ", "[![a](", "<b title=\"", "<p hidden></i>"]
+        {
             tidy(&hostile.repeat(200_000));
         }
         let elapsed = started.elapsed();

@@ -67,13 +67,7 @@ fn merge(text: &str, kinds: Vec<(Kind, Range<usize>)>) -> Vec<Segment<'_>> {
             _ => merged.push((kind, range)),
         }
     }
-    merged
-        .into_iter()
-        .map(|(kind, range)| Segment {
-            kind,
-            text: &text[range],
-        })
-        .collect()
+    merged.into_iter().map(|(kind, range)| Segment { kind, text: &text[range] }).collect()
 }
 
 struct Classifier {
@@ -175,9 +169,7 @@ impl Classifier {
         }
         for (start, kind, end) in HTML_BLOCKS {
             let rest = trimmed.get(start.len()..);
-            let is_start = trimmed
-                .get(..start.len())
-                .is_some_and(|name| name.eq_ignore_ascii_case(start))
+            let is_start = trimmed.get(..start.len()).is_some_and(|name| name.eq_ignore_ascii_case(start))
                 && rest.is_some_and(|rest| rest.starts_with(['>', ' ', '\t', '\n', '/']));
             if is_start && self.open_block(trimmed, start.len(), block, kind, end) {
                 return Some(kind);
@@ -191,10 +183,7 @@ impl Classifier {
         if contains_ignoring_case(&line[start_length..], end) {
             return true;
         }
-        let ends = self
-            .last_ends
-            .iter()
-            .any(|(text, position)| *text == end && *position > offset);
+        let ends = self.last_ends.iter().any(|(text, position)| *text == end && *position > offset);
         if ends {
             self.state = State::HtmlBlock(kind, end);
         }
@@ -227,16 +216,7 @@ fn fence_start(line: &str) -> Option<(usize, Fence)> {
     let mark = *rest.as_bytes().first()?;
     let length = rest.bytes().take_while(|byte| *byte == mark).count();
     let is_fence = length >= 3 && (mark == b'~' || (mark == b'`' && !rest[length..].contains('`')));
-    is_fence.then(|| {
-        (
-            line.len() - rest.len(),
-            Fence {
-                mark,
-                length,
-                quote_depth,
-            },
-        )
-    })
+    is_fence.then(|| (line.len() - rest.len(), Fence { mark, length, quote_depth }))
 }
 
 /// Length of the list marker, with the space after it, that the text starts with.
@@ -251,10 +231,7 @@ fn list_marker(text: &str) -> Option<usize> {
 }
 
 fn quote_depth(line: &str) -> usize {
-    line.chars()
-        .take_while(|c| matches!(c, ' ' | '\t' | '>'))
-        .filter(|c| *c == '>')
-        .count()
+    line.chars().take_while(|c| matches!(c, ' ' | '\t' | '>')).filter(|c| *c == '>').count()
 }
 
 fn skip_quotes(line: &str, depth: usize) -> &str {
@@ -270,20 +247,14 @@ fn is_indented(line: &str) -> bool {
 }
 
 fn contains_ignoring_case(line: &str, lower: &str) -> bool {
-    line.as_bytes()
-        .windows(lower.len())
-        .any(|window| window.eq_ignore_ascii_case(lower.as_bytes()))
+    line.as_bytes().windows(lower.len()).any(|window| window.eq_ignore_ascii_case(lower.as_bytes()))
 }
 
 /// A line of text that would be read as a heading or the start of a code block gets a backslash.
 pub(crate) fn escape_block_start(line: &str) -> String {
     let hashes = line.bytes().take_while(|byte| *byte == b'#').count();
     let is_heading = (1..=6).contains(&hashes) && matches!(line.as_bytes().get(hashes), None | Some(b' '));
-    let position = if is_heading {
-        Some(0)
-    } else {
-        fence_start(line).map(|(position, _)| position)
-    };
+    let position = if is_heading { Some(0) } else { fence_start(line).map(|(position, _)| position) };
     match position {
         Some(position) => format!("{}\\{}", &line[..position], &line[position..]),
         None => line.to_owned(),
@@ -295,11 +266,7 @@ mod tests {
     use super::*;
 
     fn code(text: &str) -> String {
-        segments(text)
-            .iter()
-            .filter(|s| s.kind == Kind::Code)
-            .map(|s| s.text)
-            .collect()
+        segments(text).iter().filter(|s| s.kind == Kind::Code).map(|s| s.text).collect()
     }
 
     #[test]
@@ -330,14 +297,8 @@ mod tests {
 
     #[test]
     fn html_blocks_keep_or_lose_their_content() {
-        assert_eq!(
-            code("<pre>\n# no heading\n</pre>\nb\n"),
-            "<pre>\n# no heading\n</pre>\n"
-        );
-        let kinds: Vec<Kind> = segments("<style>\np {}\n</style>\ntext\n")
-            .iter()
-            .map(|s| s.kind)
-            .collect();
+        assert_eq!(code("<pre>\n# no heading\n</pre>\nb\n"), "<pre>\n# no heading\n</pre>\n");
+        let kinds: Vec<Kind> = segments("<style>\np {}\n</style>\ntext\n").iter().map(|s| s.kind).collect();
         assert_eq!(kinds, [Kind::Dropped, Kind::Prose]);
         assert_eq!(code("<!--\n```\n-->\ntext\n"), "");
     }

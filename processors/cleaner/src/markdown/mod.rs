@@ -58,10 +58,7 @@ fn push_tidy(out: &mut String, prose: &str) {
 
 /// The first heading of the first level.
 pub(crate) fn title(text: &str) -> Option<String> {
-    for segment in lines::segments(text)
-        .into_iter()
-        .filter(|segment| segment.kind == Kind::Prose)
-    {
+    for segment in lines::segments(text).into_iter().filter(|segment| segment.kind == Kind::Prose) {
         let mut previous = "";
         for line in segment.text.lines() {
             if let Some(heading) = line.strip_prefix("# ") {

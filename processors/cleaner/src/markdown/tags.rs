@@ -64,12 +64,7 @@ impl<'a> Tag<'a> {
         }
         let end = tag_end(text, name_end)?;
         let attributes = text[name_end..end].trim_end_matches('/');
-        Some(Self {
-            name: text[name_start..name_end].to_ascii_lowercase(),
-            is_closing,
-            attributes,
-            length: end + 1,
-        })
+        Some(Self { name: text[name_start..name_end].to_ascii_lowercase(), is_closing, attributes, length: end + 1 })
     }
 
     pub(super) fn is_presentational(&self) -> bool {
@@ -105,9 +100,7 @@ impl<'a> Tag<'a> {
     pub(super) fn is_hidden(&self) -> bool {
         !self.is_closing
             && (self.attribute("hidden").is_some()
-                || self
-                    .attribute("aria-hidden")
-                    .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+                || self.attribute("aria-hidden").is_some_and(|value| value.eq_ignore_ascii_case("true"))
                 || self.attribute("style").is_some_and(style_hides))
     }
 }
@@ -182,13 +175,9 @@ mod tests {
 
     #[test]
     fn styles_that_hide_are_recognised() {
-        for hides in [
-            "display:none",
-            "color:red; DISPLAY : none !important",
-            "font-size:0",
-            "font-size: 0px",
-            "opacity:0.0",
-        ] {
+        for hides in
+            ["display:none", "color:red; DISPLAY : none !important", "font-size:0", "font-size: 0px", "opacity:0.0"]
+        {
             assert!(style_hides(hides), "{hides}");
         }
         for shows in ["display:block", "font-size:10px", "opacity:0.5", "opacity", ""] {

@@ -27,11 +27,7 @@ pub fn raw(category: Category, media_type: MediaType, name: &str, content: &str)
         observed_at: Utc::now(),
         content_hash: ContentHash::sha256([content.as_bytes()]),
     };
-    RawDocument {
-        meta,
-        media_type,
-        content: content.to_owned(),
-    }
+    RawDocument { meta, media_type, content: content.to_owned() }
 }
 
 pub fn clean_as(category: Category, media_type: MediaType, content: &str) -> Result<CleanedDocument, Rejection> {
@@ -47,7 +43,5 @@ pub fn markdown(content: &str) -> CleanedDocument {
 }
 
 pub fn rejection(media_type: MediaType, content: &str) -> Option<RejectionKind> {
-    clean_as(Category::Article, media_type, content)
-        .err()
-        .map(|rejection| rejection.kind)
+    clean_as(Category::Article, media_type, content).err().map(|rejection| rejection.kind)
 }

@@ -45,13 +45,9 @@ impl Source for Folder {
     fn accept(&self, location: &str) -> Result<String, String> {
         let root = fs::canonicalize(location).map_err(|error| format!("folder {location:?}: {error}"))?;
         if !root.is_dir() {
-            return Err(format!(
-                "{location:?} is not a folder; give the folder that the file is in"
-            ));
+            return Err(format!("{location:?} is not a folder; give the folder that the file is in"));
         }
-        let path = root
-            .to_str()
-            .ok_or_else(|| format!("the path of {location:?} is not UTF-8; rename the folder"))?;
+        let path = root.to_str().ok_or_else(|| format!("the path of {location:?} is not UTF-8; rename the folder"))?;
         Ok(path.to_owned())
     }
 
@@ -64,10 +60,7 @@ impl Source for Folder {
             ids: HashSet::new(),
         };
         let evidence = collect_on_thread(sink, move |finds| walk.run(finds)).await?;
-        Ok(Listing {
-            cursor: serde_json::Value::Null,
-            evidence,
-        })
+        Ok(Listing { cursor: serde_json::Value::Null, evidence })
     }
 }
 
@@ -87,10 +80,7 @@ impl Walk {
             return Err(self.unusable("it is not a folder"));
         }
         let mut complete = true;
-        let walk = WalkDir::new(&self.root)
-            .sort_by_file_name()
-            .into_iter()
-            .filter_entry(is_wanted);
+        let walk = WalkDir::new(&self.root).sort_by_file_name().into_iter().filter_entry(is_wanted);
         for entry in walk {
             match entry {
                 Ok(entry) if entry.file_type().is_file() => {
@@ -104,34 +94,20 @@ impl Walk {
                     complete = false;
                     let path = error.path().unwrap_or(Path::new(&self.root));
                     let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                    finds.send(Found::Failed {
-                        natural_key: self.relative(path),
-                        reason,
-                    })?;
+                    finds.send(Found::Failed { natural_key: self.relative(path), reason })?;
                 }
             }
         }
-        Ok(if complete {
-            Evidence::Complete
-        } else {
-            Evidence::Window { gone: Vec::new() }
-        })
+        Ok(if complete { Evidence::Complete } else { Evidence::Window { gone: Vec::new() } })
     }
 
     fn unusable(&self, problem: &str) -> Error {
-        Error::Location {
-            location: self.root.clone(),
-            problem: format!("{problem}; nothing was deleted"),
-        }
+        Error::Location { location: self.root.clone(), problem: format!("{problem}; nothing was deleted") }
     }
 
     fn relative(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
-        relative
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy())
-            .collect::<Vec<_>>()
-            .join("/")
+        relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
     }
 
     fn file(&mut self, entry: &DirEntry, media_type: MediaType, finds: &Finds) -> Result<(), Error> {
@@ -163,17 +139,10 @@ impl Walk {
         }
         let size = entry.metadata().map_err(|error| error.to_string())?.len();
         if size > self.max_file_bytes {
-            return Err(format!(
-                "{size} bytes, more than {} (folder.max_file_bytes)",
-                self.max_file_bytes
-            ));
+            return Err(format!("{size} bytes, more than {} (folder.max_file_bytes)", self.max_file_bytes));
         }
         let bytes = fs::read(entry.path()).map_err(|error| error.to_string())?;
-        let text = if media_type == MediaType::Html {
-            charset::html_file(&bytes)?
-        } else {
-            charset::strict(&bytes)?
-        };
+        let text = if media_type == MediaType::Html { charset::html_file(&bytes)? } else { charset::strict(&bytes)? };
         let (matter, content) = front_matter::split(&text)?;
         if matter.draft {
             return Ok(None);
@@ -184,10 +153,7 @@ impl Walk {
             identity,
             natural_key: natural_key.to_owned(),
             category: matter.category.or(self.category).unwrap_or(Category::Article),
-            title: matter
-                .title
-                .or_else(|| title(content, media_type))
-                .or_else(|| file_stem(entry.path())),
+            title: matter.title.or_else(|| title(content, media_type)).or_else(|| file_stem(entry.path())),
             url: matter.url,
             published_at: matter.published_at,
             media_type,
@@ -203,9 +169,7 @@ impl Walk {
             return Ok(natural_key.to_owned());
         };
         if !self.ids.insert(id.clone()) {
-            return Err(format!(
-                "front matter: another file has the id {id:?} too; give each its own"
-            ));
+            return Err(format!("front matter: another file has the id {id:?} too; give each its own"));
         }
         Ok(format!("id:{id}"))
     }

@@ -22,11 +22,7 @@ pub(super) fn split(text: &str) -> Result<(FrontMatter, &str), String> {
     let Some((fence, matter, content)) = cut(text) else {
         return Ok((FrontMatter::default(), text));
     };
-    let fields = if fence == "+++" {
-        toml_fields(matter)?
-    } else {
-        yaml_fields(matter)?
-    };
+    let fields = if fence == "+++" { toml_fields(matter)? } else { yaml_fields(matter)? };
     match fields {
         Some(fields) => Ok((read(&fields)?, content)),
         // Two horizontal rules around plain text are not front matter.
@@ -67,24 +63,17 @@ fn yaml_fields(matter: &str) -> Result<Option<Fields>, String> {
         format!("front matter is not YAML: {}", text.lines().next().unwrap_or_default())
     })?;
     let serde_json::Value::Object(map) = value else {
-        return if value.is_null() {
-            Ok(Some(Fields::new()))
-        } else {
-            Ok(None)
-        };
+        return if value.is_null() { Ok(Some(Fields::new())) } else { Ok(None) };
     };
-    let fields = map
-        .into_iter()
-        .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| {
-            let text = match value {
-                serde_json::Value::String(text) => Some(text),
-                serde_json::Value::Number(number) => Some(number.to_string()),
-                serde_json::Value::Bool(flag) => Some(flag.to_string()),
-                _ => None,
-            };
-            (name, text)
-        });
+    let fields = map.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| {
+        let text = match value {
+            serde_json::Value::String(text) => Some(text),
+            serde_json::Value::Number(number) => Some(number.to_string()),
+            serde_json::Value::Bool(flag) => Some(flag.to_string()),
+            _ => None,
+        };
+        (name, text)
+    });
     Ok(Some(fields.collect()))
 }
 
@@ -158,31 +147,15 @@ fn address(fields: &Fields) -> Result<Option<String>, String> {
 
 /// The dates that people write: RFC 3339, the same with a space or without seconds or zone (then UTC), a day, RFC 2822.
 fn parse_date(text: &str) -> Option<DateTime<Utc>> {
-    let with_zone = [
-        "%Y-%m-%d %H:%M:%S %z",
-        "%Y-%m-%d %H:%M:%S%z",
-        "%Y-%m-%d %H:%M %z",
-        "%Y-%m-%dT%H:%M:%S%z",
-    ];
-    let without = [
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M",
-        "%Y-%m-%d %H:%M",
-    ];
+    let with_zone = ["%Y-%m-%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%d %H:%M %z", "%Y-%m-%dT%H:%M:%S%z"];
+    let without = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
     if let Ok(at) = DateTime::parse_from_rfc3339(text).or_else(|_| DateTime::parse_from_rfc2822(text)) {
         return Some(at.with_timezone(&Utc));
     }
-    if let Some(at) = with_zone
-        .iter()
-        .find_map(|format| DateTime::parse_from_str(text, format).ok())
-    {
+    if let Some(at) = with_zone.iter().find_map(|format| DateTime::parse_from_str(text, format).ok()) {
         return Some(at.with_timezone(&Utc));
     }
-    if let Some(at) = without
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-    {
+    if let Some(at) = without.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok()) {
         return Some(at.and_utc());
     }
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").or_else(|_| NaiveDate::parse_from_str(text, "%Y/%m/%d"));
@@ -231,12 +204,7 @@ mod tests {
 
     #[test]
     fn text_between_two_rules_is_content() {
-        for text in [
-            "---\nNo fields here\n---\nbody",
-            "---\n\nnever closed",
-            "no rule at all",
-            "----\na: b\n----\n",
-        ] {
+        for text in ["---\nNo fields here\n---\nbody", "---\n\nnever closed", "no rule at all", "----\na: b\n----\n"] {
             assert_eq!(split(text).unwrap(), (FrontMatter::default(), text));
         }
         assert_eq!(split("---\n---\nbody").unwrap().1, "body");

@@ -153,12 +153,7 @@ impl Sources {
     pub fn new(options: &Options) -> Result<Self, Error> {
         let http = Http::new(&options.user_agent, &options.http)?;
         Ok(Self::of(vec![
-            Arc::new(git::Git::new(
-                options.git.clone(),
-                &options.user_agent,
-                &options.http,
-                http.clone(),
-            )),
+            Arc::new(git::Git::new(options.git.clone(), &options.user_agent, &options.http, http.clone())),
             Arc::new(folder::Folder::new(options.folder.clone())),
             Arc::new(feed::Feed::new(options.feed.clone(), http)),
         ]))
@@ -166,9 +161,7 @@ impl Sources {
 
     /// These platforms.
     pub fn of(sources: Vec<Arc<dyn Source>>) -> Self {
-        Self {
-            sources: sources.into(),
-        }
+        Self { sources: sources.into() }
     }
 
     /// Their kinds.
@@ -179,10 +172,9 @@ impl Sources {
     /// The platform of a kind.
     pub fn get(&self, kind: &SourceKind) -> Result<Arc<dyn Source>, Error> {
         let found = self.sources.iter().find(|source| source.kind() == kind.as_str());
-        found.cloned().ok_or_else(|| Error::UnknownKind {
-            kind: kind.as_str().to_owned(),
-            kinds: self.kinds().join(", "),
-        })
+        found
+            .cloned()
+            .ok_or_else(|| Error::UnknownKind { kind: kind.as_str().to_owned(), kinds: self.kinds().join(", ") })
     }
 
     /// The kind (the one given, or the one that recognises the location) and the canonical location; else what is

@@ -41,18 +41,12 @@ impl Sink for Recording {
 
 impl Recording {
     pub fn get(&self, natural_key: &str) -> &SourceDocument {
-        let found = self
-            .documents
-            .iter()
-            .find(|document| document.natural_key == natural_key);
+        let found = self.documents.iter().find(|document| document.natural_key == natural_key);
         found.unwrap_or_else(|| panic!("{natural_key} is not among {:?}, failed {:?}", self.keys(), self.failed))
     }
 
     pub fn keys(&self) -> Vec<&str> {
-        self.documents
-            .iter()
-            .map(|document| document.natural_key.as_str())
-            .collect()
+        self.documents.iter().map(|document| document.natural_key.as_str()).collect()
     }
 }
 
@@ -67,26 +61,18 @@ impl Driver {
     pub fn new(options: &Options, kind: &str, location: &str) -> Self {
         let sources = Sources::new(options).unwrap();
         let (kind, location) = sources.resolve(Some(kind), location).unwrap();
-        Self {
-            sources,
-            row: row(kind, location),
-            known: HashMap::new(),
-        }
+        Self { sources, row: row(kind, location), known: HashMap::new() }
     }
 
     /// Syncs once, as the syncer would, without deleting.
     pub async fn sync(&mut self) -> Result<(Recording, Listing), Error> {
         let mut sink = Recording::default();
         let source = self.sources.get(&self.row.source.kind)?;
-        let request = Collect {
-            source: &self.row,
-            known: Arc::new(self.known.clone()),
-        };
+        let request = Collect { source: &self.row, known: Arc::new(self.known.clone()) };
         let listing = source.collect(request, &mut sink).await?;
         for document in &sink.documents {
             let id = DocumentId(uuid::Uuid::new_v4());
-            self.known
-                .insert(document.identity.clone(), (document.content_hash.clone(), id));
+            self.known.insert(document.identity.clone(), (document.content_hash.clone(), id));
         }
         self.row.cursor = listing.cursor.clone();
         Ok((sink, listing))
@@ -107,13 +93,7 @@ fn row(kind: SourceKind, location: String) -> SourceRow {
     let author = "ada".parse().unwrap();
     SourceRow {
         id: SourceId::of(&author, &kind, &location),
-        source: NewSource {
-            author,
-            kind,
-            location,
-            category: None,
-            interval_s: 60,
-        },
+        source: NewSource { author, kind, location, category: None, interval_s: 60 },
         created_at: Utc::now(),
         cursor: serde_json::json!({}),
         last_sync: None,
@@ -132,25 +112,14 @@ pub fn write(root: &Path, path: &str, content: impl AsRef<[u8]>) {
 /// Runs git in a folder, without anybody's configuration.
 pub fn git(root: &Path, arguments: &[&str]) {
     let output = Command::new("git")
-        .args([
-            "-c",
-            "user.name=Ada",
-            "-c",
-            "user.email=ada@ada.example",
-            "-c",
-            "init.defaultBranch=main",
-        ])
+        .args(["-c", "user.name=Ada", "-c", "user.email=ada@ada.example", "-c", "init.defaultBranch=main"])
         .args(arguments)
         .current_dir(root)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_SYSTEM", "/dev/null")
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "git {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Commits all that is in the folder.

@@ -47,10 +47,7 @@ pub async fn completions(
 ) -> Result<Response, Problem> {
     let model = request.model.clone();
     let stream = request.stream == Some(true);
-    let include_usage = request
-        .stream_options
-        .as_ref()
-        .is_some_and(|options| options.include_usage == Some(true));
+    let include_usage = request.stream_options.as_ref().is_some_and(|options| options.include_usage == Some(true));
     let conversation = request.check(&app.options)?;
     let question = Question {
         author: app.author(Some(conversation.author)).await?,
@@ -64,12 +61,7 @@ pub async fn completions(
     let mut answering = app.asker.ask(question).await?;
     let request_id = answering.request_id().to_string();
     let id = format!("chatcmpl-{request_id}");
-    let completion = Completion {
-        id,
-        created: Utc::now().timestamp(),
-        model,
-        include_usage,
-    };
+    let completion = Completion { id, created: Utc::now().timestamp(), model, include_usage };
     if !stream {
         let (answered, _) = whole(answering).await?;
         return Ok(([(REQUEST_ID, request_id)], axum::Json(completion.whole(*answered))).into_response());
@@ -79,11 +71,7 @@ pub async fn completions(
     let opening = stream::iter([data(&completion.opening())]);
     let rest = steps(answering, first).flat_map(move |step| stream::iter(step_events(&completion, step)));
     let events = opening.chain(rest).map(Ok::<_, Infallible>);
-    Ok((
-        [(REQUEST_ID, request_id)],
-        Sse::new(events).keep_alive(keep_alive(&app)),
-    )
-        .into_response())
+    Ok(([(REQUEST_ID, request_id)], Sse::new(events).keep_alive(keep_alive(&app))).into_response())
 }
 
 fn step_events(completion: &Completion, step: Step) -> Vec<Event> {

@@ -153,31 +153,16 @@ impl ChatRequest {
     /// Checks every field that has an effect.
     pub fn check(self, options: &Options) -> Result<Conversation, Problem> {
         let mut checks = Checks::default();
-        let author = self
-            .model
-            .strip_prefix(MODEL_PREFIX)
-            .and_then(|author| author.parse::<AuthorId>().ok());
-        checks.require(
-            author.is_some(),
-            "model",
-            format!("must be {MODEL_PREFIX}<author>; see GET /v1/models"),
-        );
+        let author = self.model.strip_prefix(MODEL_PREFIX).and_then(|author| author.parse::<AuthorId>().ok());
+        checks.require(author.is_some(), "model", format!("must be {MODEL_PREFIX}<author>; see GET /v1/models"));
         checks.require(self.n.is_none_or(|n| n == 1), "n", "must be 1");
         let in_range = |value: Option<f64>, max: f64| value.is_none_or(|value| (0.0..=max).contains(&value));
         checks.require(in_range(self.temperature, 2.0), "temperature", "must be 0 to 2");
         checks.require(in_range(self.top_p, 1.0), "top_p", "must be 0 to 1");
         checks.require(self.max_tokens != Some(0), "max_tokens", "must be at least 1");
-        checks.require(
-            self.max_completion_tokens != Some(0),
-            "max_completion_tokens",
-            "must be at least 1",
-        );
+        checks.require(self.max_completion_tokens != Some(0), "max_completion_tokens", "must be at least 1");
         let streams = self.stream == Some(true);
-        checks.require(
-            streams || self.stream_options.is_none(),
-            "stream_options",
-            "needs stream to be true",
-        );
+        checks.require(streams || self.stream_options.is_none(), "stream_options", "needs stream to be true");
         let stop = self.stop.map_or_else(Vec::new, |stop| match stop {
             Stop::One(text) => vec![text],
             Stop::Many(texts) => texts,
@@ -194,11 +179,7 @@ impl ChatRequest {
         };
         // `checks` holds a problem with `model` where there is no author.
         let author = author.ok_or_else(|| Problem::field("model", "names no author"))?;
-        Ok(Conversation {
-            author,
-            messages,
-            sampling,
-        })
+        Ok(Conversation { author, messages, sampling })
     }
 }
 
@@ -226,11 +207,7 @@ fn check_messages(messages: Vec<Message>, options: &Options, checks: &mut Checks
         checked.push(ChatMessage { role, content });
     }
     let max = options.max_conversation_chars;
-    checks.require(
-        total_chars <= max,
-        "messages",
-        format!("are longer than {max} characters in all"),
-    );
+    checks.require(total_chars <= max, "messages", format!("are longer than {max} characters in all"));
     checked
 }
 
@@ -247,11 +224,7 @@ fn message_text(field: &str, content: Option<Content>, checks: &mut Checks) -> S
     for (index, part) in parts.into_iter().enumerate() {
         let only_text = format!("is {:?}: a twin reads only parts of type \"text\"", part.kind);
         checks.require(part.kind == "text", format!("{field}[{index}].type"), only_text);
-        checks.require(
-            part.kind != "text" || part.text.is_some(),
-            format!("{field}[{index}].text"),
-            "is missing",
-        );
+        checks.require(part.kind != "text" || part.text.is_some(), format!("{field}[{index}].text"), "is missing");
         if !text.is_empty() {
             text.push('\n');
         }
@@ -282,10 +255,7 @@ mod tests {
     fn wrong_fields(changes: Value) -> Vec<String> {
         let problem = serde_json::to_value(check(changes).unwrap_err()).unwrap();
         let errors = problem["errors"].as_array().unwrap();
-        errors
-            .iter()
-            .map(|error| error["field"].as_str().unwrap().to_owned())
-            .collect()
+        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
     }
 
     #[test]
@@ -316,16 +286,8 @@ mod tests {
             "model": "gpt-4o", "temperature": 2.5, "top_p": -0.1, "n": 2, "max_tokens": 0, "max_completion_tokens": 0,
             "stop": ["a", "b", "c", "d", "e"], "stream_options": {},
         }));
-        let expected = [
-            "model",
-            "n",
-            "temperature",
-            "top_p",
-            "max_tokens",
-            "max_completion_tokens",
-            "stream_options",
-            "stop",
-        ];
+        let expected =
+            ["model", "n", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stream_options", "stop"];
         assert_eq!(wrong, expected);
     }
 
@@ -334,19 +296,10 @@ mod tests {
         for (changes, field) in [
             (json!({"model": 5}), "model"),
             (json!({"messages": "hi"}), "messages"),
-            (
-                json!({"messages": [{"role": "user", "content": 5}]}),
-                "messages[0].content",
-            ),
-            (
-                json!({"messages": [{"role": "tool", "content": "x"}]}),
-                "messages[0].role",
-            ),
+            (json!({"messages": [{"role": "user", "content": 5}]}), "messages[0].content"),
+            (json!({"messages": [{"role": "tool", "content": "x"}]}), "messages[0].role"),
             (json!({"messages": [{"content": "x"}]}), "messages[0].role"),
-            (
-                json!({"messages": [{"role": "user", "content": [{"type": 5}]}]}),
-                "messages[0].content[0].type",
-            ),
+            (json!({"messages": [{"role": "user", "content": [{"type": 5}]}]}), "messages[0].content[0].type"),
             (json!({"temperature": "hot"}), "temperature"),
             (json!({"top_p": []}), "top_p"),
             (json!({"max_tokens": -1}), "max_tokens"),
@@ -355,10 +308,7 @@ mod tests {
             (json!({"stop": ["a", 5]}), "stop[1]"),
             (json!({"n": "one"}), "n"),
             (json!({"stream": "yes"}), "stream"),
-            (
-                json!({"stream": true, "stream_options": {"include_usage": 1}}),
-                "stream_options.include_usage",
-            ),
+            (json!({"stream": true, "stream_options": {"include_usage": 1}}), "stream_options.include_usage"),
         ] {
             assert_eq!(wrong_fields(changes.clone()), [field], "{changes}");
         }

@@ -139,11 +139,7 @@ impl Completion {
             system_fingerprint: Some(answered.model),
             choices: vec![Choice {
                 index: 0,
-                message: AnswerMessage {
-                    role: "assistant",
-                    content: answered.text,
-                    refusal: None,
-                },
+                message: AnswerMessage { role: "assistant", content: answered.text, refusal: None },
                 logprobs: None,
                 finish_reason: answered.finish_reason,
             }],
@@ -152,24 +148,12 @@ impl Completion {
 
     /// The first chunk: who speaks.
     pub fn opening(&self) -> ChatChunk {
-        self.chunk(
-            Delta {
-                role: Some("assistant"),
-                content: Some(String::new()),
-            },
-            None,
-        )
+        self.chunk(Delta { role: Some("assistant"), content: Some(String::new()) }, None)
     }
 
     /// A chunk of text.
     pub fn text(&self, text: String) -> ChatChunk {
-        self.chunk(
-            Delta {
-                role: None,
-                content: Some(text),
-            },
-            None,
-        )
+        self.chunk(Delta { role: None, content: Some(text) }, None)
     }
 
     /// The last chunks: the finish reason with the citations, and the usage where it is wanted.
@@ -193,12 +177,7 @@ impl Completion {
             object: "chat.completion.chunk",
             created: self.created,
             model: self.model.clone(),
-            choices: vec![ChunkChoice {
-                index: 0,
-                delta,
-                logprobs: None,
-                finish_reason,
-            }],
+            choices: vec![ChunkChoice { index: 0, delta, logprobs: None, finish_reason }],
             usage: self.include_usage.then_some(None),
             citations: None,
             abstained: None,
@@ -226,21 +205,13 @@ mod tests {
             citations: Vec::new(),
             model: "base".into(),
             finish_reason: FinishReason::Length,
-            usage: Usage {
-                prompt_tokens: 10,
-                completion_tokens: 3,
-            },
+            usage: Usage { prompt_tokens: 10, completion_tokens: 3 },
             timings: StageTimings::default(),
         }
     }
 
     fn completion(include_usage: bool) -> Completion {
-        Completion {
-            id: "chatcmpl-1".into(),
-            created: 7,
-            model: "twin/ada".into(),
-            include_usage,
-        }
+        Completion { id: "chatcmpl-1".into(), created: 7, model: "twin/ada".into(), include_usage }
     }
 
     fn json_of(value: &impl Serialize) -> Value {
@@ -282,12 +253,7 @@ mod tests {
     fn the_usage_comes_in_a_last_chunk_without_choices_and_is_null_before() {
         let completion = completion(true);
         assert!(json_of(&completion.text("Yes".into()))["usage"].is_null());
-        assert!(
-            json_of(&completion.opening())
-                .as_object()
-                .unwrap()
-                .contains_key("usage")
-        );
+        assert!(json_of(&completion.opening()).as_object().unwrap().contains_key("usage"));
         let closing = completion.closing(answered());
         assert_eq!(closing.len(), 2);
         let usage = json_of(&closing[1]);

@@ -103,14 +103,7 @@ struct Lines {
 
 impl Lines {
     fn new(max_bytes: usize) -> Self {
-        Self {
-            max_bytes,
-            number: 0,
-            buffer: Vec::new(),
-            searched: 0,
-            skipping: false,
-            cut_off: false,
-        }
+        Self { max_bytes, number: 0, buffer: Vec::new(), searched: 0, skipping: false, cut_off: false }
     }
 
     fn feed(&mut self, data: &[u8]) {
@@ -148,10 +141,7 @@ impl Lines {
     fn last(mut self) -> Option<Line> {
         let text = std::mem::take(&mut self.buffer);
         if self.cut_off && !text.is_empty() {
-            return Some(Line {
-                number: self.number + 1,
-                text: Err("the upload was cut off in this line"),
-            });
+            return Some(Line { number: self.number + 1, text: Err("the upload was cut off in this line") });
         }
         self.line(text)
     }
@@ -160,10 +150,7 @@ impl Lines {
         self.number += 1;
         let number = self.number;
         if std::mem::take(&mut self.skipping) || text.len() > self.max_bytes {
-            return Some(Line {
-                number,
-                text: Err("the line is longer than gateway.max_line_bytes"),
-            });
+            return Some(Line { number, text: Err("the line is longer than gateway.max_line_bytes") });
         }
         (!text.trim_ascii().is_empty()).then_some(Line { number, text: Ok(text) })
     }
@@ -190,13 +177,7 @@ struct Records<'a> {
 impl<'a> Records<'a> {
     fn new(app: &'a App) -> Self {
         let (running, documents) = (FuturesUnordered::new(), HashSet::new());
-        Self {
-            app,
-            running,
-            documents,
-            bytes: 0,
-            upload: Upload::default(),
-        }
+        Self { app, running, documents, bytes: 0, upload: Upload::default() }
     }
 
     /// Records a line; waits until there is room for it.
@@ -225,25 +206,13 @@ impl<'a> Records<'a> {
         self.bytes += bytes;
         self.documents.insert(document);
         let app = self.app;
-        let record = async move {
-            Recorded {
-                line,
-                bytes,
-                document,
-                result: record_observation(app, observation).await,
-            }
-        };
+        let record =
+            async move { Recorded { line, bytes, document, result: record_observation(app, observation).await } };
         self.running.push(Box::pin(record));
     }
 
     async fn one_done(&mut self) {
-        let Some(Recorded {
-            line,
-            bytes,
-            document,
-            result,
-        }) = self.running.next().await
-        else {
+        let Some(Recorded { line, bytes, document, result }) = self.running.next().await else {
             return;
         };
         self.bytes -= bytes;
@@ -292,19 +261,12 @@ mod tests {
             }
         }
         found.extend(lines.last());
-        found
-            .into_iter()
-            .map(|line| (line.number, line.text.map(|text| String::from_utf8(text).unwrap())))
-            .collect()
+        found.into_iter().map(|line| (line.number, line.text.map(|text| String::from_utf8(text).unwrap()))).collect()
     }
 
     #[test]
     fn lines_are_found_wherever_the_body_is_cut() {
-        let expected = vec![
-            (1, Ok("one".to_owned())),
-            (3, Ok("two".to_owned())),
-            (4, Ok("three".to_owned())),
-        ];
+        let expected = vec![(1, Ok("one".to_owned())), (3, Ok("two".to_owned())), (4, Ok("three".to_owned()))];
         assert_eq!(split(10, &["one\n\ntwo\nthree"]), expected);
         assert_eq!(split(10, &["o", "ne\n", "\nt", "wo", "\nthree", ""]), expected);
     }

@@ -115,18 +115,9 @@ pub async fn list(
 ) -> Result<axum::Json<DocumentList>, Problem> {
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT);
     let mut checks = Checks::default();
-    checks.require(
-        (1..=LIMIT_MAX).contains(&limit),
-        "limit",
-        format!("must be 1 to {LIMIT_MAX}"),
-    );
+    checks.require((1..=LIMIT_MAX).contains(&limit), "limit", format!("must be 1 to {LIMIT_MAX}"));
     checks.finish()?;
-    let filter = DocumentFilter {
-        author: filter.author,
-        url: filter.url,
-        limit,
-        ..DocumentFilter::default()
-    };
+    let filter = DocumentFilter { author: filter.author, url: filter.url, limit, ..DocumentFilter::default() };
     let rows = app.warehouse.documents(&filter).await?;
     let ids: Vec<DocumentId> = rows.iter().map(|row| row.meta.document_id).collect();
     let live = app.warehouse.live_revisions(&ids).await?;
@@ -134,9 +125,7 @@ pub async fn list(
         let live = live.get(&row.meta.document_id).copied();
         DocumentSummary::new(row, live)
     };
-    Ok(axum::Json(DocumentList {
-        documents: rows.into_iter().map(summary).collect(),
-    }))
+    Ok(axum::Json(DocumentList { documents: rows.into_iter().map(summary).collect() }))
 }
 
 /// A document, and how far it has come.
@@ -199,16 +188,10 @@ pub async fn remove(
     Path(id): Path<DocumentId>,
 ) -> Result<(StatusCode, axum::Json<Pushed>), Problem> {
     if let Some(revision) = app.warehouse.retract(id, Utc::now()).await? {
-        return Ok((
-            StatusCode::ACCEPTED,
-            axum::Json(Pushed::new(id, revision, Change::Deleted)),
-        ));
+        return Ok((StatusCode::ACCEPTED, axum::Json(Pushed::new(id, revision, Change::Deleted))));
     }
     let row = app.warehouse.document(id).await?.ok_or_else(|| not_found(id))?;
-    Ok((
-        StatusCode::OK,
-        axum::Json(Pushed::new(id, row.meta.revision, Change::Unchanged)),
-    ))
+    Ok((StatusCode::OK, axum::Json(Pushed::new(id, row.meta.revision, Change::Unchanged))))
 }
 
 fn not_found(id: DocumentId) -> Problem {

@@ -98,11 +98,7 @@ impl Change {
 
 impl Pushed {
     pub fn new(document: DocumentId, revision: Revision, change: Change) -> Self {
-        Self {
-            document_id: document.0,
-            revision: revision.0,
-            change,
-        }
+        Self { document_id: document.0, revision: revision.0, change }
     }
 
     fn recorded(document: DocumentId, recorded: Recorded) -> Self {
@@ -121,37 +117,20 @@ impl PushRequest {
         let mut checks = Checks::default();
         let key_chars = self.natural_key.chars().count();
         let key_length = format!("must be 1 to {NATURAL_KEY_MAX_CHARS} characters");
-        checks.require(
-            (1..=NATURAL_KEY_MAX_CHARS).contains(&key_chars),
-            "natural_key",
-            key_length,
-        );
+        checks.require((1..=NATURAL_KEY_MAX_CHARS).contains(&key_chars), "natural_key", key_length);
         let no_control = !self.natural_key.chars().any(char::is_control);
         checks.require(no_control, "natural_key", "must not have control characters");
         let title = self.title.filter(|title| !title.trim().is_empty());
         let title_chars = title.as_ref().map_or(0, |title| title.chars().count());
-        checks.require(
-            title_chars <= TITLE_MAX_CHARS,
-            "title",
-            format!("is longer than {TITLE_MAX_CHARS} characters"),
-        );
+        checks.require(title_chars <= TITLE_MAX_CHARS, "title", format!("is longer than {TITLE_MAX_CHARS} characters"));
         if let Some(url) = &self.url {
             let good = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
             checks.require(good, "url", "must be an http or https URL");
         }
-        let given = [
-            ("text", MediaType::Text, self.text),
-            ("markdown", MediaType::Markdown, self.markdown),
-        ];
+        let given = [("text", MediaType::Text, self.text), ("markdown", MediaType::Markdown, self.markdown)];
         let given = given.into_iter().chain([("html", MediaType::Html, self.html)]);
-        let mut given: Vec<_> = given
-            .filter_map(|(field, kind, text)| text.map(|text| (field, kind, text)))
-            .collect();
-        checks.require(
-            given.len() == 1,
-            "text",
-            "exactly one of text, markdown and html must be there",
-        );
+        let mut given: Vec<_> = given.filter_map(|(field, kind, text)| text.map(|text| (field, kind, text))).collect();
+        checks.require(given.len() == 1, "text", "exactly one of text, markdown and html must be there");
         for (field, _, text) in &given {
             checks.require(!text.trim().is_empty(), *field, "must not be empty");
         }
@@ -185,9 +164,7 @@ impl PushRequest {
 }
 
 fn content_hash(observation: &Observation) -> ContentHash {
-    let published_at = observation
-        .published_at
-        .map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true));
+    let published_at = observation.published_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true));
     let media_type = match observation.media_type {
         MediaType::Html => "html",
         MediaType::Markdown => "markdown",
@@ -222,11 +199,7 @@ pub async fn push(State(app): State<Arc<App>>, request: Request) -> Result<Respo
         Some(MediaKind::Json) => {
             let Json(document) = Json::<PushRequest>::from_request(request, &()).await?;
             let pushed = record(&app, document).await?;
-            let status = if pushed.change == Change::Created {
-                StatusCode::CREATED
-            } else {
-                StatusCode::OK
-            };
+            let status = if pushed.change == Change::Created { StatusCode::CREATED } else { StatusCode::OK };
             Ok((status, axum::Json(PushAnswer::One(pushed))).into_response())
         }
         Some(MediaKind::Lines) => {
@@ -238,11 +211,7 @@ pub async fn push(State(app): State<Arc<App>>, request: Request) -> Result<Respo
 }
 
 async fn record(app: &App, document: PushRequest) -> Result<Pushed, Problem> {
-    let bytes = [&document.text, &document.markdown, &document.html]
-        .into_iter()
-        .flatten()
-        .map(String::len)
-        .sum();
+    let bytes = [&document.text, &document.markdown, &document.html].into_iter().flatten().map(String::len).sum();
     let observation = on_own_thread_if_long(bytes, move || document.observation()).await??;
     record_observation(app, observation).await
 }
@@ -273,10 +242,7 @@ mod tests {
     fn wrong_fields(changes: Value) -> Vec<String> {
         let problem = serde_json::to_value(observe(changes).unwrap_err()).unwrap();
         let errors = problem["errors"].as_array().unwrap();
-        errors
-            .iter()
-            .map(|error| error["field"].as_str().unwrap().to_owned())
-            .collect()
+        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
     }
 
     #[test]

@@ -36,13 +36,8 @@ pub enum StageState {
     NotReached,
 }
 
-const STAGES: [StageName; 5] = [
-    StageName::Collected,
-    StageName::Published,
-    StageName::Cleaned,
-    StageName::Chunked,
-    StageName::Indexed,
-];
+const STAGES: [StageName; 5] =
+    [StageName::Collected, StageName::Published, StageName::Cleaned, StageName::Chunked, StageName::Indexed];
 
 /// The way of the newest revision through the stages.
 pub struct Trail {
@@ -63,9 +58,7 @@ impl Trail {
         let mut stages: Vec<StageView> = STAGES
             .into_iter()
             .map(|stage| {
-                let noted = progress
-                    .iter()
-                    .find(|note| note.revision == newest && note.stage == stage);
+                let noted = progress.iter().find(|note| note.revision == newest && note.stage == stage);
                 stage_view(row, stage, noted, indexed)
             })
             .collect();
@@ -89,12 +82,7 @@ fn stage_view(
     };
     let stage = stage.as_str();
     if let Some(at) = done_at {
-        return StageView {
-            stage,
-            state: StageState::Done,
-            at,
-            reason: None,
-        };
+        return StageView { stage, state: StageState::Done, at, reason: None };
     }
     let (state, reason) = match noted.map(|note| &note.state) {
         Some(ProgressState::Done) => (StageState::Done, None),
@@ -102,24 +90,14 @@ fn stage_view(
         Some(ProgressState::Dead { reason }) => (StageState::Dead, Some(reason.clone())),
         None => (StageState::Pending, None),
     };
-    StageView {
-        stage,
-        state,
-        at: noted.map(|note| note.at),
-        reason,
-    }
+    StageView { stage, state, at: noted.map(|note| note.at), reason }
 }
 
 /// A stage that left no note but has a later stage behind it is done (notes are written beside the events and may come
 /// late); one after an end is not reached.
 fn settle(stages: &mut [StageView]) {
-    let furthest = stages
-        .iter()
-        .rposition(|stage| stage.state != StageState::Pending)
-        .unwrap_or(0);
-    let ended = stages
-        .iter()
-        .position(|stage| matches!(stage.state, StageState::Rejected | StageState::Dead));
+    let furthest = stages.iter().rposition(|stage| stage.state != StageState::Pending).unwrap_or(0);
+    let ended = stages.iter().position(|stage| matches!(stage.state, StageState::Rejected | StageState::Dead));
     for (index, stage) in stages.iter_mut().enumerate() {
         if stage.state != StageState::Pending {
             continue;
@@ -230,42 +208,25 @@ mod tests {
     #[test]
     fn a_rejected_revision_says_why_and_that_the_earlier_one_stays() {
         use StageState::{Done, NotReached, Rejected};
-        let rejected = ProgressState::Rejected {
-            reason: "no text is left".into(),
-        };
-        let notes = [
-            note(1, StageName::Cleaned, ProgressState::Done),
-            note(2, StageName::Cleaned, rejected),
-        ];
+        let rejected = ProgressState::Rejected { reason: "no text is left".into() };
+        let notes = [note(1, StageName::Cleaned, ProgressState::Done), note(2, StageName::Cleaned, rejected)];
         let trail = Trail::new(&row(2), &notes, Some(&entry(1)), Some(Revision(1)));
         assert_eq!(states(&trail), [Done, Done, Rejected, NotReached, NotReached]);
         let reason = trail.reason.unwrap();
-        assert!(
-            reason.contains("no text is left") && reason.contains("revision 1 is searched"),
-            "{reason}"
-        );
+        assert!(reason.contains("no text is left") && reason.contains("revision 1 is searched"), "{reason}");
     }
 
     #[test]
     fn a_dead_letter_says_where_to_look() {
         let dead = ProgressState::Dead { reason: "panic".into() };
         let trail = Trail::new(&row(1), &[note(1, StageName::Indexed, dead)], None, None);
-        assert_eq!(
-            states(&trail)[2..],
-            [StageState::Done, StageState::Done, StageState::Dead]
-        );
+        assert_eq!(states(&trail)[2..], [StageState::Done, StageState::Done, StageState::Dead]);
         assert!(trail.reason.unwrap().contains("twin dlq show"));
     }
 
     #[test]
     fn a_deleted_document_says_so() {
-        let deleted = DocumentRow {
-            deleted: true,
-            ..row(2)
-        };
-        assert_eq!(
-            Trail::new(&deleted, &[], Some(&entry(1)), None).reason.unwrap(),
-            "it was deleted"
-        );
+        let deleted = DocumentRow { deleted: true, ..row(2) };
+        assert_eq!(Trail::new(&deleted, &[], Some(&entry(1)), None).reason.unwrap(), "it was deleted");
     }
 }

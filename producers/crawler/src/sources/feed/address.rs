@@ -13,11 +13,7 @@ pub(super) fn canonical(url: &Url) -> Url {
     let mut canonical = url.clone();
     canonical.set_fragment(None);
     if url.query_pairs().any(|(name, _)| is_tracking(&name)) {
-        let kept: Vec<_> = url
-            .query_pairs()
-            .into_owned()
-            .filter(|(name, _)| !is_tracking(name))
-            .collect();
+        let kept: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| !is_tracking(name)).collect();
         canonical.set_query(None);
         if !kept.is_empty() {
             canonical.query_pairs_mut().extend_pairs(kept);
@@ -61,14 +57,8 @@ mod tests {
     #[test]
     fn tracking_parameters_are_no_part_of_an_address() {
         for (given, expected) in [
-            (
-                "https://medium.com/@ada/engines-0123?source=rss-1------2",
-                "https://medium.com/@ada/engines-0123",
-            ),
-            (
-                "https://ada.example/?p=12&utm_source=x&UTM=1&fbclid=2",
-                "https://ada.example/?p=12&UTM=1",
-            ),
+            ("https://medium.com/@ada/engines-0123?source=rss-1------2", "https://medium.com/@ada/engines-0123"),
+            ("https://ada.example/?p=12&utm_source=x&UTM=1&fbclid=2", "https://ada.example/?p=12&UTM=1"),
             ("https://ada.example/a?b=c%20d#top", "https://ada.example/a?b=c%20d"),
         ] {
             assert_eq!(canonical(&url(given)).as_str(), expected);
@@ -77,14 +67,8 @@ mod tests {
 
     #[test]
     fn mediums_guid_is_its_post_id_and_no_other_host_passes_for_medium() {
-        assert_eq!(
-            medium_post_id(&url("https://medium.com/p/0123456789ab")).as_deref(),
-            Some("0123456789ab")
-        );
-        assert_eq!(
-            medium_post_id(&url("https://medium.com.evil.example/p/0123456789ab")),
-            None
-        );
+        assert_eq!(medium_post_id(&url("https://medium.com/p/0123456789ab")).as_deref(), Some("0123456789ab"));
+        assert_eq!(medium_post_id(&url("https://medium.com.evil.example/p/0123456789ab")), None);
         assert_eq!(medium_post_id(&url("https://medium.com/p/not-hex")), None);
     }
 
@@ -94,10 +78,7 @@ mod tests {
             ("https://medium.com/@ada", "https://medium.com/feed/@ada"),
             ("https://ada.medium.com/", "https://ada.medium.com/feed"),
             ("https://ada.substack.com", "https://ada.substack.com/feed"),
-            (
-                "https://medium.com.evil.example/@ada",
-                "https://medium.com.evil.example/@ada",
-            ),
+            ("https://medium.com.evil.example/@ada", "https://medium.com.evil.example/@ada"),
             ("https://ada.example/feed.xml", "https://ada.example/feed.xml"),
         ] {
             assert_eq!(of_profile(&url(given)).as_str(), expected);

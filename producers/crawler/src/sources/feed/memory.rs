@@ -79,19 +79,12 @@ impl Memory {
             .filter_map(|(identity, item)| Some((item.probed_at, identity.clone(), item.url.clone()?)))
             .collect();
         due.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
-        due.into_iter()
-            .take(limit)
-            .map(|(_, identity, url)| (identity, url))
-            .collect()
+        due.into_iter().take(limit).map(|(_, identity, url)| (identity, url)).collect()
     }
 
     /// The identities that are proven gone.
     pub fn gone(&self) -> Vec<String> {
-        self.items
-            .iter()
-            .filter(|(_, item)| item.gone)
-            .map(|(identity, _)| identity.clone())
-            .collect()
+        self.items.iter().filter(|(_, item)| item.gone).map(|(identity, _)| identity.clone()).collect()
     }
 }
 
@@ -133,11 +126,7 @@ mod tests {
     }
 
     fn departed(probed_at: Option<DateTime<Utc>>) -> Item {
-        Item {
-            url: Some("https://ada.example/a".parse().unwrap()),
-            probed_at,
-            ..Item::default()
-        }
+        Item { url: Some("https://ada.example/a".parse().unwrap()), probed_at, ..Item::default() }
     }
 
     #[test]
@@ -178,18 +167,9 @@ mod tests {
         memory.items.insert("never".into(), departed(None));
         memory.items.insert("long ago".into(), departed(Some(hour(0))));
         memory.items.insert("lately".into(), departed(Some(hour(40))));
-        memory.items.insert(
-            "listed".into(),
-            Item {
-                listed: true,
-                ..departed(None)
-            },
-        );
+        memory.items.insert("listed".into(), Item { listed: true, ..departed(None) });
         let due = memory.due_probes(hour(48), DAY, 5);
-        assert_eq!(
-            due.iter().map(|(identity, _)| identity.as_str()).collect::<Vec<_>>(),
-            ["never", "long ago"]
-        );
+        assert_eq!(due.iter().map(|(identity, _)| identity.as_str()).collect::<Vec<_>>(), ["never", "long ago"]);
         assert_eq!(memory.due_probes(hour(48), DAY, 1).len(), 1);
     }
 

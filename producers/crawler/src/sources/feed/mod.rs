@@ -48,36 +48,22 @@ impl Source for Feed {
     fn accept(&self, location: &str) -> Result<String, String> {
         let url = Url::parse(location)
             .map_err(|error| format!("{location:?} is not an address ({error}); give the feed's http(s) address"))?;
-        self.http
-            .guard()
-            .check(&url, self.http.guard().reach(&url))
-            .map_err(|error| error.to_string())?;
+        self.http.guard().check(&url, self.http.guard().reach(&url)).map_err(|error| error.to_string())?;
         let mut feed = address::of_profile(&url);
         feed.set_fragment(None);
         Ok(feed.into())
     }
 
     async fn collect(&self, request: Collect<'_>, sink: &mut dyn Sink) -> Result<Listing, Error> {
-        let registered = Url::parse(request.location()).map_err(|error| Error::Location {
-            location: request.location().to_owned(),
-            problem: error.to_string(),
-        })?;
+        let registered = Url::parse(request.location())
+            .map_err(|error| Error::Location { location: request.location().to_owned(), problem: error.to_string() })?;
         let mut memory = Memory::read(&request.source.cursor).unwrap_or_else(|error| {
             warn!(source_id = %request.source.id, %error, "unreadable cursor, the feed is read anew");
             Memory::default()
         });
-        let mut sync = FeedSync {
-            feed: self,
-            request,
-            registered,
-            memory: &mut memory,
-            sink,
-        };
+        let mut sync = FeedSync { feed: self, request, registered, memory: &mut memory, sink };
         sync.run().await?;
-        Ok(Listing {
-            cursor: memory.write(),
-            evidence: Evidence::Window { gone: memory.gone() },
-        })
+        Ok(Listing { cursor: memory.write(), evidence: Evidence::Window { gone: memory.gone() } })
     }
 }
 
@@ -111,11 +97,7 @@ impl FeedSync<'_> {
         let address = self.memory.moved_to.clone().unwrap_or_else(|| self.registered.clone());
         // Validators without documents are of no use: the warehouse was emptied, or the author's documents were.
         let conditional = !self.request.known.is_empty();
-        let validators = if conditional {
-            self.memory.validators.clone()
-        } else {
-            Validators::default()
-        };
+        let validators = if conditional { self.memory.validators.clone() } else { Validators::default() };
         let answer = self.get(&address, ACCEPT_FEED, &validators).await?;
         match answer.status() {
             status if status.is_success() => Ok(Some(answer)),
@@ -133,10 +115,7 @@ impl FeedSync<'_> {
         let from = url.clone();
         let parsing = tokio::task::spawn_blocking(move || {
             let parsed = parse::parse(&body, content_type.as_deref(), &from, &registered);
-            parsed.map_err(|problem| Error::NotAFeed {
-                url: from.into(),
-                problem,
-            })
+            parsed.map_err(|problem| Error::NotAFeed { url: from.into(), problem })
         });
         let items = joined(parsing.await)?;
 
@@ -194,10 +173,7 @@ impl FeedSync<'_> {
     async fn page(&mut self, item: &FeedItem, validators: Validators) -> Result<Option<(String, Validators)>, Error> {
         let Some(url) = &item.url else {
             let problem = "the feed has neither its text nor a link to it".to_owned();
-            return Err(Error::Location {
-                location: item.identity.clone(),
-                problem,
-            });
+            return Err(Error::Location { location: item.identity.clone(), problem });
         };
         let known = self.request.known.contains_key(&item.identity);
         let validators = if known { validators } else { Validators::default() };
@@ -208,15 +184,9 @@ impl FeedSync<'_> {
             _ => return Err(status_error(&answer, Utc::now())),
         }
         let content_type = answer.content_type();
-        if let Some(other) = content_type
-            .as_deref()
-            .filter(|content_type| !content_type.contains("html"))
-        {
+        if let Some(other) = content_type.as_deref().filter(|content_type| !content_type.contains("html")) {
             let problem = format!("its page is {other}, not HTML");
-            return Err(Error::Location {
-                location: url.to_string(),
-                problem,
-            });
+            return Err(Error::Location { location: url.to_string(), problem });
         }
         let validators = answer.validators();
         let body = self.feed.http.body(answer).await?;
@@ -225,11 +195,7 @@ impl FeedSync<'_> {
     }
 
     async fn hand_over(&mut self, item: FeedItem, media_type: MediaType, content: String) -> Result<(), Error> {
-        let natural = if item.title.is_some() {
-            Category::Article
-        } else {
-            Category::Post
-        };
+        let natural = if item.title.is_some() { Category::Article } else { Category::Post };
         let mut document = SourceDocument {
             scope: item.scope,
             natural_key: item.identity.clone(),
@@ -254,14 +220,9 @@ impl FeedSync<'_> {
     /// after a lost cursor, where its identity says where its page is.
     fn forget_what_nobody_knows(&mut self) {
         let known = &self.request.known;
-        self.memory
-            .items
-            .retain(|identity, item| item.listed || known.contains_key(identity));
-        for identity in known
-            .keys()
-            .filter(|identity| self.recalled_page(identity).is_some())
-            .cloned()
-            .collect::<Vec<_>>()
+        self.memory.items.retain(|identity, item| item.listed || known.contains_key(identity));
+        for identity in
+            known.keys().filter(|identity| self.recalled_page(identity).is_some()).cloned().collect::<Vec<_>>()
         {
             let url = self.recalled_page(&identity);
             self.memory.items.entry(identity).or_default().url = url;
@@ -272,18 +233,14 @@ impl FeedSync<'_> {
         if self.memory.items.contains_key(identity) {
             return None;
         }
-        Url::parse(identity)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
+        Url::parse(identity).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
     }
 
     /// Asks some of the pages of items that have left the feed whether they are still there.
     async fn probe_departed(&mut self) {
         let gone_after_s = self.feed.options.gone_after_s.min(LONGEST_GONE_AFTER_S);
         let gone_after = Duration::seconds(gone_after_s as i64);
-        let due = self
-            .memory
-            .due_probes(Utc::now(), gone_after, self.feed.options.probes_per_sync);
+        let due = self.memory.due_probes(Utc::now(), gone_after, self.feed.options.probes_per_sync);
         for (identity, url) in due {
             let probe = match self.get(&url, ACCEPT_PAGE, &Validators::default()).await {
                 Ok(answer) if matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE) => Probe::Missing,

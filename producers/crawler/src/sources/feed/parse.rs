@@ -41,15 +41,8 @@ pub(super) fn parse(
         // An id made up from link and title would change with the title: none is better.
         .id_generator(|_, _, _| String::new())
         .build();
-    let feed = parser
-        .parse(lenient.as_deref().unwrap_or(&decoded))
-        .map_err(|error| error.to_string())?;
-    Ok(feed
-        .entries
-        .into_iter()
-        .enumerate()
-        .map(|(index, entry)| item(index, entry, url, registered))
-        .collect())
+    let feed = parser.parse(lenient.as_deref().unwrap_or(&decoded)).map_err(|error| error.to_string())?;
+    Ok(feed.entries.into_iter().enumerate().map(|(index, entry)| item(index, entry, url, registered)).collect())
 }
 
 /// A JSON feed with what the specification lets through and the parser does not: numbers as ids ("a reader must coerce
@@ -77,19 +70,9 @@ fn item(index: usize, entry: Entry, base: &Url, registered: &str) -> Result<Feed
     });
     // The description of an item without a title is all of its text (RSS 2.0); with a title it may be an excerpt.
     let is_whole = title.is_none() || url.is_none();
-    let summary = entry
-        .summary
-        .filter(|_| is_whole)
-        .map(|text| (MediaType::Html, text.content));
+    let summary = entry.summary.filter(|_| is_whole).map(|text| (MediaType::Html, text.content));
     let content = written.or(summary).filter(|(_, text)| !text.trim().is_empty());
-    Ok(FeedItem {
-        scope,
-        identity,
-        title,
-        url,
-        published_at: entry.published.or(entry.updated),
-        content,
-    })
+    Ok(FeedItem { scope, identity, title, url, published_at: entry.published.or(entry.updated), content })
 }
 
 fn media_type(subtype: &str) -> MediaType {
@@ -112,11 +95,7 @@ fn page(links: &[Link], base: &Url) -> Option<Url> {
 fn identity(id: &str, page: Option<&Url>, registered: &str) -> Option<(String, String)> {
     let Ok(url) = Url::parse(id) else {
         let by_page = || page.map(|page| (String::new(), page.to_string()));
-        return if id.is_empty() {
-            by_page()
-        } else {
-            Some((registered.to_owned(), id.to_owned()))
-        };
+        return if id.is_empty() { by_page() } else { Some((registered.to_owned(), id.to_owned())) };
     };
     if let Some(post_id) = medium_post_id(&url) {
         return Some((String::new(), post_id));
@@ -165,10 +144,7 @@ mod tests {
             <content:encoded><![CDATA[<p>All of it.</p>]]></content:encoded></item></channel></rss>"#;
         let item = items(feed).remove(0);
         assert_eq!((item.scope.as_str(), item.identity.as_str()), ("", "0123456789ab"));
-        assert_eq!(
-            item.url.unwrap().as_str(),
-            "https://medium.com/@ada/engines-0123456789ab"
-        );
+        assert_eq!(item.url.unwrap().as_str(), "https://medium.com/@ada/engines-0123456789ab");
         assert_eq!(item.title.as_deref(), Some("Engines & looms"));
         assert_eq!(item.published_at, Some("2025-01-08T12:00:00Z".parse().unwrap()));
         assert_eq!(item.content, Some((MediaType::Html, "<p>All of it.</p>".into())));
@@ -184,10 +160,7 @@ mod tests {
         assert_eq!((items[0].scope.as_str(), items[0].identity.as_str()), (FEED, "42"));
         assert_eq!(items[0].url.as_ref().unwrap().as_str(), "https://ada.example/a");
         assert_eq!(items[1].scope, "");
-        assert_eq!(
-            (items[2].scope.as_str(), items[2].identity.as_str()),
-            ("", "https://ada.example/c")
-        );
+        assert_eq!((items[2].scope.as_str(), items[2].identity.as_str()), ("", "https://ada.example/c"));
     }
 
     #[test]
@@ -230,12 +203,7 @@ mod tests {
 
     #[test]
     fn a_page_is_not_a_feed() {
-        let parsed = parse(
-            b"<html><body>Just a moment...</body></html>",
-            None,
-            &FEED.parse().unwrap(),
-            FEED,
-        );
+        let parsed = parse(b"<html><body>Just a moment...</body></html>", None, &FEED.parse().unwrap(), FEED);
         assert!(parsed.is_err());
     }
 }

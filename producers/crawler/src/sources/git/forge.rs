@@ -5,11 +5,7 @@ use gix::remote::Direction;
 use url::Url;
 
 /// Where a repository can be read in a browser: host, and what stands between its address and a branch.
-const FORGES: &[(&str, &str)] = &[
-    ("github.com", "blob"),
-    ("gitlab.com", "-/blob"),
-    ("codeberg.org", "src/branch"),
-];
+const FORGES: &[(&str, &str)] = &[("github.com", "blob"), ("gitlab.com", "-/blob"), ("codeberg.org", "src/branch")];
 
 /// Whether an address is on one of these hosts.
 pub(super) fn is_known(url: &Url) -> bool {
@@ -19,9 +15,8 @@ pub(super) fn is_known(url: &Url) -> bool {
 /// Whether an address is that of a repository on one of these hosts.
 pub(super) fn is_repository(url: &Url) -> bool {
     let segments: Vec<&str> = url.path().split('/').filter(|segment| !segment.is_empty()).collect();
-    let is_feed = segments
-        .last()
-        .is_some_and(|last| [".atom", ".rss", ".xml", ".json"].iter().any(|end| last.ends_with(end)));
+    let is_feed =
+        segments.last().is_some_and(|last| [".atom", ".rss", ".xml", ".json"].iter().any(|end| last.ends_with(end)));
     is_known(url) && segments.len() >= 2 && !is_feed
 }
 
@@ -43,9 +38,7 @@ impl Web {
         let (_, files) = FORGES.iter().find(|(forge, _)| *forge == host)?;
         let path = url.path().trim_matches('/');
         let path = path.strip_suffix(".git").unwrap_or(path);
-        Some(Self {
-            base: Url::parse(&format!("https://{host}/{path}/{files}/{branch}/")).ok()?,
-        })
+        Some(Self { base: Url::parse(&format!("https://{host}/{path}/{files}/{branch}/")).ok()? })
     }
 
     /// Where the file at a path can be read.
@@ -60,9 +53,7 @@ impl Web {
 pub(super) fn published_branch(repository: &gix::Repository) -> Option<Web> {
     let head = repository.head_name().ok()??;
     let branch = head.shorten().to_str().ok()?.to_owned();
-    repository
-        .find_reference(format!("refs/remotes/origin/{branch}").as_str())
-        .ok()?;
+    repository.find_reference(format!("refs/remotes/origin/{branch}").as_str()).ok()?;
     let origin = repository.find_remote("origin").ok()?;
     let address = origin.url(Direction::Fetch)?.to_bstring().to_string();
     Web::of(&address, &branch)
@@ -75,15 +66,9 @@ mod tests {
     #[test]
     fn files_on_a_forge_have_a_page() {
         let web = Web::of("https://github.com/ada/engine.git", "main").unwrap();
-        assert_eq!(
-            web.page("src/a b.rs").unwrap(),
-            "https://github.com/ada/engine/blob/main/src/a%20b.rs"
-        );
+        assert_eq!(web.page("src/a b.rs").unwrap(), "https://github.com/ada/engine/blob/main/src/a%20b.rs");
         let web = Web::of("git@gitlab.com:ada/tools/engine.git", "trunk").unwrap();
-        assert_eq!(
-            web.page("x.py").unwrap(),
-            "https://gitlab.com/ada/tools/engine/-/blob/trunk/x.py"
-        );
+        assert_eq!(web.page("x.py").unwrap(), "https://gitlab.com/ada/tools/engine/-/blob/trunk/x.py");
         assert!(Web::of("https://github.com.evil.example/ada/engine", "main").is_none());
     }
 

@@ -76,10 +76,7 @@ impl Source for Git {
             known: request.known.clone(),
         };
         let commit = collect_on_thread(sink, move |finds| listing.run(head, finds)).await?;
-        Ok(Listing {
-            cursor: serde_json::json!({ "commit": commit.to_string() }),
-            evidence: Evidence::Complete,
-        })
+        Ok(Listing { cursor: serde_json::json!({ "commit": commit.to_string() }), evidence: Evidence::Complete })
     }
 }
 
@@ -96,24 +93,16 @@ impl Git {
 
     fn accept_url(&self, mut url: Url) -> Result<String, String> {
         let guard = self.http.guard();
-        guard
-            .check(&url, guard.reach(&url))
-            .map_err(|error| error.to_string())?;
+        guard.check(&url, guard.reach(&url)).map_err(|error| error.to_string())?;
         url.set_query(None);
         url.set_fragment(None);
         let path = url.path().trim_end_matches('/').to_owned();
         let on_forge = forge::is_known(&url);
         if path.is_empty() || (on_forge && path.matches('/').count() < 2) {
-            return Err(format!(
-                "{url} is not a repository; give its address, such as https://github.com/owner/name"
-            ));
+            return Err(format!("{url} is not a repository; give its address, such as https://github.com/owner/name"));
         }
         // One repository has one address, with and without `.git`, on the hosts known to serve both.
-        let path = if on_forge {
-            path.strip_suffix(".git").unwrap_or(&path)
-        } else {
-            &path
-        };
+        let path = if on_forge { path.strip_suffix(".git").unwrap_or(&path) } else { &path };
         url.set_path(path);
         Ok(url.into())
     }
@@ -154,11 +143,7 @@ impl Git {
             location: location.to_owned(),
             problem: format!("not fetched within {timeout_s} s (git.fetch_timeout_s)"),
         })?)?;
-        Ok(Where::Fetched {
-            folder: place,
-            commit,
-            web,
-        })
+        Ok(Where::Fetched { folder: place, commit, web })
     }
 
     /// The repository's address after redirects (it was renamed, or the host wants `.git`), each of them checked. The
@@ -172,14 +157,10 @@ impl Git {
             return Err(status_error(&answer, chrono::Utc::now()));
         }
         let mut address = answer.url;
-        let path = address
-            .path()
-            .strip_suffix(INFO_REFS)
-            .map(str::to_owned)
-            .ok_or_else(|| Error::Location {
-                location: url.to_string(),
-                problem: format!("it leads to {address}, which is not a repository"),
-            })?;
+        let path = address.path().strip_suffix(INFO_REFS).map(str::to_owned).ok_or_else(|| Error::Location {
+            location: url.to_string(),
+            problem: format!("it leads to {address}, which is not a repository"),
+        })?;
         address.set_path(&path);
         address.set_query(None);
         Ok(address)
@@ -198,8 +179,6 @@ fn accept_path(location: &str) -> Result<String, String> {
             "{location:?} is not a git repository; register it as a folder, or give the repository's root"
         ));
     }
-    let path = path
-        .to_str()
-        .ok_or_else(|| format!("the path of {location:?} is not UTF-8; rename the folder"))?;
+    let path = path.to_str().ok_or_else(|| format!("the path of {location:?} is not UTF-8; rename the folder"))?;
     Ok(path.to_owned())
 }

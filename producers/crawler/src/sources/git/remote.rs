@@ -60,10 +60,7 @@ impl Remote {
     }
 
     fn failed(&self, problem: &str) -> Error {
-        Error::Location {
-            location: self.url.to_string(),
-            problem: problem.to_owned(),
-        }
+        Error::Location { location: self.url.to_string(), problem: problem.to_owned() }
     }
 
     fn try_update(&self, folder: &Path) -> gix::Result<Head> {
@@ -81,9 +78,7 @@ impl Remote {
         let connection = remote
             .connect(Direction::Fetch)?
             .with_credentials(|_| {
-                Err(message("it asks for a password; only public repositories are read")
-                    .raise_erased()
-                    .into())
+                Err(message("it asks for a password; only public repositories are read").raise_erased().into())
             })
             .with_transport_options(Box::new(self.transport()));
         let fetch = connection.prepare_fetch(Discard, Default::default())?;
@@ -126,15 +121,8 @@ impl Remote {
 /// The commit that the remote's `HEAD` is at and the branch that it names.
 fn head_of(refs: &[Ref]) -> Option<(ObjectId, Option<String>)> {
     refs.iter().find_map(|reference| match reference {
-        Ref::Symbolic {
-            full_ref_name,
-            target,
-            object,
-            ..
-        } if full_ref_name == "HEAD" => {
-            let branch = target
-                .strip_prefix(b"refs/heads/")
-                .map(|branch| branch.to_str_lossy().into_owned());
+        Ref::Symbolic { full_ref_name, target, object, .. } if full_ref_name == "HEAD" => {
+            let branch = target.strip_prefix(b"refs/heads/").map(|branch| branch.to_str_lossy().into_owned());
             Some((*object, branch))
         }
         Ref::Direct { full_ref_name, object } if full_ref_name == "HEAD" => Some((*object, None)),

@@ -54,22 +54,10 @@ pub(super) fn by_path(path: &str) -> Option<FileKind> {
     let in_docs = folders.split('/').any(|folder| matches!(folder, "doc" | "docs"));
     let is_prose_text = stem.starts_with("readme") || stem.starts_with("changelog") || in_docs;
     Some(match extension {
-        "md" | "markdown" | "mdx" => FileKind {
-            category: Category::Article,
-            media_type: MediaType::Markdown,
-        },
-        "rst" | "adoc" | "org" => FileKind {
-            category: Category::Article,
-            media_type: MediaType::Text,
-        },
-        "" | "txt" if is_prose_text => FileKind {
-            category: Category::Article,
-            media_type: MediaType::Text,
-        },
-        _ => FileKind {
-            category: Category::Code,
-            media_type: MediaType::Text,
-        },
+        "md" | "markdown" | "mdx" => FileKind { category: Category::Article, media_type: MediaType::Markdown },
+        "rst" | "adoc" | "org" => FileKind { category: Category::Article, media_type: MediaType::Text },
+        "" | "txt" if is_prose_text => FileKind { category: Category::Article, media_type: MediaType::Text },
+        _ => FileKind { category: Category::Code, media_type: MediaType::Text },
     })
 }
 
@@ -80,10 +68,7 @@ pub(super) fn by_content(path: &str, content: Vec<u8>) -> Option<String> {
         return None;
     }
     let text = String::from_utf8(content).ok()?;
-    let extension = path
-        .rsplit_once('.')
-        .map_or("", |(_, extension)| extension)
-        .to_ascii_lowercase();
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
     let is_minified = is_script(&extension) && text.len() / text.lines().count().max(1) > MINIFIED_LINE_BYTES;
     (!is_minified && !text.starts_with(LFS_POINTER)).then_some(text)
 }

@@ -19,11 +19,7 @@ use crate::sources::{KnownDocuments, SourceDocument};
 /// Where the commit to list is.
 pub(super) enum Where {
     Local,
-    Fetched {
-        folder: PathBuf,
-        commit: ObjectId,
-        web: Option<Web>,
-    },
+    Fetched { folder: PathBuf, commit: ObjectId, web: Option<Web> },
 }
 
 /// Lists the files of one commit.
@@ -38,10 +34,7 @@ pub(super) struct List {
 impl List {
     /// Hands over what is new or changed and returns the commit.
     pub fn run(self, place: Where, finds: &Finds) -> Result<ObjectId, Error> {
-        let unreadable = |error: gix::Error| Error::Location {
-            location: self.scope.clone(),
-            problem: chain(&error),
-        };
+        let unreadable = |error: gix::Error| Error::Location { location: self.scope.clone(), problem: chain(&error) };
         let (repository, commit, web) = match place {
             Where::Fetched { folder, commit, web } => (open(&folder).map_err(unreadable)?, commit, web),
             Where::Local => {
@@ -56,15 +49,10 @@ impl List {
     }
 
     fn local_head(&self, repository: &gix::Repository) -> Result<ObjectId, Error> {
-        let failed = |problem: String| Error::Location {
-            location: self.scope.clone(),
-            problem,
-        };
+        let failed = |problem: String| Error::Location { location: self.scope.clone(), problem };
         let mut head = repository.head().map_err(|error| failed(chain(&error)))?;
         let commit = head.try_peel_to_id().map_err(|error| failed(chain(&error)))?;
-        commit
-            .map(|id| id.detach())
-            .ok_or_else(|| failed("HEAD has no commit yet; nothing was deleted".to_owned()))
+        commit.map(|id| id.detach()).ok_or_else(|| failed("HEAD has no commit yet; nothing was deleted".to_owned()))
     }
 
     fn files(
@@ -74,18 +62,10 @@ impl List {
         web: Option<&Web>,
         finds: &Finds,
     ) -> Result<(), Error> {
-        let failed = |error: gix::Error| Error::Location {
-            location: self.scope.clone(),
-            problem: chain(&error),
-        };
-        let tree = repository
-            .find_commit(commit)
-            .and_then(|commit| Ok(commit.tree_id()?.detach()))
-            .map_err(failed)?;
+        let failed = |error: gix::Error| Error::Location { location: self.scope.clone(), problem: chain(&error) };
+        let tree = repository.find_commit(commit).and_then(|commit| Ok(commit.tree_id()?.detach())).map_err(failed)?;
         let index = repository.index_from_tree(&tree).map_err(failed)?;
-        let mut attributes = repository
-            .attributes_only(&index, AttributeSource::IdMapping)
-            .map_err(failed)?;
+        let mut attributes = repository.attributes_only(&index, AttributeSource::IdMapping).map_err(failed)?;
         let mut outcome = attributes.selected_attribute_matches(["linguist-generated", "linguist-vendored"]);
         for entry in index.entries() {
             let is_file = matches!(entry.mode, Mode::FILE | Mode::FILE_EXECUTABLE);
@@ -95,9 +75,7 @@ impl List {
             let Some(kind) = select::by_path(path).filter(|_| is_file) else {
                 continue;
             };
-            let platform = attributes
-                .at_entry(entry.path(&index), Some(entry.mode))
-                .map_err(failed)?;
+            let platform = attributes.at_entry(entry.path(&index), Some(entry.mode)).map_err(failed)?;
             platform.matching_attributes(&mut outcome);
             let is_foreign = outcome.iter_selected().any(|found| is_true(found.assignment.state));
             if !is_foreign {
@@ -116,10 +94,7 @@ impl List {
         web: Option<&Web>,
         finds: &Finds,
     ) -> Result<(), Error> {
-        let category = self
-            .prose_category
-            .filter(|_| kind.category != Category::Code)
-            .unwrap_or(kind.category);
+        let category = self.prose_category.filter(|_| kind.category != Category::Code).unwrap_or(kind.category);
         // The same file as another category is another revision of it.
         let content_hash = match category == kind.category {
             true => ContentHash::git(&blob.to_string()),
@@ -131,10 +106,7 @@ impl List {
         let content = match self.read(repository, blob) {
             Ok(content) => content.and_then(|content| select::by_content(path, content)),
             Err(error) => {
-                return finds.send(Found::Failed {
-                    natural_key: path.to_owned(),
-                    reason: chain(&error),
-                });
+                return finds.send(Found::Failed { natural_key: path.to_owned(), reason: chain(&error) });
             }
         };
         let Some(content) = content else { return Ok(()) };
@@ -163,7 +135,7 @@ impl List {
 
 /// Opens a repository with its own configuration alone: nothing of the user's or the system's, no environment.
 fn open(path: &Path) -> gix::Result<gix::Repository> {
-    Ok(gix::open_opts(path, gix::open::Options::isolated())?)
+    gix::open_opts(path, gix::open::Options::isolated())
 }
 
 fn is_true(state: gix::attrs::StateRef<'_>) -> bool {

@@ -1,0 +1,237 @@
+//! `twin ask`: a question, and the answer as it is written.
+
+use clap::Args;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use twin_schemas::Category;
+
+use super::text::{duration, first_lines};
+use super::views::{Passage, Timings};
+use super::{AuthorOption, CommandError, Context};
+use crate::client::unexpected;
+
+/// How many of the best passages are shown.
+const PASSAGES_SHOWN: usize = 3;
+/// Their width, columns.
+const PASSAGE_WIDTH: usize = 100;
+
+/// A question.
+#[derive(Debug, Args)]
+pub struct Ask {
+    #[command(flatten)]
+    author: AuthorOption,
+    /// The question.
+    #[arg(required = true)]
+    question: Vec<String>,
+    /// Passages to answer from, at most.
+    #[arg(short)]
+    k: Option<u32>,
+    /// Answer only from documents of this category: article, post or code.
+    #[arg(long, short)]
+    category: Option<Category>,
+    /// Write the answer when it is complete.
+    #[arg(long)]
+    no_stream: bool,
+}
+
+/// The whole answer.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    answer: String,
+    abstained: bool,
+    citations: Vec<Citation>,
+    model: String,
+    finish_reason: String,
+    usage: Usage,
+    timings_ms: Timings,
+}
+
+#[derive(Debug, Deserialize)]
+struct Citation {
+    marker: u32,
+    cited: bool,
+    #[serde(flatten)]
+    passage: Passage,
+}
+
+#[derive(Debug, Deserialize)]
+struct Usage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+}
+
+#[derive(Deserialize)]
+struct Retrieved {
+    passages: Vec<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    text: String,
+}
+
+/// Runs the command.
+pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
+    let stream = !args.no_stream && !context.json;
+    let body = json!({
+        "question": args.question.join(" "),
+        "author": args.author.author,
+        "k": args.k,
+        "category": args.category,
+        "stream": stream,
+    });
+    context.out.progress("searching…");
+    if stream {
+        return streamed(&body, context).await;
+    }
+    let reply = context.client.post(&["query"], &body).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let answer: Answer = reply.parse()?;
+    context.out.line(&answer.answer)?;
+    tell_rest(&answer, context)
+}
+
+async fn streamed(body: &serde_json::Value, context: &mut Context) -> Result<(), CommandError> {
+    let Context { client, out, .. } = context;
+    let mut events = client.events(&["query"], body).await?;
+    let mut text_came = false;
+    while let Some(event) = events.next().await? {
+        match event.name.as_str() {
+            "retrieved" => {
+                let found = read::<Retrieved>(&event.data)?.passages.len();
+                out.progress(&format!("{found} passages found, writing…"));
+            }
+            "delta" => {
+                text_came = true;
+                out.text(&read::<Delta>(&event.data)?.text)?;
+            }
+            "done" => {
+                let answer: Answer = read(&event.data)?;
+                // An answer that came without parts.
+                out.line(if text_came { "" } else { &answer.answer })?;
+                return tell_rest(&answer, context);
+            }
+            "error" => {
+                if text_came {
+                    out.line("")?;
+                }
+                return Err(CommandError::of_problem(500, event.data.as_bytes(), None));
+            }
+            // What a later version may send beside these.
+            _ => {}
+        }
+        if out.is_closed() {
+            return Ok(());
+        }
+    }
+    Err(CommandError::Failed("the answer was cut off: the connection ended before it was complete".to_owned()))
+}
+
+fn read<T: DeserializeOwned>(data: &str) -> Result<T, CommandError> {
+    serde_json::from_str(data).map_err(unexpected)
+}
+
+/// What an answer rests on, and what it took.
+fn tell_rest(answer: &Answer, context: &mut Context) -> Result<(), CommandError> {
+    context.out.line(&rest(answer))
+}
+
+fn rest(answer: &Answer) -> String {
+    let mut lines = Vec::new();
+    if answer.abstained {
+        lines.push(String::new());
+        lines.push("The twin does not know: nothing that was published is near enough to the question.".to_owned());
+    } else if answer.finish_reason == "length" {
+        lines.push("(cut at the limit of tokens)".to_owned());
+    }
+    if !answer.citations.is_empty() {
+        lines.push(String::new());
+        let none_cited = !answer.citations.iter().any(|citation| citation.cited);
+        lines.push(
+            if none_cited { "Passages, none of them cited:" } else { "Passages (* cited in the answer):" }.to_owned(),
+        );
+        lines.extend(answer.citations.iter().map(citation_line));
+        lines.push(String::new());
+        for citation in best(&answer.citations) {
+            let first = first_lines(&citation.passage.text, 1, PASSAGE_WIDTH).pop().unwrap_or_default();
+            lines.push(format!("[{}] “{first}”", citation.marker));
+        }
+    }
+    lines.push(String::new());
+    lines.push(timings_line(answer));
+    lines.join("\n")
+}
+
+/// Those that the answer cites first, then by score.
+fn best(citations: &[Citation]) -> impl Iterator<Item = &Citation> {
+    let mut best: Vec<&Citation> = citations.iter().collect();
+    best.sort_by(|a, b| b.cited.cmp(&a.cited).then(b.passage.score.total_cmp(&a.passage.score)));
+    best.into_iter().take(PASSAGES_SHOWN)
+}
+
+/// `* [1] Title — Heading (url) 0.83`.
+fn citation_line(citation: &Citation) -> String {
+    let Citation { marker, cited, passage } = citation;
+    let mark = if *cited { '*' } else { ' ' };
+    let mut line = format!("{mark} [{marker}] {}", passage.title.as_deref().unwrap_or("(no title)"));
+    if !passage.heading_path.is_empty() {
+        line += &format!(" — {}", passage.heading());
+    }
+    let place = passage.url.as_deref().unwrap_or(&passage.natural_key);
+    line += &format!(" ({place}) {:.2}", passage.score);
+    line
+}
+
+fn timings_line(answer: &Answer) -> String {
+    let ms = |milliseconds: f64| duration(milliseconds / 1000.0);
+    let Timings { total, queue, embed, search, first_token, generate } = answer.timings_ms;
+    let mut line = format!("{}: queue {}, embed {}, search {}", ms(total), ms(queue), ms(embed), ms(search));
+    if generate > 0.0 {
+        line += &format!(", first token {}, generate {}", ms(first_token), ms(generate));
+    }
+    let Usage { prompt_tokens, completion_tokens } = answer.usage;
+    if completion_tokens > 0 {
+        line += &format!("; {prompt_tokens} + {completion_tokens} tokens, {}", answer.model);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(abstained: bool) -> Answer {
+        let passage = |marker: u32, cited: bool, score: f64| {
+            json!({"marker": marker, "cited": cited, "natural_key": "posts/a.md", "text": "\nFirst line\nSecond",
+                "title": "Parsers", "url": null, "score": score, "heading_path": ["Top", "Errors"], "revision": 1})
+        };
+        let json = json!({
+            "answer": "Yes [2].", "abstained": abstained, "model": "tiny", "finish_reason": "stop",
+            "citations": [passage(1, false, 0.9), passage(2, !abstained, 0.834)],
+            "usage": {"prompt_tokens": 812, "completion_tokens": 93, "total_tokens": 905},
+            "timings_ms": {"total": 1234.0, "queue": 2.0, "embed": 8.0, "search": 5.0, "first_token": 300.0, "generate": 900.0},
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn an_answer_ends_with_its_passages_and_what_it_took() {
+        assert_eq!(
+            rest(&answer(false)),
+            "\nPassages (* cited in the answer):\n  \
+             [1] Parsers — Top › Errors (posts/a.md) 0.90\n\
+             * [2] Parsers — Top › Errors (posts/a.md) 0.83\n\n\
+             [2] “First line”\n[1] “First line”\n\n\
+             1.2 s: queue 2 ms, embed 8 ms, search 5 ms, first token 300 ms, generate 900 ms; 812 + 93 tokens, tiny"
+        );
+    }
+
+    #[test]
+    fn a_twin_that_does_not_know_says_so() {
+        let text = rest(&answer(true));
+        assert!(text.contains("does not know") && text.contains("none of them cited"), "{text}");
+    }
+}

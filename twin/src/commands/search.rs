@@ -1,0 +1,91 @@
+//! `twin search`: passages, without an answer.
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::json;
+use twin_schemas::Category;
+
+use super::text::{duration, first_lines};
+use super::views::{Passage, Timings};
+use super::{AuthorOption, CommandError, Context};
+
+/// Lines of a passage that are shown.
+const LINES_SHOWN: usize = 2;
+/// Their width, columns.
+const LINE_WIDTH: usize = 100;
+
+/// What to find.
+#[derive(Debug, Args)]
+pub struct Search {
+    #[command(flatten)]
+    author: AuthorOption,
+    /// What is looked for.
+    #[arg(required = true)]
+    query: Vec<String>,
+    /// Passages wanted, at most.
+    #[arg(short)]
+    k: Option<u32>,
+    /// Only documents of this category: article, post or code.
+    #[arg(long, short)]
+    category: Option<Category>,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    hits: Vec<Passage>,
+    timings_ms: Timings,
+}
+
+/// Runs the command.
+pub async fn run(args: Search, context: &mut Context) -> Result<(), CommandError> {
+    let body = json!({
+        "query": args.query.join(" "),
+        "author": args.author.author,
+        "k": args.k,
+        "category": args.category,
+    });
+    let reply = context.client.post(&["retrieve"], &body).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let found: Found = reply.parse()?;
+    for hit in &found.hits {
+        context.out.line(&hit_text(hit))?;
+    }
+    if found.hits.is_empty() {
+        context.out.note("nothing found");
+    }
+    context.out.note(&format!("{} hits in {}", found.hits.len(), duration(found.timings_ms.total / 1000.0)));
+    Ok(())
+}
+
+fn hit_text(hit: &Passage) -> String {
+    let mut text = format!("{:.2}  {}", hit.score, hit.natural_key);
+    let heading = hit.heading();
+    let title = hit.title.as_deref().filter(|title| *title != hit.natural_key).unwrap_or_default();
+    for part in [title, heading.as_str()].into_iter().filter(|part| !part.is_empty()) {
+        text += &format!("  {part}");
+    }
+    for line in first_lines(&hit.text, LINES_SHOWN, LINE_WIDTH) {
+        text += &format!("\n      {line}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hit_shows_where_it_is_and_how_it_begins() {
+        let hit = Passage {
+            natural_key: "posts/a.md".into(),
+            text: "One\n\nTwo\nThree".into(),
+            title: Some("Parsers".into()),
+            url: None,
+            score: 0.8312,
+            heading_path: vec!["Errors".into()],
+        };
+        assert_eq!(hit_text(&hit), "0.83  posts/a.md  Parsers  Errors\n      One\n      Two");
+    }
+}

@@ -1,0 +1,387 @@
+//! `twin sources`: what is collected.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::Utc;
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::json;
+use twin_schemas::{AuthorId, Category};
+
+use super::text::{Align, Table, count, duration, fields, moment, relative};
+use super::views::{Source, SyncStatus, author_query, list_sources};
+use super::{AuthorOption, CommandError, Context};
+
+/// How many characters of an id are shown in tables, at least.
+const SHORT_ID: usize = 8;
+/// How many documents that could not be read are shown.
+const FAILURES_SHOWN: usize = 10;
+
+/// What to do with sources.
+#[derive(Debug, Subcommand)]
+pub enum Sources {
+    /// Register a source: a folder, a feed, a git repository. It is synced at once and then at its interval.
+    Add(Add),
+    /// List sources, and how their last syncs went.
+    List(AuthorOption),
+    /// Show a source.
+    Show(One),
+    /// Let the next sync of a source delete as many documents as it finds gone.
+    Confirm(One),
+    /// Forget a source, and delete its documents.
+    Remove(Remove),
+}
+
+/// A source to register.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// Whose documents they are: 1 to 64 characters of a-z, 0-9, '.', '_' and '-'.
+    #[arg(long, short, env = "TWIN_AUTHOR")]
+    author: AuthorId,
+    /// `feed`, `git`, `folder`, …; told from the location if absent.
+    #[arg(long)]
+    kind: Option<String>,
+    /// A URL, or a path on the machine of the twin.
+    location: String,
+    /// What its documents are, where the kind leaves it open: article, post or code.
+    #[arg(long, short)]
+    category: Option<Category>,
+    /// Time between syncs: 30s, 15min, 1h, 1day. The twin's own setting if absent.
+    #[arg(long, value_parser = whole_seconds)]
+    interval: Option<u64>,
+}
+
+/// A source that is there.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Its id, the beginning of its id, or its location.
+    #[arg(value_name = "SOURCE")]
+    source: String,
+}
+
+/// A source to remove.
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Its id, the beginning of its id, or its location.
+    #[arg(value_name = "SOURCE")]
+    source: String,
+    /// Leave its documents: they stay, and are searched.
+    #[arg(long)]
+    keep_documents: bool,
+}
+
+/// Runs the command.
+pub async fn run(command: Sources, context: &mut Context) -> Result<(), CommandError> {
+    match command {
+        Sources::Add(args) => add(args, context).await,
+        Sources::List(args) => list(args, context).await,
+        Sources::Show(args) => show(args, context).await,
+        Sources::Confirm(args) => confirm(args, context).await,
+        Sources::Remove(args) => remove(args, context).await,
+    }
+}
+
+async fn add(args: Add, context: &mut Context) -> Result<(), CommandError> {
+    let body = json!({
+        "author": args.author,
+        "kind": args.kind,
+        "location": absolute(&args.location)?,
+        "category": args.category,
+        "interval_s": args.interval,
+    });
+    let reply = context.client.post(&["sources"], &body).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let source: Source = reply.parse()?;
+    let done = if reply.is_created() { "registered" } else { "was there, and has the new settings:" };
+    let every = duration(source.interval_s as f64);
+    context
+        .out
+        .line(&format!("{done} {} {} for {}, synced every {every}", source.kind, source.location, source.author))?;
+    context.out.line(&source.id)?;
+    context.out.note(&format!("next: twin sync --author {} --wait", source.author));
+    Ok(())
+}
+
+async fn list(args: AuthorOption, context: &mut Context) -> Result<(), CommandError> {
+    if context.json {
+        let reply = context.client.get(&["sources"], &author_query(args.name())).await?;
+        return context.out.json(reply.json());
+    }
+    let sources = list_sources(&context.client, args.name()).await?;
+    if sources.is_empty() {
+        context.out.note("no source is registered; next: twin sources add --author AUTHOR FOLDER-OR-URL");
+        return Ok(());
+    }
+    context.out.line(&table(&sources).render())
+}
+
+async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
+    let source = find_one(context, &args.source).await?;
+    if context.json {
+        let reply = context.client.get(&["sources", &source.id], &[]).await?;
+        return context.out.json(reply.json());
+    }
+    context.out.line(&description(&source))
+}
+
+async fn confirm(args: One, context: &mut Context) -> Result<(), CommandError> {
+    let source = find_one(context, &args.source).await?;
+    let reply = context.client.trigger(&["sources", &source.id, "confirm"]).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let gone = match source.awaiting_deletions {
+        0 => "what it finds gone".to_owned(),
+        gone => format!("the {} found gone", count(gone, "document")),
+    };
+    context.out.line(&format!("confirmed: the next sync of {} deletes {gone}", source.location))?;
+    context.out.note(&format!("next: twin sync {} --wait", source.id));
+    Ok(())
+}
+
+async fn remove(args: Remove, context: &mut Context) -> Result<(), CommandError> {
+    #[derive(Deserialize)]
+    struct Removed {
+        documents_deleted: u64,
+    }
+    let source = find_one(context, &args.source).await?;
+    let documents = if args.keep_documents { "keep" } else { "delete" };
+    let reply = context.client.delete(&["sources", &source.id], &[("documents", documents)]).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let removed: Removed = reply.parse()?;
+    let documents = if args.keep_documents {
+        "its documents stay".to_owned()
+    } else {
+        format!("{} deleted", count(removed.documents_deleted, "document"))
+    };
+    context.out.line(&format!("removed {} {}; {documents}", source.kind, source.location))
+}
+
+async fn find_one(context: &Context, text: &str) -> Result<Source, CommandError> {
+    let sources = list_sources(&context.client, None).await?;
+    find(&sources, text).cloned()
+}
+
+/// The source that a text on the command line means: an id, the beginning of one, or a location.
+pub fn find<'a>(sources: &'a [Source], text: &str) -> Result<&'a Source, CommandError> {
+    if text.is_empty() {
+        return Err(CommandError::Usage("the source is an empty text".to_owned()));
+    }
+    if let Some(source) = sources.iter().find(|source| source.id == text) {
+        return Ok(source);
+    }
+    let locations = spellings(text);
+    let is_meant = |source: &&Source| locations.contains(&source.location);
+    let mut found: Vec<&Source> = sources.iter().filter(is_meant).collect();
+    if found.is_empty() {
+        let beginning = text.to_ascii_lowercase();
+        found = sources.iter().filter(|source| source.id.starts_with(&beginning)).collect();
+    }
+    match found.as_slice() {
+        [source] => Ok(source),
+        [] => Err(CommandError::NotFound(format!("there is no source {text:?}; `twin sources list` shows all"))),
+        many => {
+            let mut message = format!("{text:?} may be any of {} sources; give the id of one:", many.len());
+            for source in many {
+                message += &format!("\n  {} {} {} {}", source.id, source.author, source.kind, source.location);
+            }
+            Err(CommandError::Usage(message))
+        }
+    }
+}
+
+/// The ways in which the twin may have written down a location.
+fn spellings(text: &str) -> Vec<String> {
+    let mut spellings = vec![text.to_owned(), text.trim_end_matches('/').to_owned(), format!("{text}/")];
+    let paths = [std::path::absolute(text), std::fs::canonicalize(text)];
+    spellings.extend(paths.into_iter().flatten().filter_map(|path| path.into_os_string().into_string().ok()));
+    spellings
+}
+
+/// The location as the twin, which has another working directory, can read it.
+fn absolute(location: &str) -> Result<String, CommandError> {
+    let is_path = Path::new(location).exists() || !location.contains(':');
+    if location.is_empty() || !is_path {
+        return Ok(location.to_owned());
+    }
+    let path = std::path::absolute(location)
+        .map_err(|error| CommandError::Usage(format!("the path {location:?} can not be made absolute: {error}")))?;
+    path.into_os_string()
+        .into_string()
+        .map_err(|path| CommandError::Usage(format!("the path {path:?} is not UTF-8; rename it")))
+}
+
+fn whole_seconds(text: &str) -> Result<u64, String> {
+    let interval: Duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match interval.as_secs() {
+        0 => Err("it must be at least 1s".to_owned()),
+        seconds => Ok(seconds),
+    }
+}
+
+/// The shortest beginning of the source's id that no other has, 8 characters at least.
+pub fn short_id<'a>(source: &'a Source, all: &[Source]) -> &'a str {
+    let is_unique = |short: &&str| all.iter().filter(|other| other.id.starts_with(*short)).count() <= 1;
+    let lengths = SHORT_ID.min(source.id.len())..source.id.len();
+    lengths.filter_map(|length| source.id.get(..length)).find(is_unique).unwrap_or(&source.id)
+}
+
+/// The sources, one a line.
+pub fn table(sources: &[Source]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("ID", Left),
+        ("AUTHOR", Left),
+        ("KIND", Left),
+        ("LOCATION", Left),
+        ("LAST SYNC", Left),
+        ("SEEN", Right),
+        ("NEW", Right),
+        ("CHANGED", Right),
+        ("DELETED", Right),
+        ("FAILED", Right),
+        ("NEXT", Left),
+    ]);
+    let now = Utc::now();
+    for source in sources {
+        let mut row = vec![
+            short_id(source, sources).to_owned(),
+            source.author.clone(),
+            source.kind.clone(),
+            source.location.clone(),
+        ];
+        match &source.last_sync {
+            Some(sync) => {
+                row.push(format!("{}, {}", sync.status.as_str(), relative(sync.finished_at, now)));
+                let numbers = [sync.seen, sync.new, sync.changed, sync.deleted, sync.failed_total];
+                row.extend(numbers.map(|number| number.to_string()));
+            }
+            None => {
+                row.push("not yet".to_owned());
+                row.extend(std::iter::repeat_n("-".to_owned(), 5));
+            }
+        }
+        row.push(if source.next_run_at <= now { "due".to_owned() } else { relative(source.next_run_at, now) });
+        table.row(row);
+    }
+    table
+}
+
+fn description(source: &Source) -> String {
+    let mut pairs = vec![
+        ("id", source.id.clone()),
+        ("author", source.author.clone()),
+        ("kind", source.kind.clone()),
+        ("location", source.location.clone()),
+        ("category", source.category.clone().unwrap_or_else(|| "as the kind says".to_owned())),
+        ("interval", duration(source.interval_s as f64)),
+        ("registered", moment(source.created_at)),
+        ("next sync", moment(source.next_run_at)),
+    ];
+    let Some(sync) = &source.last_sync else {
+        pairs.push(("last sync", "not yet".to_owned()));
+        return fields(&pairs);
+    };
+    let took = (sync.finished_at - sync.started_at).as_seconds_f64();
+    pairs.extend([
+        ("last sync", format!("{}, in {}", sync.status.as_str(), duration(took))),
+        ("started", moment(sync.started_at)),
+        ("seen", sync.seen.to_string()),
+        ("new", sync.new.to_string()),
+        ("changed", sync.changed.to_string()),
+        ("deleted", sync.deleted.to_string()),
+        ("failed", sync.failed_total.to_string()),
+    ]);
+    if let Some(reason) = &sync.reason {
+        pairs.push(("reason", reason.clone()));
+    }
+    if sync.status == SyncStatus::AwaitingConfirmation && source.awaiting_deletions > 0 {
+        let gone = count(source.awaiting_deletions, "document");
+        pairs.push(("gone", format!("{gone}; `twin sources confirm {}` lets them be deleted", source.id)));
+    }
+    let mut text = fields(&pairs);
+    for failure in sync.failed.iter().take(FAILURES_SHOWN) {
+        text += &format!("\n  {}: {}", failure.natural_key, failure.reason);
+    }
+    let shown = sync.failed.len().min(FAILURES_SHOWN) as u64;
+    if sync.failed_total > shown {
+        text += &format!("\n  and {} more", sync.failed_total - shown);
+    }
+    text
+}
+
+#[cfg(test)]
+pub mod testing {
+    use super::*;
+
+    /// A source that was not synced yet.
+    pub fn source(id: &str, location: &str) -> Source {
+        Source {
+            id: id.to_owned(),
+            author: "ada".to_owned(),
+            kind: "folder".to_owned(),
+            location: location.to_owned(),
+            category: None,
+            interval_s: 900,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            next_run_at: chrono::DateTime::UNIX_EPOCH,
+            deletions_confirmed: false,
+            awaiting_deletions: 0,
+            last_sync: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::source;
+    use super::*;
+
+    #[test]
+    fn a_source_is_found_by_id_by_its_beginning_and_by_location() {
+        let sources = [
+            source("aa11-1", "/blog"),
+            source("aa12-2", "https://example.org/feed.xml"),
+            source("bb13-3", "/a/b"),
+            source("bb14-4", "/a/b"),
+        ];
+        let id = |text: &str| find(&sources, text).map(|source| source.id.as_str());
+        assert_eq!(id("aa11-1").unwrap(), "aa11-1");
+        assert_eq!(id("AA12").unwrap(), "aa12-2");
+        assert_eq!(id("/blog/").unwrap(), "aa11-1");
+        assert_eq!(id("https://example.org/feed.xml").unwrap(), "aa12-2");
+        assert!(matches!(id("aa"), Err(CommandError::Usage(message)) if message.contains("aa11-1")));
+        assert!(matches!(id("/a/b"), Err(CommandError::Usage(message)) if message.contains("bb14-4")));
+        assert!(matches!(id("cc"), Err(CommandError::NotFound(_))));
+        assert!(matches!(id(""), Err(CommandError::Usage(_))));
+    }
+
+    #[test]
+    fn a_relative_path_becomes_absolute_and_an_address_stays() {
+        let here = std::env::current_dir().unwrap().to_str().unwrap().to_owned();
+        assert_eq!(absolute("blog").unwrap(), format!("{here}/blog"));
+        for unchanged in ["/srv/blog", "https://example.org/feed.xml", "git@example.org:ada/code.git", ""] {
+            assert_eq!(absolute(unchanged).unwrap(), unchanged);
+        }
+    }
+
+    #[test]
+    fn an_id_is_shown_as_short_as_it_is_unique() {
+        let sources = [source("0123456789ab", "/a"), source("0123456780cd", "/b"), source("ff23456780cd", "/c")];
+        assert_eq!(short_id(&sources[0], &sources), "0123456789");
+        assert_eq!(short_id(&sources[2], &sources), "ff234567");
+    }
+
+    #[test]
+    fn an_interval_is_read_as_people_write_it() {
+        assert_eq!(whole_seconds("1h"), Ok(3600));
+        assert_eq!(whole_seconds("15min"), Ok(900));
+        assert!(whole_seconds("10ms").is_err());
+        assert!(whole_seconds("soon").is_err());
+    }
+}

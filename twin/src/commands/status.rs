@@ -1,0 +1,95 @@
+//! `twin status`: how far everything is.
+
+use clap::Args;
+
+use super::sources;
+use super::text::{Align, Table, count};
+use super::views::{StatusReport, author_query};
+use super::{AuthorOption, CommandError, Context};
+
+/// Whose status.
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    author: AuthorOption,
+}
+
+/// Runs the command.
+pub async fn run(args: Status, context: &mut Context) -> Result<(), CommandError> {
+    let reply = context.client.get(&["status"], &author_query(args.author.name())).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let report: StatusReport = reply.parse()?;
+    let url = context.client.url().to_owned();
+    context.out.line(&render(&report, &url))
+}
+
+fn render(report: &StatusReport, url: &str) -> String {
+    let state = if report.ready { "ready" } else { "not ready" };
+    let mut blocks = vec![format!("twin {} at {url}: {state}", report.version)];
+    let idle: Vec<String> = report
+        .parts
+        .iter()
+        .filter(|part| !part.ready)
+        .map(|part| format!("  {} is not ready: {}", part.part, part.reason.as_deref().unwrap_or("no reason given")))
+        .collect();
+    blocks.extend(idle);
+    let totals = report.totals;
+    blocks.push(format!(
+        "{}: {} searchable, {} on the way, {} rejected, {} dead-lettered; {}",
+        count(totals.documents, "document"),
+        totals.searchable,
+        report.pending,
+        totals.rejected,
+        totals.dead,
+        count(totals.chunks, "chunk"),
+    ));
+    if totals.dead > 0 {
+        blocks.push("  next: twin dlq list".to_owned());
+    }
+    if !report.stages.is_empty() {
+        blocks.push(String::new());
+        let mut table = Table::new(&[("STAGE", Align::Left), ("READS", Align::Left), ("BEHIND", Align::Right)]);
+        for stage in &report.stages {
+            table.row(vec![stage.stage.clone(), stage.topic.clone(), stage.lag.to_string()]);
+        }
+        blocks.push(table.render());
+    }
+    if !report.sources.is_empty() {
+        blocks.push(String::new());
+        blocks.push(sources::table(&report.sources).render());
+    }
+    blocks.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::views::{Part, StageLag, Totals};
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_not_ready_is_named_with_its_reason() {
+        let report = StatusReport {
+            version: "0.1.0".into(),
+            ready: false,
+            parts: vec![
+                Part { part: "gateway".into(), ready: true, reason: None },
+                Part { part: "embedder".into(), ready: false, reason: Some("no model".into()) },
+            ],
+            totals: Totals { documents: 2, searchable: 1, rejected: 0, dead: 1, pending: 0, chunks: 7 },
+            pending: 0,
+            stages: vec![StageLag { stage: "cleaner".into(), topic: "twin.documents.raw.v1".into(), lag: 3 }],
+            sources: Vec::new(),
+        };
+        assert_eq!(
+            render(&report, "http://127.0.0.1:7700"),
+            "twin 0.1.0 at http://127.0.0.1:7700: not ready\n  \
+             embedder is not ready: no model\n\
+             2 documents: 1 searchable, 0 on the way, 0 rejected, 1 dead-lettered; 7 chunks\n  \
+             next: twin dlq list\n\n\
+             STAGE    READS                  BEHIND\n\
+             cleaner  twin.documents.raw.v1       3"
+        );
+    }
+}

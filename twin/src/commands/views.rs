@@ -1,0 +1,165 @@
+//! What several commands read of the API. Fields that are not shown are not read.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::CommandError;
+use crate::client::Client;
+
+/// A registered source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    pub id: String,
+    pub author: String,
+    pub kind: String,
+    pub location: String,
+    pub category: Option<String>,
+    pub interval_s: u64,
+    pub created_at: DateTime<Utc>,
+    pub next_run_at: DateTime<Utc>,
+    pub deletions_confirmed: bool,
+    /// Deletions that wait for a confirmation.
+    pub awaiting_deletions: u64,
+    /// None before the first sync has ended.
+    pub last_sync: Option<LastSync>,
+}
+
+/// How a sync went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LastSync {
+    pub status: SyncStatus,
+    pub reason: Option<String>,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: DateTime<Utc>,
+    pub seen: u64,
+    pub new: u64,
+    pub changed: u64,
+    pub deleted: u64,
+    /// The first of those that could not be read.
+    pub failed: Vec<SyncFailure>,
+    pub failed_total: u64,
+}
+
+/// How a sync ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncStatus {
+    Completed,
+    Failed,
+    AwaitingConfirmation,
+}
+
+impl SyncStatus {
+    /// As it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::AwaitingConfirmation => "awaiting confirmation",
+        }
+    }
+}
+
+/// A document that a sync could not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncFailure {
+    pub natural_key: String,
+    pub reason: String,
+}
+
+/// How far everything is.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct StatusReport {
+    pub version: String,
+    pub ready: bool,
+    pub parts: Vec<Part>,
+    pub totals: Totals,
+    pub pending: u64,
+    pub stages: Vec<StageLag>,
+    pub sources: Vec<Source>,
+}
+
+/// A part of the twin's process.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Part {
+    pub part: String,
+    pub ready: bool,
+    pub reason: Option<String>,
+}
+
+/// Numbers of documents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub documents: u64,
+    pub searchable: u64,
+    pub rejected: u64,
+    pub dead: u64,
+    pub pending: u64,
+    pub chunks: u64,
+}
+
+impl Totals {
+    /// Those of both.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            documents: self.documents + other.documents,
+            searchable: self.searchable + other.searchable,
+            rejected: self.rejected + other.rejected,
+            dead: self.dead + other.dead,
+            pending: self.pending + other.pending,
+            chunks: self.chunks + other.chunks,
+        }
+    }
+}
+
+/// How far a stage is behind its topic.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct StageLag {
+    pub stage: String,
+    pub topic: String,
+    pub lag: u64,
+}
+
+/// A passage of a document.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Passage {
+    pub natural_key: String,
+    pub text: String,
+    pub title: Option<String>,
+    pub url: Option<String>,
+    pub score: f64,
+    pub heading_path: Vec<String>,
+}
+
+impl Passage {
+    /// The headings above it: `Top › Below`.
+    pub fn heading(&self) -> String {
+        self.heading_path.join(" › ")
+    }
+}
+
+/// Where the time of a question went, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Timings {
+    pub total: f64,
+    pub queue: f64,
+    pub embed: f64,
+    pub search: f64,
+    pub first_token: f64,
+    pub generate: f64,
+}
+
+/// The registered sources, of one author or of all.
+pub async fn list_sources(client: &Client, author: Option<&str>) -> Result<Vec<Source>, CommandError> {
+    #[derive(Deserialize)]
+    struct List {
+        sources: Vec<Source>,
+    }
+    let reply = client.get(&["sources"], &author_query(author)).await?;
+    Ok(reply.parse::<List>()?.sources)
+}
+
+/// The query parameter of an author.
+pub fn author_query(author: Option<&str>) -> Vec<(&'static str, &str)> {
+    author.map(|author| ("author", author)).into_iter().collect()
+}
