@@ -158,7 +158,12 @@ impl Events<'_> {
             if let Some(event) = self.parser.next() {
                 return Ok(Some(event));
             }
-            let bytes = self.response.chunk().await.map_err(|error| self.client.failed(&error))?;
+            let bytes = self.response.chunk().await.map_err(|error| match self.client.failed(&error) {
+                CommandError::Unreachable { url, problem } => {
+                    CommandError::Unreachable { url, problem: format!("the connection was cut: {problem}") }
+                }
+                other => other,
+            })?;
             let Some(bytes) = bytes else { return Ok(None) };
             self.parser.feed(&bytes).map_err(|_| {
                 CommandError::Failed(format!("an event of the answer is longer than {EVENT_MAX_BYTES} bytes"))
@@ -193,6 +198,21 @@ fn root_cause(error: &reqwest::Error) -> String {
 }
 
 #[cfg(test)]
+pub mod testing {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A client of these routes, served on a port of their own.
+    pub async fn serve(router: axum::Router) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Client::new(&url).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use axum::http::header::CONTENT_TYPE;
     use axum::response::{IntoResponse, Redirect};
@@ -201,14 +221,8 @@ mod tests {
     use serde_json::json;
     use tokio::net::TcpListener;
 
+    use super::testing::serve;
     use super::*;
-
-    async fn serve(router: Router) -> Client {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Client::new(&url).unwrap()
-    }
 
     #[test]
     fn a_bad_url_is_a_usage_error() {

@@ -60,7 +60,7 @@ impl Default for Options {
 
 impl Options {
     /// Checks each value, and the values against each other.
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    pub fn validate(&self) -> Result<(), Error> {
         let at_least_one = [
             ("request_timeout_ms", self.request_timeout_ms),
             ("max_body_bytes", self.max_body_bytes),

@@ -31,7 +31,7 @@ pub struct LlmOptions {
     /// Base URL of an OpenAI-compatible endpoint, used instead of the local model: `http://host:port/v1`.
     #[schemars(with = "Option<String>")]
     pub endpoint: Option<Url>,
-    /// The model's name at the endpoint.
+    /// The model's name at the endpoint. Servers of one model take any.
     pub endpoint_model: String,
     /// Key for the endpoint. Better given as `TWIN_LLM_API_KEY`.
     pub api_key: Option<String>,
@@ -68,7 +68,7 @@ impl Default for LlmOptions {
         Self {
             model: PathBuf::new(),
             endpoint: None,
-            endpoint_model: String::new(),
+            endpoint_model: "default".to_owned(),
             api_key: None,
             device: Device::Auto,
             max_tokens: 200,

@@ -9,7 +9,7 @@ pub enum Error {
     /// The index was built with another embedding model.
     #[error(
         "the index holds vectors of {found} ({found_dimension} dimensions), the configuration says {wanted} \
-         ({wanted_dimension}): set `embedder.model` back, or start with a fresh data folder and sync again"
+         ({wanted_dimension}): set `embedder.model_dir` back, or start with a fresh data folder and sync again"
     )]
     OtherModel {
         /// The model of the vectors in the index.

@@ -11,7 +11,7 @@
 //! the window; the same text gives the same chunks; an edit changes the chunks near it and leaves the others, so
 //! they keep their vectors; the time grows linearly with the text, whatever it holds.
 //!
-//! Deliberately not here: overlap between chunks (retrieval fetches neighbours by ordinal), the document's title
+//! Deliberately not here: overlap between chunks, the document's title
 //! (whoever embeds or shows a chunk has it beside the text), and any judgement of content (the cleaner's work).
 
 mod chunk;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use twin_models::Embedder;
-use twin_schemas::{ChunkedDocument, ContentHash, DocumentId, Revision};
+use twin_schemas::{ChunkedDocument, ContentHash, DecodeError, DocumentId, Revision};
 use twin_stream::{Handler, Message, Outcome, Reason};
 use twin_telemetry::{MetricError, Registry};
 use twin_vectors::{Point, VectorIndex};
@@ -21,9 +21,24 @@ pub struct Embedding {
 }
 
 /// The newest state of a document in a batch; none is a deletion.
+#[derive(Clone)]
 struct Newest {
     revision: Revision,
-    document: Option<ChunkedDocument>,
+    document: Option<Arc<ChunkedDocument>>,
+}
+
+/// Why documents could not be indexed.
+#[derive(Clone)]
+struct Failure {
+    reason: Reason,
+    /// The same documents will fail again.
+    permanent: bool,
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        if failure.permanent { Self::Dead(failure.reason) } else { Self::Retry(failure.reason) }
+    }
 }
 
 impl Embedding {
@@ -37,8 +52,24 @@ impl Embedding {
         Ok(Self { embedder, vectors, warehouse, metrics: Metrics::new(registry)? })
     }
 
+    /// Indexes the documents together. If one of them can never be indexed, each is tried alone, so that it takes no
+    /// other with it. Returns the documents that failed.
+    async fn index_batch(&self, newest: HashMap<DocumentId, Newest>) -> HashMap<DocumentId, Failure> {
+        let Err(failure) = self.index(newest.clone()).await else { return HashMap::new() };
+        if !failure.permanent || newest.len() == 1 {
+            return newest.into_keys().map(|id| (id, failure.clone())).collect();
+        }
+        let mut failures = HashMap::new();
+        for (id, document) in newest {
+            if let Err(failure) = self.index(HashMap::from([(id, document)])).await {
+                failures.insert(id, failure);
+            }
+        }
+        failures
+    }
+
     /// Brings the index and the ledger up to these revisions.
-    async fn index(&self, newest: HashMap<DocumentId, Newest>) -> Result<(), Reason> {
+    async fn index(&self, newest: HashMap<DocumentId, Newest>) -> Result<(), Failure> {
         let ids: Vec<DocumentId> = newest.keys().copied().collect();
         let ledger = self.warehouse.ledger(&ids).await.map_err(warehouse)?;
         let indexed = |id: &DocumentId| ledger.get(id).map_or(Revision(0), |entry| entry.revision);
@@ -75,7 +106,7 @@ impl Embedding {
 
     /// Deletes what is below the ledger as it is now: if another consumer has advanced it meanwhile, that takes away
     /// what this one has just written too late.
-    async fn delete_leftovers(&self, ids: &[DocumentId]) -> Result<(), Reason> {
+    async fn delete_leftovers(&self, ids: &[DocumentId]) -> Result<(), Failure> {
         let ledger = self.warehouse.ledger(ids).await.map_err(warehouse)?;
         let mut below: Vec<_> = ledger.into_values().map(|entry| (entry.document_id, entry.revision)).collect();
         // A deletion has no points of its own revision, but an upsert that came late may have left some.
@@ -84,7 +115,7 @@ impl Embedding {
     }
 
     /// Points of the documents; vectors of unchanged chunks are copied.
-    async fn points(&self, documents: Vec<ChunkedDocument>) -> Result<Vec<Point>, Reason> {
+    async fn points(&self, documents: Vec<Arc<ChunkedDocument>>) -> Result<Vec<Point>, Failure> {
         let ids: Vec<DocumentId> = documents.iter().map(|document| document.meta.document_id).collect();
         let held = self.vectors.vectors_of(&ids).await.map_err(index)?;
         let mut vectors: HashMap<ContentHash, Vec<f32>> =
@@ -106,34 +137,40 @@ impl Embedding {
         }
         self.metrics.chunks.with_label_values(&["embedded"]).inc_by(embedded);
         self.metrics.chunks.with_label_values(&["copied"]).inc_by(total - embedded);
-        assemble(documents, &vectors)
+        assemble(&documents, &vectors)
     }
 }
 
-fn assemble(documents: Vec<ChunkedDocument>, vectors: &HashMap<ContentHash, Vec<f32>>) -> Result<Vec<Point>, Reason> {
+fn assemble(
+    documents: &[Arc<ChunkedDocument>],
+    vectors: &HashMap<ContentHash, Vec<f32>>,
+) -> Result<Vec<Point>, Failure> {
     let mut points = Vec::new();
     for document in documents {
-        for chunk in document.chunks {
-            let vector = vectors.get(&chunk.content_hash).cloned().ok_or_else(|| Reason {
-                class: "embedding",
-                message: "the model returned fewer vectors than it was given texts".to_owned(),
+        for chunk in &document.chunks {
+            let vector = vectors.get(&chunk.content_hash).cloned().ok_or_else(|| Failure {
+                reason: Reason {
+                    class: "embedding",
+                    message: "the model returned fewer vectors than it was given texts".to_owned(),
+                },
+                permanent: true,
             })?;
-            points.push(Point { meta: document.meta.clone(), chunk, vector });
+            points.push(Point { meta: document.meta.clone(), chunk: chunk.clone(), vector });
         }
     }
     Ok(points)
 }
 
-fn warehouse(error: twin_warehouse::Error) -> Reason {
-    Reason { class: "warehouse", message: error.to_string() }
+fn warehouse(error: twin_warehouse::Error) -> Failure {
+    Failure { permanent: false, reason: Reason { class: "warehouse", message: error.to_string() } }
 }
 
-fn index(error: twin_vectors::Error) -> Reason {
-    Reason { class: "index", message: error.to_string() }
+fn index(error: twin_vectors::Error) -> Failure {
+    Failure { permanent: false, reason: Reason { class: "index", message: error.to_string() } }
 }
 
-fn embedding(error: twin_models::Error) -> Reason {
-    Reason { class: "embedding", message: error.to_string() }
+fn embedding(error: twin_models::Error) -> Failure {
+    Failure { permanent: !error.is_transient(), reason: Reason { class: "embedding", message: error.to_string() } }
 }
 
 #[async_trait]
@@ -142,23 +179,21 @@ impl Handler for Embedding {
 
     async fn handle(&self, batch: Vec<Message<ChunkedDocument>>) -> Vec<Outcome> {
         let mut newest: HashMap<DocumentId, Newest> = HashMap::new();
-        let mut outcomes = Vec::with_capacity(batch.len());
+        let mut documents = Vec::with_capacity(batch.len());
         for message in batch {
-            match message.document() {
-                Ok((id, revision)) => {
-                    if newest.get(&id).is_none_or(|known| known.revision < revision) {
-                        newest.insert(id, Newest { revision, document: message.payload });
-                    }
-                    outcomes.push(Outcome::Done);
-                }
-                Err(error) => outcomes.push(Outcome::dead("decode", error)),
+            let document = message.document();
+            if let Ok((id, revision)) = document
+                && newest.get(&id).is_none_or(|known| known.revision < revision)
+            {
+                newest.insert(id, Newest { revision, document: message.payload.map(Arc::new) });
             }
+            documents.push(document);
         }
-        if let Err(reason) = self.index(newest).await {
-            for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome, Outcome::Done)) {
-                *outcome = Outcome::Retry(reason.clone());
-            }
-        }
-        outcomes
+        let failures = self.index_batch(newest).await;
+        let outcome = |document: Result<(DocumentId, Revision), DecodeError>| match document {
+            Ok((id, _)) => failures.get(&id).cloned().map_or(Outcome::Done, Outcome::from),
+            Err(error) => Outcome::dead("decode", error),
+        };
+        documents.into_iter().map(outcome).collect()
     }
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Options {
     /// How the crawler names itself to servers. Say whose it is, and where its owner can be reached.
     pub user_agent: String,
+    /// Seconds between syncs of a source that is registered without its own interval.
+    pub interval_s: u64,
     /// Sources synced at the same time.
     pub max_concurrent_syncs: usize,
     /// How often the list of sources is looked at for one that is due, milliseconds.
@@ -35,6 +37,7 @@ impl Default for Options {
         Self {
             user_agent: concat!("llm-twin/", env!("CARGO_PKG_VERSION"), " (collects its owner's own publications)")
                 .into(),
+            interval_s: 3_600,
             max_concurrent_syncs: 4,
             poll_ms: 200,
             records_in_flight: 64,

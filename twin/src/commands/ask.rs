@@ -3,10 +3,10 @@
 use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 use twin_schemas::Category;
 
-use super::text::{duration, first_lines};
+use super::text::{count, duration};
 use super::views::{Passage, Timings};
 use super::{AuthorOption, CommandError, Context};
 use crate::client::unexpected;
@@ -94,37 +94,49 @@ pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
     tell_rest(&answer, context)
 }
 
-async fn streamed(body: &serde_json::Value, context: &mut Context) -> Result<(), CommandError> {
+async fn streamed(body: &Value, context: &mut Context) -> Result<(), CommandError> {
+    let mut text_came = false;
+    let streamed = tell_stream(body, context, &mut text_came).await;
+    if text_came && streamed.is_err() {
+        // What came of the answer stands alone; the error begins on a line of its own.
+        context.out.line("")?;
+    }
+    match streamed? {
+        Some(answer) => tell_rest(&answer, context),
+        None => Ok(()),
+    }
+}
+
+/// Writes the answer as it comes, to the end of its last line. None: nobody reads it any more.
+async fn tell_stream(
+    body: &Value,
+    context: &mut Context,
+    text_came: &mut bool,
+) -> Result<Option<Answer>, CommandError> {
     let Context { client, out, .. } = context;
     let mut events = client.events(&["query"], body).await?;
-    let mut text_came = false;
     while let Some(event) = events.next().await? {
         match event.name.as_str() {
             "retrieved" => {
-                let found = read::<Retrieved>(&event.data)?.passages.len();
-                out.progress(&format!("{found} passages found, writing…"));
+                let found = read::<Retrieved>(&event.data)?.passages.len() as u64;
+                out.progress(&format!("{} found, writing…", count(found, "passage")));
             }
             "delta" => {
-                text_came = true;
+                *text_came = true;
                 out.text(&read::<Delta>(&event.data)?.text)?;
             }
             "done" => {
                 let answer: Answer = read(&event.data)?;
-                // An answer that came without parts.
-                out.line(if text_came { "" } else { &answer.answer })?;
-                return tell_rest(&answer, context);
+                // An answer may come without parts.
+                out.line(if *text_came { "" } else { &answer.answer })?;
+                return Ok(Some(answer));
             }
-            "error" => {
-                if text_came {
-                    out.line("")?;
-                }
-                return Err(CommandError::of_problem(500, event.data.as_bytes(), None));
-            }
+            "error" => return Err(CommandError::of_problem(500, event.data.as_bytes(), None)),
             // What a later version may send beside these.
             _ => {}
         }
         if out.is_closed() {
-            return Ok(());
+            return Ok(None);
         }
     }
     Err(CommandError::Failed("the answer was cut off: the connection ended before it was complete".to_owned()))
@@ -156,7 +168,7 @@ fn rest(answer: &Answer) -> String {
         lines.extend(answer.citations.iter().map(citation_line));
         lines.push(String::new());
         for citation in best(&answer.citations) {
-            let first = first_lines(&citation.passage.text, 1, PASSAGE_WIDTH).pop().unwrap_or_default();
+            let first = citation.passage.first_lines(1, PASSAGE_WIDTH).pop().unwrap_or_default();
             lines.push(format!("[{}] “{first}”", citation.marker));
         }
     }
@@ -177,8 +189,9 @@ fn citation_line(citation: &Citation) -> String {
     let Citation { marker, cited, passage } = citation;
     let mark = if *cited { '*' } else { ' ' };
     let mut line = format!("{mark} [{marker}] {}", passage.title.as_deref().unwrap_or("(no title)"));
-    if !passage.heading_path.is_empty() {
-        line += &format!(" — {}", passage.heading());
+    let heading = passage.heading();
+    if !heading.is_empty() {
+        line += &format!(" — {heading}");
     }
     let place = passage.url.as_deref().unwrap_or(&passage.natural_key);
     line += &format!(" ({place}) {:.2}", passage.score);
@@ -201,20 +214,66 @@ fn timings_line(answer: &Answer) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use axum::Router;
+    use axum::routing::post;
 
-    fn answer(abstained: bool) -> Answer {
+    use super::super::out::testing::captured;
+    use super::*;
+    use crate::client::testing::serve;
+
+    fn answer_json(abstained: bool) -> Value {
         let passage = |marker: u32, cited: bool, score: f64| {
             json!({"marker": marker, "cited": cited, "natural_key": "posts/a.md", "text": "\nFirst line\nSecond",
                 "title": "Parsers", "url": null, "score": score, "heading_path": ["Top", "Errors"], "revision": 1})
         };
-        let json = json!({
+        json!({
             "answer": "Yes [2].", "abstained": abstained, "model": "tiny", "finish_reason": "stop",
             "citations": [passage(1, false, 0.9), passage(2, !abstained, 0.834)],
             "usage": {"prompt_tokens": 812, "completion_tokens": 93, "total_tokens": 905},
             "timings_ms": {"total": 1234.0, "queue": 2.0, "embed": 8.0, "search": 5.0, "first_token": 300.0, "generate": 900.0},
-        });
-        serde_json::from_value(json).unwrap()
+        })
+    }
+
+    fn answer(abstained: bool) -> Answer {
+        serde_json::from_value(answer_json(abstained)).unwrap()
+    }
+
+    /// What a question writes, and how it ends, where the twin sends this stream.
+    async fn asked(stream: String) -> (String, Result<(), CommandError>) {
+        let answer = move || async move { ([("content-type", "text/event-stream")], stream) };
+        let client = serve(Router::new().route("/v1/query", post(answer))).await;
+        let (out, results, _) = captured(false);
+        let mut context = Context { client, out, json: false };
+        let question = vec!["why".to_owned(), "so".to_owned()];
+        let args = Ask { author: AuthorOption::default(), question, k: None, category: None, no_stream: false };
+        let end = run(args, &mut context).await;
+        (results.text(), end)
+    }
+
+    const BEGINNING: &str =
+        "event: retrieved\ndata: {\"passages\": [{}]}\n\nevent: delta\ndata: {\"text\": \"Yes\"}\n\n";
+
+    #[tokio::test]
+    async fn an_answer_is_written_as_it_comes_and_then_what_it_rests_on() {
+        let delta = "event: delta\ndata: {\"text\": \" [2].\"}\n\n: keep-alive\n\nevent: later\ndata: 5\n\n";
+        let done = format!("event: done\ndata: {}\n\n", answer_json(false));
+        let (text, end) = asked(format!("{BEGINNING}{delta}{done}")).await;
+        end.unwrap();
+        assert!(text.starts_with("Yes [2].\n\nPassages (* cited"), "{text}");
+        let (text, end) = asked(done).await;
+        end.unwrap();
+        assert!(text.starts_with("Yes [2].\n\nPassages"), "an answer without parts: {text}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_a_failure_and_what_came_of_it_is_a_line() {
+        let (text, end) = asked(BEGINNING.to_owned()).await;
+        assert_eq!(text, "Yes\n");
+        assert!(matches!(end, Err(CommandError::Failed(message)) if message.contains("cut off")));
+        let problem = r#"{"status": 504, "title": "Gateway Timeout", "code": "expired", "detail": "too late"}"#;
+        let (text, end) = asked(format!("{BEGINNING}event: error\ndata: {problem}\n\n")).await;
+        assert_eq!(text, "Yes\n");
+        assert_eq!(end.unwrap_err().exit_code(), 75);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use twin_schemas::Category;
 
-use super::text::{duration, first_lines};
+use super::text::{count, duration};
 use super::views::{Passage, Timings};
 use super::{AuthorOption, CommandError, Context};
 
@@ -52,10 +52,8 @@ pub async fn run(args: Search, context: &mut Context) -> Result<(), CommandError
     for hit in &found.hits {
         context.out.line(&hit_text(hit))?;
     }
-    if found.hits.is_empty() {
-        context.out.note("nothing found");
-    }
-    context.out.note(&format!("{} hits in {}", found.hits.len(), duration(found.timings_ms.total / 1000.0)));
+    let hits = count(found.hits.len() as u64, "hit");
+    context.out.note(&format!("{hits} in {}", duration(found.timings_ms.total / 1000.0)));
     Ok(())
 }
 
@@ -66,7 +64,7 @@ fn hit_text(hit: &Passage) -> String {
     for part in [title, heading.as_str()].into_iter().filter(|part| !part.is_empty()) {
         text += &format!("  {part}");
     }
-    for line in first_lines(&hit.text, LINES_SHOWN, LINE_WIDTH) {
+    for line in hit.first_lines(LINES_SHOWN, LINE_WIDTH) {
         text += &format!("\n      {line}");
     }
     text

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::sources::find;
+use super::locate::find;
 use super::text::{Align, Table, count, duration};
 use super::views::{LastSync, Source, StatusReport, Totals, author_query, list_sources};
 use super::wait::{End, Snapshot, Wait, requested_at};

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::CommandError;
+use super::text::first_lines;
 use crate::client::Client;
 
 /// A registered source.
@@ -132,9 +133,28 @@ pub struct Passage {
 }
 
 impl Passage {
-    /// The headings above it: `Top › Below`.
+    /// The headings above it: `Top › Below`. A topmost one that says the title again is left out.
     pub fn heading(&self) -> String {
-        self.heading_path.join(" › ")
+        let path = self.heading_path.as_slice();
+        let path = match path {
+            [top, below @ ..] if self.title.as_ref() == Some(top) => below,
+            _ => path,
+        };
+        path.join(" › ")
+    }
+
+    /// Its first lines, each cut to `width` columns: those after its own heading, which is told by
+    /// [`Passage::heading`].
+    pub fn first_lines(&self, count: usize, width: usize) -> Vec<String> {
+        let repeats_heading = |line: &&str| {
+            let heading = line.trim_start_matches('#');
+            heading.trim().is_empty()
+                || heading.len() < line.len() && self.heading_path.iter().any(|h| h == heading.trim())
+        };
+        let body: Vec<&str> = self.text.lines().skip_while(repeats_heading).collect();
+        // A passage that is a heading and nothing else.
+        let text = if body.is_empty() { self.text.clone() } else { body.join("\n") };
+        first_lines(&text, count, width)
     }
 }
 
@@ -162,4 +182,25 @@ pub async fn list_sources(client: &Client, author: Option<&str>) -> Result<Vec<S
 /// The query parameter of an author.
 pub fn author_query(author: Option<&str>) -> Vec<(&'static str, &str)> {
     author.map(|author| ("author", author)).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passage_does_not_say_its_heading_twice() {
+        let passage = |text: &str| Passage {
+            natural_key: "a.md".into(),
+            text: text.into(),
+            title: Some("Bread".into()),
+            url: None,
+            score: 0.5,
+            heading_path: vec!["Bread".into(), "Time".into()],
+        };
+        assert_eq!(passage("").heading(), "Time");
+        assert_eq!(passage("# Bread\n\n## Time\nLeave it.\n# end").first_lines(2, 80), ["Leave it.", "# end"]);
+        assert_eq!(passage("# Bread").first_lines(1, 80), ["# Bread"]);
+        assert_eq!(passage("#include <time.h>\nint x;").first_lines(1, 80), ["#include <time.h>"]);
+    }
 }

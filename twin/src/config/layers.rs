@@ -86,7 +86,9 @@ pub fn load(flags: &Flags, environment: &[(String, String)], home: Option<&Path>
     add_flags(&mut values, flags);
     let config = build(&values)?;
     if let Some((key, problem)) = config.problem() {
-        let origin = values.get(key).map_or(Origin::Default, |(_, origin)| origin.clone());
+        // A problem of a whole table is most likely that of the value that somebody set in it.
+        let set = values.iter().find(|(known, (_, origin))| known.starts_with(key) && *origin != Origin::Default);
+        let origin = set.map_or(Origin::Default, |(_, (_, origin))| origin.clone());
         return Err(ConfigError { origin, key: key.to_owned(), problem });
     }
     let config = with_home(config, home)?;

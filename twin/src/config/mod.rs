@@ -162,6 +162,8 @@ impl Config {
             ("stages.queued_events", self.stages.queued_events),
             ("stages.queued_bytes", self.stages.queued_bytes),
             ("outbox.batch", self.outbox.batch),
+            ("crawler.interval_s", self.crawler.interval_s as usize),
+            ("crawler.max_concurrent_syncs", self.crawler.max_concurrent_syncs),
             ("retrieval.candidates", self.retrieval.candidates),
             ("llm.max_tokens", self.llm.max_tokens as usize),
             ("llm.concurrency", self.llm.concurrency),
@@ -182,8 +184,8 @@ impl Config {
         if self.llm.endpoint.as_ref().is_some_and(|endpoint| !is_http(endpoint)) {
             return Some(("llm.endpoint", "must be an http or https URL".to_owned()));
         }
-        if self.llm.endpoint.is_some() && self.llm.endpoint_model.is_empty() {
-            return Some(("llm.endpoint_model", "must name the model, since llm.endpoint is set".to_owned()));
+        if let Err(error) = self.gateway.validate() {
+            return Some(("gateway", error.to_string()));
         }
         let chunker = self.chunker.validate().err().map(|error| ("chunker", error.to_string()));
         chunker.or_else(|| self.embedder.validate().err().map(|error| ("embedder", error.to_string())))

@@ -50,6 +50,19 @@ impl Service {
     const ALL: [Self; 6] =
         [Self::Crawler, Self::Cleaner, Self::Chunker, Self::Embedder, Self::Inference, Self::Gateway];
 
+    /// The parts of readiness that it will report.
+    fn parts(self) -> &'static [&'static str] {
+        match self {
+            // A source that fails does not make the process unfit; its last sync says so.
+            Self::Crawler => &[],
+            Self::Cleaner => &["cleaner"],
+            Self::Chunker => &["chunker"],
+            Self::Embedder => &["embedder"],
+            Self::Inference => &["llm", "inference"],
+            Self::Gateway => &["gateway"],
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Crawler => "crawler",

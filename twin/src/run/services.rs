@@ -24,9 +24,6 @@ use super::adapters::{Desk, KnownSources, NoteDeadLetters};
 use super::{Node, Service};
 use crate::config::Config;
 
-/// Seconds between syncs of a source that is registered without an interval.
-const DEFAULT_INTERVAL_S: u64 = 3_600;
-
 /// Queries of a partition under way at once. Generation has its own, smaller bound; this one only keeps cancellations
 /// from waiting behind queries.
 const QUERIES_IN_FLIGHT: usize = 256;
@@ -43,6 +40,10 @@ pub(super) async fn start(
     shutdown: &ShutdownSignal,
 ) -> Result<()> {
     let wanted = |service| services.contains(&service);
+    for part in services.iter().flat_map(|service| service.parts()) {
+        // Not ready from the first request on, whatever is still to be loaded.
+        drop(node.health.part(*part));
+    }
     let sources = Sources::new(&node.config.crawler)?;
     if wanted(Service::Gateway) {
         start_gateway(&node, sources.clone(), listener, tasks, shutdown)?;
@@ -98,7 +99,7 @@ fn start_gateway(
         health: node.health.clone(),
         registry: node.registry.clone(),
         stages: Node::stage_topics().into_iter().map(group).collect(),
-        default_interval_s: DEFAULT_INTERVAL_S,
+        default_interval_s: node.config.crawler.interval_s,
     };
     let gateway = Gateway::new(node.config.gateway.clone(), dependencies)?;
     let shutdown = shutdown.clone();
