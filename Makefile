@@ -15,7 +15,7 @@ export DEMO_LISTEN ?=
 export LLM_MODEL ?=
 export LLM_ENDPOINT ?=
 
-.PHONY: help demo demo-stop test lint models clean packages build kafka
+.PHONY: help demo demo-stop test lint bench models clean packages build kafka
 
 # Lists the commands: the targets below that have a description.
 help:
@@ -34,6 +34,9 @@ test: lint models kafka ## lint, then all tests, with real servers; ends with "N
 lint: packages ## check format, scripts and code
 	@scripts/lint
 
+bench: models ## measure, both sides of each ratio in one run, and print the table (about five minutes)
+	@scripts/bench
+
 models: build ## fetch ONNX Runtime and the default models, checked, and convert the language model once
 	@scripts/models
 
@@ -45,9 +48,10 @@ clean: ## remove builds and the demo's data; downloads stay
 packages:
 	@scripts/packages
 
+# All targets: tests, benches and the binary then share one set of features, so that dependencies are compiled once.
 build: packages
 	@echo "==> building (the first time takes some minutes)"
-	@cargo build --release --workspace --locked
+	@cargo build --release --workspace --all-targets --locked
 
 kafka: packages
 	@scripts/kafka
