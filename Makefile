@@ -28,7 +28,7 @@ demo: models ## build, start a twin that has read this repository, ask it three 
 demo-stop: ## stop the twin that the demo left running
 	@scripts/demo-stop
 
-test: lint models kafka ## lint, then all tests, with real servers; ends with "N passed, N failed"
+test: models kafka ## all tests, with real servers; ends with "N passed, N failed"
 	@scripts/test
 
 lint: packages ## check format, scripts and code
