@@ -15,7 +15,7 @@ export DEMO_LISTEN ?=
 export LLM_MODEL ?=
 export LLM_ENDPOINT ?=
 
-.PHONY: help demo demo-stop test lint bench models clean packages build kafka
+.PHONY: help demo demo-stop test lint bench models clean packages build kafka python
 
 # Lists the commands: the targets below that have a description.
 help:
@@ -28,7 +28,7 @@ demo: models ## build, start a twin that has read this repository, ask it three 
 demo-stop: ## stop the twin that the demo left running
 	@scripts/demo-stop
 
-test: models kafka ## all tests, with real servers; ends with "N passed, N failed"
+test: models kafka python ## all tests, with real servers; ends with "N passed, N failed"
 	@scripts/test
 
 lint: packages ## check format, scripts and code
@@ -52,6 +52,9 @@ packages:
 build: packages
 	@echo "==> building (the first time takes some minutes)"
 	@cargo build --release --workspace --all-targets --locked
+
+python: packages
+	@scripts/python
 
 kafka: packages
 	@scripts/kafka

@@ -1,1 +1,26 @@
-//! placeholder
+//! End-to-end tests: what a user sees of the real `twin` binary, over REST and over the command line.
+//!
+//! In: the binary (`TWIN_BIN`, or that of the same build), the models and the servers that the scripts install. Out:
+//! the tests in `tests/`; this library has what they share: a client ([`Api`]), a started twin ([`start`],
+//! [`Shared`]), content to collect ([`Folder`], [`Repository`]) and waiting with a deadline ([`eventually`]).
+//!
+//! Promised: a test waits for conditions, never for time to pass; what it asserts does not hang on the quality of an
+//! answer; tests that share a twin each have an author of their own.
+//!
+//! Not done here: mocks. What one crate promises by itself is tested in that crate.
+
+mod api;
+mod content;
+mod exposition;
+mod repository;
+mod split;
+mod twin;
+mod wait;
+
+pub use api::{Answer, Api, Event};
+pub use content::{Folder, TOPICS, Topic, note};
+pub use exposition::Exposition;
+pub use repository::Repository;
+pub use split::Split;
+pub use twin::{Shared, author, fast_answers, start};
+pub use wait::{DEADLINE, eventually};

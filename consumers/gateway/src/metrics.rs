@@ -42,6 +42,10 @@ impl Metrics {
         registry.register(Box::new(metrics.request_seconds.clone()))?;
         registry.register(Box::new(metrics.queries.clone()))?;
         registry.register(Box::new(metrics.queries_in_flight.clone()))?;
+        for reason in ["decode", "nobody_waits", "slow_client"] {
+            // Shown as 0 from the start.
+            metrics.answers_dropped.with_label_values(&[reason]).reset();
+        }
         registry.register(Box::new(metrics.answers_dropped.clone()))?;
         registry.register(Box::new(metrics.pushed.clone()))?;
         Ok(metrics)

@@ -10,7 +10,7 @@ use serde::Serialize;
 use twin_schemas::{AuthorId, SourceKind};
 use twin_stream::EventLog;
 use twin_telemetry::{Health, Registry};
-use twin_warehouse::Warehouse;
+use twin_warehouse::{DocumentFilter, Warehouse};
 use utoipa::ToSchema;
 
 use crate::Options;
@@ -143,9 +143,10 @@ impl App {
         )))
     }
 
-    /// Whether the author has a document or a source.
+    /// Whether the author has, or had, a document or a source.
     async fn knows(&self, author: &AuthorId) -> Result<bool, Problem> {
-        Ok(self.warehouse.live_count(author).await? > 0 || !self.warehouse.sources(Some(author)).await?.is_empty())
+        let any = DocumentFilter { author: Some(author.clone()), with_deleted: true, limit: 1, ..Default::default() };
+        Ok(!self.warehouse.documents(&any).await?.is_empty() || !self.warehouse.sources(Some(author)).await?.is_empty())
     }
 }
 

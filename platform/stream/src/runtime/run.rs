@@ -29,6 +29,7 @@ pub(super) struct Dispatcher<H> {
 impl<H: Handler> Dispatcher<H> {
     pub(super) fn new(context: Context<H>, consumer: Box<dyn Consumer>) -> Self {
         let (report_to, finished) = mpsc::unbounded_channel();
+        context.metrics.paused.with_label_values(&[&context.name]).set(0);
         Self { context, consumer, partitions: HashMap::new(), next_generation: 0, finished, report_to }
     }
 

@@ -1,0 +1,224 @@
+//! A client of the REST API, as a user would write one.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use chrono::{DateTime, SubsecRound, Utc};
+use futures::StreamExt;
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{Exposition, eventually};
+
+/// Above any answer of a model on a busy machine.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What a request was answered with.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The content type; empty if there is none.
+    pub content_type: String,
+    /// The body; null if it is not JSON.
+    pub json: Value,
+}
+
+/// A server-sent event.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its name; empty if it has none.
+    pub name: String,
+    /// Its data.
+    pub data: String,
+}
+
+impl Event {
+    /// The data as JSON.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.data).with_context(|| format!("event {:?} has no JSON: {}", self.name, self.data))
+    }
+}
+
+/// The REST API of one twin. Made by each test for itself: connections belong to the test's runtime.
+#[derive(Debug, Clone)]
+pub struct Api {
+    http: Client,
+    base_url: String,
+}
+
+impl Api {
+    /// The API at `http://host:port`.
+    ///
+    /// # Errors
+    /// The HTTP client can not be made.
+    pub fn new(base_url: &str) -> Result<Self> {
+        // A connection kept from before a restart of the twin would fail the first request after it.
+        let http = Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(REQUEST_TIMEOUT).build()?;
+        Ok(Self { http, base_url: base_url.to_owned() })
+    }
+
+    /// A request to be completed by the caller.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base_url))
+    }
+
+    /// Sends a request and reads its answer, whatever its status.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
+        let response = request.send().await?;
+        let status = response.status();
+        let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let json = serde_json::from_slice(&response.bytes().await?).unwrap_or_default();
+        Ok(Answer { status, content_type, json })
+    }
+
+    /// `GET`, whose answer must be a success.
+    ///
+    /// # Errors
+    /// It is not.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        self.succeed(Method::GET, path, self.request(Method::GET, path)).await
+    }
+
+    /// `POST` of a JSON body, whose answer must be a success.
+    ///
+    /// # Errors
+    /// It is not.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.succeed(Method::POST, path, self.request(Method::POST, path).json(body)).await
+    }
+
+    async fn succeed(&self, method: Method, path: &str, request: RequestBuilder) -> Result<Value> {
+        let answer = self.send(request).await?;
+        ensure!(answer.status.is_success(), "{method} {path} gave {}: {}", answer.status, answer.json);
+        Ok(answer.json)
+    }
+
+    /// `POST` of a JSON body, answered with server-sent events, to their end.
+    ///
+    /// # Errors
+    /// The answer is no stream, or is cut off.
+    pub async fn events(&self, path: &str, body: &Value) -> Result<Vec<Event>> {
+        let response = self.request(Method::POST, path).json(body).send().await?;
+        ensure!(response.status().is_success(), "POST {path} gave {}", response.status());
+        let mut text = Vec::new();
+        let mut body = response.bytes_stream();
+        while let Some(bytes) = body.next().await {
+            text.extend_from_slice(&bytes?);
+        }
+        Ok(events(&String::from_utf8(text)?))
+    }
+
+    /// What `/metrics` shows now.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub async fn metrics(&self) -> Result<Exposition> {
+        let response = self.request(Method::GET, "/metrics").send().await?;
+        Ok(Exposition::new(response.error_for_status()?.text().await?))
+    }
+
+    /// Registers a source and waits for its first sync and for what that found to be searchable.
+    ///
+    /// # Errors
+    /// It could not be registered or synced.
+    pub async fn add_source(&self, author: &str, location: &str) -> Result<String> {
+        let body = json!({ "author": author, "location": location, "interval_s": 86_400 });
+        let source = self.post("/v1/sources", &body).await?;
+        let id = source["id"].as_str().context("a source has an id")?.to_owned();
+        self.completed_sync(&id, DateTime::UNIX_EPOCH).await?;
+        self.settled(author).await?;
+        Ok(id)
+    }
+
+    /// Asks for a sync and waits for one that began after that, and completed.
+    ///
+    /// # Errors
+    /// It did not complete.
+    pub async fn sync(&self, source: &str) -> Result<Value> {
+        // The warehouse may keep times less exactly than the clock gives them.
+        let asked_at = Utc::now().trunc_subsecs(3);
+        self.post(&format!("/v1/sources/{source}/sync"), &Value::Null).await?;
+        self.completed_sync(source, asked_at).await
+    }
+
+    async fn completed_sync(&self, source: &str, since: DateTime<Utc>) -> Result<Value> {
+        let path = format!("/v1/sources/{source}");
+        let sync = eventually("a sync ends", async || {
+            let sync = self.get(&path).await?["last_sync"].clone();
+            let Some(started_at) = sync["started_at"].as_str() else { return Ok(None) };
+            let is_later = started_at.parse::<DateTime<Utc>>()? >= since;
+            Ok(is_later.then_some(sync))
+        })
+        .await?;
+        if sync["status"] != "completed" {
+            bail!("the sync did not complete: {sync}");
+        }
+        Ok(sync)
+    }
+
+    /// Waits until everything of the author that was collected is searchable, or has a reason not to be.
+    ///
+    /// # Errors
+    /// It did not come so far.
+    pub async fn settled(&self, author: &str) -> Result<Value> {
+        let path = format!("/v1/status?author={author}");
+        eventually("nothing is on its way", async || {
+            let status = self.get(&path).await?;
+            Ok((status["pending"] == 0).then_some(status))
+        })
+        .await
+    }
+
+    /// The best `k` passages.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub async fn retrieve(&self, author: &str, query: &str, k: usize) -> Result<Vec<Value>> {
+        let body = json!({ "author": author, "query": query, "k": k });
+        let found = self.post("/v1/retrieve", &body).await?;
+        Ok(found["hits"].as_array().context("hits are an array")?.clone())
+    }
+
+    /// The author's documents.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub async fn documents(&self, author: &str) -> Result<Vec<Value>> {
+        let list = self.get(&format!("/v1/documents?author={author}&limit=1000")).await?;
+        Ok(list["documents"].as_array().context("documents are an array")?.clone())
+    }
+
+    /// Pushes a Markdown document and waits until it is searchable. Its id is returned.
+    ///
+    /// # Errors
+    /// It was refused, or is not searchable.
+    pub async fn push(&self, author: &str, natural_key: &str, markdown: &str) -> Result<String> {
+        let body = json!({ "author": author, "category": "article", "natural_key": natural_key, "markdown": markdown });
+        let pushed = self.post("/v1/documents", &body).await?;
+        let id = pushed["document_id"].as_str().context("a document has an id")?.to_owned();
+        self.settled(author).await?;
+        let document = self.get(&format!("/v1/documents/{id}")).await?;
+        ensure!(document["searchable"] == true, "{natural_key} is not searchable: {document}");
+        Ok(id)
+    }
+}
+
+/// The events of a whole stream; comments are passed over.
+fn events(text: &str) -> Vec<Event> {
+    let blocks = text.split("\n\n").map(|block| {
+        let field = |name: &str| -> Vec<&str> {
+            let values = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            values.map(|value| value.strip_prefix(' ').unwrap_or(value)).collect()
+        };
+        Event { name: field("event").concat(), data: field("data").join("\n") }
+    });
+    blocks.filter(|event| !event.data.is_empty()).collect()
+}

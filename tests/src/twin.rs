@@ -1,0 +1,54 @@
+//! A started twin.
+
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Result, anyhow};
+use twin_stack::{TwinOptions, TwinProcess};
+use uuid::Uuid;
+
+/// Settings under which an answer takes a second on two cores: the tests look at the plumbing, not at the prose.
+pub fn fast_answers() -> TwinOptions {
+    let settings = [("TWIN_LLM_MAX_TOKENS", "24"), ("TWIN_LLM_PROMPT_PASSAGES", "1"), ("TWIN_CRAWLER_POLL_MS", "50")];
+    let environment = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    TwinOptions { environment: environment.into(), ..TwinOptions::default() }
+}
+
+/// Starts a twin with [`fast_answers`] and more variables.
+///
+/// # Errors
+/// As [`TwinProcess::start`].
+pub fn start(variables: &[(&str, &str)]) -> Result<TwinProcess> {
+    let mut options = fast_answers();
+    options.environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    TwinProcess::start(options)
+}
+
+/// A name that no other test has.
+pub fn author() -> String {
+    format!("author-{}", Uuid::new_v4().simple())
+}
+
+/// Something that takes seconds to start and that all tests of a file share. It lives until the process ends.
+pub struct Shared<T>(OnceLock<Result<Arc<T>, String>>);
+
+impl<T> Shared<T> {
+    /// Not started yet.
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    /// The one; the first caller starts it.
+    ///
+    /// # Errors
+    /// It did not start; each caller gets that error.
+    pub fn get(&self, start: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let started = self.0.get_or_init(|| start().map(Arc::new).map_err(|error| format!("{error:#}")));
+        started.clone().map_err(|message| anyhow!("{message}"))
+    }
+}
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
