@@ -28,7 +28,7 @@ demo: models ## build, start a twin that has read this repository, ask it three 
 demo-stop: ## stop the twin that the demo left running
 	@scripts/demo-stop
 
-test: models kafka python ## all tests, with real servers; ends with "N passed, N failed"
+test: lint models kafka python ## lints and all tests, with real servers; ends with "N passed, N failed"
 	@scripts/test
 
 lint: packages ## check format, scripts and code

@@ -169,14 +169,14 @@ fn a_configuration_that_can_not_be_used_ends_it_with_64_and_names_the_key() -> R
     let file = folder.path().join("twin.toml");
     fs::write(&file, "[llm]\nmax_token = 5\n")?;
     let file = file.to_str().context("the path is UTF-8")?;
-    let cases: [(&[(&str, &str)], &[&str], &str); 4] = [
-        (&[("TWIN_LLM_MAX_TOKENS", "many")], &[], "TWIN_LLM_MAX_TOKENS"),
-        (&[("TWIN_RETRIEVAL_MIN_SCORE", "7")], &[], "retrieval.min_score"),
-        (&[], &["--config", file], "llm.max_token"),
-        (&[], &["--log", "redis://nowhere"], "log.url"),
+    let data_folder = data.to_str().context("the path is UTF-8")?;
+    let outputs = [
+        ("TWIN_LLM_MAX_TOKENS", run(data_folder, &[("TWIN_LLM_MAX_TOKENS", "many")], &[])?),
+        ("retrieval.min_score", run(data_folder, &[("TWIN_RETRIEVAL_MIN_SCORE", "7")], &[])?),
+        ("llm.max_token", run(data_folder, &[], &["--config", file])?),
+        ("log.url", run(data_folder, &[], &["--log", "redis://nowhere"])?),
     ];
-    for (variables, arguments, key) in cases {
-        let output = run(data.to_str().context("the path is UTF-8")?, variables, arguments)?;
+    for (key, output) in outputs {
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(64), "{key}: {told}");
         assert!(told.contains(key), "{key} is not named: {told}");

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Host, Url};
 
-use crate::commands::CommandError;
 use crate::commands::sse::{Event, Parser};
+use crate::error::CommandError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A read is a few rows of a store.

@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod config;
 mod cpu;
+mod error;
 mod run;
 
 use std::process::ExitCode;

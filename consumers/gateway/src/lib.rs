@@ -29,6 +29,7 @@ mod metrics;
 mod openapi;
 mod options;
 mod problem;
+mod problem_responses;
 mod routes;
 mod state;
 mod tell;

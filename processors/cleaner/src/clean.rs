@@ -1,92 +1,16 @@
 //! The pure core: one document in, clean text or a rejection out.
 
-use std::fmt;
-
 use twin_schemas::{Category, CleanedDocument, MediaType, RawDocument};
 
+use crate::characters::head;
 use crate::gate::{self, Source};
-use crate::{Options, characters, code, html, markdown};
+use crate::{Options, Rejection, RejectionKind, characters, code, html, markdown};
 
 /// Language detection sees so many bytes of prose.
 const LANGUAGE_SAMPLE_BYTES: usize = 4096;
 
 /// Titles are cut at so many characters.
 const MAX_TITLE_CHARACTERS: usize = 300;
-
-/// Why a document is not fit to be searched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind}: {detail}")]
-pub struct Rejection {
-    /// The class of the reason.
-    pub kind: RejectionKind,
-    /// For people.
-    pub detail: String,
-}
-
-impl Rejection {
-    pub(crate) fn new(kind: RejectionKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into() }
-    }
-}
-
-/// The closed set of reasons for a rejection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RejectionKind {
-    /// A bot check instead of the page.
-    Challenge,
-    /// A request to sign in.
-    Login,
-    /// A cookie or consent dialogue.
-    Consent,
-    /// A teaser that ends in an offer to subscribe.
-    Paywall,
-    /// Next to no words.
-    Empty,
-    /// More bytes or tags than allowed.
-    TooLarge,
-    /// Nested deeper than allowed.
-    TooDeep,
-    /// It took longer than allowed.
-    TooSlow,
-    /// Mostly replacement or control characters: bytes read in the wrong encoding.
-    NotText,
-}
-
-impl RejectionKind {
-    /// Every reason.
-    pub const ALL: [Self; 9] = [
-        Self::Challenge,
-        Self::Login,
-        Self::Consent,
-        Self::Paywall,
-        Self::Empty,
-        Self::TooLarge,
-        Self::TooDeep,
-        Self::TooSlow,
-        Self::NotText,
-    ];
-
-    /// The name used in metrics and in the warehouse.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Challenge => "challenge",
-            Self::Login => "login",
-            Self::Consent => "consent",
-            Self::Paywall => "paywall",
-            Self::Empty => "empty",
-            Self::TooLarge => "too_large",
-            Self::TooDeep => "too_deep",
-            Self::TooSlow => "too_slow",
-            Self::NotText => "not_text",
-        }
-    }
-}
-
-impl fmt::Display for RejectionKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// Cleans a document. No input or output but its arguments and the clock (the parser gives up at the deadline).
 ///
@@ -163,9 +87,4 @@ fn language_of(text: &str, media_type: MediaType) -> Option<String> {
         MediaType::Html | MediaType::Markdown => whatlang::detect(&markdown::prose_sample(text, LANGUAGE_SAMPLE_BYTES)),
     }?;
     info.is_reliable().then(|| info.lang().code().to_owned())
-}
-
-/// At most so many bytes of the text's beginning, cut between characters.
-pub(crate) fn head(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
 }

@@ -22,9 +22,11 @@ mod html;
 mod markdown;
 mod metrics;
 mod options;
+mod rejection;
 mod walls;
 mod workers;
 
-pub use clean::{Rejection, RejectionKind, clean};
+pub use clean::clean;
 pub use handler::Cleaner;
 pub use options::Options;
+pub use rejection::{Rejection, RejectionKind};

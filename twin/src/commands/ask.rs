@@ -8,8 +8,9 @@ use twin_schemas::Category;
 
 use super::text::{count, duration};
 use super::views::{Passage, Timings};
-use super::{AuthorOption, CommandError, Context};
+use super::{AuthorOption, Context};
 use crate::client::unexpected;
+use crate::error::CommandError;
 
 /// How many of the best passages are shown.
 const PASSAGES_SHOWN: usize = 3;

@@ -5,8 +5,9 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Context;
 use super::text::{Align, Table, count, cut, fields, moment, relative};
-use super::{CommandError, Context};
+use crate::error::CommandError;
 
 /// As many as the API gives.
 const ALL: &str = "1000";

@@ -7,7 +7,8 @@ use twin_schemas::DocumentId;
 
 use super::push::{self, Push, Pushed};
 use super::text::{Align, Table, cut, fields, moment};
-use super::{AuthorOption, CommandError, Context};
+use super::{AuthorOption, Context};
+use crate::error::CommandError;
 
 /// Width of a title in a table, columns.
 const TITLE_WIDTH: usize = 60;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::CommandError;
 use super::views::Source;
+use crate::error::CommandError;
 
 /// How many characters of an id are shown in tables, at least.
 const SHORT_ID: usize = 8;

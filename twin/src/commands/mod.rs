@@ -8,7 +8,6 @@
 pub mod ask;
 pub mod dlq;
 pub mod documents;
-pub mod error;
 pub mod locate;
 pub mod out;
 pub mod push;
@@ -25,7 +24,7 @@ use clap::{Args, Subcommand};
 use twin_schemas::AuthorId;
 
 use crate::client::Client;
-pub use error::CommandError;
+use crate::error::CommandError;
 pub use out::Out;
 
 /// A command to a running twin.

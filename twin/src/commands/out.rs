@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::CommandError;
 use super::text::{escape, escape_json};
+use crate::error::CommandError;
 
 /// How often progress is told where standard error is a file.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::json;
 use twin_schemas::{AuthorId, Category};
 
-use super::{CommandError, Context};
+use super::Context;
+use crate::error::CommandError;
 
 /// A document to push.
 #[derive(Debug, Args)]

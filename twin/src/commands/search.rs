@@ -7,7 +7,8 @@ use twin_schemas::Category;
 
 use super::text::{count, duration};
 use super::views::{Passage, Timings};
-use super::{AuthorOption, CommandError, Context};
+use super::{AuthorOption, Context};
+use crate::error::CommandError;
 
 /// Lines of a passage that are shown.
 const LINES_SHOWN: usize = 2;

@@ -11,7 +11,8 @@ use twin_schemas::{AuthorId, Category};
 use super::locate::{absolute, find, short_id};
 use super::text::{Align, Table, count, duration, fields, moment, relative};
 use super::views::{Source, SyncStatus, author_query, list_sources};
-use super::{AuthorOption, CommandError, Context};
+use super::{AuthorOption, Context};
+use crate::error::CommandError;
 
 /// How many documents that could not be read are shown.
 const FAILURES_SHOWN: usize = 10;

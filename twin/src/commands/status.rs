@@ -5,7 +5,8 @@ use clap::Args;
 use super::sources;
 use super::text::{Align, Table, count};
 use super::views::{StatusReport, author_query};
-use super::{AuthorOption, CommandError, Context};
+use super::{AuthorOption, Context};
+use crate::error::CommandError;
 
 /// Whose status.
 #[derive(Debug, Args)]

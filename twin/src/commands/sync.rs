@@ -11,8 +11,9 @@ use super::locate::find;
 use super::text::{Align, Table, count, duration};
 use super::views::{LastSync, Source, StatusReport, Totals, author_query, list_sources};
 use super::wait::{End, Snapshot, Wait, requested_at};
-use super::{AuthorOption, CommandError, Context};
+use super::{AuthorOption, Context};
 use crate::client::Client;
+use crate::error::CommandError;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

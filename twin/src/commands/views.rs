@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::CommandError;
 use super::text::first_lines;
 use crate::client::Client;
+use crate::error::CommandError;
 
 /// A registered source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

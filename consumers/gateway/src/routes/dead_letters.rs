@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::{Checks, Path, Query};
-use crate::openapi::ReadProblems;
 use crate::problem::Problem;
+use crate::problem_responses::ReadProblems;
 use crate::state::{App, DeadLetterView};
 
 const LIMIT_DEFAULT: usize = 50;

@@ -7,6 +7,7 @@ pub mod models;
 pub mod query;
 pub mod sources;
 pub mod status;
+mod streamed;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -9,8 +9,8 @@ use twin_schemas::AuthorId;
 use utoipa::ToSchema;
 
 use crate::extract::Path;
-use crate::openapi::ReadProblems;
 use crate::problem::Problem;
+use crate::problem_responses::ReadProblems;
 use crate::routes::chat::MODEL_PREFIX;
 use crate::state::App;
 

@@ -2,11 +2,10 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
@@ -18,14 +17,12 @@ use utoipa::ToSchema;
 
 use crate::ask::{Part, Question};
 use crate::extract::{Checks, Json};
-use crate::openapi::QueryProblems;
 use crate::problem::Problem;
+use crate::problem_responses::QueryProblems;
+use crate::routes::streamed::{REQUEST_ID, keep_alive};
 use crate::state::{App, trace_parent};
 use crate::tell::{Step, steps, whole};
 use crate::views::{CitationView, PassageView, TimingsView, UsageView, citations};
-
-/// Names the query in the log and in traces.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A question for a twin.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -118,11 +115,6 @@ pub async fn query(
     Ok(([(REQUEST_ID, request_id)], Sse::new(events).keep_alive(keep_alive(&app))).into_response())
 }
 
-/// Comments in a silent stream, so that nothing on the way takes it for dead.
-pub fn keep_alive(app: &App) -> KeepAlive {
-    KeepAlive::new().interval(Duration::from_secs(app.options.keep_alive_s))
-}
-
 fn step_event(step: Step) -> Event {
     match step {
         Step::Retrieved(passages) => {
@@ -137,6 +129,7 @@ fn step_event(step: Step) -> Event {
 
 fn json_event(name: &str, data: &impl Serialize) -> Event {
     // The views have string keys only and no failing `Serialize` implementation of their own.
+    // Fields of derived types, with names for keys: nothing of it can fail.
     let text = serde_json::to_string(data).expect("a view serialises to JSON");
     Event::default().event(name).data(text)
 }

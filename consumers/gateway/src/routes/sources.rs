@@ -13,8 +13,8 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::extract::{Checks, Json, Path, Query};
-use crate::openapi::{BodyProblems, ReadProblems};
 use crate::problem::Problem;
+use crate::problem_responses::{BodyProblems, ReadProblems};
 use crate::state::App;
 
 /// A year.

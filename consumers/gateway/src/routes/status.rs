@@ -11,8 +11,8 @@ use twin_warehouse::Totals;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::Query;
-use crate::openapi::ReadProblems;
 use crate::problem::Problem;
+use crate::problem_responses::ReadProblems;
 use crate::routes::sources::SourceView;
 use crate::state::{App, StageGroup};
 

@@ -12,7 +12,7 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::{AddedToken, Tokenizer};
 
 use super::ConvertError;
-use super::header::{Fields, Header, invalid};
+use super::fields::{Fields, invalid};
 
 pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
 const TYPES: &str = "tokenizer.ggml.token_type";
@@ -87,7 +87,7 @@ impl<'a> Vocabulary<'a> {
     }
 
     /// The content of `tokenizer_config.json`.
-    pub(super) fn tokenizer_config(&self, header: &Header) -> impl Serialize + '_ {
+    pub(super) fn tokenizer_config(&self, context_length: usize) -> impl Serialize + '_ {
         TokenizerConfig {
             bos_token: self.tokens[self.beginning],
             eos_token: self.tokens[self.end],
@@ -95,7 +95,7 @@ impl<'a> Vocabulary<'a> {
             pad_token: self.tokens[self.padding],
             add_prefix_space: false,
             clean_up_tokenization_spaces: false,
-            model_max_length: header.context_length,
+            model_max_length: context_length,
             tokenizer_class: "GPT2Tokenizer",
             chat_template: self.chat_template,
         }

@@ -8,7 +8,7 @@ use html5ever::tree_builder::TreeBuilderOpts;
 use html5ever::{ParseOpts, QualName, local_name, ns, parse_document, parse_fragment};
 
 use super::screen::too_deep;
-use crate::clean::head;
+use crate::characters::head;
 use crate::{Rejection, RejectionKind};
 
 /// Bytes between two looks at the clock: small, since a hostile kilobyte can take a tenth of a second.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::tags::Tag;
-use crate::clean::head;
+use crate::characters::head;
 
 /// Brackets nested deeper are not an image (the bound of the CommonMark reference implementation).
 const MAX_BRACKET_DEPTH: usize = 32;

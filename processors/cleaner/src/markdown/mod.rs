@@ -7,7 +7,7 @@ mod inline;
 mod lines;
 mod tags;
 
-use crate::characters;
+use crate::characters::{self, head};
 use lines::Kind;
 
 pub(crate) use inline::is_markup;
@@ -78,9 +78,9 @@ pub(crate) fn title(text: &str) -> Option<String> {
 pub(crate) fn prose_sample(text: &str, bytes: usize) -> String {
     let mut sample = String::new();
     // Code in front of the prose may be long; the prose is rarely more than this far away.
-    for segment in lines::segments(crate::clean::head(text, bytes * 16)) {
+    for segment in lines::segments(head(text, bytes * 16)) {
         if segment.kind == Kind::Prose {
-            sample.push_str(crate::clean::head(segment.text, bytes - sample.len()));
+            sample.push_str(head(segment.text, bytes - sample.len()));
         }
         if sample.len() + 4 > bytes {
             break;

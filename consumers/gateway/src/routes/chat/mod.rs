@@ -16,9 +16,9 @@ use twin_schemas::{QueryFilter, QueryKind};
 
 use crate::ask::Question;
 use crate::extract::Json;
-use crate::openapi::ChatProblems;
 use crate::problem::Problem;
-use crate::routes::query::{REQUEST_ID, keep_alive};
+use crate::problem_responses::ChatProblems;
+use crate::routes::streamed::{REQUEST_ID, keep_alive};
 use crate::state::{App, trace_parent};
 use crate::tell::{Step, steps, whole};
 

@@ -13,7 +13,7 @@ use twin_schemas::DocumentId;
 use twin_warehouse::Observation;
 use utoipa::ToSchema;
 
-use super::push::{Change, PushRequest, Pushed, record_observation};
+use super::record::{Change, PushRequest, Pushed, record_observation};
 use crate::extract::{on_own_thread_if_long, parse_json};
 use crate::problem::Problem;
 use crate::state::App;

@@ -2,6 +2,7 @@
 
 mod lines;
 mod push;
+mod record;
 mod trail;
 
 use std::sync::Arc;
@@ -16,12 +17,12 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::extract::{Checks, Path, Query};
-use crate::openapi::ReadProblems;
 use crate::problem::Problem;
+use crate::problem_responses::ReadProblems;
 use crate::state::App;
 
 pub use push::{__path_push, push};
-use push::{Change, Pushed};
+use record::{Change, Pushed};
 use trail::{StageView, Trail};
 
 const LIMIT_DEFAULT: usize = 100;

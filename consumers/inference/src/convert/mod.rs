@@ -14,6 +14,7 @@
 //! Formats: GGUF <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>,
 //! safetensors <https://github.com/huggingface/safetensors>.
 
+mod fields;
 mod header;
 mod tokenizer;
 mod weights;
@@ -174,7 +175,7 @@ pub fn convert_gguf(
     fs::create_dir_all(&partial).map_err(io_error("create", &partial))?;
     let weight_bytes = weights::write(&plan, &content, &mut reader, &partial.join("model.safetensors"), progress)?;
     tokenizer.build()?.save(partial.join("tokenizer.json"), false).map_err(ConvertError::Tokenizer)?;
-    write_json(&partial.join("tokenizer_config.json"), &tokenizer.tokenizer_config(&header))?;
+    write_json(&partial.join("tokenizer_config.json"), &tokenizer.tokenizer_config(header.context_length))?;
     write_json(&partial.join("generation_config.json"), &tokenizer.generation_config())?;
     write_json(&partial.join("config.json"), &header.model_config(&tokenizer))?;
     fs::rename(&partial, target).map_err(io_error("rename to", target))?;
