@@ -198,6 +198,17 @@ impl Folder {
         Ok(fs::remove_file(self.folder.path().join(file))?)
     }
 
+    /// Deletes all files.
+    ///
+    /// # Errors
+    /// One can not be deleted.
+    pub fn clear(&self) -> Result<()> {
+        for entry in fs::read_dir(self.folder.path())? {
+            fs::remove_file(entry?.path())?;
+        }
+        Ok(())
+    }
+
     /// Where it is.
     pub fn location(&self) -> &str {
         self.folder.path().to_str().unwrap_or_default()

@@ -12,15 +12,21 @@
 mod api;
 mod content;
 mod exposition;
+mod history;
+mod reader;
 mod repository;
 mod split;
+mod stored;
 mod twin;
 mod wait;
 
 pub use api::{Answer, Api, Event};
 pub use content::{Folder, TOPICS, Topic, note};
 pub use exposition::Exposition;
+pub use history::{Author, Change, History};
+pub use reader::Reader;
 pub use repository::Repository;
 pub use split::Split;
+pub use stored::Stored;
 pub use twin::{Shared, author, fast_answers, start};
 pub use wait::{DEADLINE, eventually};

@@ -13,7 +13,7 @@ use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, AuthorId, ChatMessage, FailureKind, Passage, Query, QueryEvent,
     QueryFilter, QueryKind, RequestId, Sampling, StageTimings,
 };
-use twin_stream::{EventLog, NewEvent};
+use twin_stream::{EventLog, NewEvent, NewRecord};
 
 use crate::Options;
 use crate::answers::WaitingRoom;
@@ -65,6 +65,7 @@ pub struct Asker {
     metrics: Metrics,
     free: Arc<Semaphore>,
     timeout: Duration,
+    publish_timeout: Duration,
     retry_after_s: u64,
     /// Cancellations on their way to the log.
     cancellations: TaskTracker,
@@ -81,6 +82,7 @@ impl Asker {
             // `Options::validate` keeps it far below the semaphore's limit.
             free: Arc::new(Semaphore::new(options.max_in_flight as usize)),
             timeout: Duration::from_millis(options.request_timeout_ms),
+            publish_timeout: Duration::from_millis(options.publish_timeout_ms.min(options.request_timeout_ms)),
             retry_after_s: options.retry_after_s,
             cancellations: TaskTracker::new(),
             cut: CancellationToken::new(),
@@ -99,19 +101,35 @@ impl Asker {
         let events = self.room.enter(request_id);
         let mut ticket = self.ticket(request_id, kind, permit);
         // The ticket is there before the append: a client that goes during it leaves a cancellation behind the query.
-        if let Err(error) = self.log.append(vec![record]).await {
-            tracing::error!(%request_id, %error, "a query could not be published");
-            return Err(match error {
-                twin_stream::Error::TooLarge { .. } => {
-                    ticket.failed(Failure::TooLarge("the conversation is too large".to_owned()), Worker::Told)
-                }
-                // It may have been appended all the same.
-                _ => ticket.failed(Failure::Unavailable("the query could not be published".to_owned()), Worker::AtWork),
-            });
+        if let Err((failure, worker)) = self.publish(request_id, record).await {
+            return Err(ticket.failed(failure, worker));
         }
         let cut = self.cut.clone();
         let deadline = started + self.timeout;
         Ok(Answering { events, attempts: Attempts::default(), ticket, started, deadline, cut, text_sent: false })
+    }
+
+    /// Appends the query to the log. After a failure it may be there all the same, unless it is too large.
+    async fn publish(&self, request_id: RequestId, record: NewRecord) -> Result<(), (Failure, Worker)> {
+        let appended = tokio::select! {
+            appended = tokio::time::timeout(self.publish_timeout, self.log.append(vec![record])) => appended,
+            () = self.cut.cancelled() => return Err((shutting_down(), Worker::AtWork)),
+        };
+        match appended {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(twin_stream::Error::TooLarge { .. })) => {
+                Err((Failure::TooLarge("the conversation is too large".to_owned()), Worker::Told))
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%request_id, %error, "a query could not be published");
+                Err((Failure::Unavailable("the query could not be published".to_owned()), Worker::AtWork))
+            }
+            Err(_) => {
+                tracing::error!(%request_id, timeout = ?self.publish_timeout, "the log does not take a query");
+                let message = "the event log does not answer; try again later".to_owned();
+                Err((Failure::Unavailable(message), Worker::AtWork))
+            }
+        }
     }
 
     fn admit(&self) -> Result<OwnedSemaphorePermit, Failure> {
@@ -315,7 +333,7 @@ impl Drop for Ticket {
     }
 }
 
-fn query_record(request_id: RequestId, trace_parent: String, event: QueryEvent) -> twin_stream::NewRecord {
+fn query_record(request_id: RequestId, trace_parent: String, event: QueryEvent) -> NewRecord {
     let mut attributes = Attributes::new::<QueryEvent>("gateway", request_id.to_string());
     attributes.trace_parent = Some(trace_parent);
     NewEvent::new(request_id.to_string(), attributes, &event).into_record()

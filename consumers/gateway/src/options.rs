@@ -11,6 +11,9 @@ use crate::Error;
 pub struct Options {
     /// How long a query may take in all, milliseconds. The inference consumers are told, and stop when it has passed.
     pub request_timeout_ms: u64,
+    /// How long the log may take to accept a query, milliseconds. Longer than that, it is away: the query is refused
+    /// with 503.
+    pub publish_timeout_ms: u64,
     /// The largest request body, bytes. Of an NDJSON upload: the most that is held in memory at a time; the upload
     /// itself may be longer.
     pub max_body_bytes: u64,
@@ -42,6 +45,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             request_timeout_ms: 120_000,
+            publish_timeout_ms: 5_000,
             max_body_bytes: 32 << 20,
             max_line_bytes: 8 << 20,
             max_lines: 100_000,
@@ -63,6 +67,7 @@ impl Options {
     pub fn validate(&self) -> Result<(), Error> {
         let at_least_one = [
             ("request_timeout_ms", self.request_timeout_ms),
+            ("publish_timeout_ms", self.publish_timeout_ms),
             ("max_body_bytes", self.max_body_bytes),
             ("max_line_bytes", self.max_line_bytes),
             ("max_lines", self.max_lines),

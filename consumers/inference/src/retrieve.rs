@@ -1,5 +1,6 @@
 //! From a question to live passages.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -58,7 +59,7 @@ impl Retriever {
         Self { embedder, vectors, warehouse, options }
     }
 
-    /// The best `k` live passages of an author for a question.
+    /// The best `k` live passages of an author for a question. A text that several documents share comes once.
     pub async fn retrieve(
         &self,
         author: &AuthorId,
@@ -103,7 +104,10 @@ impl Retriever {
             let overtaken = hits.iter().any(|hit| live.get(&hit.document_id).is_some_and(|live| *live > hit.revision));
             stale += hits.iter().filter(|hit| !is_live(hit)).count() as u64;
             if !overtaken || search >= SEARCHES {
-                return Ok((hits.into_iter().filter(is_live).take(k).map(passage).collect(), stale));
+                let mut texts = HashSet::new();
+                // The same words twice tell the model nothing new: the best place of them is enough.
+                let live = hits.into_iter().filter(|hit| is_live(hit) && texts.insert(hit.text.clone()));
+                return Ok((live.take(k).map(passage).collect(), stale));
             }
         }
         Ok((Vec::new(), stale))

@@ -18,23 +18,46 @@ use crate::{Error, Options, code};
 pub fn chunk(document: &CleanedDocument, tokenizer: &Tokenizer, options: &Options) -> Result<Vec<Chunk>, Error> {
     let text = document.text.as_str();
     let spans = tokenizer.spans(text)?;
-    let (structure, headings) = match document.meta.category {
-        Category::Code => (structure::of_code(text), Vec::new()),
-        Category::Article | Category::Post => markdown::scan(text),
+    let form = Form::of(document);
+    let (structure, headings) = match form {
+        Form::Items => (structure::of_code(text), Vec::new()),
+        Form::Sections | Form::Whole => markdown::scan(text),
     };
     let units = Units::new(text, &spans, &structure);
     drop(spans);
     let mut plan = Plan::default();
-    match document.meta.category {
-        Category::Article => plan.sections(&headings, &units, options),
-        Category::Post => plan.one_group(&headings, &units),
-        Category::Code => plan.items(document, &units, options),
+    match form {
+        Form::Sections => plan.sections(&headings, &units, options),
+        Form::Whole => plan.one_group(&headings, &units),
+        Form::Items => plan.items(document, &units, options),
     }
     let cutter = Cutter::new(text, &units, &structure, tokenizer, options);
     let chunks = assemble(text, &units, &plan, &cutter)?;
     let covered: usize = chunks.iter().map(|chunk| chunk.text.len()).sum();
     debug_assert!(covered == text.len() || units.len() == 0);
     Ok(chunks)
+}
+
+/// How a document is laid out.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Headings and paragraphs.
+    Sections,
+    /// One piece where it fits.
+    Whole,
+    /// Items of source code.
+    Items,
+}
+
+impl Form {
+    fn of(document: &CleanedDocument) -> Self {
+        match (document.meta.category, document.code_language.as_deref()) {
+            (Category::Post, _) => Self::Whole,
+            // The items of a Markdown file are its sections.
+            (Category::Article, _) | (Category::Code, Some("markdown")) => Self::Sections,
+            (Category::Code, _) => Self::Items,
+        }
+    }
 }
 
 /// Which stretches of a text keep to themselves.

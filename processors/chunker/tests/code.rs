@@ -267,6 +267,15 @@ fn other_languages_are_cut_at_blank_lines() {
 }
 
 #[test]
+fn a_markdown_file_among_code_is_cut_at_its_headings() {
+    let text =
+        "# Engines\n\nThey are made of brass and of many wheels.\n\n## Fuel\n\nCoal, and lots of it, every day.\n";
+    let chunks = code("markdown", text, &small(16));
+    let sections = [("# Engines", "Engines"), ("## Fuel", "Engines > Fuel")];
+    assert_eq!(heads(&chunks), expected(&sections));
+}
+
+#[test]
 fn code_that_does_not_parse_is_still_cut() {
     let text = "fn a( {\n  }} impl ((( struct\n\n".repeat(40);
     assert!(code("rust", &text, &small(40)).len() > 5);

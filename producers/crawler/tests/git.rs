@@ -53,7 +53,28 @@ async fn the_files_of_the_newest_commit_are_listed_with_whitespace_intact() {
     assert_eq!(code.title.as_deref(), Some("src/engine.py"));
     assert!(code.content_hash.as_str().starts_with("git:"));
     let readme = found.get("README.md");
-    assert_eq!((readme.category, readme.media_type), (Category::Article, MediaType::Markdown));
+    assert_eq!((readme.category, readme.title.as_deref()), (Category::Code, Some("README.md")));
+}
+
+#[tokio::test]
+async fn prose_is_what_the_author_says_it_is_and_its_front_matter_counts() {
+    let root = tempdir().unwrap();
+    example(root.path());
+    write(root.path(), "posts/engines.md", "---\ntitle: On engines\ndate: 2025-01-31\n---\n# Heading\n");
+    write(root.path(), "posts/draft.md", "---\ndraft: true\n---\nNot yet.\n");
+    write(root.path(), "posts/wrong.md", "---\ndate: soon\n---\nText.\n");
+    commit(root.path());
+    let mut driver = Driver::new(&Options::default(), "git", root.path().to_str().unwrap());
+    let (as_code, _) = driver.sync().await.unwrap();
+    let mut driver = driver.category(Category::Article);
+    let (found, _) = driver.sync().await.unwrap();
+    assert_eq!(found.keys(), ["README.md", "posts/engines.md"], "code is as it was, a draft is left out");
+    let post = found.get("posts/engines.md");
+    assert_eq!((post.category, post.media_type), (Category::Article, MediaType::Markdown));
+    assert_eq!((post.title.as_deref(), post.content.as_str()), (Some("On engines"), "# Heading\n"));
+    assert!(post.published_at.is_some());
+    assert_ne!(post.content_hash, as_code.get("posts/engines.md").content_hash);
+    assert!(found.failed["posts/wrong.md"].contains("date"), "{:?}", found.failed);
 }
 
 #[tokio::test]
@@ -83,18 +104,6 @@ async fn a_bare_repository_is_read_and_one_without_a_commit_is_an_error() {
     git(&empty, &["init", "--quiet"]);
     let error = Driver::new(&Options::default(), "git", empty.to_str().unwrap()).sync().await.unwrap_err();
     assert!(error.to_string().contains("no commit"), "{error}");
-}
-
-#[tokio::test]
-async fn prose_takes_the_authors_category_and_code_stays_code() {
-    let root = tempdir().unwrap();
-    example(root.path());
-    let mut driver = Driver::new(&Options::default(), "git", root.path().to_str().unwrap());
-    driver.sync().await.unwrap();
-    let mut driver = driver.category(Category::Post);
-    let (found, _) = driver.sync().await.unwrap();
-    assert_eq!(found.keys(), ["README.md"]);
-    assert_eq!(found.get("README.md").category, Category::Post);
 }
 
 #[tokio::test]

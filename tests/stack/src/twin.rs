@@ -136,14 +136,30 @@ impl TwinProcess {
         self.launch()
     }
 
+    /// As [`TwinProcess::restart`], without waiting until it is ready: for what happens while it starts.
+    ///
+    /// # Errors
+    /// It can not be started, or still runs.
+    pub fn restart_unattended(&mut self) -> Result<()> {
+        if self.process.is_some() {
+            bail!("twin still runs: end it with kill9 or terminate first");
+        }
+        self.process = Some(self.spawn()?);
+        Ok(())
+    }
+
     fn launch(&mut self) -> Result<()> {
-        let mut command = self.bare_command();
-        command.arg("run").arg("--data").arg(&self.data).args(["--listen", &self.address]);
-        command.args(&self.options.arguments);
-        let mut process = Process::start("twin", &command, &self.log_file())?;
+        let mut process = self.spawn()?;
         process.wait_until_ready(self.options.start_timeout, || is_ready(&self.address))?;
         self.process = Some(process);
         Ok(())
+    }
+
+    fn spawn(&self) -> Result<Process> {
+        let mut command = self.bare_command();
+        command.arg("run").arg("--data").arg(&self.data).args(["--listen", &self.address]);
+        command.args(&self.options.arguments);
+        Process::start("twin", &command, &self.log_file())
     }
 
     fn bare_command(&self) -> Command {

@@ -43,7 +43,8 @@ pub struct Add {
     kind: Option<String>,
     /// A URL, or a path on the machine of the twin.
     location: String,
-    /// What its documents are, where the kind leaves it open: article, post or code.
+    /// What its documents are, where the kind leaves it open: article, post or code. The prose of a git repository is
+    /// code unless this says otherwise.
     #[arg(long, short)]
     category: Option<Category>,
     /// Time between syncs: 30s, 15min, 1h, 1day. The twin's own setting if absent.

@@ -35,7 +35,8 @@ pub struct NewSourceRequest {
     /// A URL or a path.
     #[schema(example = "https://example.org/feed.xml")]
     location: String,
-    /// What its documents are, where the kind leaves it open: `article`, `post` or `code`.
+    /// What its documents are, where the kind leaves it open: `article`, `post` or `code`. The prose of a git
+    /// repository is code unless this says otherwise.
     #[schema(value_type = Option<String>, example = "article")]
     category: Option<Category>,
     /// Seconds between syncs, 1 to a year; `crawler.interval_s` if absent.

@@ -42,6 +42,10 @@ pub struct KafkaOptions {
     pub max_value_bytes: usize,
     /// Milliseconds that a consumer may take to let go of a partition during a rebalance.
     pub revoke_timeout_ms: u64,
+    /// Milliseconds after which the cluster takes a consumer that it does not hear from for dead, and gives its
+    /// partitions to others: how long a killed process holds up its share of the work. The broker's
+    /// `group.min.session.timeout.ms` is the least.
+    pub session_timeout_ms: u64,
     /// Further librdkafka properties, for all clients: `security.protocol`, `sasl.mechanism`, `ssl.ca.location`, ….
     pub properties: BTreeMap<String, String>,
 }
@@ -53,6 +57,7 @@ impl Default for KafkaOptions {
             replication: -1,
             max_value_bytes: 900_000,
             revoke_timeout_ms: 20_000,
+            session_timeout_ms: 10_000,
             properties: BTreeMap::new(),
         }
     }

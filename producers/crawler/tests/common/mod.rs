@@ -1,6 +1,8 @@
 //! What the tests of sources share.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod server;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! Which files of a repository are its author's own text.
 
-use twin_schemas::{Category, MediaType};
+use twin_schemas::MediaType;
 
 /// Folders of other people's code, or of what a build made.
 #[rustfmt::skip]
@@ -35,9 +35,10 @@ const LFS_POINTER: &str = "version https://git-lfs.github.com/spec/v1";
 
 /// What a kept file is, by its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileKind {
-    pub category: Category,
-    pub media_type: MediaType,
+pub(super) enum FileKind {
+    Code,
+    /// Text for people. It is code too, unless the author said what the repository's prose is.
+    Prose(MediaType),
 }
 
 /// What the file at this path is; none if it is left out whatever is in it.
@@ -54,10 +55,10 @@ pub(super) fn by_path(path: &str) -> Option<FileKind> {
     let in_docs = folders.split('/').any(|folder| matches!(folder, "doc" | "docs"));
     let is_prose_text = stem.starts_with("readme") || stem.starts_with("changelog") || in_docs;
     Some(match extension {
-        "md" | "markdown" | "mdx" => FileKind { category: Category::Article, media_type: MediaType::Markdown },
-        "rst" | "adoc" | "org" => FileKind { category: Category::Article, media_type: MediaType::Text },
-        "" | "txt" if is_prose_text => FileKind { category: Category::Article, media_type: MediaType::Text },
-        _ => FileKind { category: Category::Code, media_type: MediaType::Text },
+        "md" | "markdown" | "mdx" => FileKind::Prose(MediaType::Markdown),
+        "rst" | "adoc" | "org" => FileKind::Prose(MediaType::Text),
+        "" | "txt" if is_prose_text => FileKind::Prose(MediaType::Text),
+        _ => FileKind::Code,
     })
 }
 
@@ -103,19 +104,19 @@ mod tests {
     }
 
     #[test]
-    fn prose_is_an_article_and_the_rest_is_code() {
-        for (path, category, media_type) in [
-            ("README.md", Category::Article, MediaType::Markdown),
-            ("docs/guide.markdown", Category::Article, MediaType::Markdown),
-            ("README", Category::Article, MediaType::Text),
-            ("docs/notes.txt", Category::Article, MediaType::Text),
-            ("guide.rst", Category::Article, MediaType::Text),
-            ("CMakeLists.txt", Category::Code, MediaType::Text),
-            ("src/main.rs", Category::Code, MediaType::Text),
-            ("Makefile", Category::Code, MediaType::Text),
-            ("src/vendor.rs", Category::Code, MediaType::Text),
+    fn prose_is_told_from_code_by_its_path() {
+        for (path, kind) in [
+            ("README.md", FileKind::Prose(MediaType::Markdown)),
+            ("docs/guide.markdown", FileKind::Prose(MediaType::Markdown)),
+            ("README", FileKind::Prose(MediaType::Text)),
+            ("docs/notes.txt", FileKind::Prose(MediaType::Text)),
+            ("guide.rst", FileKind::Prose(MediaType::Text)),
+            ("CMakeLists.txt", FileKind::Code),
+            ("src/main.rs", FileKind::Code),
+            ("Makefile", FileKind::Code),
+            ("src/vendor.rs", FileKind::Code),
         ] {
-            assert_eq!(by_path(path), Some(FileKind { category, media_type }), "{path}");
+            assert_eq!(by_path(path), Some(kind), "{path}");
         }
     }
 

@@ -7,12 +7,13 @@ use gix::ObjectId;
 use gix::bstr::ByteSlice;
 use gix::index::entry::Mode;
 use gix::worktree::stack::state::attributes::Source as AttributeSource;
-use twin_schemas::{Category, ContentHash};
+use twin_schemas::{Category, ContentHash, MediaType};
 
 use super::forge::{Web, published_branch};
 use super::select::{self, FileKind};
 use crate::Error;
 use crate::error::chain;
+use crate::sources::front_matter;
 use crate::sources::thread::{Finds, Found};
 use crate::sources::{KnownDocuments, SourceDocument};
 
@@ -25,7 +26,7 @@ pub(super) enum Where {
 /// Lists the files of one commit.
 pub(super) struct List {
     pub scope: String,
-    /// What its prose is, where the author said so; code stays code.
+    /// What its prose is, where the author said so; else it is code like the rest.
     pub prose_category: Option<Category>,
     pub max_file_bytes: u64,
     pub known: Arc<KnownDocuments>,
@@ -94,11 +95,14 @@ impl List {
         web: Option<&Web>,
         finds: &Finds,
     ) -> Result<(), Error> {
-        let category = self.prose_category.filter(|_| kind.category != Category::Code).unwrap_or(kind.category);
+        let prose = match (kind, self.prose_category) {
+            (FileKind::Prose(media_type), Some(category)) if category != Category::Code => Some((category, media_type)),
+            _ => None,
+        };
         // The same file as another category is another revision of it.
-        let content_hash = match category == kind.category {
-            true => ContentHash::git(&blob.to_string()),
-            false => ContentHash::git(&format!("{blob}+{category}")),
+        let content_hash = match prose {
+            None => ContentHash::git(&blob.to_string()),
+            Some((category, _)) => ContentHash::git(&format!("{blob}+{category}")),
         };
         if self.known.get(path).is_some_and(|(known, _)| *known == content_hash) {
             return finds.send(Found::Unchanged(path.to_owned()));
@@ -110,18 +114,27 @@ impl List {
             }
         };
         let Some(content) = content else { return Ok(()) };
-        finds.send(Found::Document(Box::new(SourceDocument {
+        let document = SourceDocument {
             scope: self.scope.clone(),
             identity: path.to_owned(),
             natural_key: path.to_owned(),
-            category,
+            category: Category::Code,
             title: Some(path.to_owned()),
             url: web.and_then(|web| web.page(path)),
             published_at: None,
-            media_type: kind.media_type,
+            media_type: MediaType::Text,
             content,
             content_hash,
-        })))
+        };
+        let document = match prose {
+            None => Ok(Some(document)),
+            Some((category, media_type)) => as_prose(document, category, media_type),
+        };
+        match document {
+            Ok(None) => Ok(()),
+            Ok(Some(document)) => finds.send(Found::Document(Box::new(document))),
+            Err(reason) => finds.send(Found::Failed { natural_key: path.to_owned(), reason }),
+        }
     }
 
     /// The content of a blob; none if it is too large.
@@ -131,6 +144,22 @@ impl List {
         }
         Ok(Some(repository.find_object(blob)?.detach().data))
     }
+}
+
+/// A file as its author's prose, with what its front matter says; none for a draft. Without a title in the front
+/// matter, the cleaner takes its heading.
+fn as_prose(code: SourceDocument, category: Category, media_type: MediaType) -> Result<Option<SourceDocument>, String> {
+    let (matter, content) = front_matter::split(&code.content)?;
+    let content = content.to_owned();
+    Ok((!matter.draft).then_some(SourceDocument {
+        category: matter.category.unwrap_or(category),
+        title: matter.title,
+        url: matter.url.or(code.url),
+        published_at: matter.published_at,
+        media_type,
+        content,
+        ..code
+    }))
 }
 
 /// Opens a repository with its own configuration alone: nothing of the user's or the system's, no environment.
