@@ -15,7 +15,7 @@ export DEMO_LISTEN ?=
 export LLM_MODEL ?=
 export LLM_ENDPOINT ?=
 
-.PHONY: help demo demo-stop test lint bench models clean packages build kafka python
+.PHONY: help demo demo-stop test test-long lint bench models clean packages target build kafka python
 
 # Lists the commands: the targets below that have a description.
 help:
@@ -31,7 +31,10 @@ demo-stop: ## stop the twin that the demo left running
 test: lint models kafka python ## lints and all tests, with real servers; ends with "N passed, N failed"
 	@scripts/test
 
-lint: packages ## check format, scripts and code
+test-long: models kafka ## the fault tests at length; about an hour
+	@scripts/test-long
+
+lint: packages target ## check format, scripts and code
 	@scripts/lint
 
 bench: models ## measure, both sides of each ratio in one run, and print the table (about five minutes)
@@ -48,8 +51,11 @@ clean: ## remove builds and the demo's data; downloads stay
 packages:
 	@scripts/packages
 
+target:
+	@scripts/claim-target
+
 # All targets: tests, benches and the binary then share one set of features, so that dependencies are compiled once.
-build: packages
+build: packages target
 	@echo "==> building (the first time takes some minutes)"
 	@cargo build --release --workspace --all-targets --locked
 

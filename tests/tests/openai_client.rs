@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use twin_stack::{TwinProcess, cache_folder};
 use twin_tests::{Api, TOPICS, author, eventually, start};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python/openai_client.py");
+/// Cargo runs tests in their package's folder.
+const SCRIPT: &str = "python/openai_client.py";
 
 fn python() -> Result<PathBuf> {
     let folder = cache_folder()?.join("python");

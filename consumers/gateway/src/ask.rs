@@ -122,7 +122,8 @@ impl Asker {
             }
             Ok(Err(error)) => {
                 tracing::error!(%request_id, %error, "a query could not be published");
-                Err((Failure::Unavailable("the query could not be published".to_owned()), Worker::AtWork))
+                let why = if error.is_of_the_disk() { ": the disk is full or failing" } else { "" };
+                Err((Failure::Unavailable(format!("the query could not be published{why}")), Worker::AtWork))
             }
             Err(_) => {
                 tracing::error!(%request_id, timeout = ?self.publish_timeout, "the log does not take a query");

@@ -191,7 +191,7 @@ impl From<twin_warehouse::Error> for Problem {
     fn from(error: twin_warehouse::Error) -> Self {
         let transient = error.is_transient();
         tracing::error!(%error, transient, "warehouse request failed");
-        if transient { Self::unavailable("the warehouse is busy") } else { Self::internal("the warehouse failed") }
+        store_problem("warehouse", transient, error.is_of_the_disk())
     }
 }
 
@@ -199,7 +199,15 @@ impl From<twin_stream::Error> for Problem {
     fn from(error: twin_stream::Error) -> Self {
         let transient = error.is_transient();
         tracing::error!(%error, transient, "event log request failed");
-        if transient { Self::unavailable("the event log is busy") } else { Self::internal("the event log failed") }
+        store_problem("event log", transient, error.is_of_the_disk())
+    }
+}
+
+fn store_problem(store: &str, transient: bool, of_the_disk: bool) -> Problem {
+    match (transient, of_the_disk) {
+        (true, true) => Problem::unavailable(format!("the {store}'s disk is full or failing; nothing was recorded")),
+        (true, false) => Problem::unavailable(format!("the {store} is busy")),
+        (false, _) => Problem::internal(format!("the {store} failed")),
     }
 }
 

@@ -43,6 +43,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the disk did not take a write: it is full, or failing.
+    pub fn is_of_the_disk(&self) -> bool {
+        let Self::Statement(error) = self else { return false };
+        matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
+    }
+
     /// Whether the same call may succeed later: the file is busy, the disk is full.
     pub fn is_transient(&self) -> bool {
         let Self::Statement(error) = self else { return false };

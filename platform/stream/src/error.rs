@@ -60,6 +60,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the disk did not take a write: it is full, or failing.
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.is_of_the_disk())
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -20,6 +20,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the disk did not take a write: it is full, or failing.
+    pub fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => error.is_of_the_disk(),
+            Self::Log(error) => error.is_of_the_disk(),
+            Self::Stored { .. } => false,
+        }
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {

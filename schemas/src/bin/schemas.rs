@@ -1,10 +1,9 @@
-//! Writes the generated JSON Schema and AsyncAPI files into the `schemas/` folder (or the one given).
+//! Writes the generated JSON Schema and AsyncAPI files into the folder given, else into `schemas/` here.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 fn main() -> std::io::Result<()> {
-    let folder =
-        std::env::args_os().nth(1).map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf(), PathBuf::from);
+    let folder = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("schemas"), PathBuf::from);
     for (path, content) in twin_schemas::generated_documents() {
         let path = folder.join(path);
         if let Some(parent) = path.parent() {

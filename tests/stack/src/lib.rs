@@ -19,4 +19,4 @@ mod twin;
 
 pub use kafka::{Kafka, KafkaOptions};
 pub use place::cache_folder;
-pub use twin::{TwinOptions, TwinProcess};
+pub use twin::{TwinOptions, TwinProcess, default_binary};

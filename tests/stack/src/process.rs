@@ -35,6 +35,10 @@ impl Process {
         Ok(Self { name, child, log: log.to_owned() })
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until `ready` says true.
     ///
     /// # Errors

@@ -92,6 +92,11 @@ impl TwinProcess {
         &self.base_url
     }
 
+    /// The process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
+    }
+
     /// The data folder. It stays the same over restarts.
     pub fn data(&self) -> &Path {
         &self.data
@@ -179,8 +184,11 @@ impl TwinProcess {
     }
 }
 
-/// `TWIN_BIN`, or `target/release/twin` as seen from `target/release/deps/<test executable>`.
-fn default_binary() -> Result<PathBuf> {
+/// The binary that is tested: `TWIN_BIN`, or `target/release/twin` as seen from `target/release/deps/<test executable>`.
+///
+/// # Errors
+/// The test executable is not in a folder of cargo's.
+pub fn default_binary() -> Result<PathBuf> {
     if let Some(binary) = env::var_os("TWIN_BIN") {
         return Ok(PathBuf::from(binary));
     }
