@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use strsim::levenshtein;
 use toml::{Table, Value};
 
 use super::Config;
@@ -18,7 +19,7 @@ const DEFAULT_FILE: &str = "twin.toml";
 
 /// A configuration that can not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}: {key}: {problem}")]
+#[error("{}: {problem}", self.place())]
 pub struct ConfigError {
     /// Where the value stands.
     pub origin: Origin,
@@ -26,6 +27,15 @@ pub struct ConfigError {
     pub key: String,
     /// What is wrong, and what would be right.
     pub problem: String,
+}
+
+impl ConfigError {
+    fn place(&self) -> String {
+        match &self.origin {
+            Origin::Variable(name) if *name == self.key => name.clone(),
+            origin => format!("{origin}: {}", self.key),
+        }
+    }
 }
 
 /// Where a value came from.
@@ -167,24 +177,9 @@ fn add_file(
 fn suggestion(keys: &[Key], key: &str) -> String {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let same_name = keys.iter().find(|known| last(&known.path) == last(key));
-    let nearest = || keys.iter().filter(|known| distance(&known.path, key) <= 3).min_by_key(|k| distance(&k.path, key));
+    let distance = |known: &&Key| levenshtein(&known.path, key);
+    let nearest = || keys.iter().filter(|known| distance(known) <= 3).min_by_key(distance);
     same_name.or_else(nearest).map(|known| format!(" (did you mean {}?)", known.path)).unwrap_or_default()
-}
-
-/// Levenshtein's edit distance.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 fn add_variables(values: &mut Values, keys: &[Key], environment: &[(String, String)]) -> Result<(), ConfigError> {
@@ -194,7 +189,11 @@ fn add_variables(values: &mut Values, keys: &[Key], environment: &[(String, Stri
         }
         let origin = Origin::Variable(name.clone());
         let Some(key) = keys.iter().find(|key| key.variable() == *name) else {
-            let problem = "no key has this variable; `twin config --reference` lists them".to_owned();
+            let distance = |variable: &String| levenshtein(variable, name);
+            let variables = keys.iter().map(Key::variable);
+            let nearest = variables.filter(|variable| distance(variable) <= 3).min_by_key(distance);
+            let meant = nearest.map(|variable| format!(" (did you mean {variable}?)")).unwrap_or_default();
+            let problem = format!("no key has this variable{meant}; `twin config --reference` lists them");
             return Err(ConfigError { origin, key: name.clone(), problem });
         };
         let value = if key.is_text() { Value::String(text.clone()) } else { parse(key, text, &origin)? };
@@ -320,7 +319,8 @@ mod tests {
         assert_eq!(error.key, "llm.max_token");
         assert!(error.problem.contains("llm.max_tokens"), "{error}");
         let error = load_with("", &[("TWIN_LLM_MAX_TOKEN", "1")], Flags::default()).unwrap_err();
-        assert!(error.to_string().contains("TWIN_LLM_MAX_TOKEN"), "{error}");
+        let told = error.to_string();
+        assert!(told.contains("TWIN_LLM_MAX_TOKEN") && told.contains("mean TWIN_LLM_MAX_TOKENS"), "{told}");
     }
 
     #[test]

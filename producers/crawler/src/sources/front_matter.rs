@@ -230,4 +230,18 @@ mod tests {
         let (matter, _) = split("---\npermalink: /2025/engines/\nslug: engines\n---\n").unwrap();
         assert_eq!(matter.url, None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_stands_at_the_top_the_rest_of_the_text_is_kept(
+            fence in "(---|\\+\\+\\+)",
+            matter in "([a-z]{0,5}[:=] ?[\\PC\\n]{0,20}\n){0,4}",
+            body in "\\PC{0,80}",
+        ) {
+            let text = format!("{fence}\n{matter}{fence}\n{body}");
+            if let Ok((_, content)) = split(&text) {
+                proptest::prop_assert!(content.ends_with(&body));
+            }
+        }
+    }
 }

@@ -206,4 +206,35 @@ mod tests {
         let parsed = parse(b"<html><body>Just a moment...</body></html>", None, &FEED.parse().unwrap(), FEED);
         assert!(parsed.is_err());
     }
+
+    /// A feed of each format, to be damaged.
+    const WHOLE: [&str; 3] = [
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><rss version=\"2.0\"><channel><title>A</title><item><guid>1</guid>\
+         <title>t &amp; u</title><link>https://ada.example/1</link><pubDate>Wed, 08 Jan 2025 12:00:00 GMT</pubDate>\
+         <description><![CDATA[<p>x</p>]]></description></item></channel></rss>",
+        "<feed xmlns=\"http://www.w3.org/2005/Atom\"><id>a</id><title>A</title><updated>2025-01-08T12:00:00Z</updated>\
+         <entry><id>1</id><title>t</title><updated>2025-01-08T12:00:00Z</updated><content type=\"html\">x</content>\
+         </entry></feed>",
+        "{\"version\":\"https://jsonfeed.org/version/1.1\",\"title\":\"A\",\"items\":[{\"id\":\"1\",\"url\":\
+         \"https://ada.example/1\",\"content_html\":\"<p>x</p>\",\"date_published\":\"2025-01-08T12:00:00Z\"}]}",
+    ];
+
+    proptest::proptest! {
+        #[test]
+        fn a_damaged_feed_is_an_error_or_items_that_can_be_told_apart(
+            whole in 0..WHOLE.len(),
+            at in 0.0..1.0_f64,
+            cut in 0..60_usize,
+            put in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+            content_type in proptest::option::of("[a-z/; =\\-0-9]{0,30}"),
+        ) {
+            let mut bytes = WHOLE[whole].as_bytes().to_vec();
+            let start = (at * bytes.len() as f64) as usize;
+            bytes.splice(start..(start + cut).min(bytes.len()), put);
+            let parsed = parse(&bytes, content_type.as_deref(), &FEED.parse().unwrap(), FEED);
+            for item in parsed.into_iter().flatten().flatten() {
+                proptest::prop_assert!(!item.identity.is_empty());
+            }
+        }
+    }
 }
