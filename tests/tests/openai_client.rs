@@ -1,26 +1,14 @@
 //! The official OpenAI client for Python finds what it expects.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use twin_stack::{TwinProcess, cache_folder};
-use twin_tests::{Api, TOPICS, author, eventually, start};
+use twin_stack::TwinProcess;
+use twin_tests::{Api, TOPICS, author, eventually, python, start};
 
 /// Cargo runs tests in their package's folder.
 const SCRIPT: &str = "python/openai_client.py";
-
-fn python() -> Result<PathBuf> {
-    let folder = cache_folder()?.join("python");
-    // The script leaves a marker named after the version when all is there.
-    let is_marker = |name: &str| name.starts_with(".ok-openai==");
-    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-    if !entries.into_iter().any(|entry| entry.file_name().to_str().is_some_and(is_marker)) {
-        bail!("the OpenAI client for Python is not installed in {}: run scripts/python", folder.display());
-    }
-    Ok(folder.join("bin/python"))
-}
 
 async fn run(twin: &TwinProcess, author: &str, question: &str) -> Result<Value> {
     let (python, url) = (python()?, twin.base_url().to_owned());

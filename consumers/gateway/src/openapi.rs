@@ -23,7 +23,7 @@ use crate::routes::{chat, dead_letters, documents, models, query, sources, statu
         status::status, dead_letters::list, dead_letters::show, dead_letters::replay,
         document, healthz, readyz, metrics,
     ),
-    components(schemas(Problem)),
+    components(schemas(Problem, chat::ChatChunk)),
     tags(
         (name = "twin", description = "Ask and search"),
         (name = "openai", description = "The same for OpenAI clients"),

@@ -19,7 +19,7 @@ use crate::ask::{Part, Question};
 use crate::extract::{Checks, Json};
 use crate::problem::Problem;
 use crate::problem_responses::QueryProblems;
-use crate::routes::streamed::{REQUEST_ID, keep_alive};
+use crate::routes::streamed::{REQUEST_ID, ServerSentEvent, keep_alive};
 use crate::state::{App, trace_parent};
 use crate::tell::{Step, steps, whole};
 use crate::views::{CitationView, PassageView, TimingsView, UsageView, citations};
@@ -88,7 +88,7 @@ impl QueryAnswer {
     post, path = "/v1/query", tag = "twin", request_body = QueryRequest,
     responses(
         (status = 200, description = "The answer; with `stream` as server-sent events", content(
-            (QueryAnswer = "application/json"), (String = "text/event-stream")
+            (QueryAnswer = "application/json"), (ServerSentEvent = "text/event-stream")
         )),
         QueryProblems
     )

@@ -18,7 +18,7 @@ use crate::ask::Question;
 use crate::extract::Json;
 use crate::problem::Problem;
 use crate::problem_responses::ChatProblems;
-use crate::routes::streamed::{REQUEST_ID, keep_alive};
+use crate::routes::streamed::{REQUEST_ID, ServerSentEvent, keep_alive};
 use crate::state::{App, trace_parent};
 use crate::tell::{Step, steps, whole};
 
@@ -35,7 +35,7 @@ use response::{Completion, data};
     request_body = ChatRequest,
     responses(
         (status = 200, description = "The completion; with `stream` chunks as events, then `[DONE]`", content(
-            (ChatCompletion = "application/json"), (ChatChunk = "text/event-stream")
+            (ChatCompletion = "application/json"), (ServerSentEvent = "text/event-stream")
         )),
         ChatProblems
     )
