@@ -133,6 +133,15 @@ fn is_zero_width(character: char) -> bool {
         | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
+#[test]
+fn an_invisible_character_does_not_make_a_fence_of_text() {
+    for content in ["\t\u{feff}```\u{200b}a", "\u{200b}# a\u{200b}", "\u{200b}~~~\u{feff}a"] {
+        let text = text_of(MediaType::Html, content).unwrap();
+        assert!(!text.contains(is_zero_width), "{text:?}");
+        assert_eq!(text_of(MediaType::Markdown, &text), Some(text));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 

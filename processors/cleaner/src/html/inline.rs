@@ -1,7 +1,7 @@
 //! Text within a block, as it grows.
 
 use super::blocks::longest_run;
-use crate::markdown;
+use crate::{characters, markdown};
 
 /// Lines of text. White space is collapsed as a browser does; text that would be read as markup is escaped.
 #[derive(Debug, Default)]
@@ -83,7 +83,8 @@ impl Inline {
 
     /// The lines so far, none if there are none, and starts anew.
     pub(super) fn take(&mut self) -> Option<String> {
-        let text = std::mem::take(&mut self.text);
+        // An invisible character at the start would hide from the escaping what is markup once it is gone.
+        let text = characters::prose(&std::mem::take(&mut self.text));
         let mut out = String::with_capacity(text.len());
         for line in text.trim().lines().map(str::trim) {
             if line.is_empty() && out.ends_with("\n\n") {
