@@ -31,13 +31,13 @@ demo-stop: ## stop the twin that the demo left running
 test: lint models kafka python ## lints and all tests, with real servers; ends with "N passed, N failed"
 	@scripts/test
 
-test-long: models kafka ## the fault tests at length; about an hour
+test-long: models kafka ## the fault tests at length: 500 kills over each log
 	@scripts/test-long
 
 lint: packages target ## check format, scripts and code
 	@scripts/lint
 
-bench: models ## measure, both sides of each ratio in one run, and print the table (about five minutes)
+bench: models ## measure, both sides of each ratio in one run, and print the table
 	@scripts/bench
 
 models: build ## fetch ONNX Runtime and the default models, checked, and convert the language model once

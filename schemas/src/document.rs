@@ -50,6 +50,17 @@ pub enum MediaType {
     Text,
 }
 
+impl MediaType {
+    /// The name used in events and stores, and for hashing.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Html => "html",
+            Self::Markdown => "markdown",
+            Self::Text => "text",
+        }
+    }
+}
+
 /// A document as collected. Written by the crawler and the push endpoint, read by the cleaner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RawDocument {

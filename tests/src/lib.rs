@@ -10,6 +10,7 @@
 //! Not done here: mocks. What one crate promises by itself is tested in that crate.
 
 mod api;
+mod author;
 mod content;
 mod exposition;
 mod history;
@@ -22,9 +23,10 @@ mod twin;
 mod wait;
 
 pub use api::{Answer, Api, Event};
+pub use author::Author;
 pub use content::{Folder, TOPICS, Topic, note};
 pub use exposition::Exposition;
-pub use history::{Author, Change, History};
+pub use history::{Change, History};
 pub use python::python;
 pub use reader::Reader;
 pub use repository::Repository;

@@ -73,6 +73,19 @@ impl Stored {
         compare("chunk", &self.chunks, &expected.chunks, Chunk::is_same, &mut found);
         found
     }
+
+    /// The differences as an error.
+    ///
+    /// # Errors
+    /// Anything is stored otherwise than in `expected`.
+    pub fn ensure_same(&self, expected: &Self) -> Result<()> {
+        let differences = self.differences(expected);
+        let shown: Vec<&str> = differences.iter().take(20).map(String::as_str).collect();
+        differences
+            .is_empty()
+            .then_some(())
+            .with_context(|| format!("{} differences to an undisturbed run:\n{}", differences.len(), shown.join("\n")))
+    }
 }
 
 impl Chunk {
@@ -106,18 +119,4 @@ fn compare<K: Ord + std::fmt::Debug, V: std::fmt::Debug>(
     }
     let surplus = actual.keys().filter(|key| !expected.contains_key(*key));
     found.extend(surplus.map(|key| format!("{what} {key:?} should not be there")));
-}
-
-/// The differences as an error.
-impl Stored {
-    /// # Errors
-    /// Anything is stored otherwise than in `expected`.
-    pub fn ensure_same(&self, expected: &Self) -> Result<()> {
-        let differences = self.differences(expected);
-        let shown: Vec<&str> = differences.iter().take(20).map(String::as_str).collect();
-        differences
-            .is_empty()
-            .then_some(())
-            .with_context(|| format!("{} differences to an undisturbed run:\n{}", differences.len(), shown.join("\n")))
-    }
 }

@@ -21,7 +21,6 @@ impl NewEvent {
     /// An event of type `P`.
     pub fn new<P: Payload>(key: impl Into<String>, attributes: Attributes, payload: &P) -> Self {
         // Payload types have string keys only and no failing `Serialize` implementation of their own.
-        // Fields of derived types, with names for keys: nothing of it can fail.
         let value = serde_json::to_vec(payload).expect("a payload serialises to JSON");
         Self { topic: P::TOPIC.name().to_owned(), key: key.into(), attributes, value: Some(value) }
     }

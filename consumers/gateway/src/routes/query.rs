@@ -129,7 +129,6 @@ fn step_event(step: Step) -> Event {
 
 fn json_event(name: &str, data: &impl Serialize) -> Event {
     // The views have string keys only and no failing `Serialize` implementation of their own.
-    // Fields of derived types, with names for keys: nothing of it can fail.
     let text = serde_json::to_string(data).expect("a view serialises to JSON");
     Event::default().event(name).data(text)
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use twin_schemas::{AuthorId, ContentHash, DocumentId, Revision, SourceId};
 use twin_sqlite::rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows::{DOCUMENT_COLUMNS, collect, document, media_type_name, parsed, time, time_text};
+use super::rows::{DOCUMENT_COLUMNS, collect, document, parsed, time, time_text};
 use crate::Error;
 use crate::model::{DocumentFilter, DocumentRow, Known, Observation, Recorded};
 
@@ -87,7 +87,7 @@ fn write_revision(tx: &Connection, id: DocumentId, revision: Revision, seen: &Ob
         seen.published_at.map(time_text),
         time_text(seen.observed_at),
         seen.content_hash.as_str(),
-        media_type_name(seen.media_type),
+        seen.media_type.as_str(),
         seen.content,
     ])?;
     Ok(())

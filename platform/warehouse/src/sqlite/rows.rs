@@ -39,14 +39,6 @@ fn unreadable(what: &'static str, text: &str, error: impl std::fmt::Display) -> 
     Error::Stored { what, problem: format!("{text:?}: {error}") }
 }
 
-pub(super) fn media_type_name(media_type: MediaType) -> &'static str {
-    match media_type {
-        MediaType::Html => "html",
-        MediaType::Markdown => "markdown",
-        MediaType::Text => "text",
-    }
-}
-
 fn media_type(text: &str) -> Result<MediaType, Error> {
     match text {
         "html" => Ok(MediaType::Html),

@@ -103,18 +103,13 @@ impl SourceDocument {
     /// SHA-256 over all that makes a new revision when it changes: what people and models are shown.
     pub fn hash(&self) -> ContentHash {
         let published_at = self.published_at.map(|at| at.to_rfc3339());
-        let media_type = match self.media_type {
-            MediaType::Html => "html",
-            MediaType::Markdown => "markdown",
-            MediaType::Text => "text",
-        };
         let parts = [
             self.natural_key.as_str(),
             self.category.as_str(),
             self.title.as_deref().unwrap_or_default(),
             self.url.as_deref().unwrap_or_default(),
             published_at.as_deref().unwrap_or_default(),
-            media_type,
+            self.media_type.as_str(),
             &self.content,
         ];
         ContentHash::sha256(parts.iter().map(|part| part.as_bytes()))

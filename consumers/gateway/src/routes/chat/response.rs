@@ -188,7 +188,6 @@ impl Completion {
 /// `data: {…}`, without an event name.
 pub fn data(value: &impl Serialize) -> Event {
     // The views have string keys only and no failing `Serialize` implementation of their own.
-    // Fields of derived types, with names for keys: nothing of it can fail.
     Event::default().data(serde_json::to_string(value).expect("a view serialises to JSON"))
 }
 

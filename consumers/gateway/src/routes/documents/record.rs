@@ -148,17 +148,12 @@ impl PushRequest {
 
 fn content_hash(observation: &Observation) -> ContentHash {
     let published_at = observation.published_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true));
-    let media_type = match observation.media_type {
-        MediaType::Html => "html",
-        MediaType::Markdown => "markdown",
-        MediaType::Text => "text",
-    };
     let parts = [
         observation.category.as_str(),
         observation.title.as_deref().unwrap_or_default(),
         observation.url.as_deref().unwrap_or_default(),
         published_at.as_deref().unwrap_or_default(),
-        media_type,
+        observation.media_type.as_str(),
         &observation.content,
     ];
     ContentHash::sha256(parts.map(str::as_bytes))

@@ -67,7 +67,6 @@ impl Memory {
     /// The cursor.
     pub fn write(&self) -> serde_json::Value {
         // String keys, and no `Serialize` implementation that can fail.
-        // Fields of derived types, and maps with strings for keys: nothing of it can fail.
         serde_json::to_value(self).expect("a feed's memory serialises to JSON")
     }
 
