@@ -31,13 +31,13 @@ demo-stop: ## stop the twin that the demo left running
 test: lint models kafka python ## lints and all tests, with real servers; ends with "N passed, N failed"
 	@scripts/test
 
-test-long: models kafka ## the fault tests at length: 500 kills over each log
+test-long: models kafka ## the fault tests at length: 500 kills over each log, load, half an hour of use
 	@scripts/test-long
 
 lint: packages target ## check format, scripts and code
 	@scripts/lint
 
-bench: models ## measure, both sides of each ratio in one run, and print the table
+bench: models kafka ## measure, both sides of each ratio in one run, and print the table
 	@scripts/bench
 
 models: build ## fetch ONNX Runtime and the default models, checked, and convert the language model once
@@ -64,3 +64,4 @@ python: packages
 
 kafka: packages
 	@scripts/kafka
+	@scripts/toxiproxy

@@ -1,59 +1,71 @@
-//! The chunker, against tokenising alone: no exact chunker can be faster than its tokenizer.
+//! The chunker, against text-splitter, and against tokenising alone: no exact chunker is faster than its tokenizer.
 
 use std::hint::black_box;
 
 use anyhow::Result;
 use twin_chunker::{Options, chunk};
-use twin_models::Tokenizer;
+use twin_schemas::{Category, CleanedDocument};
 
-use crate::comparison::{Better, Comparison, ours_first};
-use crate::corpus::Corpus;
+use crate::bench::Bench;
+use crate::comparison::{Better, Comparison, Side, one_round};
 use crate::processor_time;
+use crate::rivals::{Rivals, Task};
+use crate::target::Target;
 
-/// Processor seconds that a side works for in a round, at least: the clock ticks a hundred times a second.
-const SECONDS: f64 = 2.0;
+const UNIT: &str = "MB a processor second";
 
 /// Megabytes a processor second.
-pub fn compare(corpus: &Corpus, tokenizer: &Tokenizer, rounds: usize) -> Result<Comparison> {
+pub fn compare(bench: &Bench) -> Result<Vec<Comparison>> {
     let options = Options::default();
-    let chunks = || -> Result<()> {
-        for document in &corpus.documents {
-            black_box(chunk(document, tokenizer, &options)?);
+    let rivals = Rivals::start(bench, options.max_tokens, &[])?;
+    let structured = &bench.corpus.documents;
+    let plain: Vec<CleanedDocument> = structured.iter().map(as_plain_text).collect();
+    let megabytes = structured.iter().map(|document| document.text.len()).sum::<usize>() as f64 / 1e6;
+
+    let here = std::process::id();
+    let ours = |documents: &[CleanedDocument]| {
+        let seconds = processor_time::of_a_pass(here, || {
+            for document in documents {
+                black_box(chunk(document, &bench.tokenizer, &options)?);
+            }
+            Ok(())
+        })?;
+        Ok(megabytes / seconds)
+    };
+    let tokenising = || -> Result<()> {
+        for document in structured {
+            black_box(bench.tokenizer.spans(&document.text)?);
         }
         Ok(())
     };
-    let tokens = || -> Result<()> {
-        for document in &corpus.documents {
-            black_box(tokenizer.spans(&document.text)?);
-        }
-        Ok(())
-    };
-    let bytes: usize = corpus.documents.iter().map(|document| document.text.len()).sum();
-    let mut comparison =
-        Comparison::new("chunking", "MB a processor second", Better::Higher, "tokenising alone (a floor)");
-    for round in 0..rounds {
-        let (ours, floor) = if ours_first(round) {
-            let ours = rate(bytes, chunks)?;
-            (ours, rate(bytes, tokens)?)
-        } else {
-            let floor = rate(bytes, tokens)?;
-            (rate(bytes, chunks)?, floor)
-        };
-        comparison.round(ours, floor);
+    let mut sides: [Side<'_>; 5] = [
+        Box::new(|| ours(structured)),
+        Box::new(|| ours(&plain)),
+        Box::new(|| Ok(megabytes / processor_time::of_a_pass(here, tokenising)?)),
+        Box::new(|| Ok(megabytes / rivals.processor_seconds(Task::SplitPlain)?)),
+        Box::new(|| Ok(megabytes / rivals.processor_seconds(Task::SplitStructured)?)),
+    ];
+
+    let against = |how, other| Comparison::new(format!("chunking {how}"), UNIT, Better::Higher, other);
+    let target = Target::at_least(3.5);
+    let mut as_structured = against("along headings and items", "text-splitter, the same").wanting(target);
+    let mut as_plain = against("along lines and sentences", "text-splitter, the same").wanting(target);
+    let mut crossed = against("along headings and items", "text-splitter along lines and sentences");
+    let mut floor = against("along headings and items", "tokenising alone (a floor)");
+    for round in 0..bench.rounds {
+        let [ours, ours_plain, tokenised, theirs_plain, theirs] = one_round(round, &mut sides)?;
+        as_structured.round(ours, theirs);
+        as_plain.round(ours_plain, theirs_plain);
+        crossed.round(ours, theirs_plain);
+        floor.round(ours, tokenised);
     }
-    Ok(comparison)
+    Ok(vec![as_structured, as_plain, crossed, floor])
 }
 
-/// Megabytes a processor second of passes over so many bytes each.
-fn rate(bytes: usize, pass: impl Fn() -> Result<()>) -> Result<f64> {
-    let start = processor_time::seconds()?;
-    let mut passes = 0_u32;
-    loop {
-        pass()?;
-        passes += 1;
-        let spent = processor_time::seconds()? - start;
-        if spent >= SECONDS {
-            return Ok(bytes as f64 * f64::from(passes) / 1e6 / spent);
-        }
-    }
+/// The same text, of which nobody knows that it is code.
+fn as_plain_text(document: &CleanedDocument) -> CleanedDocument {
+    let mut plain = document.clone();
+    plain.meta.category = Category::Article;
+    plain.code_language = None;
+    plain
 }

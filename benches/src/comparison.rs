@@ -1,5 +1,9 @@
 //! Two sides, some rounds, and what they come to.
 
+use anyhow::Result;
+
+use crate::target::Target;
+
 /// Which way a number is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
@@ -24,12 +28,19 @@ pub struct Comparison {
     pub ours: Vec<f64>,
     /// The other side's.
     pub other: Vec<f64>,
+    /// What the median of [`Comparison::times_as_fast`] has to reach.
+    pub target: Option<Target>,
 }
 
 impl Comparison {
     /// A comparison without any round yet.
     pub fn new(name: impl Into<String>, unit: &'static str, better: Better, other_name: &'static str) -> Self {
-        Self { name: name.into(), unit, better, other_name, ours: Vec::new(), other: Vec::new() }
+        Self { name: name.into(), unit, better, other_name, ours: Vec::new(), other: Vec::new(), target: None }
+    }
+
+    /// The same comparison with a target.
+    pub fn wanting(self, target: Target) -> Self {
+        Self { target: Some(target), ..self }
     }
 
     /// Adds a round.
@@ -84,6 +95,19 @@ pub fn ours_first(round: usize) -> bool {
     round.is_multiple_of(2)
 }
 
+/// What measures one side once.
+pub type Side<'a> = Box<dyn FnMut() -> Result<f64> + 'a>;
+
+/// A number of each side. They are taken in this order, and in the next round in the opposite one.
+pub fn one_round<const SIDES: usize>(round: usize, sides: &mut [Side<'_>; SIDES]) -> Result<[f64; SIDES]> {
+    let mut numbers = [0.0; SIDES];
+    for place in 0..SIDES {
+        let side = if ours_first(round) { place } else { SIDES - 1 - place };
+        numbers[side] = sides[side]()?;
+    }
+    Ok(numbers)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +119,24 @@ mod tests {
         let mut time = Comparison::new("a", "ms", Better::Lower, "b");
         time.round(5.0, 10.0);
         assert_eq!((rate.times_as_fast(), time.times_as_fast()), (vec![2.0], vec![2.0]));
+    }
+
+    #[test]
+    fn every_other_round_turns_the_order_around() {
+        let calls = std::cell::RefCell::new(Vec::new());
+        let side = |number: f64| -> Side<'_> {
+            let calls = &calls;
+            Box::new(move || {
+                calls.borrow_mut().push(number);
+                Ok(number)
+            })
+        };
+        let mut sides = [side(1.0), side(2.0)];
+        for round in 0..2 {
+            assert_eq!(one_round(round, &mut sides).unwrap(), [1.0, 2.0]);
+        }
+        drop(sides);
+        assert_eq!(calls.into_inner(), [1.0, 2.0, 2.0, 1.0]);
     }
 
     #[test]

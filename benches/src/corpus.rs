@@ -36,6 +36,23 @@ impl Corpus {
         Ok(Self { documents })
     }
 
+    /// Its text in so many pieces of about the same length, cut between lines.
+    pub fn pieces(&self, count: usize) -> Vec<String> {
+        let bytes: usize = self.documents.iter().map(|document| document.text.len()).sum();
+        let (mut pieces, mut taken) = (vec![String::new()], 0);
+        for line in self.documents.iter().flat_map(|document| document.text.lines()) {
+            if pieces.len() < count && taken >= pieces.len() * bytes / count {
+                pieces.push(String::new());
+            }
+            if let Some(piece) = pieces.last_mut() {
+                piece.push_str(line);
+                piece.push('\n');
+            }
+            taken += line.len() + 1;
+        }
+        pieces
+    }
+
     /// Its words in running order.
     pub fn words(&self) -> Vec<&str> {
         let texts = self.documents.iter().map(|document| document.text.as_str());
@@ -100,6 +117,7 @@ mod tests {
         let names: Vec<&str> = corpus.documents.iter().map(|document| document.meta.natural_key.as_str()).collect();
         assert_eq!(names, ["a.md", "b/c.rs"]);
         assert_eq!(corpus.words(), ["One", "two", "fn", "d"]);
+        assert_eq!(corpus.pieces(2), ["One two.\n", "fn d() {}\n"]);
         assert!(Corpus::read(&folder.path().join(".f").join("none")).is_err());
     }
 }

@@ -1,41 +1,53 @@
-//! Benchmarks: what a part of the system costs, beside something that it can be held against.
+//! Benchmarks: what the system and its parts cost, beside something that it can be held against.
 //!
-//! In: a checkout of this repository (its own texts are the corpus) and the models that `make models` has fetched.
-//! Out: one Markdown table, and with `--write` the page `docs/benchmarks.md`.
+//! In: a checkout of this repository (its own texts are the corpus), what `make models` and `scripts/kafka` have
+//! fetched, the `twin` binary, and the rivals that `scripts/bench` has built and installed. Out: Markdown tables, and
+//! with `--write` the page `docs/benchmarks.md`.
 //!
-//! Promises: both sides of a comparison do their work in the same process and run, one after the other in each
-//! round, and which side goes first alternates; a number is the median of the rounds and comes with their range. So a
-//! ratio holds on a busy machine and on another processor better than any rate does.
+//! Promises: both sides of a comparison do their work in the same run, one after the other in each round, and which
+//! side goes first alternates; a number is the median of the rounds and comes with their range. So a ratio holds on a
+//! busy machine and on another processor better than any rate does. What has a target says whether it is met.
 //!
-//! Deliberately not here: end-to-end load (`tests`), the language model, and any threshold that fails a build. Where
-//! the other side is a floor (less work than ours, on purpose), its name says so.
+//! Deliberately not here: faults and overload (`tests`), and any threshold that fails a build. Where the other side is
+//! a floor (less work than ours, on purpose), its name says so.
 
+mod bench;
+mod both_logs;
 mod chunking;
 mod comparison;
 mod corpus;
 mod embedding;
+mod embedding_rivals;
 mod event_log;
+mod figure;
+mod growth;
+mod kafka_tools;
+mod language_model;
+mod llama;
+mod onnx;
+mod page;
+mod pipeline;
 mod processor_time;
 mod report;
+mod rivals;
+mod server;
+mod target;
 mod vector_index;
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
-use tokio::runtime::Runtime;
-use twin_models::Tokenizer;
+use clap::{Parser, ValueEnum};
 
-use comparison::Comparison;
-use corpus::Corpus;
+use bench::{Bench, Results};
 
 /// As in the shipped binary.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures the parts of LLM Twin and prints one table.
+/// Measures LLM Twin and its parts and prints what came out.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The folder that `make models` fills. Databases are made in its folder `bench`, for a while.
@@ -44,64 +56,75 @@ struct Arguments {
     /// The checkout whose texts are the corpus.
     #[arg(long, default_value = ".")]
     repository: PathBuf,
+    /// The program built from `benches/rivals`.
+    #[arg(long)]
+    rivals: PathBuf,
     /// Rounds of each comparison, at least 3.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Measure only these parts, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
     /// Also write `docs/benchmarks.md`.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only")]
     write: bool,
 }
 
+/// What can be measured by itself, in the order of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Chunking,
+    Embedding,
+    EmbeddingRivals,
+    EventLog,
+    KafkaTools,
+    VectorIndex,
+    Pipeline,
+    BothLogs,
+    Growth,
+    LanguageModel,
+}
+
 fn main() -> Result<()> {
-    let arguments = Arguments::parse();
-    ensure!(arguments.rounds >= 3, "--rounds is {}, must be at least 3", arguments.rounds);
-    let comparisons = measure(&arguments)?;
-    let table = report::table(&comparisons);
+    let Arguments { cache, repository, rivals, rounds, only, write } = Arguments::parse();
+    ensure!(rounds >= 3, "--rounds is {rounds}, must be at least 3");
+    let bench = Bench::new(cache, &repository, rivals, rounds)?;
+    let mut results = Results::default();
+    for part in Part::value_variants() {
+        if only.is_empty() || only.contains(part) {
+            results.extend(part.measure(&bench).with_context(|| format!("measuring {part:?} failed"))?);
+        }
+    }
+    let tables = report::tables(&results);
     let mut stdout = std::io::stdout().lock();
-    write!(stdout, "{table}")?;
-    if arguments.write {
-        let page = arguments.repository.join("docs/benchmarks.md");
-        fs::write(&page, report::page(&table, arguments.rounds)?)
-            .with_context(|| format!("can not write {}", page.display()))?;
+    write!(stdout, "{tables}")?;
+    if write {
+        let page = repository.join("docs/benchmarks.md");
+        fs::write(&page, page::text(&tables, rounds)?).with_context(|| format!("can not write {}", page.display()))?;
         writeln!(stdout, "\nwritten to {}", page.display())?;
     }
     Ok(())
 }
 
-fn measure(arguments: &Arguments) -> Result<Vec<Comparison>> {
-    let Arguments { cache, repository, rounds, .. } = arguments;
-    let runtime = Runtime::new()?;
-    let corpus = Corpus::read(repository)?;
-    let tokenizer = Tokenizer::from_file(&cache.join("models/minilm/tokenizer.json"))?;
-    let work = work_folder(cache)?;
-    let mut comparisons = Vec::new();
-    progress("chunking");
-    comparisons.push(chunking::compare(&corpus, &tokenizer, *rounds)?);
-    progress("embedding");
-    let texts = embedding::sample(&corpus, &tokenizer)?;
-    comparisons.extend(runtime.block_on(embedding::compare(cache, &tokenizer, &texts, *rounds))?);
-    progress("event log");
-    comparisons.extend(runtime.block_on(event_log::compare(&work, *rounds))?);
-    for chunks in [2_000, 20_000] {
-        progress(&format!("vector index, {chunks} chunks"));
-        comparisons.extend(runtime.block_on(vector_index::compare(&work, &corpus, chunks, *rounds))?);
+impl Part {
+    fn measure(self, bench: &Bench) -> Result<Results> {
+        // On the standard error stream: the tables alone are on the standard output. Nobody may be reading it.
+        let _ = writeln!(std::io::stderr(), "    measuring: {self:?}");
+        match self {
+            Self::Chunking => Ok(chunking::compare(bench)?.into()),
+            Self::Embedding => Ok(embedding::compare(bench)?.into()),
+            Self::EmbeddingRivals => Ok(embedding_rivals::compare(bench)?.into()),
+            Self::EventLog => Ok(bench.runtime.block_on(event_log::compare(&bench.work, bench.rounds))?.into()),
+            Self::KafkaTools => Ok(kafka_tools::compare(bench)?.into()),
+            Self::VectorIndex => {
+                let mut results = vector_index::compare(bench, vector_index::SMALLER)?;
+                results.extend(vector_index::compare(bench, vector_index::LARGEST)?);
+                Ok(results)
+            }
+            Self::Pipeline => pipeline::compare(bench),
+            Self::BothLogs => Ok(both_logs::measure(bench)?.into()),
+            Self::Growth => growth::measure(bench),
+            Self::LanguageModel => language_model::measure(bench),
+        }
     }
-    Ok(comparisons)
-}
-
-/// An empty folder for databases: beside the models and not in `/tmp`, which may be memory. What a killed run has left
-/// in it goes.
-fn work_folder(cache: &Path) -> Result<PathBuf> {
-    let folder = cache.join("bench");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("can not empty {}", folder.display()))?;
-    }
-    fs::create_dir(&folder).with_context(|| format!("can not make {}", folder.display()))?;
-    Ok(folder)
-}
-
-/// Says on the standard error stream what is being measured: the table alone is on the standard output.
-fn progress(what: &str) {
-    // Nobody may be reading it.
-    let _ = writeln!(std::io::stderr(), "    measuring: {what}");
 }

@@ -1,17 +1,40 @@
-//! Processor time of this process, all threads.
+//! Processor time of a process, all threads.
 
 use std::fs;
 
 use anyhow::{Context, Result};
 
-/// The unit of `/proc/self/stat`: the kernel's `USER_HZ`, fixed at 100 a second for programs on every common Linux
+/// The unit of `/proc/PID/stat`: the kernel's `USER_HZ`, fixed at 100 a second for programs on every common Linux
 /// architecture (proc(5)). So a measurement should take a second or more.
 const TICKS_PER_S: f64 = 100.0;
 
+/// Processor seconds that a measurement takes, at least.
+const LEAST_SECONDS: f64 = 2.0;
+
 /// User and system seconds that this process has spent so far.
 pub fn seconds() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat").context("can not read /proc/self/stat")?;
-    parse(&stat).with_context(|| format!("/proc/self/stat is not understood: {stat}"))
+    seconds_of(std::process::id())
+}
+
+/// User and system seconds that a process has spent so far.
+pub fn seconds_of(process: u32) -> Result<f64> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("can not read {path}"))?;
+    parse(&stat).with_context(|| format!("{path} is not understood: {stat}"))
+}
+
+/// Processor seconds that a pass of some work takes in a process; it is repeated until enough can be told by the clock.
+pub fn of_a_pass(process: u32, mut pass: impl FnMut() -> Result<()>) -> Result<f64> {
+    let start = seconds_of(process)?;
+    let mut passes = 0_u32;
+    loop {
+        pass()?;
+        passes += 1;
+        let spent = seconds_of(process)? - start;
+        if spent >= LEAST_SECONDS {
+            return Ok(spent / f64::from(passes));
+        }
+    }
 }
 
 /// Fields 14 and 15 of proc_pid_stat(5). The second field, the program's name, may hold spaces and brackets.

@@ -1,32 +1,100 @@
-//! The table and the page.
+//! The tables.
 
 use std::fmt::Write;
-use std::fs;
 
-use anyhow::{Context, Result};
-use chrono::Utc;
-
+use crate::bench::Results;
 use crate::comparison::{Comparison, Spread};
+use crate::figure::Figure;
+use crate::target::Target;
+
+/// What is wanted and whether it is reached, what has another side, and what stands for itself.
+pub fn tables(results: &Results) -> String {
+    let mut text = String::new();
+    let goals = goals(results);
+    if !goals.is_empty() {
+        text.push_str(&target_table(&goals));
+    }
+    if !results.comparisons.is_empty() {
+        text.push_str(&comparison_table(&results.comparisons));
+    }
+    if !results.figures.is_empty() {
+        text.push_str(&figure_table(&results.figures));
+    }
+    text
+}
+
+/// A target, and what was reached.
+struct Goal {
+    name: String,
+    unit: &'static str,
+    target: Target,
+    reached: f64,
+}
+
+fn goals(results: &Results) -> Vec<Goal> {
+    let of_comparison = |comparison: &Comparison| {
+        let reached = Spread::of(&comparison.times_as_fast())?.median;
+        let name = format!("{}, against {}", comparison.name, comparison.other_name);
+        Some(Goal { name, unit: "x", target: comparison.target?, reached })
+    };
+    let of_figure = |figure: &Figure| {
+        let reached = Spread::of(&figure.numbers)?.median;
+        Some(Goal { name: figure.name.clone(), unit: figure.unit, target: figure.target?, reached })
+    };
+    let comparisons = results.comparisons.iter().filter_map(of_comparison);
+    comparisons.chain(results.figures.iter().filter_map(of_figure)).collect()
+}
+
+fn target_table(goals: &[Goal]) -> String {
+    let mut text = String::from("## Targets\n\n| measured | wanted | reached | |\n|---|---|---:|---|\n");
+    let mut missed = String::new();
+    for Goal { name, unit, target, reached } in goals {
+        let is_met = target.is_met_by(*reached);
+        let verdict = if is_met { "met" } else { "**not met**" };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "| {name} | {} {unit} | {} {unit} | {verdict} |", target.wanted(), number(*reached));
+        if !is_met {
+            let reason = if target.if_missed.is_empty() { "Not looked into yet." } else { target.if_missed };
+            let _ = writeln!(missed, "- **{name}**: {reason}");
+        }
+    }
+    if !missed.is_empty() {
+        let _ = write!(text, "\nWhy a target is not met, and what would close the gap:\n\n{missed}");
+    }
+    text
+}
 
 /// One row for each comparison.
-pub fn table(comparisons: &[Comparison]) -> String {
+fn comparison_table(comparisons: &[Comparison]) -> String {
     let mut text = String::from(
-        "| measured | unit | LLM Twin | held against | that | times as fast |\n|---|---|---:|---|---:|---:|\n",
+        "\n## Side by side\n\n| measured | unit | LLM Twin | held against | that | times as fast |\n\
+         |---|---|---:|---|---:|---:|\n",
     );
     for comparison in comparisons {
         let Comparison { name, unit, other_name, .. } = comparison;
         let ours = cell(&comparison.ours, "");
         let other = cell(&comparison.other, "");
         let ratio = cell(&comparison.times_as_fast(), " x");
-        // Writing to a string does not fail.
         let _ = writeln!(text, "| {name} | {unit} | {ours} | {other_name} | {other} | {ratio} |");
     }
     text
 }
 
-/// The median, then the lowest and the highest round.
+/// One row for each figure.
+fn figure_table(figures: &[Figure]) -> String {
+    let mut text = String::from("\n## By itself\n\n| measured | unit | LLM Twin |\n|---|---|---:|\n");
+    for Figure { name, unit, numbers, .. } in figures {
+        let _ = writeln!(text, "| {name} | {unit} | {} |", cell(numbers, ""));
+    }
+    text
+}
+
+/// The median, then the lowest and the highest round where there are several.
 fn cell(numbers: &[f64], suffix: &str) -> String {
     let Some(Spread { lowest, median, highest }) = Spread::of(numbers) else { return "no round".to_owned() };
+    if numbers.len() == 1 {
+        return format!("{}{suffix}", number(median));
+    }
     format!("{}{suffix} ({} to {})", number(median), number(lowest), number(highest))
 }
 
@@ -40,48 +108,41 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The page `docs/benchmarks.md`.
-pub fn page(table: &str, rounds: usize) -> Result<String> {
-    let processor = processor()?;
-    let cores = std::thread::available_parallelism()?;
-    let day = Utc::now().format("%Y-%m-%d");
-    Ok(format!(
-        "# Benchmarks\n\n\
-         Written by `make bench`, which takes under 5 minutes. This table is from {day}: {processor}, {cores} cores.\n\n\
-         Each number is the median of {rounds} rounds, with the lowest and the highest round in brackets. Both sides \
-         run in the same process, one after the other in each round. Rates differ from machine to machine; ratios \
-         much less so. Above 1 x, ours is the faster one. A floor does less work than ours on purpose: it says how \
-         much of the time could be saved at most.\n\n\
-         {table}\n\
-         - **Chunking** and **embedding** are counted in processor seconds (user and system, all threads) over the \
-         Markdown and Rust files of this repository. Tokens are those of the texts, without filling.\n\
-         - **Fixed batches of 32 in arrival order** fill each text up to the longest of its batch.\n\
-         - **Event log**: records of 1 KiB, wall time. Every append and every commit is durable (`synchronous=FULL`) \
-         when it returns, on both sides; so small batches measure the disk.\n\
-         - **Vector index**: one hybrid search (vectors and BM25, 50 candidates each, one author) at a time, wall \
-         time. Vectors are random, with 384 dimensions; texts and questions are words of this repository.\n"
-    ))
-}
-
-fn processor() -> Result<String> {
-    let text = fs::read_to_string("/proc/cpuinfo").context("can not read /proc/cpuinfo")?;
-    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    Ok(model.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::comparison::Better;
 
-    #[test]
-    fn a_row_has_both_sides_and_the_ratio_with_their_ranges() {
+    fn comparison() -> Comparison {
         let mut comparison = Comparison::new("reading", "MB/s", Better::Higher, "a plain loop");
         comparison.round(30.0, 10.0);
         comparison.round(20.0, 10.0);
         comparison.round(400.0, 100.0);
+        comparison
+    }
+
+    #[test]
+    fn a_row_has_both_sides_and_the_ratio_with_their_ranges() {
         let expected = "| reading | MB/s | 30.0 (20.0 to 400) | a plain loop | 10.0 (10.0 to 100) | \
                         3.00 x (2.00 to 4.00) |\n";
-        assert!(table(&[comparison]).ends_with(expected));
+        let results = Results { comparisons: vec![comparison()], figures: Vec::new() };
+        let tables = tables(&results);
+        assert!(tables.ends_with(expected) && !tables.contains("Targets"), "{tables}");
+    }
+
+    #[test]
+    fn a_missed_target_is_named_with_its_reason_and_a_met_one_is_not() {
+        let target = Target::at_least(3.5).if_missed("The loop is too plain.");
+        let memory = Figure::once("memory", "MB", 590.0).wanting(Target::at_most(600.0));
+        let results = Results { comparisons: vec![comparison().wanting(target)], figures: vec![memory] };
+        let tables = tables(&results);
+        for expected in [
+            "| reading, against a plain loop | at least 3.5 x | 3.00 x | **not met** |",
+            "| memory | at most 600 MB | 590 MB | met |",
+            "- **reading, against a plain loop**: The loop is too plain.",
+        ] {
+            assert!(tables.lines().any(|line| line == expected), "{expected} is not in\n{tables}");
+        }
+        assert_eq!(tables.matches("- **").count(), 1, "{tables}");
     }
 }
