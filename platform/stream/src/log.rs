@@ -189,13 +189,14 @@ pub enum Delivery {
     /// These are being taken away. The group waits, up to a deadline, until the acknowledgement is dropped; what
     /// was finished may be committed before that.
     Revoked(Vec<TopicPartition>, RevokeAck),
-    /// These were taken away already: commits for them would be refused.
-    Lost(Vec<TopicPartition>),
+    /// These were taken away already: commits for them would be refused. The consumer joins the group again once the
+    /// acknowledgement is dropped; a commit after that would count as one of the new owner.
+    Lost(Vec<TopicPartition>, RevokeAck),
     /// Records, in order for each partition.
     Records(Vec<Record>),
 }
 
-/// Dropped when a revoked partition has been let go of.
+/// Dropped when partitions that were taken away have been let go of.
 pub struct RevokeAck {
     _done: std::sync::mpsc::Sender<()>,
 }
@@ -215,6 +216,7 @@ pub trait Consumer: Send + Sync {
     async fn next(&mut self) -> Result<Delivery, Error>;
 
     /// Stops deliveries from these partitions; `next` still has to be called, so that the group sees a live member.
+    /// A partition that is taken away and comes back is not paused.
     async fn pause(&self, partitions: &[TopicPartition]) -> Result<(), Error>;
 
     /// Starts them again.

@@ -1,8 +1,8 @@
-//! A real Kafka broker: one node that is its own controller (KRaft).
+//! A real Kafka broker, which is a controller too (KRaft).
 
 use std::fs;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -12,8 +12,9 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use tempfile::TempDir;
 
-use crate::place::{cache_folder, free_port, temporary_folder};
+use crate::place::{cache_folder, temporary_folder};
 use crate::process::{Process, read_log};
+use crate::seat::Seat;
 
 /// The version in `tests/stack/kafka/pom.xml`; `scripts/kafka` leaves a marker file with it.
 const VERSION: &str = "4.3.1";
@@ -34,6 +35,8 @@ pub struct KafkaOptions {
     pub heap_mib: u32,
     /// How long a start may take. Far above the usual 5 s, for busy machines.
     pub start_timeout: Duration,
+    /// Whether clients can also come by a second address, at which a [`Toxiproxy`](crate::Toxiproxy) is to listen.
+    pub proxied: bool,
     /// More lines for the broker's properties file. They win over those made here.
     pub properties: Vec<(String, String)>,
 }
@@ -45,6 +48,7 @@ impl Default for KafkaOptions {
             log_retention_check_interval_ms: 300_000,
             heap_mib: 512,
             start_timeout: Duration::from_secs(120),
+            proxied: false,
             properties: Vec::new(),
         }
     }
@@ -55,6 +59,7 @@ impl Default for KafkaOptions {
 pub struct Kafka {
     options: KafkaOptions,
     installation: PathBuf,
+    seat: Seat,
     bootstrap: String,
     // Declared before the folder: the process is gone before its data is removed.
     process: Mutex<Option<Process>>,
@@ -67,15 +72,11 @@ impl Kafka {
     /// # Errors
     /// The broker is not installed (run `scripts/kafka`), or did not start: with the end of its log.
     pub fn start(options: KafkaOptions) -> Result<Self> {
-        let installation = installation()?;
         let mut attempt = 1;
         loop {
-            let kafka = Self::prepare(&installation, &options)?;
-            match kafka.launch() {
-                Ok(process) => {
-                    *kafka.process() = Some(process);
-                    return Ok(kafka);
-                }
+            let kafka = Self::prepare(&options, Seat::alone(options.proxied)?)?;
+            match kafka.restart() {
+                Ok(()) => return Ok(kafka),
                 Err(_) if attempt < START_ATTEMPTS && kafka.log().contains("Address already in use") => attempt += 1,
                 Err(error) => return Err(error),
             }
@@ -96,6 +97,25 @@ impl Kafka {
     /// The address for `bootstrap.servers`. It stays the same over restarts.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// Where a proxy has to listen, and where it has to connect to.
+    ///
+    /// # Errors
+    /// The broker was started without [`KafkaOptions::proxied`].
+    pub(crate) fn proxied(&self) -> Result<(String, String)> {
+        let (port, advertised) = self.seat.proxied.context("the broker was started without `proxied`")?;
+        Ok((format!("127.0.0.1:{advertised}"), format!("127.0.0.1:{port}")))
+    }
+
+    /// Whether it was neither killed nor stopped.
+    pub(crate) fn is_started(&self) -> bool {
+        self.process().is_some()
+    }
+
+    /// Its id in its cluster.
+    pub(crate) fn node(&self) -> i32 {
+        self.seat.node
     }
 
     /// Ends the broker as a power loss of its process would (SIGKILL).
@@ -125,12 +145,11 @@ impl Kafka {
     /// # Errors
     /// As [`Kafka::start`].
     pub fn restart(&self) -> Result<()> {
-        if self.process().is_some() {
+        if self.is_started() {
             self.stop()?;
         }
-        let process = self.launch()?;
-        *self.process() = Some(process);
-        Ok(())
+        self.launch()?;
+        self.wait_until_ready()
     }
 
     /// The broker's log since its first start.
@@ -142,17 +161,17 @@ impl Kafka {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Chooses ports, writes the properties file and formats the data folder.
-    fn prepare(installation: &Path, options: &KafkaOptions) -> Result<Self> {
-        let (port, controller_port) = (free_port()?, free_port()?);
+    /// Writes the properties file and formats the data folder.
+    pub(crate) fn prepare(options: &KafkaOptions, seat: Seat) -> Result<Self> {
         let kafka = Self {
             options: options.clone(),
-            installation: installation.to_owned(),
-            bootstrap: format!("127.0.0.1:{port}"),
+            installation: installation()?,
+            bootstrap: format!("127.0.0.1:{}", seat.port),
+            seat,
             process: Mutex::new(None),
             folder: temporary_folder("kafka")?,
         };
-        let properties = properties(options, port, controller_port, &kafka.folder.path().join("data"));
+        let properties = kafka.seat.properties(options, &kafka.folder.path().join("data"));
         fs::write(kafka.properties_file(), properties)?;
         let output = kafka
             .java("kafka.tools.StorageTool")
@@ -167,12 +186,21 @@ impl Kafka {
         Ok(kafka)
     }
 
-    fn launch(&self) -> Result<Process> {
+    /// Starts the process. A broker of a cluster is ready only when others have been launched too.
+    pub(crate) fn launch(&self) -> Result<()> {
         let mut command = self.java("kafka.Kafka");
         command.arg(self.properties_file());
-        let mut process = Process::start("the Kafka broker", &command, &self.folder.path().join("broker.log"))?;
+        let process = Process::start("the Kafka broker", &command, &self.folder.path().join("broker.log"))?;
+        *self.process() = Some(process);
+        Ok(())
+    }
+
+    /// Waits until the launched broker answers.
+    pub(crate) fn wait_until_ready(&self) -> Result<()> {
+        let mut process = self.process().take().context("the broker does not run")?;
         process.wait_until_ready(self.options.start_timeout, || self.answers())?;
-        Ok(process)
+        *self.process() = Some(process);
+        Ok(())
     }
 
     /// Whether a client gets metadata that lists the broker, that is, whether it is registered and not fenced.
@@ -183,7 +211,7 @@ impl Kafka {
         }
         let client: Result<BaseConsumer, _> = ClientConfig::new().set("bootstrap.servers", &self.bootstrap).create();
         let metadata = client.and_then(|client| client.fetch_metadata(None, Duration::from_secs(2)));
-        metadata.is_ok_and(|metadata| !metadata.brokers().is_empty())
+        metadata.is_ok_and(|metadata| metadata.brokers().iter().any(|broker| broker.id() == self.seat.node))
     }
 
     fn properties_file(&self) -> PathBuf {
@@ -212,40 +240,4 @@ fn installation() -> Result<PathBuf> {
         bail!("Kafka {VERSION} is not installed: run scripts/kafka ({} does not exist)", marker.display());
     }
     Ok(folder)
-}
-
-fn properties(options: &KafkaOptions, port: u16, controller_port: u16, data: &Path) -> String {
-    let mut text = format!(
-        "process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}
-num.partitions=3
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=5
-transaction.state.log.replication.factor=1
-transaction.state.log.num.partitions=5
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-auto.create.topics.enable=false
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
-message.max.bytes={message_max_bytes}
-log.retention.check.interval.ms={log_retention_check_interval_ms}
-",
-        data = data.display(),
-        message_max_bytes = options.message_max_bytes,
-        log_retention_check_interval_ms = options.log_retention_check_interval_ms,
-    );
-    // In a Java properties file the last of several lines with one key counts.
-    for (key, value) in &options.properties {
-        text.push_str(&format!("{key}={value}\n"));
-    }
-    text
 }

@@ -73,16 +73,25 @@ impl Process {
     pub(crate) fn terminate(&mut self, timeout: Duration) -> Result<i32> {
         let name = self.name;
         if self.child.try_wait()?.is_none() {
-            let sent = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status()?;
-            if !sent.success() {
-                bail!("cannot send SIGTERM to {name}: kill ended with {sent}");
-            }
+            self.signal("TERM")?;
         }
         let Some(status) = self.wait(timeout)? else {
             self.kill()?;
             bail!("{name} did not end within {} s of SIGTERM\n{}", timeout.as_secs(), self.log_tail());
         };
         status.code().ok_or_else(|| anyhow!("{name} was ended by signal {:?}\n{}", status.signal(), self.log_tail()))
+    }
+
+    /// Sends the process a signal, named without `SIG`.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub(crate) fn signal(&self, signal: &str) -> Result<()> {
+        let sent = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status()?;
+        if !sent.success() {
+            bail!("cannot send SIG{signal} to {}: kill ended with {sent}", self.name);
+        }
+        Ok(())
     }
 
     fn wait(&mut self, timeout: Duration) -> Result<Option<ExitStatus>> {

@@ -23,6 +23,8 @@ const CACHE: &str = "TWIN_CACHE";
 pub struct TwinOptions {
     /// The binary. By default `TWIN_BIN`, or `twin` in the folder that cargo builds into.
     pub binary: Option<PathBuf>,
+    /// The data folder. By default a new one; processes over one Kafka cluster can share theirs.
+    pub data: Option<PathBuf>,
     /// More arguments of `twin run`, after `--data` and `--listen`.
     pub arguments: Vec<String>,
     /// Environment variables of the process. No other `TWIN_…` variable but
@@ -38,6 +40,7 @@ impl Default for TwinOptions {
     fn default() -> Self {
         Self {
             binary: None,
+            data: None,
             arguments: Vec::new(),
             environment: Vec::new(),
             start_timeout: Duration::from_secs(120),
@@ -60,7 +63,7 @@ pub struct TwinProcess {
 }
 
 impl TwinProcess {
-    /// Starts the binary on a new data folder and waits until it is ready.
+    /// Starts the binary and waits until it is ready.
     ///
     /// # Errors
     /// The binary does not exist, or it ended or was not ready in time: with the end of its log.
@@ -76,7 +79,7 @@ impl TwinProcess {
         let address = format!("127.0.0.1:{}", free_port()?);
         let mut twin = Self {
             base_url: format!("http://{address}"),
-            data: folder.path().join("data"),
+            data: options.data.clone().unwrap_or_else(|| folder.path().join("data")),
             process: None,
             options,
             binary,
@@ -120,6 +123,22 @@ impl TwinProcess {
     /// It does not run.
     pub fn kill9(&mut self) -> Result<()> {
         self.process.take().context("twin does not run")?.kill()
+    }
+
+    /// Lets the process stand still (SIGSTOP), as a machine does that is suspended or out of memory.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn freeze(&self) -> Result<()> {
+        self.process.as_ref().context("twin does not run")?.signal("STOP")
+    }
+
+    /// Lets it go on (SIGCONT), after [`TwinProcess::freeze`].
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn thaw(&self) -> Result<()> {
+        self.process.as_ref().context("twin does not run")?.signal("CONT")
     }
 
     /// Asks the process to end (SIGTERM) and gives its exit code.

@@ -1,6 +1,7 @@
 //! Topics and offsets, asked of the cluster.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -33,14 +34,15 @@ pub(super) async fn ensure_topics(options: &KafkaOptions, specs: &[TopicSpec]) -
         .collect();
     let timeouts = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(REQUEST_TIMEOUT));
     let results = admin.create_topics(&topics, &timeouts).await?;
-    for (spec, result) in specs.iter().zip(results) {
+    for result in results {
         match result {
-            Ok(_) => {}
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => check_partitions(&admin, spec)?,
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((_, code)) => return Err(KafkaError::AdminOp(code).into()),
         }
     }
-    Ok(())
+    let specs = specs.to_vec();
+    let checked = tokio::task::spawn_blocking(move || specs.iter().try_for_each(|spec| check_partitions(&admin, spec)));
+    checked.await.map_err(|_| Error::Closed)?
 }
 
 fn retention_ms(spec: &TopicSpec) -> String {
@@ -50,12 +52,18 @@ fn retention_ms(spec: &TopicSpec) -> String {
     }
 }
 
+/// Waits until the topic is known: other brokers hear of a new one later than the one that made it.
 fn check_partitions(admin: &AdminClient<DefaultClientContext>, spec: &TopicSpec) -> Result<(), Error> {
-    match partition_count(admin.inner(), &spec.name)? {
-        Some(found) if found != spec.partitions => {
-            Err(Error::Partitions { topic: spec.name.clone(), found, wanted: spec.partitions })
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    loop {
+        match partition_count(admin.inner(), &spec.name)? {
+            Some(found) if found == spec.partitions => return Ok(()),
+            Some(found) => {
+                return Err(Error::Partitions { topic: spec.name.clone(), found, wanted: spec.partitions });
+            }
+            None if Instant::now() >= deadline => return Err(Error::NoTopic(spec.name.clone())),
+            None => std::thread::sleep(Duration::from_millis(50)),
         }
-        _ => Ok(()),
     }
 }
 

@@ -49,12 +49,9 @@ impl ConsumerContext for Context {
         if partitions.is_empty() {
             return;
         }
-        if consumer.assignment_lost() {
-            let _ = self.deliveries.blocking_send(Ok(Delivery::Lost(partitions)));
-            return;
-        }
         let (ack, acknowledged) = RevokeAck::pair();
-        if self.deliveries.blocking_send(Ok(Delivery::Revoked(partitions, ack))).is_err() {
+        let delivery = if consumer.assignment_lost() { Delivery::Lost } else { Delivery::Revoked };
+        if self.deliveries.blocking_send(Ok(delivery(partitions, ack))).is_err() {
             // The consumer is being closed: nothing is in flight any more.
             return;
         }
@@ -64,13 +61,18 @@ impl ConsumerContext for Context {
         }
     }
 
-    fn post_rebalance(&self, _: &Poller, rebalance: &Rebalance<'_>) {
+    fn post_rebalance(&self, consumer: &Poller, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => {
                 let partitions = partitions_of(list);
-                if !partitions.is_empty() {
-                    let _ = self.deliveries.blocking_send(Ok(Delivery::Assigned(partitions)));
+                if partitions.is_empty() {
+                    return;
                 }
+                // librdkafka keeps a pause over the loss of a partition: it would come back and never be read again.
+                if let Err(error) = consumer.resume(list) {
+                    warn!(%error, "assigned partitions could not be resumed");
+                }
+                let _ = self.deliveries.blocking_send(Ok(Delivery::Assigned(partitions)));
             }
             Rebalance::Revoke(_) => {}
             Rebalance::Error(error) => warn!(%error, "rebalance failed"),
@@ -120,7 +122,7 @@ impl Polling {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
-            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("partition.assignment.strategy", options.assignment_strategy.name())
             .set("session.timeout.ms", options.session_timeout_ms.to_string())
             .set("heartbeat.interval.ms", (options.session_timeout_ms / 4).to_string())
             .set("max.poll.interval.ms", "300000")
@@ -300,7 +302,7 @@ impl Tail for KafkaTail {
         loop {
             match self.polling.deliveries.recv().await.unwrap_or(Err(Error::Closed))? {
                 Delivery::Records(records) => return Ok(records),
-                Delivery::Assigned(_) | Delivery::Revoked(..) | Delivery::Lost(_) => {}
+                Delivery::Assigned(_) | Delivery::Revoked(..) | Delivery::Lost(..) => {}
             }
         }
     }

@@ -46,6 +46,10 @@ pub struct KafkaOptions {
     /// partitions to others: how long a killed process holds up its share of the work. The broker's
     /// `group.min.session.timeout.ms` is the least.
     pub session_timeout_ms: u64,
+    /// How partitions are dealt to the consumers of a stage: `cooperative-sticky` moves only those that have to change
+    /// hands, and the others go on meanwhile; `range` and `roundrobin` take all away at each change and deal anew. All
+    /// consumers of a stage need the same; to change it, stop all of them first.
+    pub assignment_strategy: AssignmentStrategy,
     /// Further librdkafka properties, for all clients: `security.protocol`, `sasl.mechanism`, `ssl.ca.location`, ….
     pub properties: BTreeMap<String, String>,
 }
@@ -58,7 +62,32 @@ impl Default for KafkaOptions {
             max_value_bytes: 900_000,
             revoke_timeout_ms: 20_000,
             session_timeout_ms: 10_000,
+            assignment_strategy: AssignmentStrategy::CooperativeSticky,
             properties: BTreeMap::new(),
+        }
+    }
+}
+
+/// How partitions are dealt to the consumers of a group (Kafka's `partition.assignment.strategy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AssignmentStrategy {
+    /// Only partitions that change hands are taken away (KIP-429).
+    CooperativeSticky,
+    /// All are taken away, and each consumer gets neighbours.
+    Range,
+    /// All are taken away and dealt one by one.
+    #[serde(rename = "roundrobin")]
+    RoundRobin,
+}
+
+impl AssignmentStrategy {
+    /// Its name to the client, which is that in the configuration.
+    fn name(self) -> &'static str {
+        match self {
+            Self::CooperativeSticky => "cooperative-sticky",
+            Self::Range => "range",
+            Self::RoundRobin => "roundrobin",
         }
     }
 }
@@ -82,7 +111,9 @@ impl KafkaLog {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("compression.type", "zstd")
-            .set("linger.ms", "2")
+            // A query is four appends one after the other, and each would wait. Records that are there together, or come
+            // while a request is under way, still go together.
+            .set("linger.ms", "0")
             .set("message.max.bytes", (options.max_value_bytes + 100_000).to_string())
             .set("delivery.timeout.ms", "60000")
             .create()?;
@@ -184,7 +215,10 @@ async fn blocking<T: Send + 'static>(
 #[async_trait]
 impl EventLog for KafkaLog {
     async fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), Error> {
-        admin::ensure_topics(&self.shared.options, specs).await
+        admin::ensure_topics(&self.shared.options, specs).await?;
+        // A broker that has not heard of them yet may be the next to be asked.
+        self.partition_counts().extend(specs.iter().map(|spec| (spec.name.clone(), spec.partitions)));
+        Ok(())
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Position>, Error> {

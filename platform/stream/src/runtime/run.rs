@@ -65,11 +65,10 @@ impl<H: Handler> Dispatcher<H> {
                 self.drain(revoked).await;
                 drop(ack);
             }
-            Delivery::Lost(lost) => {
+            Delivery::Lost(lost, ack) => {
                 warn!(stage = self.context.name, partitions = lost.len(), "lost partitions; another consumer has them");
-                for partition in lost {
-                    self.partitions.remove(&partition);
-                }
+                self.forget(&lost);
+                drop(ack);
             }
             Delivery::Records(records) => self.deliver(records).await,
         }
@@ -170,13 +169,18 @@ impl<H: Handler> Dispatcher<H> {
             self.finish(&finished).await;
         }
         self.commit(&names).await;
-        for name in &names {
+        self.forget(&names);
+        info!(stage = self.context.name, partitions = names.len(), "drained");
+    }
+
+    /// Lets the partitions go; what a worker still does ends at once.
+    fn forget(&mut self, names: &[TopicPartition]) {
+        for name in names {
             if let Some(partition) = self.partitions.remove(name)
                 && partition.paused
             {
                 self.context.metrics.paused.with_label_values(&[&self.context.name]).dec();
             }
         }
-        info!(stage = self.context.name, partitions = names.len(), "drained");
     }
 }

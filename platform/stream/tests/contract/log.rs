@@ -17,6 +17,7 @@ over_both_logs!(
     a_record_without_key_or_over_the_limit_is_refused,
     a_group_starts_at_the_oldest_record_and_goes_on_where_it_committed,
     two_consumers_share_the_partitions_and_hand_them_over,
+    a_partition_that_was_paused_and_taken_away_is_read_when_it_comes_back,
     a_tail_from_the_end_sees_what_comes_after,
     a_large_value_travels_by_reference,
 );
@@ -118,7 +119,7 @@ async fn hold(consumer: &mut Box<dyn Consumer>, held: &mut HashSet<TopicPartitio
             match consumer.next().await.unwrap() {
                 Delivery::Assigned(given) => held.extend(given),
                 Delivery::Revoked(taken, _ack) => held.retain(|partition| !taken.contains(partition)),
-                Delivery::Lost(taken) => held.retain(|partition| !taken.contains(partition)),
+                Delivery::Lost(taken, _ack) => held.retain(|partition| !taken.contains(partition)),
                 Delivery::Records(_) => {}
             }
         }
@@ -138,6 +139,25 @@ async fn two_consumers_share_the_partitions_and_hand_them_over(log: Log) {
     // A commit for a partition that is no longer the consumer's is refused or has no effect on its new owner.
     second.close().await;
     hold(&mut first, &mut first_holds, 4).await;
+    first.close().await;
+}
+
+async fn a_partition_that_was_paused_and_taken_away_is_read_when_it_comes_back(log: Log) {
+    let topic = log.topic("pause", 2).await;
+    let (mut first_holds, mut second_holds) = (HashSet::new(), HashSet::new());
+    let mut first = log.subscribe("pause", &[&topic]).await.unwrap();
+    hold(&mut first, &mut first_holds, 2).await;
+    first.pause(&first_holds.iter().cloned().collect::<Vec<_>>()).await.unwrap();
+    let mut second = log.subscribe("pause", &[&topic]).await.unwrap();
+    tokio::join!(hold(&mut first, &mut first_holds, 1), hold(&mut second, &mut second_holds, 1));
+    second.close().await;
+    hold(&mut first, &mut first_holds, 2).await;
+
+    let taken = second_holds.into_iter().next().unwrap();
+    let key = ["a", "b", "c", "d", "e"].into_iter().find(|key| partition_for(key.as_bytes(), 2) == taken.partition);
+    log.append(vec![record(&topic, key.unwrap(), Some("x"))]).await.unwrap();
+    let records = read(&mut first, 1).await;
+    assert_eq!(records[0].position.partition, taken);
     first.close().await;
 }
 

@@ -1,0 +1,118 @@
+//! Every event of the log once more and once again, in any order: what is stored stays as it is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use serde_json::json;
+use twin_schemas::Topic;
+use twin_sqlite::Database;
+use twin_stack::{Kafka, TwinProcess};
+use twin_stream::kafka::{KafkaLog, KafkaOptions};
+use twin_stream::sqlite::SqliteLog;
+use twin_stream::{EventLog, NewRecord, StartAt, TopicPartition};
+use twin_tests::{Api, Folder, Trial, eventually, quick, quick_broker, stopped};
+
+const TOPICS: [Topic; 3] = [Topic::DocumentsRaw, Topic::DocumentsCleaned, Topic::DocumentsChunked];
+const STAGES: [&str; 3] = ["cleaner", "chunker", "embedder"];
+/// So small that some payloads travel by reference.
+const MAX_VALUE_BYTES: usize = 2_000;
+/// How often each event comes again.
+const TIMES: usize = 2;
+
+/// The log of a twin that does not run.
+async fn open(data: &Path, kafka: Option<&Kafka>) -> Result<Box<dyn EventLog>> {
+    Ok(match kafka {
+        None => Box::new(SqliteLog::open(Database::open(&data.join("twin.db"))?, MAX_VALUE_BYTES).await?),
+        Some(kafka) => {
+            let brokers = kafka.bootstrap().to_owned();
+            Box::new(KafkaLog::connect(KafkaOptions { brokers, ..KafkaOptions::default() }).await?)
+        }
+    })
+}
+
+/// Everything that a topic holds.
+async fn records(log: &dyn EventLog, topic: &str) -> Result<Vec<NewRecord>> {
+    let mut found = Vec::new();
+    for (partition, ends) in log.watermarks(topic).await? {
+        let partition = TopicPartition { topic: topic.into(), partition };
+        let mut next = ends.begin;
+        let mut tail = log.tail(&partition, StartAt::Beginning).await?;
+        while next < ends.end {
+            for record in tail.next().await? {
+                next = record.position.offset + 1;
+                let (key, value, headers) = (record.key, record.value, record.headers);
+                found.push(NewRecord { topic: topic.to_owned(), key, value, headers });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Appends copies of everything, shuffled: later revisions before earlier ones, deletions before what they delete.
+async fn append_again(log: &dyn EventLog) -> Result<usize> {
+    let mut all = Vec::new();
+    for topic in TOPICS {
+        let records = records(log, topic.name()).await?;
+        ensure!(records.iter().any(|record| record.value.is_none()), "{} has no deletion", topic.name());
+        all.extend(std::iter::repeat_n(records, TIMES).flatten());
+    }
+    all.shuffle(&mut StdRng::seed_from_u64(7));
+    for some in all.chunks(100) {
+        log.append(some.to_vec()).await?;
+    }
+    Ok(all.len())
+}
+
+async fn repeats(kafka: Option<&Kafka>) -> Result<()> {
+    let mut options = quick(kafka.map(Kafka::bootstrap));
+    let limit = if kafka.is_some() { "TWIN_LOG_KAFKA_MAX_VALUE_BYTES" } else { "TWIN_LOG_MAX_VALUE_BYTES" };
+    options.environment.push((limit.to_owned(), MAX_VALUE_BYTES.to_string()));
+    let mut twin = TwinProcess::start(options)?;
+    let (api, folder) = (Api::new(twin.base_url())?, Folder::new()?);
+    let mut trial = Trial::begin(&api, &folder, Duration::from_millis(10)).await?;
+    let indexed = || async {
+        let metrics = api.metrics().await?;
+        anyhow::Ok(metrics.sum("twin_index_documents_total", &["outcome=\"indexed\""]))
+    };
+    // A minute's worth of edits and deletions is more than enough: a hundred.
+    trial
+        .during(async {
+            eventually("a hundred revisions", async || Ok((indexed().await? >= 100.0).then_some(()))).await
+        })
+        .await?;
+    trial.end().await?;
+    let before = stopped(&mut twin)?;
+    ensure!(twin.data().join("artifacts").read_dir()?.next().is_some(), "nothing travelled by reference");
+
+    let again = append_again(&*open(twin.data(), kafka).await?).await?;
+    twin.restart()?;
+    let api = Api::new(twin.base_url())?;
+    eventually("every stage has worked on all of it", async || {
+        let status = api.get("/v1/status").await?;
+        let stages = status["stages"].as_array().context("stages are an array")?;
+        Ok(stages.iter().all(|stage| stage["lag"] == 0).then_some(()))
+    })
+    .await?;
+    let metrics = api.metrics().await?;
+    let worked: f64 =
+        STAGES.iter().map(|stage| metrics.sum("twin_stage_events_total", &[&format!("stage=\"{stage}\"")])).sum();
+    ensure!(worked >= again as f64, "only {worked} events came, and {again} were appended");
+    assert_eq!(metrics.sum("twin_index_documents_total", &["outcome=\"indexed\""]), 0.0, "something was indexed again");
+    assert_eq!(api.get("/v1/dlq").await?["dead_letters"], json!([]));
+    stopped(&mut twin)?.ensure_same(&before)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_the_embedded_log() -> Result<()> {
+    repeats(None).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_kafka() -> Result<()> {
+    let kafka = Kafka::start(quick_broker())?;
+    repeats(Some(&kafka)).await
+}
