@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 
 /// What is asked. The author comes from a field of the request, never from text in it.
 pub struct Question {
+    pub place: Place,
     pub author: AuthorId,
     pub kind: QueryKind,
     pub messages: Vec<ChatMessage>,
@@ -30,6 +31,11 @@ pub struct Question {
     pub sampling: Sampling,
     /// W3C trace context of the client, where it sent one.
     pub trace_parent: Option<String>,
+}
+
+/// A place among the queries in flight, free again when it is dropped.
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Why there is no answer. The text is for the person who asked.
@@ -92,14 +98,13 @@ impl Asker {
     /// Publishes the query. Dropping what is returned, or the call itself, cancels it.
     pub async fn ask(&self, question: Question) -> Result<Answering, Failure> {
         let kind = kind_label(question.kind);
-        let permit = self.admit().inspect_err(|failure| self.metrics.query_refused(kind, failure.outcome()))?;
         let request_id = RequestId::new();
         let started = Instant::now();
         let trace_parent = question.trace_parent.clone().unwrap_or_else(|| trace_parent_of(request_id));
-        let record =
-            query_record(request_id, trace_parent, QueryEvent::Ask(Box::new(self.query(request_id, question))));
+        let (place, query) = self.query(request_id, question);
+        let record = query_record(request_id, trace_parent, QueryEvent::Ask(Box::new(query)));
         let events = self.room.enter(request_id);
-        let mut ticket = self.ticket(request_id, kind, permit);
+        let mut ticket = self.ticket(request_id, kind, place);
         // The ticket is there before the append: a client that goes during it leaves a cancellation behind the query.
         if let Err((failure, worker)) = self.publish(request_id, record).await {
             return Err(ticket.failed(failure, worker));
@@ -133,22 +138,29 @@ impl Asker {
         }
     }
 
-    fn admit(&self) -> Result<OwnedSemaphorePermit, Failure> {
+    /// Lets a query in, or refuses it before anything else is done for it: under a flood, to refuse must cost next to
+    /// nothing.
+    pub fn admit(&self, kind: QueryKind) -> Result<Place, Failure> {
+        self.place().inspect_err(|failure| self.metrics.query_refused(kind_label(kind), failure.outcome()))
+    }
+
+    fn place(&self) -> Result<Place, Failure> {
         if self.cut.is_cancelled() {
             return Err(shutting_down());
         }
         if !self.room.is_reading() {
             return Err(Failure::Unavailable("the gateway can not read answers yet".to_owned()));
         }
-        Arc::clone(&self.free).try_acquire_owned().map_err(|_| Failure::Overloaded {
+        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| Failure::Overloaded {
             message: "as many queries as this gateway allows are being worked on".to_owned(),
             retry_after_s: self.retry_after_s,
-        })
+        })?;
+        Ok(Place { _permit: permit })
     }
 
-    fn query(&self, request_id: RequestId, question: Question) -> Query {
+    fn query(&self, request_id: RequestId, question: Question) -> (Place, Query) {
         let timeout = TimeDelta::from_std(self.timeout).unwrap_or(TimeDelta::MAX);
-        Query {
+        let query = Query {
             request_id,
             reply_to: self.room.gateway(),
             author: question.author,
@@ -158,10 +170,11 @@ impl Asker {
             filter: question.filter,
             sampling: question.sampling,
             deadline: Utc::now().checked_add_signed(timeout).unwrap_or(chrono::DateTime::<Utc>::MAX_UTC),
-        }
+        };
+        (question.place, query)
     }
 
-    fn ticket(&self, request_id: RequestId, kind: &'static str, permit: OwnedSemaphorePermit) -> Ticket {
+    fn ticket(&self, request_id: RequestId, kind: &'static str, place: Place) -> Ticket {
         self.metrics.query_began();
         Ticket {
             request_id,
@@ -173,7 +186,7 @@ impl Asker {
             metrics: self.metrics.clone(),
             cancellations: self.cancellations.clone(),
             retry_after_s: self.retry_after_s,
-            _permit: permit,
+            _place: place,
         }
     }
 
@@ -292,7 +305,7 @@ struct Ticket {
     metrics: Metrics,
     cancellations: TaskTracker,
     retry_after_s: u64,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Ticket {

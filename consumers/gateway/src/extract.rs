@@ -114,6 +114,8 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 }
 
 fn check_syntax(body: &[u8]) -> Result<(), Problem> {
+    // Serde_json looks at the bytes of a string only where it is to be made a string.
+    std::str::from_utf8(body).map_err(|error| Problem::malformed(format!("the body is not UTF-8: {error}")))?;
     let read = serde_json::from_slice::<serde::de::IgnoredAny>(body);
     read.map(drop).map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))
 }
@@ -241,8 +243,8 @@ mod tests {
 
     #[test]
     fn a_body_that_is_no_json_is_malformed() {
-        for body in ["", "{", "{} {}", "name"] {
-            let json = serde_json::to_value(parse_json::<serde_json::Value>(body.as_bytes()).unwrap_err()).unwrap();
+        for body in [b"".as_slice(), b"{", b"{} {}", b"name", b"{\"name\": \"caf\xe9\"}"] {
+            let json = serde_json::to_value(parse_json::<serde_json::Value>(body).unwrap_err()).unwrap();
             assert_eq!((json["status"].as_u64(), json["code"].as_str()), (Some(400), Some("malformed")), "{body:?}");
         }
     }

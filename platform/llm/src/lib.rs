@@ -10,7 +10,9 @@ mod error;
 mod model;
 pub mod openai;
 mod prompt;
+mod quote;
 
 pub use error::Error;
 pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream};
 pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt};
+pub use quote::quoted;

@@ -2,9 +2,11 @@
 
 mod common;
 
-use common::{chunked, document, small};
+use std::time::{Duration, Instant};
+
+use common::{chunked, document, small, tokenizer};
 use proptest::prelude::*;
-use twin_chunker::Options;
+use twin_chunker::{Options, chunk};
 use twin_schemas::{Category, CleanedDocument};
 
 const LANGUAGES: [&str; 8] = ["rust", "python", "javascript", "typescript", "tsx", "go", "java", "tcl"];
@@ -96,6 +98,27 @@ proptest! {
     ) {
         let code = CleanedDocument { code_language: Some(language.to_owned()), ..document(Category::Code, &text) };
         chunked(&code, &options);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// What takes quadratic time shows when it is repeated.
+    #[test]
+    fn whatever_is_repeated_it_takes_little_time(
+        piece in prop_oneof![markdown_soup(), code_soup(), "\\PC{1,40}"],
+        language in prop::option::of(prop::sample::select(LANGUAGES.to_vec())),
+        category in category(),
+    ) {
+        prop_assume!(!piece.is_empty());
+        let text = piece.repeat((128 << 10) / piece.len() + 1);
+        let document = CleanedDocument { code_language: language.map(str::to_owned), ..document(category, &text) };
+        let started = Instant::now();
+        let chunks = chunk(&document, tokenizer(), &Options::default()).unwrap();
+        prop_assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+        let covered: usize = chunks.iter().map(|chunk| chunk.text.len()).sum();
+        prop_assert!(chunks.is_empty() || covered == text.len(), "{covered} of {}", text.len());
     }
 }
 

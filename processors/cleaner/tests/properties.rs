@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 use support::raw;
 use twin_cleaner::{Options, clean};
@@ -176,6 +178,30 @@ proptest! {
             if let Some(text) = text_of(media_type, &content) {
                 prop_assert!(!text.is_empty());
             }
+        }
+    }
+
+    #[test]
+    fn code_passes_byte_for_byte(content in any::<String>(), more in soup()) {
+        let content = content + &more;
+        let cleaned = clean(&raw(Category::Code, MediaType::Text, "a.rs", &content), &Options::default()).unwrap();
+        prop_assert_eq!(cleaned.text, content.strip_prefix('\u{feff}').unwrap_or(&content));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What takes quadratic time shows when it is repeated: a quarter of a megabyte would then take minutes.
+    #[test]
+    fn whatever_is_repeated_it_takes_little_time(piece in soup()) {
+        prop_assume!(!piece.is_empty());
+        let content = piece.repeat((256 << 10) / piece.len() + 1);
+        let options = Options { max_tags: 1 << 20, deadline_ms: 5_000, ..Options::default() };
+        for media_type in [MediaType::Html, MediaType::Markdown, MediaType::Text] {
+            let started = Instant::now();
+            let _ = clean(&raw(Category::Post, media_type, "n", &content), &options);
+            prop_assert!(started.elapsed() < Duration::from_secs(8), "{media_type:?}: {:?}", started.elapsed());
         }
     }
 }

@@ -83,12 +83,12 @@ impl Walk {
         let walk = WalkDir::new(&self.root).sort_by_file_name().into_iter().filter_entry(is_wanted);
         for entry in walk {
             match entry {
-                Ok(entry) if entry.file_type().is_file() => {
+                Ok(entry) if entry.file_type().is_dir() || entry.file_type().is_symlink() => {}
+                Ok(entry) => {
                     if let Some(media_type) = media_type(entry.path()) {
                         self.file(&entry, media_type, finds)?;
                     }
                 }
-                Ok(_) => {}
                 // What is in a folder that can not be read is not known: its documents are not gone.
                 Err(error) => {
                     complete = false;
@@ -136,6 +136,10 @@ impl Walk {
     ) -> Result<Option<SourceDocument>, String> {
         if entry.path().to_str().is_none() {
             return Err("its name is not UTF-8; rename it".to_owned());
+        }
+        // A pipe or a device may never end, or never begin.
+        if !entry.file_type().is_file() {
+            return Err("it is no regular file".to_owned());
         }
         let size = entry.metadata().map_err(|error| error.to_string())?.len();
         if size > self.max_file_bytes {

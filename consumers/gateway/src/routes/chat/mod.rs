@@ -50,6 +50,7 @@ pub async fn completions(
     let include_usage = request.stream_options.as_ref().is_some_and(|options| options.include_usage == Some(true));
     let conversation = request.check(&app.options)?;
     let question = Question {
+        place: app.asker.admit(QueryKind::Answer)?,
         author: app.author(Some(conversation.author)).await?,
         kind: QueryKind::Answer,
         messages: conversation.messages,

@@ -1,0 +1,32 @@
+//! Documents around a text.
+#![allow(dead_code)]
+
+use twin_cleaner::{Options, clean};
+use twin_schemas::{Category, ContentHash, DocumentKey, DocumentMeta, MediaType, RawDocument, Revision, SourceKind};
+
+pub fn meta(category: Category) -> DocumentMeta {
+    let key = DocumentKey {
+        source_kind: SourceKind::new("folder"),
+        author: "ada".parse().expect("it is a name"),
+        scope: "/notes".to_owned(),
+        identity: "a".to_owned(),
+    };
+    DocumentMeta {
+        document_id: key.id(),
+        revision: Revision::FIRST,
+        author: key.author,
+        category,
+        source_kind: key.source_kind,
+        natural_key: "a".to_owned(),
+        title: None,
+        url: None,
+        published_at: None,
+        observed_at: "2026-01-02T03:04:05Z".parse().expect("it is a time"),
+        content_hash: ContentHash::stored(""),
+    }
+}
+
+pub fn cleaned(media_type: MediaType, content: &str) -> Option<String> {
+    let raw = RawDocument { meta: meta(Category::Post), media_type, content: content.to_owned() };
+    clean(&raw, &Options::default()).ok().map(|cleaned| cleaned.text)
+}

@@ -1,0 +1,143 @@
+//! A server of OpenAI's chat completions whose model writes what a test says, at the pace that it says.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use axum::extract::State;
+use axum::response::sse::{Event, Sse};
+use axum::routing::post;
+use axum::{Json, Router};
+use futures::Stream;
+use futures::stream::unfold;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What the model writes.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// The chunks of the stream, as JSON. `[DONE]` follows.
+    pub chunks: Vec<Value>,
+    /// Before each chunk.
+    pub pause: Duration,
+}
+
+impl Script {
+    /// A text, cut into these pieces, and an end in good order.
+    pub fn of(pieces: &[&str], pause: Duration) -> Self {
+        let text = |piece: &&str| json!({ "choices": [{ "delta": { "content": piece } }] });
+        let mut chunks: Vec<Value> = pieces.iter().map(text).collect();
+        let usage = json!({ "prompt_tokens": 1, "completion_tokens": pieces.len() });
+        chunks.push(json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }], "usage": usage }));
+        Self { chunks, pause }
+    }
+
+    /// A text of so many words.
+    pub fn words(count: usize, pause: Duration) -> Self {
+        Self::of(&vec!["word "; count], pause)
+    }
+}
+
+/// The server. It ends with this value.
+#[derive(Debug)]
+pub struct Llm {
+    endpoint: String,
+    served: Arc<Served>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Served {
+    script: Mutex<Arc<Script>>,
+    writing: AtomicUsize,
+    last_request: Mutex<Value>,
+}
+
+impl Llm {
+    /// A model that writes this whatever it is asked.
+    ///
+    /// # Errors
+    /// There is no port.
+    pub async fn start(script: Script) -> Result<Self> {
+        let script = Mutex::new(Arc::new(script));
+        let served = Arc::new(Served { script, writing: AtomicUsize::new(0), last_request: Mutex::default() });
+        let router = Router::new().route("/v1/chat/completions", post(write)).with_state(served.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}/v1", listener.local_addr()?);
+        let server = tokio::spawn(async move {
+            // It ends with the test; an error before that shows as an answer that fails.
+            let _ = axum::serve(listener, router).await;
+        });
+        Ok(Self { endpoint, served, server })
+    }
+
+    /// From now on it writes this.
+    pub fn say(&self, script: Script) {
+        *locked(&self.served.script) = Arc::new(script);
+    }
+
+    /// What `llm.endpoint` is set to.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Answers that are being written now: one whose reader is gone is not.
+    pub fn writing(&self) -> usize {
+        self.served.writing.load(Ordering::SeqCst)
+    }
+
+    /// The body of the newest request.
+    pub fn last_request(&self) -> Value {
+        locked(&self.served.last_request).clone()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Llm {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// An answer that is being written, until it is dropped.
+#[derive(Debug)]
+struct Writing(Arc<Served>);
+
+impl Writing {
+    fn begin(served: Arc<Served>) -> Self {
+        served.writing.fetch_add(1, Ordering::SeqCst);
+        Self(served)
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        self.0.writing.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn write(
+    State(served): State<Arc<Served>>,
+    Json(request): Json<Value>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    *locked(&served.last_request) = request;
+    let script = locked(&served.script).clone();
+    let events = unfold((Writing::begin(served), script, 0), async |(writing, script, at)| {
+        let event = match script.chunks.get(at) {
+            Some(chunk) => {
+                tokio::time::sleep(script.pause).await;
+                Event::default().data(chunk.to_string())
+            }
+            None if at == script.chunks.len() => Event::default().data("[DONE]"),
+            None => return None,
+        };
+        Some((Ok(event), (writing, script, at + 1)))
+    });
+    Sse::new(events)
+}
