@@ -164,6 +164,19 @@ impl Api {
         Ok(sync)
     }
 
+    /// Waits until every stage has read its topic to the end, and has committed that.
+    ///
+    /// # Errors
+    /// It did not come so far.
+    pub async fn idle(&self) -> Result<()> {
+        eventually("every stage has committed what it read", async || {
+            let status = self.get("/v1/status").await?;
+            let stages = status["stages"].as_array().context("stages are an array")?;
+            Ok(stages.iter().all(|stage| stage["lag"] == 0).then_some(()))
+        })
+        .await
+    }
+
     /// Waits until everything of the author that was collected is searchable, or has a reason not to be.
     ///
     /// # Errors

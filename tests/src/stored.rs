@@ -46,11 +46,14 @@ impl Stored {
             "SELECT document_id, json_array(revision, deleted, deleted_revision, published, author, category,
                  source_kind, natural_key, title, url, media_type, content_hash, content) FROM documents",
         )?;
-        let ledger = by_id(c, "SELECT document_id, json_array(revision, chunks, model) FROM ledger")?;
-        let mut statement = c.prepare(
+        // Not the model: it is that of the time when the document was indexed, and may have been changed since.
+        let ledger = by_id(c, "SELECT document_id, json_array(revision, chunks) FROM ledger")?;
+        let table: String =
+            c.query_row("SELECT vector_table FROM generations WHERE active = 1", [], |row| row.get(0))?;
+        let mut statement = c.prepare(&format!(
             "SELECT k.document_id, k.revision, k.ordinal, k.text, v.embedding
-             FROM chunks k LEFT JOIN chunk_vectors v USING (chunk_id)",
-        )?;
+             FROM chunks k LEFT JOIN {table} v USING (chunk_id)",
+        ))?;
         let rows = statement.query_map([], |row| {
             let bytes: Vec<u8> = row.get(4)?;
             let (floats, _) = bytes.as_chunks::<4>();

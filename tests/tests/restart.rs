@@ -47,16 +47,6 @@ fn folder_of(count: usize) -> Result<Folder> {
     Ok(folder)
 }
 
-/// Waits until every stage has read its topic to the end, and says so to the log.
-async fn idle(api: &Api) -> Result<()> {
-    eventually("every stage has committed what it read", async || {
-        let status = api.get("/v1/status").await?;
-        let stages = status["stages"].as_array().context("stages are an array")?;
-        Ok(stages.iter().all(|stage| stage["lag"] == 0).then_some(()))
-    })
-    .await
-}
-
 #[tokio::test]
 async fn after_a_stop_and_a_start_nothing_is_lost_and_nothing_is_done_again() -> Result<()> {
     let mut twin = start(&[])?;
@@ -64,7 +54,7 @@ async fn after_a_stop_and_a_start_nothing_is_lost_and_nothing_is_done_again() ->
     let (author, folder) = (author(), folder_of(12)?);
     let source = api.add_source(&author, folder.location()).await?;
     let before = state(&api, &author).await?;
-    idle(&api).await?;
+    api.idle().await?;
 
     assert_eq!(twin.terminate()?, 0, "{}", twin.log());
     twin.restart()?;
@@ -75,7 +65,7 @@ async fn after_a_stop_and_a_start_nothing_is_lost_and_nothing_is_done_again() ->
     );
     assert_eq!(state(&api, &author).await?, before);
     // The stages have their partitions and were told of nothing.
-    idle(&api).await?;
+    api.idle().await?;
     let metrics = api.metrics().await?;
     for stage in STAGES {
         let stage = format!("stage=\"{stage}\"");

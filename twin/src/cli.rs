@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
+use twin_telemetry::LogOptions;
+
 use crate::commands::{self, Output};
 use crate::config::{self, Flags, Loaded};
 use crate::run::{self, Service};
@@ -35,6 +37,16 @@ struct Cli {
 enum Command {
     /// Run the service, or some of its parts.
     Run(RunArgs),
+    /// Go over to the configured embedding model, while the twin runs.
+    ///
+    /// Embeds every chunk again with the model that `embedder` in the configuration names, beside the vectors that are
+    /// searched, and then switches at once. A twin that runs on the data folder goes on answering and indexing; it loads
+    /// the new model when the switch comes.
+    Reindex {
+        /// Data folder.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
     /// Print the effective configuration and where each value came from.
     Config(ConfigArgs),
     /// Prepare model files.
@@ -91,6 +103,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Run(args) => with_config(cli.config, args.flags, |loaded| run_services(loaded, &args.services)),
+        Command::Reindex { data } => with_config(cli.config, FlagArgs { data, listen: None, log: None }, reindex),
         Command::Config(args) if args.reference => finish(print(&config::reference())),
         Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, cli.output.json)),
         Command::Models(ModelsCommand::Convert { source, target }) => finish(convert(&source, &target)),
@@ -146,6 +159,14 @@ fn run_services(loaded: Loaded, services: &[Service]) -> Result<()> {
     // A blocking call that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
+}
+
+fn reindex(loaded: Loaded) -> Result<()> {
+    // What it has to say to the person who called it, it says itself.
+    let logs = LogOptions { filter: "warn".to_owned(), ..loaded.config.telemetry.clone() };
+    twin_telemetry::init_logs(&logs).map_err(anyhow::Error::msg)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(crate::reindex::run(loaded.config))
 }
 
 /// What is printed instead of a secret.

@@ -6,6 +6,8 @@ mod commands;
 mod config;
 mod cpu;
 mod error;
+mod folder;
+mod reindex;
 mod run;
 
 use std::process::ExitCode;

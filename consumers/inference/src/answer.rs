@@ -1,12 +1,11 @@
 //! One query: retrieve, and if asked for, write an answer from what was found.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use tokio::sync::Semaphore;
+use prometheus::IntGauge;
 use tracing::warn;
 use twin_llm::{ABSTENTION, ChatChunk, ChatModel, ChatRequest, cited_markers, grounded_prompt};
 use twin_schemas::{
@@ -18,9 +17,14 @@ use crate::metrics::Metrics;
 use crate::options::LlmOptions;
 use crate::publisher::Publisher;
 use crate::retrieve::{Retriever, milliseconds};
+use crate::turns::{NoTurn, Place, Turns};
 
 /// Text is published at most this often, so that a fast model does not write an event for each token.
 const DELTA_INTERVAL: Duration = Duration::from_millis(40);
+
+/// No vocabulary has a longer token, bytes: an endpoint that writes more than so many for each token that it was asked
+/// for does not keep to what it was asked.
+const LONGEST_TOKEN: usize = 128;
 
 /// How a query ended.
 pub(crate) enum Ended {
@@ -49,24 +53,23 @@ pub(crate) struct Answerer {
     retriever: Retriever,
     model: Arc<dyn ChatModel>,
     options: LlmOptions,
-    turns: Semaphore,
-    waiting: AtomicUsize,
+    turns: Turns,
     metrics: Arc<Metrics>,
 }
 
-/// A count that goes down when its holder ends, in whatever way.
-struct Counted<'a>(&'a AtomicUsize);
+/// One more, until it is dropped: a client that goes away drops the answer wherever it is.
+struct Counted<'a>(&'a IntGauge);
 
 impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicUsize) -> (Self, usize) {
-        let before = count.fetch_add(1, Ordering::Relaxed);
-        (Self(count), before)
+    fn new(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.dec();
     }
 }
 
@@ -77,8 +80,8 @@ impl Answerer {
         options: LlmOptions,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let turns = Semaphore::new(options.concurrency.max(1));
-        Self { retriever, model, options, turns, waiting: AtomicUsize::new(0), metrics }
+        let turns = Turns::new(options.concurrency, options.queue);
+        Self { retriever, model, options, turns, metrics }
     }
 
     /// Publishes the parts of the answer. Dropping the future stops the generation.
@@ -88,25 +91,44 @@ impl Answerer {
         asked_at: DateTime<Utc>,
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
+        if query.kind == QueryKind::Retrieve {
+            let retrieved = self.retrieve(query, asked_at, publisher).await?;
+            return Ok(retrieved.map_or(Ended::Failed, |_| Ended::Retrieved));
+        }
+        // Before anything is spent on it and before its first part is out: a client is then refused as a whole.
+        let Some(place) = self.turns.enter(time_left(query)) else { return overloaded(publisher).await };
+        let Some((passages, timings)) = self.retrieve(query, asked_at, publisher).await? else {
+            return Ok(Ended::Failed);
+        };
+        if !self.retriever.knows(&passages) {
+            return self.abstain(passages, timings, publisher).await;
+        }
+        self.generate(query, place, passages, timings, publisher).await
+    }
+
+    /// Finds passages and publishes them; none if that failed, which is then published.
+    async fn retrieve(
+        &self,
+        query: &Query,
+        asked_at: DateTime<Utc>,
+        publisher: &mut Publisher,
+    ) -> Result<Option<(Vec<Passage>, StageTimings)>, LogError> {
         let queue_ms = (Utc::now() - asked_at).as_seconds_f64().max(0.0) * 1000.0;
         let question = query.messages.last().map(|message| message.content.as_str()).unwrap_or_default();
         let began = Instant::now();
         let retrieved = self.retriever.retrieve(&query.author, question, query.k as usize, &query.filter).await;
         let retrieved = match retrieved {
             Ok(retrieved) => retrieved,
-            Err(error) => return fail(publisher, FailureKind::Unavailable, error.to_string()).await,
+            Err(error) => {
+                fail(publisher, FailureKind::Unavailable, error.to_string()).await?;
+                return Ok(None);
+            }
         };
         self.metrics.retrieval_seconds.observe(began.elapsed().as_secs_f64());
         self.metrics.stale_hits.inc_by(retrieved.stale);
         let timings = StageTimings { queue_ms, ..retrieved.timings };
         publisher.publish(AnswerPart::Retrieved { passages: retrieved.passages.clone(), timings }).await?;
-        if query.kind == QueryKind::Retrieve {
-            return Ok(Ended::Retrieved);
-        }
-        if !self.retriever.knows(&retrieved.passages) {
-            return self.abstain(retrieved.passages, timings, publisher).await;
-        }
-        self.generate(query, retrieved.passages, timings, publisher).await
+        Ok(Some((retrieved.passages, timings)))
     }
 
     async fn abstain(
@@ -124,36 +146,39 @@ impl Answerer {
             usage: Usage::default(),
             timings,
         };
-        publisher.publish(AnswerPart::Delta { text: ABSTENTION.to_owned() }).await?;
-        publisher.publish(AnswerPart::Finished(Box::new(answered))).await?;
+        let delta = AnswerPart::Delta { text: ABSTENTION.to_owned() };
+        publisher.publish_all([delta, AnswerPart::Finished(Box::new(answered))]).await?;
         Ok(Ended::Abstained)
     }
 
     async fn generate(
         &self,
         query: &Query,
+        place: Place<'_>,
         passages: Vec<Passage>,
         timings: StageTimings,
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
-        let (_waiting, ahead) = Counted::new(&self.waiting);
-        if ahead >= self.options.queue + self.options.concurrency {
-            let message = "too many answers are being written; try again in a few seconds".to_owned();
-            fail(publisher, FailureKind::Overloaded, message).await?;
-            return Ok(Ended::Overloaded);
-        }
-        let left = (query.deadline - Utc::now()).to_std().unwrap_or_default();
-        // The semaphore is never closed, so an error can only be the time-out.
-        let Ok(Ok(_turn)) = tokio::time::timeout(left, self.turns.acquire()).await else {
-            return fail(publisher, FailureKind::Expired, "no turn came before the deadline".to_owned()).await;
+        let turn = match place.turn(time_left(query)).await {
+            Ok(turn) => turn,
+            Err(NoTurn::TooLate) => return overloaded(publisher).await,
+            Err(NoTurn::Expired) => {
+                return fail(publisher, FailureKind::Expired, "no turn came before the deadline".to_owned()).await;
+            }
         };
-        self.metrics.generating.inc();
-        let written = self.write(query, &passages, timings, publisher).await;
-        self.metrics.generating.dec();
-        let (text, finish_reason, usage, timings) = match written? {
+        let generating = Counted::new(&self.metrics.generating);
+        let written = self.write(query, &passages, timings, publisher).await?;
+        drop(generating);
+        let (text, finish_reason, usage, timings) = match written {
             Ok(written) => written,
-            Err((kind, message)) => return fail(publisher, kind, message).await,
+            Err((kind, message)) => {
+                if kind == FailureKind::Expired {
+                    turn.used();
+                }
+                return fail(publisher, kind, message).await;
+            }
         };
+        turn.used();
         let given = self.options.prompt.passages;
         let answered = Answered {
             citations: citations(passages, &text, given),
@@ -177,14 +202,16 @@ impl Answerer {
         publisher: &mut Publisher,
     ) -> Result<Result<Written, Failure>, LogError> {
         let began = Instant::now();
-        let mut stream = match self.model.chat(self.request(query, passages)).await {
+        let request = self.request(query, passages);
+        let longest = request.max_tokens as usize * LONGEST_TOKEN;
+        let mut stream = match self.model.chat(request).await {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(failure(&error))),
         };
-        let (mut text, mut unsent, mut sent_at) = (String::new(), String::new(), None::<Instant>);
-        let deadline = tokio::time::sleep((query.deadline - Utc::now()).to_std().unwrap_or_default());
+        let mut draft = Draft::default();
+        let deadline = tokio::time::sleep(time_left(query));
         tokio::pin!(deadline);
-        loop {
+        let (finish_reason, usage) = loop {
             let chunk = tokio::select! {
                 chunk = stream.next() => chunk,
                 () = &mut deadline => {
@@ -192,33 +219,29 @@ impl Answerer {
                 }
             };
             match chunk {
+                Some(Ok(ChatChunk::Text(more))) if draft.text.len() + more.len() > longest => {
+                    warn!(request_id = %query.request_id, longest, "the model writes more than it was asked for");
+                    break (FinishReason::Length, Usage::default());
+                }
                 Some(Ok(ChatChunk::Text(more))) => {
-                    if text.is_empty() {
+                    if draft.text.is_empty() {
                         timings.first_token_ms = milliseconds(began);
                         self.metrics.first_token_seconds.observe(began.elapsed().as_secs_f64());
                     }
-                    text.push_str(&more);
-                    unsent.push_str(&more);
-                    if sent_at.is_none_or(|at| at.elapsed() >= DELTA_INTERVAL) {
-                        publisher.publish(AnswerPart::Delta { text: std::mem::take(&mut unsent) }).await?;
-                        sent_at = Some(Instant::now());
-                    }
+                    draft.add(&more, publisher).await?;
                 }
-                Some(Ok(ChatChunk::End { finish_reason, usage })) => {
-                    if !unsent.is_empty() {
-                        publisher.publish(AnswerPart::Delta { text: unsent }).await?;
-                    }
-                    timings.generate_ms = milliseconds(began);
-                    self.metrics.tokens.with_label_values(&["prompt"]).inc_by(u64::from(usage.prompt_tokens));
-                    self.metrics.tokens.with_label_values(&["completion"]).inc_by(u64::from(usage.completion_tokens));
-                    return Ok(Ok((text, finish_reason, usage, timings)));
-                }
+                Some(Ok(ChatChunk::End { finish_reason, usage })) => break (finish_reason, usage),
                 Some(Err(error)) => return Ok(Err(failure(&error))),
                 None => {
                     return Ok(Err((FailureKind::Unavailable, "the model stopped without an end".to_owned())));
                 }
             }
-        }
+        };
+        let text = draft.finish(publisher).await?;
+        timings.generate_ms = milliseconds(began);
+        self.metrics.tokens.with_label_values(&["prompt"]).inc_by(u64::from(usage.prompt_tokens));
+        self.metrics.tokens.with_label_values(&["completion"]).inc_by(u64::from(usage.completion_tokens));
+        Ok(Ok((text, finish_reason, usage, timings)))
     }
 
     fn request(&self, query: &Query, passages: &[Passage]) -> ChatRequest {
@@ -231,6 +254,33 @@ impl Answerer {
             frequency_penalty: self.options.frequency_penalty,
             stop: sampling.stop.clone(),
         }
+    }
+}
+
+/// A text as it is being written, published piece by piece.
+#[derive(Default)]
+struct Draft {
+    text: String,
+    unsent: String,
+    sent_at: Option<Instant>,
+}
+
+impl Draft {
+    async fn add(&mut self, more: &str, publisher: &mut Publisher) -> Result<(), LogError> {
+        self.text.push_str(more);
+        self.unsent.push_str(more);
+        if self.sent_at.is_none_or(|at| at.elapsed() >= DELTA_INTERVAL) {
+            publisher.publish(AnswerPart::Delta { text: std::mem::take(&mut self.unsent) }).await?;
+            self.sent_at = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn finish(self, publisher: &mut Publisher) -> Result<String, LogError> {
+        if !self.unsent.is_empty() {
+            publisher.publish(AnswerPart::Delta { text: self.unsent }).await?;
+        }
+        Ok(self.text)
     }
 }
 
@@ -249,6 +299,16 @@ fn failure(error: &twin_llm::Error) -> Failure {
 async fn fail(publisher: &mut Publisher, kind: FailureKind, message: String) -> Result<Ended, LogError> {
     publisher.publish(AnswerPart::Failed { kind, message }).await?;
     Ok(Ended::Failed)
+}
+
+async fn overloaded(publisher: &mut Publisher) -> Result<Ended, LogError> {
+    let message = "too many answers are being written; try again in a few seconds".to_owned();
+    fail(publisher, FailureKind::Overloaded, message).await?;
+    Ok(Ended::Overloaded)
+}
+
+fn time_left(query: &Query) -> Duration {
+    (query.deadline - Utc::now()).to_std().unwrap_or_default()
 }
 
 /// Every passage with its marker; the first `given` were in the prompt and can be cited.

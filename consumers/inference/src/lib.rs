@@ -6,7 +6,8 @@
 //! not know, without asking the model.
 //!
 //! A query may be delivered again after a crash; its parts then carry a new attempt, and the gateway takes those of one
-//! attempt only. A query that nobody waits for any more is not worked on.
+//! attempt only. A query that nobody waits for any more is not worked on, and one that could not be answered by its
+//! deadline, with those that wait before it, is refused at once.
 //!
 //! Deliberately not here: HTTP (`consumers/gateway`), and how passages come into the index.
 
@@ -19,6 +20,7 @@ mod mistral;
 mod options;
 mod publisher;
 mod retrieve;
+mod turns;
 
 pub use handler::Queries;
 pub use mistral::MistralModel;

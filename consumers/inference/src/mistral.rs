@@ -60,7 +60,8 @@ fn load_blocking(path: &Path, cpu: bool) -> Result<Model, String> {
             let mut builder = TextModelBuilder::new(location).with_token_source(TokenSource::None);
             if cpu {
                 // Single precision: on a processor the quantised path reads prompts at a half to a quarter of the speed.
-                builder = builder.with_force_cpu().with_dtype(ModelDType::F32);
+                // And no prefix cache: it keeps 16 prompts (50 to 100 MB each) and made no answer come sooner.
+                builder = builder.with_force_cpu().with_dtype(ModelDType::F32).with_prefix_cache_n(None);
             }
             return builder.build().await.map_err(|error| error.to_string());
         }
@@ -68,7 +69,7 @@ fn load_blocking(path: &Path, cpu: bool) -> Result<Model, String> {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let mut builder = GgufModelBuilder::new(folder, vec![file]).with_token_source(TokenSource::None);
         if cpu {
-            builder = builder.with_force_cpu();
+            builder = builder.with_force_cpu().with_prefix_cache_n(None);
         }
         builder.build().await.map_err(|error| error.to_string())
     })

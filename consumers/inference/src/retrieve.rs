@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use twin_models::Embedder;
+use twin_index::{Index, Pair};
 use twin_schemas::{AuthorId, Passage, QueryFilter, StageTimings};
 use twin_vectors::{Filter, Hit, SearchRequest, VectorIndex};
 use twin_warehouse::Warehouse;
@@ -13,6 +13,9 @@ use crate::options::RetrievalOptions;
 
 /// How often a search is repeated when documents have changed between it and the look at the ledger.
 const SEARCHES: usize = 3;
+
+/// How often a retrieval is begun anew since the index went over to another embedding model meanwhile.
+const MODELS: usize = 3;
 
 /// Why nothing could be retrieved.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,9 @@ pub enum Error {
     /// The index.
     #[error("searching failed: {0}")]
     Index(#[from] twin_vectors::Error),
+    /// The index is of another embedding model by now, and that can not be taken up.
+    #[error("searching failed: {0}")]
+    Renewal(#[from] twin_index::Error),
     /// The ledger.
     #[error("the ledger could not be read: {0}")]
     Ledger(#[from] twin_warehouse::Error),
@@ -31,8 +37,7 @@ pub enum Error {
 /// Finds passages.
 #[derive(Clone)]
 pub struct Retriever {
-    embedder: Embedder,
-    vectors: Arc<dyn VectorIndex>,
+    index: Index,
     warehouse: Arc<dyn Warehouse>,
     options: RetrievalOptions,
 }
@@ -50,13 +55,8 @@ pub struct Retrieved {
 
 impl Retriever {
     /// A retriever over an index and a ledger.
-    pub fn new(
-        embedder: Embedder,
-        vectors: Arc<dyn VectorIndex>,
-        warehouse: Arc<dyn Warehouse>,
-        options: RetrievalOptions,
-    ) -> Self {
-        Self { embedder, vectors, warehouse, options }
+    pub fn new(index: Index, warehouse: Arc<dyn Warehouse>, options: RetrievalOptions) -> Self {
+        Self { index, warehouse, options }
     }
 
     /// The best `k` live passages of an author for a question. A text that several documents share comes once.
@@ -67,8 +67,28 @@ impl Retriever {
         k: usize,
         filter: &QueryFilter,
     ) -> Result<Retrieved, Error> {
+        let mut model = 1;
+        loop {
+            match self.retrieve_from(&self.index.current(), author, question, k, filter).await {
+                Err(Error::Index(twin_vectors::Error::OtherModel { .. })) if model < MODELS => {
+                    self.index.renew().await?
+                }
+                result => return result,
+            }
+            model += 1;
+        }
+    }
+
+    async fn retrieve_from(
+        &self,
+        Pair { embedder, vectors }: &Pair,
+        author: &AuthorId,
+        question: &str,
+        k: usize,
+        filter: &QueryFilter,
+    ) -> Result<Retrieved, Error> {
         let began = Instant::now();
-        let vector = self.embedder.embed_query(question.to_owned()).await?;
+        let vector = embedder.embed_query(question.to_owned()).await?;
         let embed_ms = milliseconds(began);
         let began = Instant::now();
         let filter = Filter {
@@ -80,7 +100,7 @@ impl Retriever {
         };
         let candidates = self.options.candidates.max(2 * k);
         let request = SearchRequest { filter, vector, text: question.to_owned(), limit: candidates, candidates };
-        let (passages, stale) = self.search_live(request, k).await?;
+        let (passages, stale) = self.search_live(vectors.as_ref(), request, k).await?;
         let timings = StageTimings { embed_ms, search_ms: milliseconds(began), ..StageTimings::default() };
         Ok(Retrieved { passages, stale, timings })
     }
@@ -92,10 +112,15 @@ impl Retriever {
 
     /// The index and the ledger are read one after the other. If a document moves on between the two, its hits are of a
     /// revision that is no longer live; searching again finds its new one.
-    async fn search_live(&self, request: SearchRequest, k: usize) -> Result<(Vec<Passage>, u64), Error> {
+    async fn search_live(
+        &self,
+        vectors: &dyn VectorIndex,
+        request: SearchRequest,
+        k: usize,
+    ) -> Result<(Vec<Passage>, u64), Error> {
         let mut stale = 0;
         for search in 1.. {
-            let hits = self.vectors.search(request.clone()).await?;
+            let hits = vectors.search(request.clone()).await?;
             let mut ids: Vec<_> = hits.iter().map(|hit| hit.document_id).collect();
             ids.sort_unstable();
             ids.dedup();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::Utc;
+use twin_index::{Index, index_model};
 use twin_inference::{RetrievalOptions, Retriever};
 use twin_models::{Embedder, EmbedderOptions};
 use twin_schemas::{
@@ -46,10 +47,10 @@ impl Fixture {
         let embedder = Embedder::load(options, &Registry::new()).expect("run `make models`");
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
-        let vectors = SqliteVectors::open(database.clone(), embedder.model_id(), embedder.dimension()).await.unwrap();
+        let vectors = SqliteVectors::open(database.clone(), index_model(&embedder)).await.unwrap();
         let (vectors, warehouse) = (Arc::new(vectors), Arc::new(SqliteWarehouse::open(database).await.unwrap()));
-        let retriever =
-            Retriever::new(embedder.clone(), vectors.clone(), warehouse.clone(), RetrievalOptions::default());
+        let index = Index::new(embedder.clone(), vectors.clone());
+        let retriever = Retriever::new(index, warehouse.clone(), RetrievalOptions::default());
         Self { embedder, vectors, warehouse, retriever, _folder: folder }
     }
 

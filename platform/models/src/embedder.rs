@@ -12,10 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use twin_telemetry::Registry;
 
 use crate::metrics::Metrics;
-use crate::packing::pack;
+use crate::packing::{batch_tokens, pack};
 use crate::queue::{Lane, Queue};
 use crate::session::EmbeddingSession;
-use crate::{EmbedderOptions, Error, OnnxRuntime, Tokenizer};
+use crate::{EmbedderOptions, Error, ModelSettings, OnnxRuntime, Tokenizer};
 
 /// Texts to unit vectors. Cheap to clone; the threads end, after the batches under way, with the last handle.
 #[derive(Clone)]
@@ -67,12 +67,21 @@ impl Embedder {
     /// Loads the runtime, the tokenizer and the sessions, and runs one text through each session. Blocks for a
     /// second or two: call it at start or from [`tokio::task::spawn_blocking`].
     pub fn load(options: EmbedderOptions, registry: &Registry) -> Result<Self, Error> {
+        Self::start(options, Metrics::register(registry)?)
+    }
+
+    /// Loads another model beside this one, with this one's options and metrics. Blocks as [`Self::load`].
+    pub fn load_other(&self, model: ModelSettings) -> Result<Self, Error> {
+        let shared = &self.inner.shared;
+        Self::start(shared.options.with_model(model), shared.metrics.clone())
+    }
+
+    fn start(options: EmbedderOptions, metrics: Metrics) -> Result<Self, Error> {
         options.validate()?;
         let runtime = OnnxRuntime::load(&options.runtime_library)?;
         let tokenizer = Tokenizer::from_file(&options.model_dir.join("tokenizer.json"))?;
         let model_path = options.model_dir.join("model.onnx");
-        let model_id = model_id(&options.model_dir, &model_path)?;
-        let metrics = Metrics::register(registry)?;
+        let model_id = model_id(&options, &model_path)?;
         let query_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
         let passage_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
         let sessions = options.session_count();
@@ -115,9 +124,15 @@ impl Embedder {
         self.inner.dimension
     }
 
-    /// `<folder's name>@<first 12 hex digits of the SHA-256 of model.onnx>`. Vectors of different models never mix.
+    /// `<folder's name>@<first 12 hex digits of the SHA-256 of model.onnx and the passage prefix>`. Vectors of different
+    /// models never mix.
     pub fn model_id(&self) -> &str {
         &self.inner.model_id
+    }
+
+    /// What another process needs to load the same model.
+    pub fn model_settings(&self) -> ModelSettings {
+        self.inner.shared.options.model_settings()
     }
 
     /// The window in tokens, special tokens included.
@@ -265,7 +280,8 @@ fn encode(shared: &Shared, request: &Arc<Request>, texts: Vec<String>) {
         }
     }
     let lengths: Vec<usize> = encoded.iter().map(Vec::len).collect();
-    let batches = pack(&lengths, shared.options.batch_rows, shared.options.batch_tokens);
+    let tokens = batch_tokens(&lengths, shared.options.batch_tokens, shared.options.session_count());
+    let batches = pack(&lengths, shared.options.batch_rows, tokens);
     let work: Vec<Work> = batches
         .into_iter()
         .map(|batch| batch.into_iter().map(|index| (index, std::mem::take(&mut encoded[index]))).collect())
@@ -296,12 +312,13 @@ fn run_batch(shared: &Shared, session: &mut EmbeddingSession, request: &Request,
 }
 
 /// `<folder's name>@<hash>`.
-fn model_id(folder: &Path, model_path: &Path) -> Result<String, Error> {
+fn model_id(options: &EmbedderOptions, model_path: &Path) -> Result<String, Error> {
     let unreadable = |cause| Error::File { path: model_path.to_owned(), cause };
     let mut file = std::fs::File::open(model_path).map_err(unreadable)?;
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher).map_err(unreadable)?;
+    hasher.update(&options.passage_prefix);
     let hash = hex::encode(hasher.finalize());
-    let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
+    let name = options.model_dir.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
     Ok(format!("{name}@{}", &hash[..12]))
 }

@@ -24,6 +24,6 @@ mod tokenizer;
 
 pub use embedder::Embedder;
 pub use error::Error;
-pub use options::{Device, EmbedderOptions};
+pub use options::{Device, EmbedderOptions, ModelSettings};
 pub use runtime::OnnxRuntime;
 pub use tokenizer::{TokenSpan, Tokenizer};

@@ -60,7 +60,41 @@ impl Default for EmbedderOptions {
     }
 }
 
+/// What of the options belongs to the model, as opposed to the machine: another process needs it to load the same model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelSettings {
+    /// As in [`EmbedderOptions`], absolute.
+    pub model_dir: PathBuf,
+    /// As in [`EmbedderOptions`].
+    pub max_tokens: usize,
+    /// As in [`EmbedderOptions`].
+    pub query_prefix: String,
+    /// As in [`EmbedderOptions`].
+    pub passage_prefix: String,
+}
+
 impl EmbedderOptions {
+    /// The model's own part.
+    pub(crate) fn model_settings(&self) -> ModelSettings {
+        ModelSettings {
+            model_dir: std::path::absolute(&self.model_dir).unwrap_or_else(|_| self.model_dir.clone()),
+            max_tokens: self.max_tokens,
+            query_prefix: self.query_prefix.clone(),
+            passage_prefix: self.passage_prefix.clone(),
+        }
+    }
+
+    /// These options for another model.
+    pub(crate) fn with_model(&self, model: ModelSettings) -> Self {
+        Self {
+            model_dir: model.model_dir,
+            max_tokens: model.max_tokens,
+            query_prefix: model.query_prefix,
+            passage_prefix: model.passage_prefix,
+            ..self.clone()
+        }
+    }
+
     /// Checks what can be checked without opening a file.
     pub fn validate(&self) -> Result<(), Error> {
         let at_least = |key, value: usize, least: usize| {

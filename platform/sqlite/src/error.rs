@@ -33,13 +33,25 @@ pub enum Error {
     },
     /// A statement failed.
     #[error("sqlite: {0}")]
-    Statement(#[from] rusqlite::Error),
+    Statement(rusqlite::Error),
+    /// The file is damaged.
+    #[error("the database is damaged ({0}): stop the twin and restore a backup, see docs/operations.md")]
+    Damaged(String),
     /// The work panicked.
     #[error("the work on the database panicked; the log above says where")]
     Panicked,
     /// The writer has ended.
     #[error("the database is closed")]
     Closed,
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
+            _ => Self::Statement(error),
+        }
+    }
 }
 
 impl Error {

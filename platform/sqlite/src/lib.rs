@@ -54,6 +54,16 @@ impl Database {
         &self.shared.path
     }
 
+    /// Reads the whole file and finds pages that are damaged. It does not find a changed byte in a text.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare("PRAGMA quick_check(3)")?;
+            let problems: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            if problems == ["ok"] { Ok(()) } else { Err(Error::Damaged(problems.join("; "))) }
+        })
+        .await
+    }
+
     /// Runs `work` in a transaction on the writer's thread. An error undoes what `work` did.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
@@ -64,7 +74,7 @@ impl Database {
         self.shared.writer.run(work).await
     }
 
-    /// Runs `work` in a read transaction on a blocking thread.
+    /// Runs `work` in a read transaction on a blocking thread. A bounded number runs at a time, the others wait.
     pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -72,7 +82,12 @@ impl Database {
         F: FnOnce(&rusqlite::Connection) -> Result<T, E> + Send + 'static,
     {
         let database = self.clone();
-        let task = tokio::task::spawn_blocking(move || database.read_blocking(work));
+        let place = self.shared.readers.place().await;
+        let task = tokio::task::spawn_blocking(move || {
+            // Held by the work and not by who waits for it: that one may go before the work ends.
+            let _place = place;
+            database.read_blocking(work)
+        });
         task.await.map_err(|_| E::from(Error::Panicked))?
     }
 
@@ -121,6 +136,8 @@ fn register_extensions() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn open(folder: &tempfile::TempDir) -> Database {
@@ -158,6 +175,30 @@ mod tests {
         assert!(matches!(panicked, Err(Error::Panicked)));
         database.write::<_, Error, _>(|tx| Ok(tx.execute_batch("CREATE TABLE t (x)")?)).await.unwrap();
         assert_eq!(database.read(count).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_reads_is_served_a_few_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder);
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let reads = (0..200).map(|number| {
+            let (database, running, most) = (database.clone(), running.clone(), most.clone());
+            tokio::spawn(async move {
+                let work = move |connection: &rusqlite::Connection| -> Result<i64, Error> {
+                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(2));
+                    let read = connection.query_row("SELECT ?1", [number], |row| row.get(0));
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    Ok(read?)
+                };
+                assert_eq!(database.read(work).await.unwrap(), number);
+            })
+        });
+        for read in reads.collect::<Vec<_>>() {
+            read.await.unwrap();
+        }
+        assert!((1..=read::AT_ONCE).contains(&most.load(Ordering::SeqCst)), "{most:?} at a time");
     }
 
     #[tokio::test]

@@ -1,22 +1,31 @@
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Error, connect};
 
-/// Idle connections kept for the next reader.
-const KEPT: usize = 8;
+/// Reads at a time, and connections kept for them. Each has a cache and three files of its own, so that without a bound
+/// a flood of reads would take a machine's memory and files. More than this would only share the same processors.
+pub(crate) const AT_ONCE: usize = 8;
 
 /// Connections for readers; one is opened when none is idle.
 pub(crate) struct ReadPool {
     path: PathBuf,
+    places: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl ReadPool {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::new(Vec::new()) }
+        Self { path, places: Arc::new(Semaphore::new(AT_ONCE)), idle: Mutex::new(Vec::new()) }
+    }
+
+    /// Waits until there are fewer than [`AT_ONCE`] reads that have a place.
+    pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        // None only if it were closed, which it never is.
+        Arc::clone(&self.places).acquire_owned().await.ok()
     }
 
     pub(crate) fn run<T, E, F>(&self, work: F) -> Result<T, E>
@@ -47,7 +56,7 @@ impl ReadPool {
 
     fn give_back(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if idle.len() < KEPT {
+        if idle.len() < AT_ONCE {
             idle.push(connection);
         }
     }

@@ -89,7 +89,7 @@ fn copy(error: &rusqlite::Error) -> Error {
         .sqlite_error()
         .copied()
         .unwrap_or(rusqlite::ffi::Error { code: rusqlite::ErrorCode::Unknown, extended_code: 0 });
-    Error::Statement(rusqlite::Error::SqliteFailure(code, Some(error.to_string())))
+    rusqlite::Error::SqliteFailure(code, Some(error.to_string())).into()
 }
 
 fn in_savepoint<T, E, F>(connection: &Connection, work: F) -> Result<T, E>

@@ -6,21 +6,24 @@ pub enum Error {
     /// The embedded index's database.
     #[error(transparent)]
     Sqlite(#[from] twin_sqlite::Error),
-    /// The index was built with another embedding model.
+    /// The index holds vectors of another embedding model than the caller's.
     #[error(
-        "the index holds vectors of {found} ({found_dimension} dimensions), the configuration says {wanted} \
-         ({wanted_dimension}): set `embedder.model_dir` back, or start with a fresh data folder and sync again"
+        "the index holds vectors of {found} ({found_dimension} dimensions), the embedding model is {wanted} \
+         ({wanted_dimension}): set `embedder` back to the model of the index, or run `twin reindex`"
     )]
     OtherModel {
         /// The model of the vectors in the index.
         found: String,
         /// Its dimensions.
         found_dimension: usize,
-        /// The configured model.
+        /// The caller's model.
         wanted: String,
         /// Its dimensions.
         wanted_dimension: usize,
     },
+    /// Nothing was ever put into the index.
+    #[error("there is no index yet: `twin run` makes one with the configured model")]
+    NoIndex,
     /// A vector of the wrong length.
     #[error("a vector of {found} dimensions in an index of {wanted}")]
     Dimension {

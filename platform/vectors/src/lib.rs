@@ -4,6 +4,9 @@
 //! which revision is live: whoever searches drops hits of any other ([`Hit::revision`]), so that an index that is a
 //! moment behind serves nothing stale.
 //!
+//! The index holds vectors of one model. It goes over to another in one step, when every chunk has a vector of it
+//! ([`sqlite::Rebuild`]).
+//!
 //! The port has the operations of a Qdrant collection (points with payload; upsert that has been applied when it
 //! returns; delete by filter; dense and sparse search under one filter), so that a server fits beside
 //! [`sqlite::SqliteVectors`].
@@ -18,5 +21,5 @@ pub mod sqlite;
 
 pub use error::Error;
 pub use fusion::{RRF_K, reciprocal_rank_fusion};
-pub use model::{Filter, Hit, IndexInfo, Point, SearchRequest, StoredVector, point_id};
+pub use model::{Filter, Hit, IndexInfo, IndexModel, Point, SearchRequest, StoredVector};
 pub use port::VectorIndex;

@@ -1,6 +1,5 @@
 use chrono::{DateTime, Utc};
 use twin_schemas::{AuthorId, Category, Chunk, ContentHash, DocumentId, DocumentMeta, Revision, SourceKind};
-use uuid::Uuid;
 
 /// A chunk and its vector.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,11 +10,6 @@ pub struct Point {
     pub chunk: Chunk,
     /// Its vector, of unit length, `[dimension]`.
     pub vector: Vec<f32>,
-}
-
-/// The id of a point: UUIDv5 of (document, revision, ordinal, embedding model).
-pub fn point_id(document: DocumentId, revision: Revision, ordinal: u32, model: &str) -> Uuid {
-    Uuid::new_v5(&document.0, format!("{revision}/{ordinal}/{model}").as_bytes())
 }
 
 /// A vector that the index holds, by the hash of the text that it stands for.
@@ -91,13 +85,22 @@ pub struct Hit {
     pub fused: f64,
 }
 
+/// The embedding model of an index's vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexModel {
+    /// Which model; vectors of two models are never compared.
+    pub id: String,
+    /// Numbers in a vector.
+    pub dimension: usize,
+    /// How it is loaded. The index keeps this for whoever has to load the model again, and does not read it.
+    pub settings: String,
+}
+
 /// What the index holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexInfo {
     /// The embedding model of its vectors.
-    pub model: String,
-    /// Their length.
-    pub dimension: usize,
+    pub model: IndexModel,
     /// Chunks.
     pub points: u64,
 }

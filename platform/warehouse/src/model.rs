@@ -204,7 +204,7 @@ pub struct LedgerEntry {
     pub revision: Revision,
     /// Chunks of it.
     pub chunks: u32,
-    /// The embedding model.
+    /// The embedding model that made its vectors when it was indexed; `twin reindex` leaves this as it is.
     pub model: String,
     /// When it was indexed.
     pub indexed_at: DateTime<Utc>,

@@ -227,6 +227,10 @@ async fn a_sync_asked_for_while_one_runs_still_comes_with_its_confirmation() {
     warehouse.finish_sync(row.id, sync(Utc::now()), serde_json::Value::Null, later).await.unwrap();
     let row = warehouse.source(row.id).await.unwrap().unwrap();
     assert!(row.next_run_at > Utc::now() && !row.deletions_confirmed, "a confirmation is good for one sync");
+    let sooner = Utc::now() + Duration::minutes(1);
+    warehouse.finish_sync(row.id, sync(Utc::now()), serde_json::Value::Null, sooner).await.unwrap();
+    let row = warehouse.source(row.id).await.unwrap().unwrap();
+    assert!((row.next_run_at - sooner).num_milliseconds().abs() < 2, "a plan of before the clock was put back goes");
     assert!(warehouse.remove_source(row.id).await.unwrap());
     assert!(!warehouse.request_sync(row.id, false).await.unwrap());
 }

@@ -3,19 +3,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Utc;
-use twin_models::Embedder;
+use twin_index::{Index, Pair};
 use twin_schemas::{ChunkedDocument, ContentHash, DecodeError, DocumentId, Revision};
 use twin_stream::{Handler, Message, Outcome, Reason};
 use twin_telemetry::{MetricError, Registry};
-use twin_vectors::{Point, VectorIndex};
+use twin_vectors::Point;
 use twin_warehouse::{LedgerEntry, Warehouse};
 
 use crate::metrics::Metrics;
 
 /// The embedder stage.
 pub struct Embedding {
-    embedder: Embedder,
-    vectors: Arc<dyn VectorIndex>,
+    index: Index,
     warehouse: Arc<dyn Warehouse>,
     metrics: Metrics,
 }
@@ -33,6 +32,14 @@ struct Failure {
     reason: Reason,
     /// The same documents will fail again.
     permanent: bool,
+    /// The index is of another embedding model than the one that was used.
+    other_model: bool,
+}
+
+impl Failure {
+    fn new(class: &'static str, error: &dyn std::fmt::Display, permanent: bool) -> Self {
+        Self { reason: Reason { class, message: error.to_string() }, permanent, other_model: false }
+    }
 }
 
 impl From<Failure> for Outcome {
@@ -42,14 +49,9 @@ impl From<Failure> for Outcome {
 }
 
 impl Embedding {
-    /// A stage that embeds with `embedder`, writes to `vectors` and keeps the ledger in `warehouse`.
-    pub fn new(
-        embedder: Embedder,
-        vectors: Arc<dyn VectorIndex>,
-        warehouse: Arc<dyn Warehouse>,
-        registry: &Registry,
-    ) -> Result<Self, MetricError> {
-        Ok(Self { embedder, vectors, warehouse, metrics: Metrics::new(registry)? })
+    /// A stage that embeds into `index` and keeps the ledger in `warehouse`.
+    pub fn new(index: Index, warehouse: Arc<dyn Warehouse>, registry: &Registry) -> Result<Self, MetricError> {
+        Ok(Self { index, warehouse, metrics: Metrics::new(registry)? })
     }
 
     /// Indexes the documents together. If one of them can never be indexed, each is tried alone, so that it takes no
@@ -68,8 +70,20 @@ impl Embedding {
         failures
     }
 
-    /// Brings the index and the ledger up to these revisions.
+    /// Brings the index and the ledger up to these revisions. If the index has gone over to another embedding model,
+    /// nothing is written, and the documents are tried again with that.
     async fn index(&self, newest: HashMap<DocumentId, Newest>) -> Result<(), Failure> {
+        let result = self.index_into(&self.index.current(), newest.clone()).await;
+        match result {
+            Err(failure) if failure.other_model => {
+                self.index.renew().await.map_err(renewal)?;
+                self.index_into(&self.index.current(), newest).await
+            }
+            result => result,
+        }
+    }
+
+    async fn index_into(&self, pair: &Pair, newest: HashMap<DocumentId, Newest>) -> Result<(), Failure> {
         let ids: Vec<DocumentId> = newest.keys().copied().collect();
         let ledger = self.warehouse.ledger(&ids).await.map_err(warehouse)?;
         let indexed = |id: &DocumentId| ledger.get(id).map_or(Revision(0), |entry| entry.revision);
@@ -81,43 +95,33 @@ impl Embedding {
         let mut documents = Vec::new();
         for (id, newest) in fresh {
             let chunks = newest.document.as_ref().map_or(0, |document| document.chunks.len());
-            entries.push(self.entry(id, newest.revision, chunks));
+            entries.push(entry(pair, id, newest.revision, chunks));
             let outcome = if newest.document.is_some() { "indexed" } else { "deleted" };
             self.metrics.documents.with_label_values(&[outcome]).inc();
             documents.extend(newest.document);
         }
-        let points = self.points(documents).await?;
+        let points = self.points(pair, documents).await?;
         if !points.is_empty() {
-            self.vectors.upsert(points).await.map_err(index)?;
+            pair.vectors.upsert(points).await.map_err(index)?;
         }
         self.warehouse.mark_indexed(entries).await.map_err(warehouse)?;
-        self.delete_leftovers(&ids).await
-    }
-
-    fn entry(&self, document_id: DocumentId, revision: Revision, chunks: usize) -> LedgerEntry {
-        LedgerEntry {
-            document_id,
-            revision,
-            chunks: u32::try_from(chunks).unwrap_or(u32::MAX),
-            model: self.embedder.model_id().to_owned(),
-            indexed_at: Utc::now(),
-        }
+        self.delete_leftovers(pair, &ids).await
     }
 
     /// Deletes what is below the ledger as it is now: if another consumer has advanced it meanwhile, that takes away
     /// what this one has just written too late.
-    async fn delete_leftovers(&self, ids: &[DocumentId]) -> Result<(), Failure> {
+    async fn delete_leftovers(&self, pair: &Pair, ids: &[DocumentId]) -> Result<(), Failure> {
         let ledger = self.warehouse.ledger(ids).await.map_err(warehouse)?;
         let mut below: Vec<_> = ledger.into_values().map(|entry| (entry.document_id, entry.revision)).collect();
         // A deletion has no points of its own revision, but an upsert that came late may have left some.
         below.sort_unstable();
-        self.vectors.delete_below(&below).await.map_err(index)
+        pair.vectors.delete_below(&below).await.map_err(index)
     }
 
     /// Points of the documents; vectors of unchanged chunks are copied.
-    async fn points(&self, documents: Vec<Arc<ChunkedDocument>>) -> Result<Vec<Point>, Failure> {
+    async fn points(&self, pair: &Pair, documents: Vec<Arc<ChunkedDocument>>) -> Result<Vec<Point>, Failure> {
         let ids: Vec<DocumentId> = documents.iter().map(|document| document.meta.document_id).collect();
-        let held = self.vectors.vectors_of(&ids).await.map_err(index)?;
+        let held = pair.vectors.vectors_of(&ids).await.map_err(index)?;
         let mut vectors: HashMap<ContentHash, Vec<f32>> =
             held.into_iter().map(|stored| (stored.content_hash, stored.vector)).collect();
         let mut missing: HashMap<&ContentHash, &str> = HashMap::new();
@@ -132,12 +136,22 @@ impl Embedding {
         let (hashes, texts): (Vec<_>, Vec<_>) =
             missing.into_iter().map(|(hash, text)| (hash.clone(), text.to_owned())).unzip();
         if !texts.is_empty() {
-            let made = self.embedder.embed_passages(texts).await.map_err(embedding)?;
+            let made = pair.embedder.embed_passages(texts).await.map_err(embedding)?;
             vectors.extend(hashes.into_iter().zip(made));
         }
         self.metrics.chunks.with_label_values(&["embedded"]).inc_by(embedded);
         self.metrics.chunks.with_label_values(&["copied"]).inc_by(total - embedded);
         assemble(&documents, &vectors)
+    }
+}
+
+fn entry(pair: &Pair, document_id: DocumentId, revision: Revision, chunks: usize) -> LedgerEntry {
+    LedgerEntry {
+        document_id,
+        revision,
+        chunks: u32::try_from(chunks).unwrap_or(u32::MAX),
+        model: pair.embedder.model_id().to_owned(),
+        indexed_at: Utc::now(),
     }
 }
 
@@ -148,12 +162,8 @@ fn assemble(
     let mut points = Vec::new();
     for document in documents {
         for chunk in &document.chunks {
-            let vector = vectors.get(&chunk.content_hash).cloned().ok_or_else(|| Failure {
-                reason: Reason {
-                    class: "embedding",
-                    message: "the model returned fewer vectors than it was given texts".to_owned(),
-                },
-                permanent: true,
+            let vector = vectors.get(&chunk.content_hash).cloned().ok_or_else(|| {
+                Failure::new("embedding", &"the model returned fewer vectors than it was given texts", true)
             })?;
             points.push(Point { meta: document.meta.clone(), chunk: chunk.clone(), vector });
         }
@@ -162,15 +172,20 @@ fn assemble(
 }
 
 fn warehouse(error: twin_warehouse::Error) -> Failure {
-    Failure { permanent: false, reason: Reason { class: "warehouse", message: error.to_string() } }
+    Failure::new("warehouse", &error, false)
 }
 
 fn index(error: twin_vectors::Error) -> Failure {
-    Failure { permanent: false, reason: Reason { class: "index", message: error.to_string() } }
+    let other_model = matches!(error, twin_vectors::Error::OtherModel { .. });
+    Failure { other_model, ..Failure::new("index", &error, false) }
+}
+
+fn renewal(error: twin_index::Error) -> Failure {
+    Failure::new("index", &error, false)
 }
 
 fn embedding(error: twin_models::Error) -> Failure {
-    Failure { permanent: !error.is_transient(), reason: Reason { class: "embedding", message: error.to_string() } }
+    Failure::new("embedding", &error, !error.is_transient())
 }
 
 #[async_trait]

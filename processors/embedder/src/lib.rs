@@ -9,9 +9,13 @@
 //! A revision that is not newer than the ledger's is passed over, its leftovers are deleted. A chunk whose text did
 //! not change keeps its vector.
 //!
+//! [`rebuild()`] gives the chunks of an index vectors of another model, while this stage and searches go on.
+//!
 //! Deliberately not here: the model (`platform/models`) and the index (`platform/vectors`).
 
 mod handler;
 mod metrics;
+mod rebuild;
 
 pub use handler::Embedding;
+pub use rebuild::{RebuildError, rebuild};

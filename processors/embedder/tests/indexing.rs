@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use twin_embedder::Embedding;
+use twin_index::{Index, index_model};
 use twin_models::{Embedder, EmbedderOptions};
 use twin_schemas::{
     Attributes, Category, Chunk, ChunkedDocument, ContentHash, DocumentId, DocumentMeta, Revision, SourceKind, Span,
@@ -44,10 +45,10 @@ async fn fixture() -> Fixture {
     let embedder = Embedder::load(options, &registry).expect("run `make models`");
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
-    let vectors = SqliteVectors::open(database.clone(), embedder.model_id(), embedder.dimension()).await.unwrap();
-    let vectors = Arc::new(vectors);
+    let vectors = Arc::new(SqliteVectors::open(database.clone(), index_model(&embedder)).await.unwrap());
+    let index = Index::new(embedder.clone(), vectors.clone());
     let warehouse = Arc::new(SqliteWarehouse::open(database).await.unwrap());
-    let stage = Embedding::new(embedder.clone(), vectors.clone(), warehouse.clone(), &registry).unwrap();
+    let stage = Embedding::new(index, warehouse.clone(), &registry).unwrap();
     Fixture { stage, embedder, vectors, warehouse, registry, _folder: folder }
 }
 

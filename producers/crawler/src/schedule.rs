@@ -23,6 +23,8 @@ const FIRST_PAUSE_S: u64 = 60;
 const LONGEST_PAUSE_S: u64 = 3600;
 /// Share of the interval by which it is lengthened or shortened, so that sources do not come due together.
 const JITTER: f64 = 0.1;
+/// So much two machines' clocks may differ, or one be set by, without any consequence.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
 /// Beyond this, a server's wish to be left alone is not followed to the letter, seconds.
 const LONGEST_RETRY_AFTER_S: u64 = 7 * 24 * 3600;
 
@@ -132,10 +134,16 @@ impl Crawler {
 
 /// The sources that are due and not being synced, longest due first.
 fn due(sources: Vec<SourceRow>, running: &HashSet<SourceId>, now: DateTime<Utc>) -> Vec<SourceRow> {
+    let is_due = |source: &SourceRow| source.next_run_at <= now || clock_was_put_back(source, now);
     let mut due: Vec<_> =
-        sources.into_iter().filter(|source| source.next_run_at <= now && !running.contains(&source.id)).collect();
+        sources.into_iter().filter(|source| is_due(source) && !running.contains(&source.id)).collect();
     due.sort_by_key(|source| source.next_run_at);
     due
+}
+
+/// Its last sync ended in what is now the future, so its plan for the next one means nothing.
+fn clock_was_put_back(source: &SourceRow, now: DateTime<Utc>) -> bool {
+    source.last_sync.as_ref().is_some_and(|sync| sync.finished_at > now + CLOCKS_DIFFER)
 }
 
 /// Seconds to the next sync: the interval; after failures a pause that doubles with each; in any case as long as the
@@ -163,7 +171,7 @@ fn jittered(pause_s: u64, retry_after_s: Option<u64>, jitter: f64) -> TimeDelta 
 mod tests {
     use super::*;
     use twin_schemas::SourceKind;
-    use twin_warehouse::NewSource;
+    use twin_warehouse::{LastSync, NewSource};
 
     fn source(location: &str, next_run_s: i64) -> SourceRow {
         let author = "ada".parse().unwrap();
@@ -185,6 +193,29 @@ mod tests {
         let running = HashSet::from([sources[2].id]);
         let due = due(sources, &running, DateTime::UNIX_EPOCH + TimeDelta::seconds(30));
         assert_eq!(due.iter().map(|source| source.source.location.as_str()).collect::<Vec<_>>(), ["/b", "/a"]);
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_by_a_day_does_not_stop_the_syncs_for_that_day() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(10);
+        let synced = |finished_at: DateTime<Utc>| SourceRow {
+            last_sync: Some(LastSync {
+                started_at: finished_at,
+                finished_at,
+                outcome: SyncOutcome::Completed,
+                seen: 0,
+                new: 0,
+                changed: 0,
+                deleted: 0,
+                failed: Vec::new(),
+                failed_total: 0,
+            }),
+            next_run_at: finished_at + TimeDelta::seconds(60),
+            ..source("/a", 0)
+        };
+        assert_eq!(due(vec![synced(now + TimeDelta::days(1))], &HashSet::new(), now).len(), 1);
+        assert_eq!(due(vec![synced(now + TimeDelta::seconds(2))], &HashSet::new(), now).len(), 0, "set by a little");
+        assert_eq!(due(vec![synced(now)], &HashSet::new(), now).len(), 0);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! `twin run`: opens the stores, starts the services that were asked for, and stops them in order.
 
 mod adapters;
-mod folder;
 mod services;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use twin_warehouse::Warehouse;
 use twin_warehouse::sqlite::SqliteWarehouse;
 
 use crate::config::{Config, LogKind};
-use folder::DataFolder;
+use crate::folder::DataFolder;
 
 /// Between two rounds of retention and compaction of the embedded log.
 const MAINTENANCE: Duration = Duration::from_secs(60);
@@ -88,6 +88,8 @@ struct Node {
 
 /// Runs the services (all of them if none is named) until a signal, and returns when everything is drained.
 pub async fn run(config: Config, services: &[Service]) -> Result<()> {
+    let shutdown = Shutdown::new();
+    tokio::pin! { let signal = shutdown.begin_on_signal(); }
     let services = if services.is_empty() { Service::ALL.to_vec() } else { services.to_vec() };
     let log_kind = config.log_kind().map_err(|problem| anyhow!("log.url: {problem}"))?;
     let listener = TcpListener::bind(config.listen)
@@ -95,21 +97,34 @@ pub async fn run(config: Config, services: &[Service]) -> Result<()> {
         .with_context(|| format!("{} can not be listened on: choose another with --listen", config.listen))?;
     let address = listener.local_addr()?;
     let folder = DataFolder::open(&config.data, log_kind != LogKind::Sqlite)?;
-    let shutdown = Shutdown::new();
     let mut tasks = JoinSet::new();
-    let node = open(config, &folder, log_kind, &mut tasks, &shutdown.signal()).await?;
-    services::start(node, &services, listener, &mut tasks, &shutdown.signal()).await?;
-    info!(%address, services = services.iter().map(|s| s.name()).collect::<Vec<_>>().join(","), "twin is running");
-    let result = supervise(&mut tasks, &shutdown).await;
+    let start = async {
+        let node = open(config, &folder, log_kind, &mut tasks, &shutdown.signal()).await?;
+        services::start(node, &services, listener, &mut tasks, &shutdown.signal()).await
+    };
+    let running = tokio::select! {
+        // Signals first: one that comes while a model is loaded stops the process in good order too.
+        biased;
+        received = &mut signal => received.context("signals can not be received").map(|()| false)?,
+        started = start => started.map(|()| true)?,
+    };
+    if running {
+        let names = services.iter().map(|service| service.name()).collect::<Vec<_>>().join(",");
+        info!(%address, services = names, "twin is running");
+    }
+    let result = supervise(&mut tasks, &shutdown, signal, running).await;
     info!("stopped");
     result
 }
 
-/// Waits for a signal or for a service that fails, then for all to end.
-async fn supervise(tasks: &mut JoinSet<Result<()>>, shutdown: &Shutdown) -> Result<()> {
+/// Waits for a signal, unless it has come, or for a service that fails, then for all to end.
+async fn supervise(
+    tasks: &mut JoinSet<Result<()>>,
+    shutdown: &Shutdown,
+    mut signal: Pin<&mut impl Future<Output = std::io::Result<()>>>,
+    mut waiting_for_signal: bool,
+) -> Result<()> {
     let mut first_error = None;
-    tokio::pin! { let signal = shutdown.begin_on_signal(); }
-    let mut waiting_for_signal = true;
     loop {
         tokio::select! {
             received = &mut signal, if waiting_for_signal => {
@@ -142,7 +157,9 @@ async fn open(
     tasks: &mut JoinSet<Result<()>>,
     shutdown: &ShutdownSignal,
 ) -> Result<Node> {
-    let database = Database::open(&folder.database())?;
+    let path = folder.database();
+    let database = Database::open(&path).with_context(|| path.display().to_string())?;
+    tasks.spawn(check(database.clone(), shutdown.clone()));
     let artifacts = Artifacts::in_folder(&folder.artifacts())?;
     let log: Arc<dyn EventLog> = match log_kind {
         LogKind::Sqlite => {
@@ -167,6 +184,14 @@ async fn open(
         database,
         config,
     })
+}
+
+/// A damaged file is found within seconds of the start, not when somebody asks for what was on the damaged page.
+async fn check(database: Database, shutdown: ShutdownSignal) -> Result<()> {
+    tokio::select! {
+        checked = database.check() => checked.with_context(|| database.path().display().to_string()),
+        () = shutdown.begun() => Ok(()),
+    }
 }
 
 async fn maintain(log: SqliteLog, shutdown: ShutdownSignal) -> Result<()> {

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tracing::info;
 use twin_chunker::Chunker;
 use twin_cleaner::Cleaner;
 use twin_crawler::{Crawler, Sources};
 use twin_embedder::Embedding;
 use twin_gateway::{Dependencies, Gateway, StageGroup};
+use twin_index::{Index, index_model};
 use twin_inference::{Queries, Retriever};
 use twin_models::{Embedder, EmbedderOptions};
 use twin_stream::{BatchLimits, DeadLetters, Handler, Order, Stage, StageOptions, group_of};
-use twin_telemetry::{ShutdownSignal, admin_router};
-use twin_vectors::VectorIndex;
+use twin_telemetry::{Registry, ShutdownSignal, admin_router};
 use twin_vectors::sqlite::SqliteVectors;
 use twin_warehouse::Outbox;
 
@@ -64,15 +63,14 @@ pub(super) async fn start(
         start_stage(&node, "chunker", chunker, Order::PerPartition, tasks, shutdown);
     }
     if wanted(Service::Embedder) || wanted(Service::Inference) {
-        let (embedder, vectors) = open_index(&node).await?;
+        let index = open_index(&node).await?;
         if wanted(Service::Embedder) {
-            let (vectors, warehouse) = (vectors.clone(), node.warehouse.clone());
-            let embedding = Embedding::new(embedder.clone(), vectors, warehouse, &node.registry)?;
+            let embedding = Embedding::new(index.clone(), node.warehouse.clone(), &node.registry)?;
             start_stage(&node, "embedder", embedding, Order::PerPartition, tasks, shutdown);
         }
         if wanted(Service::Inference) {
             let retrieval = node.config.retrieval.clone();
-            let retriever = Retriever::new(embedder, vectors, node.warehouse.clone(), retrieval);
+            let retriever = Retriever::new(index, node.warehouse.clone(), retrieval);
             start_inference(node, retriever, tasks, shutdown.clone());
         }
     }
@@ -162,16 +160,14 @@ fn start_stage<H: Handler>(
 }
 
 /// Loads the embedding model and opens the index for it.
-async fn open_index(node: &Node) -> Result<(Embedder, Arc<dyn VectorIndex>)> {
-    let (options, registry) = (node.config.embedder.clone(), node.registry.clone());
-    let embedder = tokio::task::spawn_blocking(move || load_embedder(options, &registry)).await??;
-    info!(model = embedder.model_id(), dimension = embedder.dimension(), "embedding model loaded");
-    let vectors = SqliteVectors::open(node.database.clone(), embedder.model_id(), embedder.dimension()).await?;
-    Ok((embedder, Arc::new(vectors)))
+async fn open_index(node: &Node) -> Result<Index> {
+    let embedder = load_embedder(node.config.embedder.clone(), node.registry.clone()).await?;
+    let vectors = SqliteVectors::open(node.database.clone(), index_model(&embedder)).await?;
+    Ok(Index::new(embedder, Arc::new(vectors)))
 }
 
-fn load_embedder(options: EmbedderOptions, registry: &twin_telemetry::Registry) -> Result<Embedder> {
-    Ok(Embedder::load(options, registry)?)
+pub(super) async fn load_embedder(options: EmbedderOptions, registry: Registry) -> Result<Embedder> {
+    Ok(tokio::task::spawn_blocking(move || Embedder::load(options, &registry)).await??)
 }
 
 /// The language model is loaded while the other services run already.

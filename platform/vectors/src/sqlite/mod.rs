@@ -2,68 +2,112 @@
 //! (BM25).
 
 mod read;
+mod rebuild;
 mod tables;
 mod write;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use twin_schemas::{DocumentId, Revision};
 use twin_sqlite::Database;
 use twin_sqlite::rusqlite::Connection;
 
-use crate::model::{Hit, IndexInfo, Point, SearchRequest, StoredVector};
+use crate::model::{Hit, IndexInfo, IndexModel, Point, SearchRequest, StoredVector};
 use crate::{Error, VectorIndex};
+use tables::Generation;
+
+pub use rebuild::{Lacking, Rebuild};
 
 /// The vector index in an SQLite file; clones share it.
 #[derive(Clone)]
 pub struct SqliteVectors {
     database: Database,
-    model: String,
-    dimension: usize,
+    generation: Generation,
 }
 
 impl SqliteVectors {
     /// Opens the index for vectors of `model`, making or migrating its tables. One that holds vectors of another
     /// model is refused.
-    pub async fn open(database: Database, model: &str, dimension: usize) -> Result<Self, Error> {
-        let wanted = model.to_owned();
-        database.write(move |tx| tables::prepare(tx, &wanted, dimension)).await?;
-        Ok(Self { database, model: model.to_owned(), dimension })
+    pub async fn open(database: Database, model: IndexModel) -> Result<Self, Error> {
+        let generation = database.write(move |tx| open(tx, &model)).await?;
+        Ok(Self { database, generation })
     }
 
     fn check(&self, vector: &[f32]) -> Result<(), Error> {
-        if vector.len() == self.dimension {
+        let wanted = self.generation.model.dimension;
+        if vector.len() == wanted {
             return Ok(());
         }
-        Err(Error::Dimension { found: vector.len(), wanted: self.dimension })
+        Err(Error::Dimension { found: vector.len(), wanted })
     }
+
+    /// Reads in one snapshot in which the index is of this handle's model.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &Generation) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let generation = self.generation.clone();
+        self.database.read(move |c| still_active(c, &generation).and_then(|()| work(c, &generation))).await
+    }
+
+    /// Writes in one transaction in which the index is of this handle's model.
+    async fn write(
+        &self,
+        work: impl FnOnce(&Connection, &Generation) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let generation = self.generation.clone();
+        self.database.write(move |tx| still_active(tx, &generation).and_then(|()| work(tx, &generation))).await
+    }
+}
+
+fn open(tx: &Connection, model: &IndexModel) -> Result<Generation, Error> {
+    tables::prepare(tx)?;
+    let Some(found) = tables::active(tx)? else { return tables::create(tx, model, true) };
+    tables::expect_model(&found.model, model)?;
+    // The model that is here now is the one that can be loaded: it may have moved.
+    tx.execute("UPDATE generations SET settings = ?1 WHERE active = 1 AND settings <> ?1", [&model.settings])?;
+    Ok(Generation { model: model.clone(), ..found })
+}
+
+fn still_active(c: &Connection, generation: &Generation) -> Result<(), Error> {
+    let active = tables::active(c)?.ok_or(Error::NoIndex)?;
+    if active.number == generation.number {
+        return Ok(());
+    }
+    tables::expect_model(&active.model, &generation.model)
 }
 
 #[async_trait]
 impl VectorIndex for SqliteVectors {
     async fn upsert(&self, points: Vec<Point>) -> Result<(), Error> {
         points.iter().try_for_each(|point| self.check(&point.vector))?;
-        let model = self.model.clone();
-        self.database.write(move |tx| write::upsert(tx, &model, &points)).await
+        self.write(move |tx, generation| write::upsert(tx, generation, &points)).await
     }
 
     async fn delete_below(&self, documents: &[(DocumentId, Revision)]) -> Result<(), Error> {
         let documents = documents.to_vec();
-        self.database.write(move |tx| write::delete_below(tx, &documents)).await
+        self.write(move |tx, generation| write::delete_below(tx, generation, &documents)).await
     }
 
     async fn vectors_of(&self, documents: &[DocumentId]) -> Result<Vec<StoredVector>, Error> {
         let documents = documents.to_vec();
-        self.database.read(move |c| read::vectors_of(c, &documents)).await
+        self.read(move |c, generation| read::vectors_of(c, generation, &documents)).await
     }
 
     async fn search(&self, request: SearchRequest) -> Result<Vec<Hit>, Error> {
         self.check(&request.vector)?;
-        self.database.read(move |c: &Connection| read::search(c, &request)).await
+        self.read(move |c, generation| read::search(c, generation, &request)).await
     }
 
     async fn info(&self) -> Result<IndexInfo, Error> {
-        let (model, dimension) = (self.model.clone(), self.dimension);
-        let points = self.database.read::<_, Error, _>(read::count).await?;
-        Ok(IndexInfo { model, dimension, points })
+        let points = self.read(|c, _| read::count(c)).await?;
+        Ok(IndexInfo { model: self.generation.model.clone(), points })
+    }
+
+    async fn renewed(&self) -> Result<(IndexModel, Arc<dyn VectorIndex>), Error> {
+        let generation = self.database.read(tables::active).await?.ok_or(Error::NoIndex)?;
+        let model = generation.model.clone();
+        Ok((model, Arc::new(Self { database: self.database.clone(), generation })))
     }
 }

@@ -4,6 +4,7 @@ use twin_schemas::{Category, ContentHash, DocumentId, Revision};
 use twin_sqlite::rusqlite::types::Value;
 use twin_sqlite::rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
+use super::tables::Generation;
 use super::write::vector_bytes;
 use crate::Error;
 use crate::fusion::{RRF_K, reciprocal_rank_fusion};
@@ -19,11 +20,15 @@ pub(super) fn count(c: &Connection) -> Result<u64, Error> {
     Ok(c.query_row("SELECT count(*) FROM chunks", [], |row| row.get::<_, i64>(0))?.unsigned_abs())
 }
 
-pub(super) fn vectors_of(c: &Connection, documents: &[DocumentId]) -> Result<Vec<StoredVector>, Error> {
-    let mut statement = c.prepare_cached(
-        "SELECT k.content_hash, v.embedding FROM chunks k JOIN chunk_vectors v USING (chunk_id)
-         WHERE k.document_id = ?1",
-    )?;
+pub(super) fn vectors_of(
+    c: &Connection,
+    generation: &Generation,
+    documents: &[DocumentId],
+) -> Result<Vec<StoredVector>, Error> {
+    let mut statement = c.prepare_cached(&format!(
+        "SELECT k.content_hash, v.embedding FROM chunks k JOIN {} v USING (chunk_id) WHERE k.document_id = ?1",
+        generation.table
+    ))?;
     let mut vectors = Vec::new();
     for document in documents {
         let rows = statement.query_map([document.to_string()], |row| {
@@ -44,9 +49,9 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     values.iter().map(|value| f32::from_le_bytes(*value)).collect()
 }
 
-pub(super) fn search(c: &Connection, request: &SearchRequest) -> Result<Vec<Hit>, Error> {
+pub(super) fn search(c: &Connection, generation: &Generation, request: &SearchRequest) -> Result<Vec<Hit>, Error> {
     let candidates = request.candidates.max(request.limit);
-    let dense = by_meaning(c, request, candidates)?;
+    let dense = by_meaning(c, generation, request, candidates)?;
     let sparse = by_words(c, request, candidates)?;
     let similarities: HashMap<i64, f32> = dense.iter().copied().collect();
     let dense: Vec<i64> = dense.into_iter().map(|(id, _)| id).collect();
@@ -54,7 +59,7 @@ pub(super) fn search(c: &Connection, request: &SearchRequest) -> Result<Vec<Hit>
     for (id, fused) in reciprocal_rank_fusion(&[dense, sparse], RRF_K).into_iter().take(request.limit) {
         let similarity = match similarities.get(&id) {
             Some(similarity) => *similarity,
-            None => similarity(c, id, &request.vector)?,
+            None => similarity(c, generation, id, &request.vector)?,
         };
         hits.extend(hit(c, id, similarity, fused)?);
     }
@@ -62,10 +67,16 @@ pub(super) fn search(c: &Connection, request: &SearchRequest) -> Result<Vec<Hit>
 }
 
 /// Chunks by cosine similarity, best first.
-fn by_meaning(c: &Connection, request: &SearchRequest, limit: usize) -> Result<Vec<(i64, f32)>, Error> {
+fn by_meaning(
+    c: &Connection,
+    generation: &Generation,
+    request: &SearchRequest,
+    limit: usize,
+) -> Result<Vec<(i64, f32)>, Error> {
     let filter = &request.filter;
-    let mut sql = String::from(
-        "SELECT chunk_id, distance FROM chunk_vectors WHERE embedding MATCH ?1 AND k = ?2 AND author = ?3",
+    let mut sql = format!(
+        "SELECT chunk_id, distance FROM {} WHERE embedding MATCH ?1 AND k = ?2 AND author = ?3",
+        generation.table
     );
     let mut parameters: Vec<Value> = vec![
         vector_bytes(&request.vector).into(),
@@ -139,9 +150,10 @@ const STOP_WORDS: [&str; 48] = [
     "there", "this", "to", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "you",
 ];
 
-fn similarity(c: &Connection, chunk_id: i64, vector: &[f32]) -> Result<f32, Error> {
+fn similarity(c: &Connection, generation: &Generation, chunk_id: i64, vector: &[f32]) -> Result<f32, Error> {
+    let table = &generation.table;
     let distance: Option<f32> = c
-        .prepare_cached("SELECT vec_distance_cosine(embedding, ?2) FROM chunk_vectors WHERE chunk_id = ?1")?
+        .prepare_cached(&format!("SELECT vec_distance_cosine(embedding, ?2) FROM {table} WHERE chunk_id = ?1"))?
         .query_row(params![chunk_id, vector_bytes(vector)], |row| row.get(0))
         .optional()?;
     distance

@@ -1,36 +1,38 @@
 use twin_schemas::{DocumentId, Revision};
 use twin_sqlite::rusqlite::{Connection, OptionalExtension, params};
 
+use super::tables::{self, Generation};
 use crate::Error;
-use crate::model::{Point, point_id};
+use crate::model::Point;
 
-pub(super) fn upsert(tx: &Connection, model: &str, points: &[Point]) -> Result<(), Error> {
+pub(super) fn upsert(tx: &Connection, generation: &Generation, points: &[Point]) -> Result<(), Error> {
+    let unfinished = tables::unfinished(tx)?;
     for point in points {
-        let id = point_id(point.meta.document_id, point.meta.revision, point.chunk.ordinal, model);
+        let key =
+            params![point.meta.document_id.to_string(), point.meta.revision.0.cast_signed(), point.chunk.ordinal,];
         let existing: Option<i64> = tx
-            .prepare_cached("SELECT chunk_id FROM chunks WHERE point_id = ?1")?
-            .query_row([id.as_bytes().as_slice()], |row| row.get(0))
+            .prepare_cached("SELECT chunk_id FROM chunks WHERE document_id = ?1 AND revision = ?2 AND ordinal = ?3")?
+            .query_row(key, |row| row.get(0))
             .optional()?;
         if let Some(chunk_id) = existing {
-            delete(tx, chunk_id)?;
+            delete(tx, generation, unfinished.as_ref(), chunk_id)?;
         }
-        insert(tx, id.as_bytes(), point)?;
+        insert(tx, generation, point)?;
     }
     Ok(())
 }
 
-fn insert(tx: &Connection, point_id: &[u8], point: &Point) -> Result<(), Error> {
+fn insert(tx: &Connection, generation: &Generation, point: &Point) -> Result<(), Error> {
     let (meta, chunk) = (&point.meta, &point.chunk);
     let headings = serde_json::to_string(&chunk.heading_path)
         .map_err(|error| Error::Stored { what: "heading path", problem: error.to_string() })?;
     let published_at = meta.published_at.map(|time| time.timestamp());
     tx.prepare_cached(
-        "INSERT INTO chunks (point_id, document_id, revision, ordinal, author, category, source_kind, natural_key,
-             title, url, published_at, heading_path, text, span_start, span_end, token_count, content_hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+        "INSERT INTO chunks (document_id, revision, ordinal, author, category, source_kind, natural_key, title, url,
+             published_at, heading_path, text, span_start, span_end, token_count, content_hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?
     .execute(params![
-        point_id,
         meta.document_id.to_string(),
         meta.revision.0.cast_signed(),
         chunk.ordinal,
@@ -51,14 +53,16 @@ fn insert(tx: &Connection, point_id: &[u8], point: &Point) -> Result<(), Error> 
     let chunk_id = tx.last_insert_rowid();
     tx.prepare_cached("INSERT INTO chunk_words (rowid, title, headings, text) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![chunk_id, meta.title, searchable_headings(point), chunk.text])?;
-    tx.prepare_cached("INSERT INTO chunk_vectors VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
-        chunk_id,
-        meta.author.as_str(),
-        meta.category.as_str(),
-        meta.source_kind.as_str(),
-        published_at.unwrap_or(0),
-        vector_bytes(&point.vector),
-    ])?;
+    tx.prepare_cached(&format!("INSERT INTO {} VALUES (?1, ?2, ?3, ?4, ?5, ?6)", generation.table))?.execute(
+        params![
+            chunk_id,
+            meta.author.as_str(),
+            meta.category.as_str(),
+            meta.source_kind.as_str(),
+            published_at.unwrap_or(0),
+            vector_bytes(&point.vector),
+        ],
+    )?;
     Ok(())
 }
 
@@ -73,24 +77,29 @@ pub(super) fn vector_bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn delete(tx: &Connection, chunk_id: i64) -> Result<(), Error> {
-    for sql in [
-        "DELETE FROM chunk_vectors WHERE chunk_id = ?1",
-        "DELETE FROM chunk_words WHERE rowid = ?1",
-        "DELETE FROM chunks WHERE chunk_id = ?1",
-    ] {
+/// Deletes a chunk and its vectors, of a generation under construction too: its number may be given to another chunk.
+fn delete(tx: &Connection, active: &Generation, unfinished: Option<&Generation>, chunk_id: i64) -> Result<(), Error> {
+    for generation in [Some(active), unfinished].into_iter().flatten() {
+        tx.prepare_cached(&format!("DELETE FROM {} WHERE chunk_id = ?1", generation.table))?.execute([chunk_id])?;
+    }
+    for sql in ["DELETE FROM chunk_words WHERE rowid = ?1", "DELETE FROM chunks WHERE chunk_id = ?1"] {
         tx.prepare_cached(sql)?.execute([chunk_id])?;
     }
     Ok(())
 }
 
-pub(super) fn delete_below(tx: &Connection, documents: &[(DocumentId, Revision)]) -> Result<(), Error> {
+pub(super) fn delete_below(
+    tx: &Connection,
+    generation: &Generation,
+    documents: &[(DocumentId, Revision)],
+) -> Result<(), Error> {
+    let unfinished = tables::unfinished(tx)?;
     let mut find = tx.prepare_cached("SELECT chunk_id FROM chunks WHERE document_id = ?1 AND revision < ?2")?;
     for (document, revision) in documents {
         let ids: Vec<i64> = find
             .query_map(params![document.to_string(), revision.0.cast_signed()], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        ids.into_iter().try_for_each(|id| delete(tx, id))?;
+        ids.into_iter().try_for_each(|id| delete(tx, generation, unfinished.as_ref(), id))?;
     }
     Ok(())
 }

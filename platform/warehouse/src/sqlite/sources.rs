@@ -69,7 +69,8 @@ pub(super) fn remove(tx: &Connection, id: SourceId) -> Result<bool, Error> {
     Ok(removed > 0)
 }
 
-/// A sync that was asked for while this one ran (`next_run_at` moved back to a time after its start) still comes.
+/// A sync that was asked for while this one ran (`next_run_at` moved back to a time after its start) still comes. A time
+/// that is yet to come is none that was asked for: it stood there before a clock was put back.
 pub(super) fn finish_sync(
     tx: &Connection,
     id: SourceId,
@@ -79,15 +80,17 @@ pub(super) fn finish_sync(
 ) -> Result<(), Error> {
     tx.execute(
         "UPDATE sources SET last_sync = ?2, cursor = ?3,
-             next_run_at = CASE WHEN next_run_at > ?5 THEN next_run_at ELSE ?4 END,
-             deletions_confirmed = CASE WHEN next_run_at > ?5 THEN deletions_confirmed ELSE 0 END
+             next_run_at = CASE WHEN next_run_at > ?5 AND next_run_at <= ?6 THEN next_run_at ELSE ?4 END,
+             deletions_confirmed =
+                 CASE WHEN next_run_at > ?5 AND next_run_at <= ?6 THEN deletions_confirmed ELSE 0 END
          WHERE source_id = ?1",
         params![
             id.to_string(),
             json_text(sync)?,
             json_text(cursor)?,
             time_text(next_run_at),
-            time_text(sync.started_at)
+            time_text(sync.started_at),
+            time_text(Utc::now()),
         ],
     )?;
     Ok(())

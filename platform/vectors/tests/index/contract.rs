@@ -1,65 +1,12 @@
 //! What `VectorIndex` promises, over every implementation.
 
-use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
-use twin_schemas::{AuthorId, Category, Chunk, ContentHash, DocumentId, DocumentMeta, Revision, SourceKind, Span};
+use chrono::DateTime;
+use twin_schemas::{Category, ContentHash, Revision, SourceKind};
 use twin_sqlite::Database;
 use twin_vectors::sqlite::SqliteVectors;
-use twin_vectors::{Error, Filter, Point, SearchRequest, VectorIndex};
-use uuid::Uuid;
+use twin_vectors::{Error, Filter, Point};
 
-async fn sqlite(folder: &tempfile::TempDir) -> Arc<dyn VectorIndex> {
-    let database = Database::open(&folder.path().join("twin.db")).unwrap();
-    Arc::new(SqliteVectors::open(database, "model@1", 3).await.unwrap())
-}
-
-fn author(name: &str) -> AuthorId {
-    name.parse().unwrap()
-}
-
-fn document(number: u128) -> DocumentId {
-    DocumentId(Uuid::from_u128(number))
-}
-
-/// A unit vector in the plane, at this angle from the first axis.
-fn at(degrees: f32) -> Vec<f32> {
-    vec![degrees.to_radians().cos(), degrees.to_radians().sin(), 0.0]
-}
-
-fn point(name: &str, number: u128, revision: u64, ordinal: u32, text: &str, vector: Vec<f32>) -> Point {
-    let meta = DocumentMeta {
-        document_id: document(number),
-        revision: Revision(revision),
-        author: author(name),
-        category: Category::Article,
-        source_kind: SourceKind::new("folder"),
-        natural_key: format!("notes/{number}.md"),
-        title: Some(format!("Note {number}")),
-        url: None,
-        published_at: None,
-        observed_at: Utc::now(),
-        content_hash: ContentHash::stored("sha256:0"),
-    };
-    let chunk = Chunk {
-        ordinal,
-        text: text.into(),
-        span: Span { start: 0, end: text.len() as u64 },
-        token_count: 3,
-        heading_path: vec!["Part".into()],
-        content_hash: ContentHash::sha256([text.as_bytes()]),
-    };
-    Point { meta, chunk, vector }
-}
-
-fn request(filter: Filter, vector: Vec<f32>, text: &str) -> SearchRequest {
-    SearchRequest { filter, vector, text: text.into(), limit: 10, candidates: 10 }
-}
-
-async fn found(index: &dyn VectorIndex, request: SearchRequest) -> Vec<(u128, u64, u32)> {
-    let hits = index.search(request).await.unwrap();
-    hits.iter().map(|hit| (hit.document_id.0.as_u128(), hit.revision.0, hit.ordinal)).collect()
-}
+use crate::support::{at, author, document, found, model, point, request, sqlite};
 
 #[tokio::test]
 async fn meaning_and_words_both_find_and_only_the_authors_own() {
@@ -145,12 +92,12 @@ async fn another_model_or_dimension_is_refused() {
     let error = index.upsert(vec![point("ada", 1, 1, 0, "x", vec![1.0, 0.0])]).await.unwrap_err();
     assert!(matches!(error, Error::Dimension { found: 2, wanted: 3 }), "{error}");
     drop(index);
-    let open = |model: &'static str, dimension| {
+    let open = |id: &'static str, dimension| {
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
-        async move { SqliteVectors::open(database, model, dimension).await }
+        async move { SqliteVectors::open(database, model(id, dimension)).await }
     };
     open("model@1", 3).await.unwrap();
     let error = open("model@2", 3).await.err().unwrap();
-    assert!(error.to_string().contains("model@1"), "{error}");
+    assert!(error.to_string().contains("model@1") && error.to_string().contains("twin reindex"), "{error}");
     assert!(open("model@1", 4).await.is_err());
 }
