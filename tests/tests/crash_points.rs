@@ -186,11 +186,11 @@ async fn ends_well_at_every_point(logs: [Option<&Kafka>; 3], points: usize) -> R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_the_embedded_log() -> Result<()> {
-    ends_well_at_every_point([None; 3], points(16)?).await
+    ends_well_at_every_point([None; 3], points(12)?).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_kafka() -> Result<()> {
     let brokers = [broker()?, broker()?, broker()?];
-    ends_well_at_every_point([Some(&brokers[0]), Some(&brokers[1]), Some(&brokers[2])], points(5)?).await
+    ends_well_at_every_point([Some(&brokers[0]), Some(&brokers[1]), Some(&brokers[2])], points(4)?).await
 }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -11,6 +12,8 @@ use twin_stack::{TwinOptions, TwinProcess};
 use twin_tests::{Api, Author, Folder, History, Reader, Stored, smaller_model};
 
 const AUTHOR: &str = "ada";
+/// Between two changes and between two questions, so that the vectors are built in between.
+const PAUSE: Duration = Duration::from_millis(40);
 /// Numbers in a vector of the second model; the first one's have 384.
 const DIMENSION: u64 = 128;
 
@@ -62,12 +65,13 @@ async fn reindex(twin: &TwinProcess, model: &str) -> Result<String> {
     Ok(said)
 }
 
-/// Asks without a pause. Each question is to be answered, and with something.
+/// Asks again and again. Each question is to be answered, and with something.
 async fn ask(api: &Api, going_on: &Cell<bool>) -> Result<usize> {
     let mut questions = 0;
     while going_on.get() {
         ask_once(api).await?;
         questions += 1;
+        tokio::time::sleep(PAUSE).await;
     }
     Ok(questions)
 }
@@ -85,6 +89,7 @@ async fn write(history: &mut History, author: &Author<'_>, going_on: &Cell<bool>
         let change = history.next_change();
         author.apply(&change).await?;
         changes += 1;
+        tokio::time::sleep(PAUSE).await;
     }
     Ok(changes)
 }
