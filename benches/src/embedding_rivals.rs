@@ -19,6 +19,10 @@ const WINDOWS: usize = 48;
 /// Matrix products of a task.
 const PRODUCTS: usize = 100;
 
+const IF_SLOW_ON_WINDOWS: &str = "Texts of one length leave nothing to packing, which is what makes the difference on \
+     real chunks; what remains is ONNX Runtime's own work. Larger steps would need another form of the model (fused \
+     attention, fewer bits).";
+
 /// The shape of MiniLM-L6-v2.
 const LAYERS: f64 = 6.0;
 const HIDDEN: f64 = 384.0;
@@ -45,7 +49,8 @@ pub fn compare(bench: &Bench) -> Result<Vec<Comparison>> {
     let fastembed = "fastembed, batches of 32";
     let against = |name, other| Comparison::new(name, UNIT, Better::Higher, other);
     let mut by_chunks = against("embedding chunks, one thread", fastembed).wanting(Target::at_least(1.2));
-    let mut by_windows = against("embedding 256-token texts, one thread", fastembed).wanting(Target::at_least(1.2));
+    let mut by_windows = against("embedding 256-token texts, one thread", fastembed)
+        .wanting(Target::at_least(1.2).if_missed(IF_SLOW_ON_WINDOWS));
     let (name, other) = ("embedding 256-token texts, one thread", "ONNX Runtime's matrix product (a floor)");
     let unit = "GFLOP a processor second";
     let mut by_products = Comparison::new(name, unit, Better::Higher, other).wanting(Target::at_least(0.78));
