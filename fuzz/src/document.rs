@@ -30,3 +30,13 @@ pub fn cleaned(media_type: MediaType, content: &str) -> Option<String> {
     let raw = RawDocument { meta: meta(Category::Post), media_type, content: content.to_owned() };
     clean(&raw, &Options::default()).ok().map(|cleaned| cleaned.text)
 }
+
+/// What comes out of the cleaner, if anything does, is not empty and stays as it is when it is cleaned again.
+pub fn is_clean_after_cleaning(media_type: MediaType, content: &str) {
+    let Some(text) = cleaned(media_type, content) else { return };
+    assert!(!text.is_empty());
+    // Without the line ends that went, the share of control characters in a code block may have become too high.
+    if let Some(again) = cleaned(MediaType::Markdown, &text) {
+        assert_eq!(again, text);
+    }
+}
