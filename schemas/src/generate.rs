@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::document::{ChunkedDocument, CleanedDocument, RawDocument};
 use crate::envelope::Payload;
+use crate::learning::{DatasetReady, ModelEvent};
 use crate::query::{AnswerEvent, QueryEvent};
 use crate::topics::{Cleanup, Topic, dead_letter_topic};
 
@@ -31,6 +32,8 @@ fn messages() -> Vec<Message> {
         message::<RawDocument>(true),
         message::<CleanedDocument>(true),
         message::<ChunkedDocument>(true),
+        message::<DatasetReady>(false),
+        message::<ModelEvent>(false),
         message::<QueryEvent>(false),
         message::<AnswerEvent>(false),
     ]

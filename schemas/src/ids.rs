@@ -91,6 +91,65 @@ impl Default for RequestId {
     }
 }
 
+/// A dataset version: the SHA-256 of what it was made of, 64 hex digits. The same inputs give the same id anywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct DatasetId(pub String);
+
+/// A training job: the SHA-256 of dataset, base model and recipe, 64 hex digits. The same work has the same id.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct JobId(pub String);
+
+/// A model version of an author: `<author>-v<number>`, numbered in the order in which they were trained.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct ModelId(pub String);
+
+impl DatasetId {
+    /// As people write it: the first twelve digits.
+    pub fn short(&self) -> &str {
+        short(&self.0)
+    }
+}
+
+impl JobId {
+    /// The id of the job that trains `base` (its fingerprint) on a dataset as a recipe says (its canonical text).
+    pub fn of(dataset: &DatasetId, base: &str, recipe: &str) -> Self {
+        let parts = [dataset.0.as_bytes(), base.as_bytes(), recipe.as_bytes()];
+        let hash = ContentHash::sha256(parts);
+        Self(hash.as_str().trim_start_matches("sha256:").to_owned())
+    }
+
+    /// As people write it: the first twelve digits.
+    pub fn short(&self) -> &str {
+        short(&self.0)
+    }
+}
+
+impl ModelId {
+    /// The model of that number of the author.
+    pub fn of(author: &AuthorId, number: u32) -> Self {
+        Self(format!("{author}-v{number}"))
+    }
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+macro_rules! display_as_is {
+    ($($name:ident),*) => {
+        $(impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        })*
+    };
+}
+
+display_as_is!(DatasetId, JobId, ModelId);
+
 /// What identifies a document before it has an id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DocumentKey {

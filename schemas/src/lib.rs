@@ -11,6 +11,7 @@ mod document;
 mod envelope;
 mod generate;
 mod ids;
+mod learning;
 mod query;
 mod topics;
 
@@ -18,9 +19,10 @@ pub use document::{Chunk, ChunkedDocument, CleanedDocument, DocumentMeta, MediaT
 pub use envelope::{Attributes, DecodeError, Payload, SPEC_VERSION, attribute};
 pub use generate::{compatibility_breaks, documents as generated_documents};
 pub use ids::{
-    AuthorId, Category, ContentHash, DocumentId, DocumentKey, GatewayId, InvalidId, RequestId, Revision, SourceId,
-    SourceKind,
+    AuthorId, Category, ContentHash, DatasetId, DocumentId, DocumentKey, GatewayId, InvalidId, JobId, ModelId,
+    RequestId, Revision, SourceId, SourceKind,
 };
+pub use learning::{ChatSample, DatasetReady, ModelEvent, PreferenceSample, Verdict};
 pub use query::{
     AnswerEvent, AnswerPart, Answered, ChatMessage, Citation, FailureKind, FinishReason, Passage, Query, QueryEvent,
     QueryFilter, QueryKind, Role, Sampling, StageTimings, Usage,

@@ -12,6 +12,10 @@ pub enum Topic {
     DocumentsCleaned,
     /// Chunked documents, by document id.
     DocumentsChunked,
+    /// Dataset versions, by author.
+    Datasets,
+    /// What happened to models, by author.
+    Models,
     /// Queries, by request id.
     Queries,
     /// Answers, by gateway.
@@ -31,8 +35,15 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 5] =
-        [Self::DocumentsRaw, Self::DocumentsCleaned, Self::DocumentsChunked, Self::Queries, Self::Answers];
+    pub const ALL: [Self; 7] = [
+        Self::DocumentsRaw,
+        Self::DocumentsCleaned,
+        Self::DocumentsChunked,
+        Self::Datasets,
+        Self::Models,
+        Self::Queries,
+        Self::Answers,
+    ];
 
     /// The topic's name.
     pub fn name(self) -> &'static str {
@@ -40,6 +51,8 @@ impl Topic {
             Self::DocumentsRaw => "twin.documents.raw.v1",
             Self::DocumentsCleaned => "twin.documents.cleaned.v1",
             Self::DocumentsChunked => "twin.documents.chunked.v1",
+            Self::Datasets => "twin.datasets.v1",
+            Self::Models => "twin.models.v1",
             Self::Queries => "twin.queries.v1",
             Self::Answers => "twin.answers.v1",
         }
@@ -50,6 +63,7 @@ impl Topic {
         match self {
             Self::DocumentsRaw | Self::DocumentsCleaned => Cleanup::Compact,
             Self::DocumentsChunked => Cleanup::Delete(7 * DAY),
+            Self::Datasets | Self::Models => Cleanup::Delete(365 * DAY),
             Self::Queries => Cleanup::Delete(DAY),
             Self::Answers => Cleanup::Delete(Duration::from_secs(60 * 60)),
         }
@@ -59,6 +73,7 @@ impl Topic {
     pub fn key(self) -> &'static str {
         match self {
             Self::DocumentsRaw | Self::DocumentsCleaned | Self::DocumentsChunked => "document id",
+            Self::Datasets | Self::Models => "author",
             Self::Queries => "request id",
             Self::Answers => "gateway id",
         }

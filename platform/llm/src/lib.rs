@@ -14,5 +14,5 @@ mod quote;
 
 pub use error::Error;
 pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream};
-pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt};
+pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt, voice_prompt};
 pub use quote::quoted;

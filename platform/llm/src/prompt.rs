@@ -62,6 +62,12 @@ pub fn grounded_prompt(
     messages
 }
 
+/// The messages for an instruction without passages, as a model is taught the author's voice by.
+pub fn voice_prompt(author: &AuthorId, instruction: &str) -> Vec<ChatMessage> {
+    let system = format!("You are the writing twin of {author}. Write in the first person and in the author's voice.");
+    vec![message(Role::System, system), message(Role::User, quoted(instruction))]
+}
+
 fn message(role: Role, content: String) -> ChatMessage {
     ChatMessage { role, content }
 }

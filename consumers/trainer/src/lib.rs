@@ -1,0 +1,1 @@
+//! Training jobs: LoRA on a local engine, by events.

@@ -1,0 +1,1 @@
+//! Dataset versions, training jobs, models, decisions and deployments.

@@ -1,0 +1,1 @@
+//! Cleaned documents in, versioned instruct datasets out.
