@@ -1,0 +1,303 @@
+//! The steps of the learning loop as the registry sees them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use twin_registry::{
+    Action, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, Metric, ModelState, NewDataset,
+    NewJob, NewModel, Registry, Relay,
+};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Topic, Verdict};
+use twin_sqlite::Database;
+use twin_stream::sqlite::SqliteLog;
+use twin_stream::{EventLog, StartAt, TopicPartition, TopicSpec};
+
+struct Fixture {
+    registry: Registry,
+    log: Arc<dyn EventLog>,
+    _folder: tempfile::TempDir,
+}
+
+async fn fixture() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&folder.path().join("twin.db")).unwrap();
+    let log = SqliteLog::open(database.clone(), 1 << 20).await.unwrap();
+    log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+    let registry = Registry::open(database).await.unwrap();
+    Fixture { registry, log: Arc::new(log), _folder: folder }
+}
+
+fn ada() -> AuthorId {
+    "ada".parse().unwrap()
+}
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000 + second, 0).unwrap()
+}
+
+fn document(number: u8) -> DocumentId {
+    DocumentId(format!("00000000-0000-0000-0000-0000000000{number:02}").parse().unwrap())
+}
+
+fn dataset(name: &str) -> NewDataset {
+    NewDataset {
+        dataset: DatasetId(name.repeat(64)),
+        author: ada(),
+        manifest: format!("sha256:{name}"),
+        training_samples: 12,
+        counts: BTreeMap::from([("voice".to_owned(), 12)]),
+        reason: "enough new samples".into(),
+        members: vec![(document(1), Revision(1)), (document(2), Revision(3))],
+    }
+}
+
+fn job(name: &str) -> NewJob {
+    NewJob {
+        job: JobId(name.repeat(64)),
+        author: ada(),
+        dataset: DatasetId("a".repeat(64)),
+        base: "base".into(),
+        recipe: "rank = 8".into(),
+        sweep: None,
+        code_version: "1".into(),
+    }
+}
+
+/// A model of that job, evaluated with that verdict.
+async fn evaluated(registry: &Registry, name: &str, verdict: Verdict) -> ModelId {
+    registry.add_dataset(dataset("a"), at(0)).await.unwrap();
+    assert!(registry.queue_job(job(name), at(1)).await.unwrap());
+    let id = job(name).job;
+    assert!(registry.start_job(&id, at(2)).await.unwrap());
+    let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
+    let model = registry.finish_job(&id, made, at(3)).await.unwrap().unwrap();
+    assert!(registry.queue_evaluation(&model, at(4)).await.unwrap());
+    registry.start_evaluation(&model).await.unwrap();
+    registry.finish_evaluation(&model, verdict, "sha256:r", "sha256:p", at(5)).await.unwrap();
+    model
+}
+
+/// Ids of the events of a topic, in order.
+async fn published(fixture: &Fixture, topic: Topic) -> Vec<String> {
+    let relay = Relay::new(fixture.registry.clone(), fixture.log.clone());
+    while relay.publish_some().await.unwrap() > 0 {}
+    let ends = fixture.log.watermarks(topic.name()).await.unwrap();
+    if ends[&0].end == 0 {
+        return Vec::new();
+    }
+    let partition = TopicPartition { topic: topic.name().into(), partition: 0 };
+    let mut tail = fixture.log.tail(&partition, StartAt::Beginning).await.unwrap();
+    let mut ids = Vec::new();
+    while (ids.len() as u64) < ends[&0].end {
+        for record in tail.next().await.unwrap() {
+            ids.push(twin_schemas::Attributes::from_headers(&record.headers).unwrap().id);
+        }
+    }
+    ids
+}
+
+#[tokio::test]
+async fn a_dataset_is_numbered_announced_once_and_marked_when_a_document_goes() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let first = registry.add_dataset(dataset("a"), at(0)).await.unwrap();
+    let again = registry.add_dataset(dataset("a"), at(9)).await.unwrap();
+    assert_eq!(first, again);
+    let second = registry.add_dataset(dataset("b"), at(1)).await.unwrap();
+    assert_eq!((first.number, second.number, second.parent), (1, 2, Some(first.dataset.clone())));
+    let ids = published(&fixture, Topic::Datasets).await;
+    assert_eq!(ids, [format!("dataset/{}", first.dataset), format!("dataset/{}", second.dataset)]);
+
+    registry.mark_deleted(document(2), at(2)).await.unwrap();
+    let found = registry.dataset("aaaa").await.unwrap().unwrap();
+    assert_eq!((found.documents, found.deleted_documents), (2, 1));
+    assert_eq!(registry.dataset("").await.unwrap(), None, "two versions begin so");
+    assert_eq!(registry.newest_dataset(&ada()).await.unwrap().unwrap().number, 2);
+}
+
+#[tokio::test]
+async fn a_request_to_freeze_is_answered_once_and_can_be_made_again() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    registry.request_freeze(&ada(), "grace", at(0)).await.unwrap();
+    registry.request_freeze(&ada(), "linus", at(1)).await.unwrap();
+    let open = registry.open_freeze_requests().await.unwrap();
+    assert_eq!((open.len(), open[0].requested_by.as_str()), (1, "grace"));
+    registry.answer_freeze(&ada(), "too few samples").await.unwrap();
+    assert!(registry.open_freeze_requests().await.unwrap().is_empty());
+    registry.request_freeze(&ada(), "linus", at(2)).await.unwrap();
+    assert_eq!(registry.open_freeze_requests().await.unwrap()[0].requested_by, "linus");
+}
+
+#[tokio::test]
+async fn a_job_runs_once_however_often_it_is_asked_for() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    assert!(registry.queue_job(job("1"), at(0)).await.unwrap());
+    assert!(!registry.queue_job(job("1"), at(1)).await.unwrap());
+    let id = job("1").job;
+    assert!(registry.start_job(&id, at(2)).await.unwrap());
+    assert!(!registry.start_job(&id, at(2)).await.unwrap());
+    let progress = JobProgress { step: 3, steps: 9, ..JobProgress::default() };
+    registry.note_job_progress(&id, progress.clone()).await.unwrap();
+    assert_eq!(registry.job("11").await.unwrap().unwrap().progress, Some(progress));
+
+    let first = registry.finish_job(&id, JobOutcome::Succeeded(Some(NewModel { manifest: "m".into() })), at(3)).await;
+    let second = registry.finish_job(&id, JobOutcome::Failed("late".into()), at(4)).await;
+    assert_eq!(first.unwrap(), Some(ModelId("ada-v1".into())));
+    assert_eq!(second.unwrap(), Some(ModelId("ada-v1".into())), "what has ended stays as it ended");
+    assert!(!registry.queue_job(job("1"), at(5)).await.unwrap());
+    assert!(!registry.retry_job(&id).await.unwrap());
+    assert_eq!(registry.models(None).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_failed_or_was_cancelled_can_be_tried_again() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    registry.queue_job(job("1"), at(0)).await.unwrap();
+    let id = job("1").job;
+    assert!(registry.cancel_job(&id, "grace", at(1)).await.unwrap());
+    let cancelled = registry.job(&id.0).await.unwrap().unwrap();
+    assert_eq!((cancelled.state, cancelled.reason.as_deref()), (JobState::Cancelled, Some("cancelled by grace")));
+    assert!(registry.retry_job(&id).await.unwrap());
+    registry.start_job(&id, at(2)).await.unwrap();
+    assert!(registry.cancel_job(&id, "grace", at(3)).await.unwrap());
+    assert!(registry.running_jobs().await.unwrap()[0].cancel_requested, "a running job is asked to stop");
+    registry.finish_job(&id, JobOutcome::Failed("out of memory".into()), at(4)).await.unwrap();
+    assert!(registry.retry_job(&id).await.unwrap());
+    let queued = registry.queued_jobs().await.unwrap();
+    assert_eq!((queued[0].attempts, queued[0].cancel_requested), (1, false));
+}
+
+#[tokio::test]
+async fn values_of_a_step_that_is_done_again_replace_the_first() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let metric = |step, value| Metric { name: "loss".into(), step, value };
+    registry.add_metrics(&job("1").job, vec![metric(1, 3.0), metric(2, 2.5)]).await.unwrap();
+    registry.add_metrics(&job("1").job, vec![metric(2, 2.4)]).await.unwrap();
+    assert_eq!(registry.metrics(&job("1").job).await.unwrap(), [metric(1, 3.0), metric(2, 2.4)]);
+}
+
+#[tokio::test]
+async fn only_a_model_that_passed_and_was_approved_serves() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let bad = evaluated(registry, "1", Verdict::Failed).await;
+    let refused = registry.approve(&bad, "grace", "", at(6)).await.unwrap_err();
+    assert!(refused.to_string().contains("did not pass"), "{refused}");
+    assert!(!registry.approve_by_policy(&bad, at(6)).await.unwrap());
+
+    let good = evaluated(registry, "2", Verdict::Passed).await;
+    let refused = registry.deploy(&good, "grace", "", at(6)).await.unwrap_err();
+    assert!(refused.to_string().contains("nobody has approved it"), "{refused}");
+    let deployed = registry.approve(&good, "grace", "reads well", at(7)).await.unwrap();
+    assert_eq!((deployed.number, deployed.model.as_ref()), (1, Some(&good)));
+    let again = registry.approve(&good, "grace", "twice", at(8)).await.unwrap();
+    assert_eq!(again.number, 1, "what is in production is not deployed again");
+    let refused = registry.reject(&good, "grace", "", at(9)).await.unwrap_err();
+    assert!(refused.to_string().contains("roll back first"), "{refused}");
+
+    registry.reject(&bad, "grace", "loops", at(9)).await.unwrap();
+    let refused = registry.approve(&bad, "grace", "", at(10)).await.unwrap_err();
+    assert!(refused.to_string().contains("was rejected"), "{refused}");
+    let decisions = registry.decisions(&ada()).await.unwrap();
+    let actions: Vec<_> = decisions.iter().map(|decision| (decision.action, decision.decided_by.as_str())).collect();
+    assert_eq!(actions, [(Action::Reject, "grace"), (Action::Deploy, "grace"), (Action::Approve, "grace")]);
+    let ids = published(&fixture, Topic::Models).await;
+    assert_eq!(
+        ids,
+        [
+            "model/ada-v1/trained",
+            "model/ada-v1/evaluated",
+            "model/ada-v2/trained",
+            "model/ada-v2/evaluated",
+            "deployment/ada/1"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_late_event_does_not_undo_a_rollback_or_a_newer_model() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let first = evaluated(registry, "1", Verdict::Passed).await;
+    assert!(registry.approve_by_policy(&first, at(6)).await.unwrap());
+    registry.roll_back(&ada(), "grace", "worse", at(7)).await.unwrap();
+    assert!(!registry.approve_by_policy(&first, at(8)).await.unwrap());
+    assert_eq!(registry.production(&ada()).await.unwrap().unwrap().model, None);
+
+    let second = evaluated(registry, "2", Verdict::Passed).await;
+    let third = evaluated(registry, "3", Verdict::Passed).await;
+    assert!(registry.approve_by_policy(&third, at(9)).await.unwrap());
+    assert!(!registry.approve_by_policy(&second, at(10)).await.unwrap(), "an older model does not replace a newer one");
+    assert_eq!(registry.production(&ada()).await.unwrap().unwrap().model, Some(third));
+}
+
+#[tokio::test]
+async fn rollbacks_go_back_step_by_step_to_the_base_model() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let refused = registry.roll_back(&ada(), "grace", "", at(0)).await.unwrap_err();
+    assert!(refused.to_string().contains("nothing to go back to"), "{refused}");
+    let first = evaluated(registry, "1", Verdict::Passed).await;
+    let second = evaluated(registry, "2", Verdict::Inconclusive).await;
+    registry.approve(&first, "grace", "", at(6)).await.unwrap();
+    registry.approve(&second, "grace", "", at(7)).await.unwrap();
+    let back = registry.roll_back(&ada(), "grace", "", at(8)).await.unwrap();
+    assert_eq!((back.number, back.model), (3, Some(first.clone())));
+    let back = registry.roll_back(&ada(), "grace", "", at(9)).await.unwrap();
+    assert_eq!((back.number, back.model), (4, None));
+    assert!(registry.roll_back(&ada(), "grace", "", at(10)).await.is_err());
+    assert_eq!(registry.deploy(&second, "grace", "", at(11)).await.unwrap().number, 5);
+}
+
+#[tokio::test]
+async fn a_deployment_that_fails_leaves_the_one_before_in_force() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let first = evaluated(registry, "1", Verdict::Passed).await;
+    let second = evaluated(registry, "2", Verdict::Passed).await;
+    registry.approve(&first, "grace", "", at(6)).await.unwrap();
+    registry.settle_deployment(&ada(), 1, Ok(()), at(7)).await.unwrap();
+    registry.approve(&second, "grace", "", at(8)).await.unwrap();
+    registry.settle_deployment(&ada(), 2, Err("a tensor is missing".into()), at(9)).await.unwrap();
+    let production = registry.production(&ada()).await.unwrap().unwrap();
+    assert_eq!((production.number, production.state), (1, DeploymentState::Serving));
+    registry.settle_deployment(&ada(), 1, Err("late".into()), at(10)).await.unwrap();
+    assert_eq!(registry.productions().await.unwrap(), [production]);
+    let failed = &registry.deployments(&ada()).await.unwrap()[0];
+    assert_eq!((failed.state, failed.detail.as_deref()), (DeploymentState::Failed, Some("a tensor is missing")));
+}
+
+#[tokio::test]
+async fn an_evaluation_is_done_once_and_a_failed_one_can_be_tried_again() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let model = evaluated(registry, "1", Verdict::Passed).await;
+    assert!(!registry.queue_evaluation(&model, at(6)).await.unwrap());
+    registry.finish_evaluation(&model, Verdict::Failed, "other", "other", at(7)).await.unwrap();
+    registry.fail_evaluation(&model, "late", at(8)).await.unwrap();
+    let evaluation = registry.evaluation(&model).await.unwrap().unwrap();
+    assert_eq!((evaluation.state, evaluation.verdict), (EvaluationState::Done, Some(Verdict::Passed)));
+    assert!(!registry.retry_evaluation(&model).await.unwrap());
+    let model = registry.model(&model).await.unwrap().unwrap();
+    assert_eq!((model.state, model.in_production), (ModelState::Evaluated, false));
+    assert!(registry.queue_evaluation(&ModelId("eve-v1".into()), at(9)).await.is_err());
+}
+
+#[tokio::test]
+async fn lineage_leads_from_a_model_to_its_documents_and_back() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let model = evaluated(registry, "1", Verdict::Passed).await;
+    registry.mark_deleted(document(1), at(6)).await.unwrap();
+    let lineage = registry.lineage(&model).await.unwrap();
+    let documents: Vec<_> = lineage.documents.iter().map(|taught| (taught.document_id, taught.deleted_at)).collect();
+    assert_eq!(documents, [(document(1), Some(at(6))), (document(2), None)]);
+    assert_eq!((lineage.job.recipe.as_str(), lineage.dataset.number), ("rank = 8", 1));
+    assert_eq!(registry.models_taught_by(document(1)).await.unwrap(), [model]);
+    assert!(registry.models_taught_by(document(9)).await.unwrap().is_empty());
+}
