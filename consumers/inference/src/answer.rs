@@ -9,11 +9,12 @@ use prometheus::IntGauge;
 use tracing::warn;
 use twin_llm::{ABSTENTION, ChatChunk, ChatModel, ChatRequest, cited_markers, grounded_prompt};
 use twin_schemas::{
-    AnswerPart, Answered, Citation, FailureKind, FinishReason, Passage, Query, QueryKind, StageTimings, Usage,
+    AnswerPart, Answered, AuthorId, Citation, FailureKind, FinishReason, Passage, Query, QueryKind, StageTimings, Usage,
 };
 use twin_stream::Error as LogError;
 
 use crate::metrics::Metrics;
+use crate::models::Models;
 use crate::options::LlmOptions;
 use crate::publisher::Publisher;
 use crate::retrieve::{Retriever, milliseconds};
@@ -51,7 +52,7 @@ impl Ended {
 
 pub(crate) struct Answerer {
     retriever: Retriever,
-    model: Arc<dyn ChatModel>,
+    models: Arc<Models>,
     options: LlmOptions,
     turns: Turns,
     metrics: Arc<Metrics>,
@@ -74,14 +75,9 @@ impl Drop for Counted<'_> {
 }
 
 impl Answerer {
-    pub(crate) fn new(
-        retriever: Retriever,
-        model: Arc<dyn ChatModel>,
-        options: LlmOptions,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub(crate) fn new(retriever: Retriever, models: Arc<Models>, options: LlmOptions, metrics: Arc<Metrics>) -> Self {
         let turns = Turns::new(options.concurrency, options.queue);
-        Self { retriever, model, options, turns, metrics }
+        Self { retriever, models, options, turns, metrics }
     }
 
     /// Publishes the parts of the answer. Dropping the future stops the generation.
@@ -101,7 +97,7 @@ impl Answerer {
             return Ok(Ended::Failed);
         };
         if !self.retriever.knows(&passages) {
-            return self.abstain(passages, timings, publisher).await;
+            return self.abstain(&query.author, passages, timings, publisher).await;
         }
         self.generate(query, place, passages, timings, publisher).await
     }
@@ -133,6 +129,7 @@ impl Answerer {
 
     async fn abstain(
         &self,
+        author: &AuthorId,
         passages: Vec<Passage>,
         timings: StageTimings,
         publisher: &mut Publisher,
@@ -141,7 +138,7 @@ impl Answerer {
             text: ABSTENTION.to_owned(),
             abstained: true,
             citations: citations(passages, ABSTENTION, 0),
-            model: self.model.name().to_owned(),
+            model: self.models.of(author).name().to_owned(),
             finish_reason: FinishReason::Stop,
             usage: Usage::default(),
             timings,
@@ -167,7 +164,9 @@ impl Answerer {
             }
         };
         let generating = Counted::new(&self.metrics.generating);
-        let written = self.write(query, &passages, timings, publisher).await?;
+        // The same to the end, whatever is deployed meanwhile.
+        let model = self.models.of(&query.author);
+        let written = self.write(model.as_ref(), query, &passages, timings, publisher).await?;
         drop(generating);
         let (text, finish_reason, usage, timings) = match written {
             Ok(written) => written,
@@ -184,7 +183,7 @@ impl Answerer {
             citations: citations(passages, &text, given),
             text,
             abstained: false,
-            model: self.model.name().to_owned(),
+            model: model.name().to_owned(),
             finish_reason,
             usage,
             timings,
@@ -196,6 +195,7 @@ impl Answerer {
     /// Streams the model's text into deltas.
     async fn write(
         &self,
+        model: &dyn ChatModel,
         query: &Query,
         passages: &[Passage],
         mut timings: StageTimings,
@@ -204,7 +204,7 @@ impl Answerer {
         let began = Instant::now();
         let request = self.request(query, passages);
         let longest = request.max_tokens as usize * LONGEST_TOKEN;
-        let mut stream = match self.model.chat(request).await {
+        let mut stream = match model.chat(request).await {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(failure(&error))),
         };

@@ -5,13 +5,13 @@ use async_trait::async_trait;
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use twin_llm::ChatModel;
 use twin_schemas::{Query, QueryEvent, RequestId};
 use twin_stream::{EventLog, Handler, Message, Outcome};
 use twin_telemetry::{MetricError, Registry};
 
 use crate::answer::{Answerer, Ended};
 use crate::metrics::Metrics;
+use crate::models::Models;
 use crate::options::LlmOptions;
 use crate::publisher::Publisher;
 use crate::retrieve::Retriever;
@@ -26,16 +26,16 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// A stage that retrieves with `retriever` and writes with `model`.
+    /// A stage that retrieves with `retriever` and writes with the author's model.
     pub fn new(
         retriever: Retriever,
-        model: Arc<dyn ChatModel>,
+        models: Arc<Models>,
         options: LlmOptions,
         log: Arc<dyn EventLog>,
         registry: &Registry,
     ) -> Result<Self, MetricError> {
         let metrics = Arc::new(Metrics::new(registry)?);
-        let answerer = Answerer::new(retriever, model, options, metrics.clone());
+        let answerer = Answerer::new(retriever, models, options, metrics.clone());
         Ok(Self { answerer, log, metrics, under_way: Mutex::default() })
     }
 

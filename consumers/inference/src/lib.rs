@@ -9,6 +9,9 @@
 //! attempt only. A query that nobody waits for any more is not worked on, and one that could not be answered by its
 //! deadline, with those that wait before it, is refused at once.
 //!
+//! Which model answers for whom is what the registry's deployments say: a version is loaded beside the one before, tried,
+//! and takes over without an answer being refused or cut.
+//!
 //! Deliberately not here: HTTP (`consumers/gateway`), and how passages come into the index.
 
 mod answer;
@@ -17,15 +20,20 @@ pub mod convert;
 mod handler;
 mod metrics;
 mod mistral;
+mod models;
 mod options;
 mod publisher;
 mod retrieve;
+mod switch;
 mod turns;
 
 pub use handler::Queries;
+pub use metrics::SwitchMetrics;
 pub use mistral::MistralModel;
-pub use options::{LlmOptions, RetrievalOptions};
+pub use models::Models;
+pub use options::{Device, LlmOptions, RetrievalOptions};
 pub use retrieve::{Retrieved, Retriever};
+pub use switch::{Loader, Switcher, VersionLoader};
 
 use std::sync::Arc;
 

@@ -47,3 +47,28 @@ impl Metrics {
         })
     }
 }
+
+/// What switching models measures.
+#[derive(Clone)]
+pub struct SwitchMetrics {
+    switches: IntCounterVec,
+}
+
+impl SwitchMetrics {
+    /// Registers them.
+    pub fn new(registry: &Registry) -> Result<Self, MetricError> {
+        let switches = register_int_counter_vec_with_registry!(
+            Opts::new("twin_inference_switches_total", "Deployments taken up, by how that ended."),
+            &["outcome"],
+            registry
+        )?;
+        for outcome in ["serving", "failed"] {
+            switches.with_label_values(&[outcome]);
+        }
+        Ok(Self { switches })
+    }
+
+    pub(crate) fn switched(&self, outcome: &str) {
+        self.switches.with_label_values(&[outcome]).inc();
+    }
+}

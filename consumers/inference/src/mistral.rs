@@ -29,16 +29,20 @@ pub struct MistralModel {
 impl MistralModel {
     /// Loads the model that the options name. Takes seconds to minutes.
     pub async fn load(options: &LlmOptions) -> Result<Self, Error> {
-        let path = options.model.clone();
-        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = options.model.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        Self::load_from(&options.model, &name, options.device).await
+    }
+
+    /// Loads the model at `path` (a directory or a GGUF file) under a name. Takes seconds to minutes.
+    pub async fn load_from(path: &Path, name: &str, device: Device) -> Result<Self, Error> {
         let failed = |problem: String| Error::Load { location: path.display().to_string(), problem };
         if !path.exists() {
             let problem = "there is no such file or directory; run `make models`, or set llm.model or llm.endpoint";
             return Err(failed(problem.to_owned()));
         }
-        let cpu = options.device == Device::Cpu || !cfg!(feature = "cuda");
+        let cpu = device == Device::Cpu || !cfg!(feature = "cuda");
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let target = path.clone();
+        let target = path.to_owned();
         // On a thread of its own: mistral.rs keeps thread-local state of adapters and quantisation that the next load on
         // the same thread would inherit.
         std::thread::Builder::new()
@@ -48,7 +52,7 @@ impl MistralModel {
         let model = receiver.await.map_err(|_| failed("loading panicked; the log above says where".to_owned()))?;
         let model = Arc::new(model.map_err(failed)?);
         info!(model = name, "local model loaded");
-        Ok(Self { model, name })
+        Ok(Self { model, name: name.to_owned() })
     }
 }
 

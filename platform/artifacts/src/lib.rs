@@ -5,6 +5,10 @@
 //!
 //! Deliberately not here: what the content means, and when it may go.
 
+mod folder;
+
+pub use folder::FolderFile;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +31,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A file outside the store.
+    #[error("{path}: {source}")]
+    File {
+        /// The file or folder.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Not a name that this store gave.
     #[error("{0:?} is not an artifact name (sha256:<64 hex digits>)")]
     Name(String),
@@ -46,6 +58,8 @@ impl Error {
 #[derive(Clone)]
 pub struct Artifacts {
     store: Arc<dyn ObjectStore>,
+    /// Where the objects lie, if that is a folder.
+    folder: Option<std::path::PathBuf>,
 }
 
 impl Artifacts {
@@ -53,7 +67,8 @@ impl Artifacts {
     pub fn in_folder(folder: &Path) -> Result<Self, Error> {
         std::fs::create_dir_all(folder)
             .map_err(|source| Error::Folder { folder: folder.display().to_string(), source })?;
-        Ok(Self { store: Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true)) })
+        let store = Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true));
+        Ok(Self { store, folder: Some(folder.to_owned()) })
     }
 
     /// Stores the content and returns its name.

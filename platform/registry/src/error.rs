@@ -25,6 +25,9 @@ pub enum Error {
     /// The step is not allowed in the present state; says why and what to do.
     #[error("{0}")]
     Refused(String),
+    /// An artifact that a row names.
+    #[error(transparent)]
+    Artifact(#[from] twin_artifacts::Error),
     /// The event log, when publishing.
     #[error(transparent)]
     Log(#[from] twin_stream::Error),
@@ -36,6 +39,7 @@ impl Error {
         match self {
             Self::Sqlite(error) => error.is_transient(),
             Self::Log(error) => error.is_transient(),
+            Self::Artifact(error) => error.is_transient(),
             Self::Stored { .. } | Self::Missing { .. } | Self::Refused(_) => false,
         }
     }
@@ -45,7 +49,7 @@ impl Error {
         match self {
             Self::Sqlite(error) => error.is_of_the_disk(),
             Self::Log(error) => error.is_of_the_disk(),
-            Self::Stored { .. } | Self::Missing { .. } | Self::Refused(_) => false,
+            Self::Stored { .. } | Self::Missing { .. } | Self::Refused(_) | Self::Artifact(_) => false,
         }
     }
 

@@ -12,6 +12,7 @@ mod error;
 mod evaluations;
 mod jobs;
 mod lineage;
+mod manifest;
 mod model;
 mod models;
 mod outbox;
@@ -21,6 +22,7 @@ mod tables;
 
 pub use error::Error;
 pub use lineage::{Lineage, TaughtDocument};
+pub use manifest::ModelManifest;
 pub use model::{
     Action, DatasetRow, DecisionRow, DeploymentRow, DeploymentState, EvaluationRow, EvaluationState, FreezeRequest,
     JobOutcome, JobProgress, JobRow, JobState, Metric, ModelRow, ModelState, NewDataset, NewJob, NewModel,

@@ -3,6 +3,7 @@
 mod adapters;
 mod services;
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +82,10 @@ struct Node {
     database: Database,
     log: Arc<dyn EventLog>,
     warehouse: Arc<dyn Warehouse>,
+    learning: twin_registry::Registry,
+    artifacts: Artifacts,
+    /// Where model versions lie as directories.
+    models_folder: PathBuf,
     registry: Registry,
     health: Health,
     stage_metrics: StageMetrics,
@@ -176,7 +181,10 @@ async fn open(
     log.ensure_topics(&TopicSpec::all(config.log.partitions)).await?;
     let registry = Registry::new();
     Ok(Node {
-        log: Arc::new(ClaimCheck::new(log, artifacts)),
+        log: Arc::new(ClaimCheck::new(log, artifacts.clone())),
+        learning: twin_registry::Registry::open(database.clone()).await?,
+        artifacts,
+        models_folder: folder.models(),
         warehouse: Arc::new(SqliteWarehouse::open(database.clone()).await?),
         stage_metrics: StageMetrics::new(&registry)?,
         health: Health::default(),

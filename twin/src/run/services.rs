@@ -12,7 +12,7 @@ use twin_crawler::{Crawler, Sources};
 use twin_embedder::Embedding;
 use twin_gateway::{Dependencies, Gateway, StageGroup};
 use twin_index::{Index, index_model};
-use twin_inference::{Queries, Retriever};
+use twin_inference::{Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader};
 use twin_models::{Embedder, EmbedderOptions};
 use twin_stream::{BatchLimits, DeadLetters, Handler, Order, Stage, StageOptions, group_of};
 use twin_telemetry::{Registry, ShutdownSignal, admin_router};
@@ -181,11 +181,32 @@ fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown
             model = twin_inference::load_model(&node.config.llm) => model?,
             () = shutdown.begun() => return Ok(()),
         };
-        loading.ready();
         let llm = node.config.llm.clone();
-        let queries = Queries::new(retriever, model, llm, node.log.clone(), &node.registry)?;
+        let models = Arc::new(Models::new(model));
+        let switcher = Switcher::new(
+            node.learning.clone(),
+            node.log.clone(),
+            VersionLoader {
+                registry: node.learning.clone(),
+                artifacts: node.artifacts.clone(),
+                folder: node.models_folder.clone(),
+                device: llm.device,
+            },
+            models.clone(),
+            SwitchMetrics::new(&node.registry)?,
+        );
+        // What was deployed before this process began answers from its first query on.
+        tokio::select! {
+            () = switcher.catch_up() => {}
+            () = shutdown.begun() => return Ok(()),
+        }
+        loading.ready();
+        let switching = tokio::spawn(switcher.run(shutdown.clone()));
+        let queries = Queries::new(retriever, models, llm, node.log.clone(), &node.registry)?;
         let options = stage_options(&node.config, Order::None { in_flight: QUERIES_IN_FLIGHT });
         let stage = Stage::new(name, queries, node.log.clone(), options, node.stage_metrics.clone(), readiness);
-        stage.run(shutdown).await.context("inference failed")
+        let ended = stage.run(shutdown).await.context("inference failed");
+        switching.abort();
+        ended
     });
 }

@@ -1,0 +1,227 @@
+//! Keeps the models in memory in step with the deployments in force.
+//!
+//! A new version is loaded beside the old one, warmed up and tried; then it takes over for all answers that begin from
+//! there on, and the old one goes with its last answer. A version that does not load or says nothing leaves the old one
+//! in place, and its deployment failed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use chrono::Utc;
+use futures::StreamExt;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
+use twin_artifacts::Artifacts;
+use twin_llm::{ChatChunk, ChatModel, ChatRequest, voice_prompt};
+use twin_registry::{DeploymentRow, DeploymentState, Registry};
+use twin_schemas::{AuthorId, ModelId, Topic};
+use twin_stream::{EventLog, StartAt, TopicPartition};
+use twin_telemetry::ShutdownSignal;
+
+use crate::metrics::SwitchMetrics;
+use crate::mistral::MistralModel;
+use crate::models::Models;
+use crate::options::Device;
+
+/// Between looks at the registry when no event comes: what was deployed while the log could not be read is taken up too.
+const POLL: Duration = Duration::from_secs(2);
+/// How long the smoke test may take.
+const SMOKE_TEST: Duration = Duration::from_secs(120);
+/// Tokens of the smoke test.
+const SMOKE_TOKENS: u32 = 8;
+
+/// Brings a model version into memory.
+#[async_trait]
+pub trait Loader: Send + Sync {
+    /// The version, ready to be asked; or why that can not be, for people.
+    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, String>;
+}
+
+/// Loads versions from the artifact store.
+pub struct VersionLoader {
+    /// Names their files.
+    pub registry: Registry,
+    /// Holds their files.
+    pub artifacts: Artifacts,
+    /// Where their directories are made.
+    pub folder: PathBuf,
+    /// Where they run.
+    pub device: Device,
+}
+
+#[async_trait]
+impl Loader for VersionLoader {
+    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, String> {
+        let loaded = MistralModel::load_from(&self.directory(model).await?, &model.0, self.device).await;
+        loaded.map(|model| Arc::new(model) as Arc<dyn ChatModel>).map_err(|error| error.to_string())
+    }
+}
+
+impl VersionLoader {
+    /// The version's files as a directory that model engines read.
+    pub async fn directory(&self, model: &ModelId) -> Result<PathBuf, String> {
+        let manifest = self.registry.model_manifest(&self.artifacts, model).await.map_err(|error| error.to_string())?;
+        let directory = self.folder.join(&model.0);
+        std::fs::create_dir_all(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))?;
+        self.artifacts.fetch_folder(&manifest.merged, &directory).await.map_err(|error| error.to_string())?;
+        Ok(directory)
+    }
+}
+
+/// Watches deployments and switches models.
+pub struct Switcher {
+    registry: Registry,
+    log: Arc<dyn EventLog>,
+    loader: Box<dyn Loader>,
+    models: Arc<Models>,
+    metrics: SwitchMetrics,
+}
+
+impl Switcher {
+    /// A switcher of `models`, not running yet.
+    pub fn new(
+        registry: Registry,
+        log: Arc<dyn EventLog>,
+        loader: impl Loader + 'static,
+        models: Arc<Models>,
+        metrics: SwitchMetrics,
+    ) -> Self {
+        Self { registry, log, loader: Box::new(loader), models, metrics }
+    }
+
+    /// Switches until the shutdown begins. Every process follows every deployment, so the events are read without a
+    /// group; they only say that there is something to look at, which the registry then tells.
+    pub async fn run(self, shutdown: ShutdownSignal) {
+        let mut changes = self.registry.changes();
+        let (announced, mut announcements) = watch::channel(());
+        let tails = self.tails(announced).await;
+        while !shutdown.has_begun() {
+            self.catch_up().await;
+            tokio::select! {
+                () = shutdown.begun() => {}
+                _ = changes.changed() => {}
+                _ = announcements.changed() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+        drop(tails);
+    }
+
+    /// Takes up every deployment that is in force and not in memory.
+    pub async fn catch_up(&self) {
+        let productions = match self.registry.productions().await {
+            Ok(productions) => productions,
+            Err(error) => return warn!(%error, "deployments can not be read, trying again"),
+        };
+        for deployment in productions {
+            if self.models.version_of(&deployment.author) != deployment.model
+                || deployment.state == DeploymentState::Requested
+            {
+                self.take_up(&deployment).await;
+            }
+        }
+    }
+
+    async fn take_up(&self, deployment: &DeploymentRow) {
+        let (author, number) = (&deployment.author, deployment.number);
+        let began = Instant::now();
+        let outcome = self.switch(author, deployment.model.as_ref()).await;
+        match &outcome {
+            Ok(()) => {
+                let version = deployment.model.as_ref().map_or("the base model", |model| model.0.as_str());
+                info!(%author, version, seconds = began.elapsed().as_secs_f64(), "deployed");
+                self.metrics.switched("serving");
+            }
+            Err(problem) => {
+                warn!(%author, deployment = number, problem, "the version does not serve; the one before goes on");
+                self.metrics.switched("failed");
+            }
+        }
+        if let Err(error) = self.registry.settle_deployment(author, number, outcome, Utc::now()).await {
+            warn!(%author, %error, "the deployment's outcome could not be noted, trying again");
+        }
+    }
+
+    async fn switch(&self, author: &AuthorId, to: Option<&ModelId>) -> Result<(), String> {
+        if self.models.version_of(author).as_ref() == to {
+            return Ok(());
+        }
+        let version = match to {
+            None => None,
+            Some(id) => {
+                let model = self.loader.load(id).await?;
+                smoke_test(author, model.as_ref()).await?;
+                Some((id.clone(), model))
+            }
+        };
+        self.models.switch(author, version);
+        Ok(())
+    }
+
+    /// Readers of the models topic, one for each partition, that announce what comes.
+    async fn tails(&self, announced: watch::Sender<()>) -> JoinSet<()> {
+        let mut tails = JoinSet::new();
+        let topic = Topic::Models.name();
+        let partitions = match self.log.watermarks(topic).await {
+            Ok(ends) => ends.into_keys().collect(),
+            Err(error) => {
+                warn!(%error, "the models topic can not be read; deployments are looked for every {POLL:?}");
+                Vec::new()
+            }
+        };
+        for partition in partitions {
+            let partition = TopicPartition { topic: topic.into(), partition };
+            tails.spawn(announce(self.log.clone(), partition, announced.clone()));
+        }
+        tails
+    }
+}
+
+/// Says whenever a partition has something new, until it is dropped.
+async fn announce(log: Arc<dyn EventLog>, partition: TopicPartition, announced: watch::Sender<()>) {
+    loop {
+        match log.tail(&partition, StartAt::End).await {
+            Ok(mut tail) => {
+                while tail.next().await.is_ok() {
+                    let _ = announced.send(());
+                }
+            }
+            Err(error) => debug!(%partition, %error, "reading deployments failed, trying again"),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Asks the new version for a few words, which also warms it up.
+async fn smoke_test(author: &AuthorId, model: &dyn ChatModel) -> Result<(), String> {
+    let request = ChatRequest {
+        messages: voice_prompt(author, "Introduce yourself in one sentence."),
+        max_tokens: SMOKE_TOKENS,
+        temperature: 0.0,
+        top_p: 1.0,
+        frequency_penalty: 0.0,
+        stop: Vec::new(),
+    };
+    let ask = async {
+        let mut stream = model.chat(request).await.map_err(|error| error.to_string())?;
+        let mut text = String::new();
+        while let Some(chunk) = stream.next().await {
+            match chunk.map_err(|error| error.to_string())? {
+                ChatChunk::Text(more) => text.push_str(&more),
+                ChatChunk::End { .. } => break,
+            }
+        }
+        Ok::<_, String>(text)
+    };
+    let text = tokio::time::timeout(SMOKE_TEST, ask)
+        .await
+        .map_err(|_| format!("the smoke test did not end within {} s", SMOKE_TEST.as_secs()))??;
+    if text.trim().is_empty() {
+        Err("the model says nothing when asked to introduce itself".to_owned())
+    } else {
+        Ok(())
+    }
+}
