@@ -1,0 +1,41 @@
+use std::path::PathBuf;
+
+/// What can go wrong around a training job.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] twin_registry::Error),
+    /// A dataset's or model's files.
+    #[error(transparent)]
+    Artifact(#[from] twin_artifacts::Error),
+    /// The job's folder or process.
+    #[error(transparent)]
+    Job(#[from] twin_jobs::Error),
+    /// The engine, a recipe, a model.
+    #[error(transparent)]
+    Engine(#[from] crate::engine::Error),
+    /// A file.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// What was asked for can not be done; says why and what to do.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Error {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.is_transient(),
+            Self::Artifact(error) => error.is_transient(),
+            Self::Job(_) | Self::File { .. } => true,
+            Self::Engine(_) | Self::Refused(_) => false,
+        }
+    }
+}
