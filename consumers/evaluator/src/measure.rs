@@ -9,6 +9,7 @@ use crate::degenerate::{Degeneration, degeneration};
 use crate::grounded::{Citations, invented_quotations, refuses};
 use crate::rouge::rouge_l;
 use crate::stylometry::{Delta, NgramProfile, as_long_as};
+use crate::words::words;
 use crate::{Answer, Loss, Metric, Options, SampleKind, TestSample};
 
 /// What a model did with one sample.
@@ -56,11 +57,11 @@ pub(crate) fn measure(samples: &[TestSample], models: &[&[Observation]], options
     for (index, sample) in samples.iter().enumerate() {
         let others = (sample.kind == SampleKind::Voice).then(|| style.without(sample.document_id));
         for (model, measured) in models.iter().zip(&mut of_models) {
-            measured.push(measure_answer(sample, &model[index], others.as_ref(), &style, options));
+            measured.push(measure_answer(sample, &model[index], others.as_ref(), options));
         }
         let mut author = Measured::default();
         if let Some(others) = &others {
-            style.measure(&sample.reference, others, &mut author);
+            others.measure(&sample.reference, &mut author);
         }
         of_author.push(author);
     }
@@ -71,7 +72,6 @@ fn measure_answer(
     sample: &TestSample,
     observation: &Observation,
     others: Option<&OtherDocuments>,
-    style: &AuthorStyle,
     options: &Options,
 ) -> Measured {
     let mut measured = Measured::default();
@@ -82,7 +82,7 @@ fn measure_answer(
         measured.put(Metric::BitsPerByte, Part { numerator: bits, denominator: sample.reference.len() as f64 });
     }
     if let Some(others) = others {
-        style.measure(as_long_as(&answer.text, &sample.reference), others, &mut measured);
+        others.measure(as_long_as(&answer.text, &sample.reference), &mut measured);
     }
     match sample.kind {
         SampleKind::Voice => {}
@@ -127,59 +127,67 @@ fn degeneration_in_words(kind: Degeneration) -> &'static str {
     }
 }
 
-/// The author's unseen text, as far as the voice samples show it.
+/// A voice sample's texts.
+struct VoiceTexts {
+    document: DocumentId,
+    /// The words of the author's passage.
+    author: Vec<String>,
+    /// The words of each model's answer.
+    answers: Vec<Vec<String>>,
+}
+
+/// The author's unseen text, as far as the voice samples show it, and what the models wrote in its stead.
 struct AuthorStyle {
     profile: NgramProfile,
     by_document: BTreeMap<DocumentId, NgramProfile>,
-    delta: Delta,
-    vectors: Vec<(DocumentId, Vec<f64>)>,
+    texts: Vec<VoiceTexts>,
+    frequent_words: usize,
 }
 
-/// The author without one document.
+/// All documents but one.
 struct OtherDocuments {
     profile: NgramProfile,
+    delta: Delta,
     centroid: Option<Vec<f64>>,
 }
 
 impl AuthorStyle {
     fn new(samples: &[TestSample], models: &[&[Observation]], options: &Options) -> Self {
-        let is_voice = |sample: &&TestSample| sample.kind == SampleKind::Voice;
         let mut by_document: BTreeMap<DocumentId, NgramProfile> = BTreeMap::new();
-        for sample in samples.iter().filter(is_voice) {
+        let mut texts = Vec::new();
+        for (index, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice) {
             let document = by_document.entry(sample.document_id).or_default();
             *document = document.plus(&NgramProfile::of(&sample.reference));
+            let answer = |model: &&[Observation]| words(as_long_as(&model[index].answer.text, &sample.reference));
+            texts.push(VoiceTexts {
+                document: sample.document_id,
+                author: words(&sample.reference),
+                answers: models.iter().map(answer).collect(),
+            });
         }
         let profile = by_document.values().fold(NgramProfile::default(), |sum, document| sum.plus(document));
-        let references: Vec<&str> = samples.iter().filter(is_voice).map(|sample| sample.reference.as_str()).collect();
-        let answers: Vec<&str> = models
-            .iter()
-            .flat_map(|model| samples.iter().zip(model.iter()).filter(|(sample, _)| is_voice(sample)))
-            .map(|(sample, observation)| as_long_as(&observation.answer.text, &sample.reference))
-            .collect();
-        let delta = Delta::fit(&references, &answers, options.frequent_words);
-        let vectors = samples
-            .iter()
-            .filter(is_voice)
-            .filter_map(|sample| Some((sample.document_id, delta.vector(&sample.reference)?)))
-            .collect();
-        Self { profile, by_document, delta, vectors }
+        Self { profile, by_document, texts, frequent_words: options.frequent_words }
     }
 
-    /// The author's other documents; all of them if there is one only.
+    /// What there is beside one document; everything if there is no other.
     fn without(&self, document: DocumentId) -> OtherDocuments {
         let is_only = self.by_document.len() == 1;
         let own = self.by_document.get(&document).filter(|_| !is_only);
         let profile = own.map_or_else(|| self.profile.clone(), |own| self.profile.minus(own));
-        let is_other = |owner: DocumentId| is_only || owner != document;
-        let vectors: Vec<&[f64]> =
-            self.vectors.iter().filter(|(owner, _)| is_other(*owner)).map(|(_, vector)| vector.as_slice()).collect();
-        OtherDocuments { profile, centroid: Delta::centroid(&vectors) }
+        let others = || self.texts.iter().filter(|texts| is_only || texts.document != document);
+        let author: Vec<&[String]> = others().map(|texts| texts.author.as_slice()).collect();
+        let answers: Vec<&[String]> = others().flat_map(|texts| texts.answers.iter().map(Vec::as_slice)).collect();
+        let delta = Delta::fit(&author, &answers, self.frequent_words);
+        let centroid = delta.centroid(&author);
+        OtherDocuments { profile, delta, centroid }
     }
+}
 
-    fn measure(&self, text: &str, others: &OtherDocuments, measured: &mut Measured) {
-        let vector = self.delta.vector(text);
-        let distance = Delta::distance(vector.as_deref(), others.centroid.as_deref());
-        measured.put(Metric::Likeness, Part::one(NgramProfile::of(text).cosine(&others.profile)));
+impl OtherDocuments {
+    fn measure(&self, text: &str, measured: &mut Measured) {
+        let vector = self.delta.vector(&words(text));
+        let distance = Delta::distance(vector.as_deref(), self.centroid.as_deref());
+        measured.put(Metric::Likeness, Part::one(NgramProfile::of(text).cosine(&self.profile)));
         measured.put(Metric::Delta, Part::one(distance));
     }
 }

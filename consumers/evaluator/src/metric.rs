@@ -119,8 +119,8 @@ impl Metric {
             Self::RightPassage => "Right passage cited",
             Self::InventedQuotes => "Invented quotations",
             Self::RougeL => "ROUGE-L",
-            Self::RefusalsRight => "Says so when it can't know",
-            Self::FalseRefusals => "Refuses what it could know",
+            Self::RefusalsRight => "Right refusals",
+            Self::FalseRefusals => "False refusals",
             Self::Degenerate => "Degenerate answers",
         }
     }

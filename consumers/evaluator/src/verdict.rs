@@ -45,11 +45,11 @@ fn primary(metric: Metric, comparison: Option<&Comparison>, policy: &Policy) -> 
     };
     let span = in_words(metric, improvement, policy);
     if improvement.low > ROUNDING {
-        check(Outcome::Passed, format!("{} is better by {span}: beyond chance.", metric.title()))
+        check(Outcome::Passed, format!("{}: better by {span}, beyond chance.", metric.title()))
     } else if improvement.mean > ROUNDING {
-        check(Outcome::Failed, format!("{} is better by {span}: that may be chance.", metric.title()))
+        check(Outcome::Failed, format!("{}: better by {span}, which may be chance.", metric.title()))
     } else {
-        check(Outcome::Failed, format!("{} is not better: the improvement is {span}.", metric.title()))
+        check(Outcome::Failed, format!("{}: not better; the improvement is {span}.", metric.title()))
     }
 }
 
@@ -64,11 +64,11 @@ fn guard(guard: Guard, comparison: Option<&Comparison>, policy: &Policy) -> Chec
     let (title, tolerated) = (metric.title(), amount(metric, margin));
     let is_within = |value: f64| value >= -margin - ROUNDING;
     if !is_within(improvement.mean) {
-        check(Outcome::Failed, format!("{title} is worse by more than {tolerated}: the change is {span}."))
+        check(Outcome::Failed, format!("{title}: worse by more than {tolerated}; the improvement is {span}."))
     } else if is_within(improvement.low) || policy.guard_rule == GuardRule::Mean {
-        check(Outcome::Passed, format!("{title} is not worse by more than {tolerated}: the change is {span}."))
+        check(Outcome::Passed, format!("{title}: not worse by more than {tolerated}; the improvement is {span}."))
     } else {
-        let reason = format!("{title} may be worse by more than {tolerated}: the change is {span}, on too few samples to tell.");
+        let reason = format!("{title}: too few samples to tell whether it is worse by more than {tolerated}; the improvement is {span}.");
         check(Outcome::Inconclusive, reason)
     }
 }
@@ -94,15 +94,15 @@ fn judge(rate: f64, judgement: Option<&Judgement>, policy: &Policy) -> Check {
 /// The change with its sign turned so that above zero is better; or why there is none to judge.
 fn improvement(metric: Metric, comparison: Option<&Comparison>, policy: &Policy) -> Result<Interval, String> {
     let title = metric.title();
-    let comparison = comparison.ok_or_else(|| format!("{title} was not measured: there are no samples for it."))?;
+    let comparison = comparison.ok_or_else(|| format!("{title}: not measured, there are no samples for it."))?;
     let difference = comparison.difference.ok_or_else(|| {
         let why = comparison.incomparable.as_deref().unwrap_or("the models can not be compared by it");
-        format!("{title} decides nothing: {why}.")
+        format!("{title}: not compared, {why}.")
     })?;
     let counts = comparison.counts;
     if counts.samples < policy.min_samples || counts.documents < policy.min_documents {
         return Err(format!(
-            "{title} was measured on {} samples of {} documents; {} of {} are needed to tell.",
+            "{title}: measured on {} samples of {} documents; {} of {} are needed to tell.",
             counts.samples, counts.documents, policy.min_samples, policy.min_documents
         ));
     }

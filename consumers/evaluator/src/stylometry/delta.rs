@@ -11,14 +11,17 @@
 //! The reference corpus is the author's unseen passages together with the models' answers to the same prompts. Its mean
 //! lies between the author and the models, so the author's vector points in the direction in which the author differs
 //! from them, and an answer's distance says how far it has gone that way: below 1 towards the author, above 1 away. The
-//! distances of one report can be compared with each other, those of two reports can not.
+//! distances of one report can be compared with each other, those of two reports can not. A corpus that holds the text
+//! to be measured would pull its mean towards it, and away from it the others', which in a small corpus turns the
+//! author's own text away from the author: [`Delta::fit`] is to be given other texts.
 
 use std::collections::HashMap;
 
-use crate::words::words;
-
 /// Texts of fewer words have no direction: the distance is 1.
 const SHORTEST: usize = 10;
+
+/// A word whose frequency varies by less tells nothing; what is left of it is rounding.
+const LEAST_DEVIATION: f64 = 1e-9;
 
 /// The reference corpus: which words are looked at, and what is usual for each.
 #[derive(Debug, Clone)]
@@ -29,37 +32,39 @@ pub struct Delta {
 }
 
 impl Delta {
-    /// Learns from the author's texts and those to be compared with them. The `count` commonest words are taken of the
-    /// author's texts, so that a model's favourite words do not displace the author's.
-    pub fn fit(author: &[&str], compared: &[&str], count: usize) -> Self {
-        let author_words: Vec<Vec<String>> = author.iter().map(|text| words(text)).collect();
-        let compared_words: Vec<Vec<String>> = compared.iter().map(|text| words(text)).collect();
-        let index = commonest(&author_words, count);
-        let long_enough = |text: &&Vec<String>| text.len() >= SHORTEST;
-        let vectors: Vec<Vec<f64>> = author_words
-            .iter()
-            .chain(&compared_words)
-            .filter(long_enough)
-            .map(|text| frequencies(text, &index))
-            .collect();
-        let texts = vectors.len().max(1) as f64;
-        let mean: Vec<f64> = (0..index.len()).map(|i| vectors.iter().map(|v| v[i]).sum::<f64>() / texts).collect();
-        let variance = |i: usize| vectors.iter().map(|v| (v[i] - mean[i]).powi(2)).sum::<f64>() / texts;
+    /// Learns from the words of the author's texts and of those to be compared with them. The `count` commonest words
+    /// are taken of the author's texts, so that a model's favourite words do not displace the author's; a word that
+    /// only one of them has is that text's topic, and is left out.
+    pub fn fit(author: &[&[String]], compared: &[&[String]], count: usize) -> Self {
+        let index = commonest(author, count);
+        let texts = author.iter().chain(compared).filter(|text| text.len() >= SHORTEST);
+        let vectors: Vec<Vec<f64>> = texts.map(|text| frequencies(text, &index)).collect();
+        let number = vectors.len().max(1) as f64;
+        let mean: Vec<f64> = (0..index.len()).map(|i| vectors.iter().map(|v| v[i]).sum::<f64>() / number).collect();
+        let variance = |i: usize| vectors.iter().map(|v| (v[i] - mean[i]).powi(2)).sum::<f64>() / number;
         let deviation = (0..index.len()).map(|i| variance(i).sqrt()).collect();
         Self { index, mean, deviation }
     }
 
-    /// The text's vector of z-scores; none if the text is too short to have one.
-    pub fn vector(&self, text: &str) -> Option<Vec<f64>> {
-        let words = words(text);
+    /// The vector of z-scores of a text's words; none if the text is too short to have one.
+    pub fn vector(&self, words: &[String]) -> Option<Vec<f64>> {
         if words.len() < SHORTEST {
             return None;
         }
-        let frequencies = frequencies(&words, &self.index);
+        let frequencies = frequencies(words, &self.index);
         let usual = self.mean.iter().zip(&self.deviation);
-        // A word that all texts use equally often tells nothing.
-        let score = |(f, (mean, deviation)): (&f64, (&f64, &f64))| if *deviation > 0.0 { (f - mean) / deviation } else { 0.0 };
+        let score = |(frequency, (mean, deviation)): (&f64, (&f64, &f64))| {
+            if *deviation > LEAST_DEVIATION { (frequency - mean) / deviation } else { 0.0 }
+        };
         Some(frequencies.iter().zip(usual).map(score).collect())
+    }
+
+    /// What the vectors of several texts have in common: their mean. None if no text has one.
+    pub fn centroid(&self, texts: &[&[String]]) -> Option<Vec<f64>> {
+        let vectors: Vec<Vec<f64>> = texts.iter().filter_map(|text| self.vector(text)).collect();
+        let count = vectors.len() as f64;
+        let mean = |i: usize| vectors.iter().map(|v| v[i]).sum::<f64>() / count;
+        if vectors.is_empty() { None } else { Some((0..self.index.len()).map(mean).collect()) }
     }
 
     /// Cosine Delta of two vectors: 0 the same direction, 1 unrelated, 2 opposite. A text without one is unrelated.
@@ -69,23 +74,24 @@ impl Delta {
         let norms = (dot(a, a) * dot(b, b)).sqrt();
         if norms == 0.0 { 1.0 } else { 1.0 - dot(a, b) / norms }
     }
-
-    /// The mean of vectors: what is common to the texts. None if there are none.
-    pub fn centroid(vectors: &[&[f64]]) -> Option<Vec<f64>> {
-        let first = vectors.first()?;
-        let count = vectors.len() as f64;
-        Some((0..first.len()).map(|i| vectors.iter().map(|v| v[i]).sum::<f64>() / count).collect())
-    }
 }
 
 /// The commonest words and the place of each; equally common ones in alphabetical order.
-fn commonest(texts: &[Vec<String>], count: usize) -> HashMap<String, usize> {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for word in texts.iter().flatten() {
-        *counts.entry(word).or_default() += 1;
+fn commonest<'a>(texts: &[&'a [String]], count: usize) -> HashMap<String, usize> {
+    // Of each word: how often it stands in all texts, in how many it stands, and in which it was seen last.
+    let mut seen: HashMap<&'a str, (usize, usize, usize)> = HashMap::new();
+    for (number, text) in texts.iter().enumerate() {
+        for word in *text {
+            let (times, spread, last) = seen.entry(word).or_insert((0, 0, usize::MAX));
+            *times += 1;
+            *spread += usize::from(*last != number);
+            *last = number;
+        }
     }
-    let mut ranked: Vec<(&str, usize)> = counts.into_iter().collect();
-    ranked.sort_by(|(word, n), (other, m)| m.cmp(n).then(word.cmp(other)));
+    let least_spread = texts.len().min(2);
+    let is_shared = |(_, (_, spread, _)): &(&str, (usize, usize, usize))| *spread >= least_spread;
+    let mut ranked: Vec<(&str, (usize, usize, usize))> = seen.into_iter().filter(is_shared).collect();
+    ranked.sort_by(|(word, (n, ..)), (other, (m, ..))| m.cmp(n).then(word.cmp(other)));
     ranked.into_iter().take(count).enumerate().map(|(place, (word, _))| (word.to_owned(), place)).collect()
 }
 
