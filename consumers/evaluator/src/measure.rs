@@ -49,7 +49,7 @@ pub(crate) struct Measurements {
     pub(crate) of_author: Vec<Measured>,
 }
 
-/// Measures the models' observations, each in the order of `samples`.
+/// Measures the models' observations, each in the order of `samples`. The last model is the base model.
 pub(crate) fn measure(samples: &[TestSample], models: &[&[Observation]], options: &Options) -> Measurements {
     let style = AuthorStyle::new(samples, models, options);
     let mut of_models: Vec<Vec<Measured>> = models.iter().map(|_| Vec::with_capacity(samples.len())).collect();
@@ -132,11 +132,11 @@ struct VoiceTexts {
     document: DocumentId,
     /// The words of the author's passage.
     author: Vec<String>,
-    /// The words of each model's answer.
-    answers: Vec<Vec<String>>,
+    /// The words of the base model's answer.
+    base: Vec<String>,
 }
 
-/// The author's unseen text, as far as the voice samples show it, and what the models wrote in its stead.
+/// The author's unseen text, as far as the voice samples show it, and what the base model wrote in its stead.
 struct AuthorStyle {
     profile: NgramProfile,
     by_document: BTreeMap<DocumentId, NgramProfile>,
@@ -158,11 +158,11 @@ impl AuthorStyle {
         for (index, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice) {
             let document = by_document.entry(sample.document_id).or_default();
             *document = document.plus(&NgramProfile::of(&sample.reference));
-            let answer = |model: &&[Observation]| words(as_long_as(&model[index].answer.text, &sample.reference));
+            let base = models.last().map_or("", |base| as_long_as(&base[index].answer.text, &sample.reference));
             texts.push(VoiceTexts {
                 document: sample.document_id,
                 author: words(&sample.reference),
-                answers: models.iter().map(answer).collect(),
+                base: words(base),
             });
         }
         let profile = by_document.values().fold(NgramProfile::default(), |sum, document| sum.plus(document));
@@ -176,8 +176,8 @@ impl AuthorStyle {
         let profile = own.map_or_else(|| self.profile.clone(), |own| self.profile.minus(own));
         let others = || self.texts.iter().filter(|texts| is_only || texts.document != document);
         let author: Vec<&[String]> = others().map(|texts| texts.author.as_slice()).collect();
-        let answers: Vec<&[String]> = others().flat_map(|texts| texts.answers.iter().map(Vec::as_slice)).collect();
-        let delta = Delta::fit(&author, &answers, self.frequent_words);
+        let base: Vec<&[String]> = others().map(|texts| texts.base.as_slice()).collect();
+        let delta = Delta::fit(&author, &base, self.frequent_words);
         let centroid = delta.centroid(&author);
         OtherDocuments { profile, delta, centroid }
     }

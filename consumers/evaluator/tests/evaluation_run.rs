@@ -63,8 +63,8 @@ impl Subject for Scripted {
         let sample = self.samples.iter().find(|sample| sample.prompt == prompt).ok_or("an unknown prompt")?;
         let number = sample.document_id.0.as_u128() as usize;
         let text = match sample.kind {
-            // The next paragraph: not the author's own on this topic.
-            SampleKind::Voice => paragraphs(self.script.voice)[(number + 1) % 12].clone(),
+            // The other half of the next paragraph: a text that no reference holds.
+            SampleKind::Voice => halves(&paragraphs(self.script.voice)[(number + 1) % 12]).1,
             SampleKind::Grounded | SampleKind::Refusal if self.script.keeps_to_passages => sample.reference.clone(),
             SampleKind::Grounded | SampleKind::Refusal => "I said: \"all of this is quite well known\" [7].".to_owned(),
         };
@@ -117,6 +117,13 @@ fn paragraphs(text: &str) -> Vec<String> {
     text.split("\n\n").map(|paragraph| paragraph.trim().to_owned()).collect()
 }
 
+/// A paragraph cut in two in the middle of its words.
+fn halves(paragraph: &str) -> (String, String) {
+    let words: Vec<&str> = paragraph.split(' ').collect();
+    let (first, second) = words.split_at(words.len() / 2);
+    (first.join(" "), second.join(" "))
+}
+
 fn document(number: usize) -> DocumentId {
     format!("{number:032x}").parse().unwrap()
 }
@@ -134,7 +141,7 @@ fn samples() -> Vec<TestSample> {
             kind: SampleKind::Voice,
             document_id: document(number),
             prompt: user(format!("Write about topic {number}.")),
-            reference: paragraph.clone(),
+            reference: halves(paragraph).0,
             passages: vec![],
             right: None,
         });
@@ -201,7 +208,7 @@ async fn a_better_candidate_passes_against_the_base_model() {
     // It writes like the author, on other topics; the base model does not.
     let (likeness, delta) = (of(&report, Metric::Likeness), of(&report, Metric::Delta));
     assert!(likeness.difference.unwrap().low > 0.0, "{likeness:?}");
-    assert!(delta.candidate < 1.0 && delta.base > 1.0, "{delta:?}");
+    assert!(delta.candidate < 1.0 && delta.base > 1.0 && delta.author.unwrap() < 1.0, "{delta:?}");
     assert!(likeness.author.is_some() && of(&report, Metric::RougeL).author.is_none());
 }
 
@@ -376,20 +383,14 @@ async fn judged(reply: fn(&str, usize) -> Result<String, twin_llm::Error>) -> tw
 #[tokio::test]
 async fn a_judge_that_prefers_the_candidate_in_both_orders_is_believed() {
     let judgement = judged(|prompt, _| {
-        let (a, b) = prompt.split_once("<answer_b>").unwrap();
-        // The base model's answers alone hold one of these.
-        let is_base = |text: &str| text.contains("quite well known") || !text.contains("I ") || text.contains(" upon ");
-        let a = a.split_once("<answer_a>").unwrap().1;
-        let winner = match (is_base(a), is_base(b)) {
-            (true, false) => "B",
-            (false, true) => "A",
-            _ => "tie",
-        };
+        let answer = |tag: &str| prompt.split(&format!("<{tag}>")).nth(1).unwrap().split("</").next().unwrap().to_owned();
+        // The base model's stock phrase, or else its long words.
+        let weight = |text: &str| if text.contains("quite well known") { 99_000 } else { 1_000 * text.len() / text.split(' ').count() };
+        let winner = if weight(&answer("answer_a")) < weight(&answer("answer_b")) { "A" } else { "B" };
         Ok(format!("{{\"winner\": \"{winner}\", \"reason\": \"tone\"}}"))
     })
     .await;
-    assert_eq!(judgement.wins + judgement.ties, 24);
-    assert!(judgement.wins > 12 && judgement.losses == 0 && judgement.contradictory == 0, "{judgement:?}");
+    assert_eq!((judgement.wins, judgement.losses, judgement.contradictory), (24, 0, 0), "{judgement:?}");
     assert!(judgement.win_rate.unwrap().low > 0.5);
 }
 

@@ -8,12 +8,15 @@
 //! Explaining Delta Measures for Authorship Attribution") find `1 - cos(z(a), z(b))` the better and steadier measure.
 //! That is the one used.
 //!
-//! The reference corpus is the author's unseen passages together with the models' answers to the same prompts. Its mean
-//! lies between the author and the models, so the author's vector points in the direction in which the author differs
-//! from them, and an answer's distance says how far it has gone that way: below 1 towards the author, above 1 away. The
-//! distances of one report can be compared with each other, those of two reports can not. A corpus that holds the text
-//! to be measured would pull its mean towards it, and away from it the others', which in a small corpus turns the
-//! author's own text away from the author: [`Delta::fit`] is to be given other texts.
+//! The reference corpus is the author's unseen passages together with the base model's answers to the same prompts, as
+//! many of the one as of the other. Its mean lies halfway between, so the author's vector points in the direction in
+//! which the author differs from a model that never saw the author, and an answer's distance says how far it has gone
+//! that way: below 1 towards the author, above 1 towards the base model. (With candidate and production in the corpus
+//! too, a good candidate would pull the mean towards the author and leave a direction that is noise.) Distances over the
+//! same test samples and base model can be compared.
+//!
+//! A corpus that holds the text to be measured would pull its mean towards it, and away from it the others', which in a
+//! small corpus turns the author's own text away from the author: [`Delta::fit`] is to be given other texts.
 
 use std::collections::HashMap;
 
