@@ -1,1 +1,53 @@
 //! Compares a candidate with the model in production, and says whether it may follow it.
+//!
+//! In: the frozen test samples of a dataset version ([`read_samples`]), and up to three models that answer them one
+//! after the other ([`Subjects`]): the candidate, the model in production and the base model that both come from. Out:
+//! a [`Report`] (JSON, or one page of HTML for the person who approves) with a [`twin_schemas::Verdict`].
+//!
+//! # What is measured
+//! - How well a model predicts the author's own unseen words: loss in nats per token ([`Metric::LossPerToken`]).
+//! - How much its answers read like the author: [`stylometry`].
+//! - Whether grounded answers keep to their passages: [`grounded`]. How near they come to the reference: [`rouge`].
+//! - Whether answers are degenerate: [`degenerate`].
+//! - If a judge is given, which of two answers a third model prefers: [`judge`].
+//!
+//! # How a difference is told from chance
+//! Candidate and production answer the same samples, so each metric is compared sample by sample. Samples of one
+//! document resemble each other, therefore whole documents are drawn anew ([`bootstrap`]). A [`Policy`] then asks that
+//! the primary metric has improved beyond chance, and that no guard metric may have fallen by more than its margin
+//! ([`verdict`]).
+//!
+//! # Promises
+//! - The same samples, answers and options give the same numbers on any machine; only durations and the date differ.
+//! - One model is in memory at a time: a subject is dropped before the next is opened.
+//! - A failure of a subject ends the evaluation with an error that names subject and sample. A failure of the judge is
+//!   counted and ends nothing.
+//! - The judge does not touch the verdict unless the policy says so.
+//!
+//! Deliberately not here: how models are loaded, the event log, and the registry that keeps reports.
+
+pub mod bootstrap;
+pub mod degenerate;
+mod error;
+mod evaluate;
+pub mod grounded;
+pub mod judge;
+mod measure;
+mod metric;
+mod options;
+mod report;
+pub mod rouge;
+mod samples;
+pub mod stylometry;
+mod subject;
+pub mod verdict;
+mod words;
+
+pub use error::Error;
+pub use evaluate::{Progress, evaluate};
+pub use metric::{Direction, Metric};
+pub use options::{Guard, GuardRule, Options, Policy};
+pub use report::{Check, CheckKind, Comparison, KindCounts, Names, Outcome, Report, ReportedAnswer, ReportedSample, Seconds, html};
+pub use samples::{Counts, SampleKind, TestSample, read_samples, select};
+pub use subject::{Answer, Loss, Subject, SubjectError, SubjectRole, Subjects};
+pub use words::words;

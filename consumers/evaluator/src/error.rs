@@ -1,0 +1,76 @@
+use crate::subject::{SubjectError, SubjectRole};
+
+/// What can go wrong with an evaluation.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A line of the test samples can not be used.
+    #[error("line {line} of the test samples can not be used: {problem}")]
+    Sample {
+        /// Its number, from 1.
+        line: usize,
+        /// Why.
+        problem: String,
+    },
+    /// The test samples can not be read.
+    #[error("the test samples can not be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// There is nothing to evaluate on.
+    #[error("there are no test samples: the dataset holds too few documents for a test split")]
+    NoSamples,
+    /// The options contradict themselves.
+    #[error("evaluation option {option}: {problem}")]
+    Options {
+        /// Which.
+        option: String,
+        /// Why.
+        problem: String,
+    },
+    /// A model can not be opened.
+    #[error("the {role} can not be opened: {cause}")]
+    Open {
+        /// Which of the models.
+        role: SubjectRole,
+        /// Why.
+        #[source]
+        cause: SubjectError,
+    },
+    /// A model that an evaluation can not do without is not there.
+    #[error("there is no {0} to evaluate")]
+    Absent(SubjectRole),
+    /// A model failed on a sample.
+    #[error("the {role} {name} failed on {sample}: {cause}")]
+    Subject {
+        /// Which of the models.
+        role: SubjectRole,
+        /// Its name.
+        name: String,
+        /// Which sample, in words.
+        sample: String,
+        /// Why.
+        #[source]
+        cause: SubjectError,
+    },
+    /// A model reports a loss that is no number, or of no tokens.
+    #[error("the {role} {name} reports a loss of {nll} nats over {tokens} tokens on {sample}")]
+    Loss {
+        /// Which of the models.
+        role: SubjectRole,
+        /// Its name.
+        name: String,
+        /// Which sample, in words.
+        sample: String,
+        /// What it reported.
+        nll: f64,
+        /// Over how many tokens.
+        tokens: u64,
+    },
+    /// The caller wished to stop.
+    #[error("the evaluation was cancelled")]
+    Cancelled,
+    /// The page can not be made.
+    #[error("the report's page can not be made: {0}")]
+    Page(#[from] minijinja::Error),
+    /// The thread that computes the metrics ended before it was done.
+    #[error("the metrics could not be computed: {0}")]
+    Compute(#[from] tokio::task::JoinError),
+}

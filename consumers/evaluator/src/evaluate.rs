@@ -1,0 +1,294 @@
+//! The whole of an evaluation, from samples to report.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use chrono::Utc;
+use twin_llm::ChatModel;
+use twin_schemas::{ChatMessage, DatasetId, DocumentId, Role};
+
+use crate::bootstrap::{Bootstrap, Pair, Part};
+use crate::judge::{Contest, Judgement, Judging};
+use crate::measure::{Measured, Measurements, Observation, measure};
+use crate::report::{Comparison, KindCounts, Names, Report, ReportedAnswer, ReportedSample, Seconds};
+use crate::samples::select;
+use crate::subject::Loss;
+use crate::{Counts, Error, Metric, Options, SampleKind, Subject, SubjectRole, Subjects, TestSample, verdict};
+
+/// How far an evaluation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Whom the samples are put to now; none: the judge.
+    pub role: Option<SubjectRole>,
+    /// Samples done of this step.
+    pub done: usize,
+    /// Samples of this step.
+    pub total: usize,
+}
+
+/// Told before each sample; breaks off the evaluation by returning [`ControlFlow::Break`].
+type OnProgress<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync);
+
+/// One model and what it did.
+struct Observed {
+    role: SubjectRole,
+    name: String,
+    observations: Vec<Observation>,
+}
+
+/// Evaluates the candidate on the samples of a dataset version. The models are opened one after the other.
+///
+/// # Errors
+/// If the options contradict themselves, there are no samples, a model can not be opened or fails, or `progress` wished
+/// to stop. The judge's failures are counted in the report.
+pub async fn evaluate(
+    dataset: &DatasetId,
+    samples: &[TestSample],
+    subjects: &dyn Subjects,
+    judge: Option<&dyn ChatModel>,
+    options: &Options,
+    progress: OnProgress<'_>,
+) -> Result<Report, Error> {
+    options.validate()?;
+    let at = Utc::now();
+    let samples = select(samples, options);
+    if samples.is_empty() {
+        return Err(Error::NoSamples);
+    }
+    let mut seconds = Seconds::default();
+    let mut models = Vec::new();
+    for role in SubjectRole::ALL {
+        let began = Instant::now();
+        models.extend(observe(role, &samples, subjects, progress).await?);
+        *seconds.of(role) = began.elapsed().as_secs_f64();
+    }
+    let began = Instant::now();
+    let run = Run { samples, models, options: options.clone() };
+    // Metrics keep a core busy for a moment; that must not hold up whatever else this runtime does.
+    let computed = tokio::task::spawn_blocking(move || {
+        let measurements = run.measure();
+        let comparisons = run.comparisons(&measurements);
+        (run, measurements, comparisons)
+    });
+    let (run, measurements, comparisons) = computed.await?;
+    seconds.metrics = began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    let judgement = match judge {
+        Some(judge) => Some(run.judged_by(judge, progress).await?),
+        None => None,
+    };
+    seconds.judge = judge.map_or(0.0, |_| began.elapsed().as_secs_f64());
+    let (verdict, checks) = verdict::decide(&comparisons, judgement.as_ref(), &options.policy);
+    Ok(Report {
+        verdict,
+        checks,
+        models: run.names(),
+        dataset: dataset.clone(),
+        counts: SampleKind::ALL.map(|kind| KindCounts { kind, counts: Counts::of(&run.samples, kind) }).to_vec(),
+        comparisons,
+        judgement,
+        samples: run.shown(&measurements),
+        options: run.options,
+        seconds,
+        at,
+    })
+}
+
+/// Puts all samples to one model, and drops it. None: the base model is in production.
+async fn observe(
+    role: SubjectRole,
+    samples: &[TestSample],
+    subjects: &dyn Subjects,
+    progress: OnProgress<'_>,
+) -> Result<Option<Observed>, Error> {
+    let subject = match subjects.open(role).await {
+        Ok(Some(subject)) => subject,
+        Ok(None) if role == SubjectRole::Production => return Ok(None),
+        Ok(None) => return Err(Error::Absent(role)),
+        Err(cause) => return Err(Error::Open { role, cause }),
+    };
+    let name = subject.name().to_owned();
+    let mut observations = Vec::with_capacity(samples.len());
+    for (index, sample) in samples.iter().enumerate() {
+        tell(progress, Some(role), index, samples.len())?;
+        let failed = |cause| Error::Subject { role, name: name.clone(), sample: sample.label(index), cause };
+        let answer = subject.answer(&sample.prompt).await.map_err(failed)?;
+        let loss = match sample.kind {
+            SampleKind::Voice => Some(loss_on(subject.as_ref(), role, sample, index).await?),
+            SampleKind::Grounded | SampleKind::Refusal => None,
+        };
+        observations.push(Observation { answer, loss });
+    }
+    Ok(Some(Observed { role, name, observations }))
+}
+
+async fn loss_on(subject: &dyn Subject, role: SubjectRole, sample: &TestSample, index: usize) -> Result<Loss, Error> {
+    let name = || subject.name().to_owned();
+    let failed = |cause| Error::Subject { role, name: name(), sample: sample.label(index), cause };
+    let loss = subject.loss(&sample.prompt, &sample.reference).await.map_err(failed)?;
+    if !loss.nll.is_finite() || loss.nll < 0.0 || loss.tokens == 0 {
+        let Loss { nll, tokens } = loss;
+        return Err(Error::Loss { role, name: name(), sample: sample.label(index), nll, tokens });
+    }
+    Ok(loss)
+}
+
+fn tell(progress: OnProgress<'_>, role: Option<SubjectRole>, done: usize, total: usize) -> Result<(), Error> {
+    match progress(Progress { role, done, total }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Error::Cancelled),
+    }
+}
+
+/// Everything that was observed.
+struct Run {
+    samples: Vec<TestSample>,
+    /// Candidate, production unless the base model is, base.
+    models: Vec<Observed>,
+    options: Options,
+}
+
+impl Run {
+    fn bootstrap(&self) -> Bootstrap {
+        let Options { resamples, seed, .. } = self.options;
+        Bootstrap { resamples, confidence: self.options.policy.confidence, seed }
+    }
+
+    /// The place of the model that the candidate is compared with: production, or the base model in its stead.
+    const PRODUCTION: usize = 1;
+
+    fn base(&self) -> usize {
+        self.models.len() - 1
+    }
+
+    fn names(&self) -> Names {
+        let name = |index: usize| self.models[index].name.clone();
+        let production = (self.base() != Self::PRODUCTION).then(|| name(Self::PRODUCTION));
+        Names { candidate: name(0), production, base: name(self.base()) }
+    }
+
+    fn measure(&self) -> Measurements {
+        let observations: Vec<&[Observation]> = self.models.iter().map(|model| model.observations.as_slice()).collect();
+        measure(&self.samples, &observations, &self.options)
+    }
+
+    fn comparisons(&self, measurements: &Measurements) -> Vec<Comparison> {
+        let metrics = Metric::ALL.into_iter().enumerate();
+        metrics.filter_map(|(index, metric)| self.comparison(metric, index as u64, measurements)).collect()
+    }
+
+    /// One metric; none if no sample is measured by it.
+    fn comparison(&self, metric: Metric, stream: u64, measurements: &Measurements) -> Option<Comparison> {
+        let parts = |measured: &[Measured]| -> Vec<Part> {
+            measured.iter().filter_map(|measured| measured.parts.get(&metric).copied()).collect()
+        };
+        let of = |index: usize| parts(&measurements.of_models[index]);
+        let (candidate, production) = (of(0), of(Self::PRODUCTION));
+        let documents: Vec<DocumentId> = self
+            .samples
+            .iter()
+            .filter(|sample| metric.applies_to(sample.kind))
+            .map(|sample| sample.document_id)
+            .collect();
+        if documents.is_empty() {
+            return None;
+        }
+        debug_assert!(documents.len() == candidate.len() && documents.len() == production.len());
+        let pairs: Vec<Pair> = documents
+            .iter()
+            .zip(candidate.iter().zip(&production))
+            .map(|(document, (candidate, production))| {
+                Pair { document: *document, candidate: *candidate, production: *production }
+            })
+            .collect();
+        let counts_differently = |pair: &Pair| pair.candidate.denominator != pair.production.denominator;
+        let incomparable = pairs.iter().any(counts_differently).then(|| {
+            "the models cut text into different tokens, compare bits per byte instead".to_owned()
+        });
+        let difference =
+            if incomparable.is_some() { None } else { self.bootstrap().difference(&pairs, stream) };
+        let author = parts(&measurements.of_author);
+        let distinct: std::collections::BTreeSet<DocumentId> = documents.iter().copied().collect();
+        Some(Comparison {
+            metric,
+            counts: Counts { samples: documents.len() as u64, documents: distinct.len() as u64 },
+            candidate: Part::ratio(candidate),
+            production: Part::ratio(production),
+            base: Part::ratio(of(self.base())),
+            author: (!author.is_empty()).then(|| Part::ratio(author)),
+            difference,
+            incomparable,
+        })
+    }
+
+    async fn judged_by(&self, judge: &dyn ChatModel, progress: OnProgress<'_>) -> Result<Judgement, Error> {
+        let mut judging = Judging::new(judge);
+        let is_contest = |(_, sample): &(usize, &TestSample)| sample.kind != SampleKind::Refusal;
+        let contests: Vec<(usize, &TestSample)> =
+            spread(&self.samples).filter(is_contest).take(self.options.max_judged).collect();
+        for (done, (index, sample)) in contests.iter().enumerate() {
+            tell(progress, None, done, contests.len())?;
+            let answer = |model: usize| self.models[model].observations[*index].answer.text.clone();
+            let contest = Contest {
+                document: sample.document_id,
+                question: question(&sample.prompt).to_owned(),
+                reference: sample.reference.clone(),
+                candidate: answer(0),
+                production: answer(Self::PRODUCTION),
+            };
+            judging.judge(&contest).await;
+        }
+        Ok(judging.finish(&self.bootstrap()))
+    }
+
+    /// The samples that the report shows.
+    fn shown(&self, measurements: &Measurements) -> Vec<ReportedSample> {
+        let shown = spread(&self.samples).take(self.options.shown_samples);
+        shown.map(|(index, sample)| self.reported(index, sample, measurements)).collect()
+    }
+
+    fn reported(&self, index: usize, sample: &TestSample, measurements: &Measurements) -> ReportedSample {
+        let cut = |text: &str| match text.char_indices().nth(self.options.shown_chars) {
+            Some((end, _)) => format!("{}\u{2026}", &text[..end]),
+            None => text.to_owned(),
+        };
+        let answers = self.models.iter().zip(&measurements.of_models).map(|(model, measured)| {
+            let value = |metric: Metric| measured[index].parts.get(&metric).map(|part| Part::ratio([*part]));
+            ReportedAnswer {
+                role: model.role,
+                text: cut(&model.observations[index].answer.text),
+                notes: measured[index].notes.iter().map(|note| cut(note)).collect(),
+                loss_per_token: value(Metric::LossPerToken),
+                likeness: value(Metric::Likeness),
+            }
+        });
+        ReportedSample {
+            kind: sample.kind,
+            document_id: sample.document_id,
+            question: cut(question(&sample.prompt)),
+            reference: cut(&sample.reference),
+            answers: answers.collect(),
+        }
+    }
+}
+
+/// What was asked: the last message of the user.
+fn question(prompt: &[ChatMessage]) -> &str {
+    prompt.iter().rev().find(|message| message.role == Role::User).map_or("", |message| message.content.as_str())
+}
+
+/// All samples with their places, kinds in turn: whoever takes the first few sees each kind.
+fn spread(samples: &[TestSample]) -> impl Iterator<Item = (usize, &TestSample)> {
+    let mut seen = [0; SampleKind::ALL.len()];
+    let mut ranked: Vec<(usize, usize, &TestSample)> = samples
+        .iter()
+        .enumerate()
+        .map(|(index, sample)| {
+            let round = &mut seen[sample.kind as usize];
+            *round += 1;
+            (*round, index, sample)
+        })
+        .collect();
+    ranked.sort_by_key(|(round, index, _)| (*round, *index));
+    ranked.into_iter().map(|(_, index, sample)| (index, sample))
+}

@@ -1,0 +1,193 @@
+//! All metrics of all answers, sample by sample.
+
+use std::collections::BTreeMap;
+
+use twin_schemas::DocumentId;
+
+use crate::bootstrap::Part;
+use crate::degenerate::{Degeneration, degeneration};
+use crate::grounded::{Citations, invented_quotations, refuses};
+use crate::rouge::rouge_l;
+use crate::stylometry::{Delta, NgramProfile, as_long_as};
+use crate::words::words;
+use crate::{Answer, Loss, Metric, Options, SampleKind, TestSample};
+
+/// What a model did with one sample.
+#[derive(Debug, Clone)]
+pub(crate) struct Observation {
+    pub(crate) answer: Answer,
+    /// Of voice samples: the loss on the reference.
+    pub(crate) loss: Option<Loss>,
+}
+
+/// One model's answer, measured.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Measured {
+    pub(crate) parts: BTreeMap<Metric, Part>,
+    /// What is wrong with the answer, in words.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Measured {
+    fn put(&mut self, metric: Metric, part: Part) {
+        self.parts.insert(metric, part);
+    }
+
+    fn note(&mut self, applies: bool, note: impl FnOnce() -> String) {
+        if applies {
+            self.notes.push(note());
+        }
+    }
+}
+
+/// Everything measured.
+#[derive(Debug)]
+pub(crate) struct Measurements {
+    /// By model, in the order given, then by sample.
+    pub(crate) of_models: Vec<Vec<Measured>>,
+    /// How the author's own passages score, by sample: what a perfect twin would reach.
+    pub(crate) of_author: Vec<Measured>,
+}
+
+/// Measures the models' observations, each in the order of `samples`. The last model is the base model.
+pub(crate) fn measure(samples: &[TestSample], models: &[&[Observation]], options: &Options) -> Measurements {
+    let style = AuthorStyle::new(samples, models, options);
+    let mut of_models: Vec<Vec<Measured>> = models.iter().map(|_| Vec::with_capacity(samples.len())).collect();
+    let mut of_author = Vec::with_capacity(samples.len());
+    for (index, sample) in samples.iter().enumerate() {
+        let others = (sample.kind == SampleKind::Voice).then(|| style.without(sample.document_id));
+        for (model, measured) in models.iter().zip(&mut of_models) {
+            measured.push(measure_answer(sample, &model[index], others.as_ref(), options));
+        }
+        let mut author = Measured::default();
+        if let Some(others) = &others {
+            others.measure(&sample.reference, &mut author);
+        }
+        of_author.push(author);
+    }
+    Measurements { of_models, of_author }
+}
+
+fn measure_answer(
+    sample: &TestSample,
+    observation: &Observation,
+    others: Option<&OtherDocuments>,
+    options: &Options,
+) -> Measured {
+    let mut measured = Measured::default();
+    let answer = &observation.answer;
+    if let Some(loss) = observation.loss {
+        let bits = loss.nll / std::f64::consts::LN_2;
+        measured.put(Metric::LossPerToken, Part { numerator: loss.nll, denominator: loss.tokens as f64 });
+        measured.put(Metric::BitsPerByte, Part { numerator: bits, denominator: sample.reference.len() as f64 });
+    }
+    if let Some(others) = others {
+        others.measure(as_long_as(&answer.text, &sample.reference), &mut measured);
+    }
+    match sample.kind {
+        SampleKind::Voice => {}
+        SampleKind::Grounded => measure_grounded(sample, &answer.text, options, &mut measured),
+        SampleKind::Refusal => {
+            let refuses = refuses(&answer.text, sample.passages.len(), &options.refusal_phrases);
+            measured.put(Metric::RefusalsRight, Part::flag(refuses));
+            measured.note(!refuses, || "answers what the passages do not say".to_owned());
+        }
+    }
+    let degeneration = degeneration(answer, &sample.reference, options);
+    measured.put(Metric::Degenerate, Part::flag(degeneration.is_some()));
+    if let Some(kind) = degeneration {
+        measured.notes.push(degeneration_in_words(kind).to_owned());
+    }
+    measured
+}
+
+fn measure_grounded(sample: &TestSample, answer: &str, options: &Options, measured: &mut Measured) {
+    let count = sample.passages.len();
+    let citations = Citations::of(answer, count);
+    let right = sample.right.is_some_and(|right| citations.name(right));
+    let invented = invented_quotations(answer, &sample.passages);
+    let refuses = refuses(answer, count, &options.refusal_phrases);
+    measured.put(Metric::CitationsValid, Part::flag(citations.are_valid()));
+    measured.put(Metric::RightPassage, Part::flag(right));
+    measured.put(Metric::InventedQuotes, Part::flag(!invented.is_empty()));
+    measured.put(Metric::FalseRefusals, Part::flag(refuses));
+    measured.put(Metric::RougeL, Part::one(rouge_l(answer, &sample.reference, options.rouge_words)));
+    measured.note(refuses, || "says not to know what a passage says".to_owned());
+    measured.note(citations.given.is_empty() && !refuses, || "cites no passage".to_owned());
+    measured.note(citations.has_unknown, || "cites a passage that was not given".to_owned());
+    measured.note(!citations.given.is_empty() && !right, || "cites the wrong passage".to_owned());
+    measured.notes.extend(invented.iter().map(|quote| format!("quotes what no passage says: {quote}")));
+}
+
+fn degeneration_in_words(kind: Degeneration) -> &'static str {
+    match kind {
+        Degeneration::Empty => "is empty",
+        Degeneration::Loop => "goes round in circles",
+        Degeneration::Overlong => "does not end",
+    }
+}
+
+/// A voice sample's texts.
+struct VoiceTexts {
+    document: DocumentId,
+    /// The words of the author's passage.
+    author: Vec<String>,
+    /// The words of the base model's answer.
+    base: Vec<String>,
+}
+
+/// The author's unseen text, as far as the voice samples show it, and what the base model wrote in its stead.
+struct AuthorStyle {
+    profile: NgramProfile,
+    by_document: BTreeMap<DocumentId, NgramProfile>,
+    texts: Vec<VoiceTexts>,
+    frequent_words: usize,
+}
+
+/// All documents but one.
+struct OtherDocuments {
+    profile: NgramProfile,
+    delta: Delta,
+    centroid: Option<Vec<f64>>,
+}
+
+impl AuthorStyle {
+    fn new(samples: &[TestSample], models: &[&[Observation]], options: &Options) -> Self {
+        let mut by_document: BTreeMap<DocumentId, NgramProfile> = BTreeMap::new();
+        let mut texts = Vec::new();
+        for (index, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice) {
+            let document = by_document.entry(sample.document_id).or_default();
+            *document = document.plus(&NgramProfile::of(&sample.reference));
+            let base = models.last().map_or("", |base| as_long_as(&base[index].answer.text, &sample.reference));
+            texts.push(VoiceTexts {
+                document: sample.document_id,
+                author: words(&sample.reference),
+                base: words(base),
+            });
+        }
+        let profile = by_document.values().fold(NgramProfile::default(), |sum, document| sum.plus(document));
+        Self { profile, by_document, texts, frequent_words: options.frequent_words }
+    }
+
+    /// What there is beside one document; everything if there is no other.
+    fn without(&self, document: DocumentId) -> OtherDocuments {
+        let is_only = self.by_document.len() == 1;
+        let own = self.by_document.get(&document).filter(|_| !is_only);
+        let profile = own.map_or_else(|| self.profile.clone(), |own| self.profile.minus(own));
+        let others = || self.texts.iter().filter(|texts| is_only || texts.document != document);
+        let author: Vec<&[String]> = others().map(|texts| texts.author.as_slice()).collect();
+        let base: Vec<&[String]> = others().map(|texts| texts.base.as_slice()).collect();
+        let delta = Delta::fit(&author, &base, self.frequent_words);
+        let centroid = delta.centroid(&author);
+        OtherDocuments { profile, delta, centroid }
+    }
+}
+
+impl OtherDocuments {
+    fn measure(&self, text: &str, measured: &mut Measured) {
+        let vector = self.delta.vector(&words(text));
+        let distance = Delta::distance(vector.as_deref(), self.centroid.as_deref());
+        measured.put(Metric::Likeness, Part::one(NgramProfile::of(text).cosine(&self.profile)));
+        measured.put(Metric::Delta, Part::one(distance));
+    }
+}

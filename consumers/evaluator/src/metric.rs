@@ -1,0 +1,152 @@
+//! The metrics: what each means, which way is better, and which samples it is taken on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::SampleKind;
+
+/// Which way is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// More is better.
+    Higher,
+    /// Less is better.
+    Lower,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Nats per token on the author's unseen text, all tokens alike. Comparable between models with one tokenizer.
+    LossPerToken,
+    /// Bits per byte on the author's unseen text; comparable between models with different tokenizers.
+    BitsPerByte,
+    /// Likeness of answers to the author's unseen text by character n-grams, 0 to 1 ([`crate::stylometry`]).
+    Likeness,
+    /// Distance of answers to the author by the commonest words: cosine Delta, 0 to 2 ([`crate::stylometry`]).
+    Delta,
+    /// Share of grounded answers that cite a passage, and none that was not given ([`crate::grounded`]).
+    CitationsValid,
+    /// Share of grounded answers that cite the passage that holds the answer.
+    RightPassage,
+    /// Share of grounded answers with a quotation that is in no passage.
+    InventedQuotes,
+    /// ROUGE-L F1 of grounded answers against their references, 0 to 1 ([`crate::rouge`]).
+    RougeL,
+    /// Share of questions without an answer that the model says not to know.
+    RefusalsRight,
+    /// Share of questions with an answer that the model says not to know.
+    FalseRefusals,
+    /// Share of answers that are empty, go round in circles, or do not end ([`crate::degenerate`]).
+    Degenerate,
+}
+
+impl Metric {
+    /// All of them, in the order in which reports list them.
+    pub const ALL: [Self; 11] = [
+        Self::LossPerToken,
+        Self::BitsPerByte,
+        Self::Likeness,
+        Self::Delta,
+        Self::CitationsValid,
+        Self::RightPassage,
+        Self::InventedQuotes,
+        Self::RougeL,
+        Self::RefusalsRight,
+        Self::FalseRefusals,
+        Self::Degenerate,
+    ];
+
+    /// Which way is better.
+    pub fn direction(self) -> Direction {
+        match self {
+            Self::Likeness | Self::CitationsValid | Self::RightPassage | Self::RougeL | Self::RefusalsRight => {
+                Direction::Higher
+            }
+            Self::LossPerToken
+            | Self::BitsPerByte
+            | Self::Delta
+            | Self::InventedQuotes
+            | Self::FalseRefusals
+            | Self::Degenerate => Direction::Lower,
+        }
+    }
+
+    /// Whether it is a share of answers, which people read as per cent.
+    pub fn is_share(self) -> bool {
+        !matches!(self, Self::LossPerToken | Self::BitsPerByte | Self::Likeness | Self::Delta | Self::RougeL)
+    }
+
+    /// Whether samples of this kind are measured by it.
+    pub fn applies_to(self, kind: SampleKind) -> bool {
+        match self {
+            Self::LossPerToken | Self::BitsPerByte | Self::Likeness | Self::Delta => kind == SampleKind::Voice,
+            Self::CitationsValid | Self::RightPassage | Self::InventedQuotes | Self::RougeL | Self::FalseRefusals => {
+                kind == SampleKind::Grounded
+            }
+            Self::RefusalsRight => kind == SampleKind::Refusal,
+            Self::Degenerate => true,
+        }
+    }
+
+    /// The name in JSON and TOML.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LossPerToken => "loss_per_token",
+            Self::BitsPerByte => "bits_per_byte",
+            Self::Likeness => "likeness",
+            Self::Delta => "delta",
+            Self::CitationsValid => "citations_valid",
+            Self::RightPassage => "right_passage",
+            Self::InventedQuotes => "invented_quotes",
+            Self::RougeL => "rouge_l",
+            Self::RefusalsRight => "refusals_right",
+            Self::FalseRefusals => "false_refusals",
+            Self::Degenerate => "degenerate",
+        }
+    }
+
+    /// The name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::LossPerToken => "Loss per token",
+            Self::BitsPerByte => "Bits per byte",
+            Self::Likeness => "Likeness to the author",
+            Self::Delta => "Distance to the author (Delta)",
+            Self::CitationsValid => "Valid citations",
+            Self::RightPassage => "Right passage cited",
+            Self::InventedQuotes => "Invented quotations",
+            Self::RougeL => "ROUGE-L",
+            Self::RefusalsRight => "Right refusals",
+            Self::FalseRefusals => "False refusals",
+            Self::Degenerate => "Degenerate answers",
+        }
+    }
+
+    /// What it means, in one line for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::LossPerToken => "Nats per token on the author's own unseen text: how surprised the model is by it.",
+            Self::BitsPerByte => "The same in bits per byte, comparable between models with different tokenizers.",
+            Self::Likeness => "Character 3- to 5-grams shared with the author's other unseen text, as a cosine.",
+            Self::Delta => "How differently the commonest words are used than by the author: cosine Delta, 0 to 2.",
+            Self::CitationsValid => "Answers that cite at least one passage, and none that was not given.",
+            Self::RightPassage => "Answers that cite the passage that holds the answer.",
+            Self::InventedQuotes => "Answers with a quotation of three words or more that is in no passage.",
+            Self::RougeL => "Longest common subsequence of words with the reference answer, F1.",
+            Self::RefusalsRight => "Questions that no passage answers, and the model says so.",
+            Self::FalseRefusals => "Questions that a passage answers, and the model says not to know.",
+            Self::Degenerate => "Answers that are empty, go round in circles, or do not end.",
+        }
+    }
+
+    /// How much better `candidate` is than `production`: above zero is better, whichever way the metric goes.
+    pub fn improvement(self, candidate: f64, production: f64) -> f64 {
+        match self.direction() {
+            Direction::Higher => candidate - production,
+            Direction::Lower => production - candidate,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What is evaluated on, how, and what a candidate must reach.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Metric, SampleKind};
+
+/// Settings of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Voice samples, at most. A small model on a processor writes about thirty tokens a second, for each of three
+    /// models.
+    pub max_voice: usize,
+    /// Grounded samples, at most.
+    pub max_grounded: usize,
+    /// Refusal samples, at most.
+    pub max_refusal: usize,
+    /// Seed of the bootstrap.
+    pub seed: u64,
+    /// Resamples of the bootstrap.
+    pub resamples: u32,
+    /// The commonest words that Delta compares. Short texts bear few: of those beyond the first hundred or two a text
+    /// of a page has none.
+    pub frequent_words: usize,
+    /// Words of an answer and of a reference that ROUGE-L reads, at most: its time grows with their product.
+    pub rouge_words: usize,
+    /// An answer goes round in circles when, within 64 words, this share of word 4-grams stood there before.
+    pub loop_share: f64,
+    /// An answer that was cut off by the token limit did not end if it is this many times as long as the reference.
+    pub overlong_ratio: f64,
+    /// An answer of more words is degenerate, however it ended.
+    pub max_words: usize,
+    /// Phrases by which an answer says that it does not know, in lower case.
+    pub refusal_phrases: Vec<String>,
+    /// Samples in the report with the answers side by side, at most.
+    pub shown_samples: usize,
+    /// Characters of each answer in the report, at most.
+    pub shown_chars: usize,
+    /// Pairs of answers that a judge is shown, at most, each in both orders.
+    pub max_judged: usize,
+    /// What a candidate must reach.
+    pub policy: Policy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_voice: 40,
+            max_grounded: 40,
+            max_refusal: 40,
+            seed: 20_100_421,
+            resamples: 10_000,
+            frequent_words: 150,
+            rouge_words: 512,
+            loop_share: 0.5,
+            overlong_ratio: 2.0,
+            max_words: 1_500,
+            refusal_phrases: crate::grounded::REFUSAL_PHRASES.map(str::to_owned).to_vec(),
+            shown_samples: 12,
+            shown_chars: 2_000,
+            max_judged: 40,
+            policy: Policy::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Samples of a kind, at most.
+    pub fn limit(&self, kind: SampleKind) -> usize {
+        match kind {
+            SampleKind::Voice => self.max_voice,
+            SampleKind::Grounded => self.max_grounded,
+            SampleKind::Refusal => self.max_refusal,
+        }
+    }
+
+    /// Whether they make sense together.
+    ///
+    /// # Errors
+    /// [`Error::Options`] names the first that does not.
+    pub fn validate(&self) -> Result<(), Error> {
+        let require = |holds: bool, option: &str, problem: &str| match holds {
+            true => Ok(()),
+            false => Err(Error::Options { option: option.to_owned(), problem: problem.to_owned() }),
+        };
+        let policy = &self.policy;
+        require(self.resamples >= 100, "resamples", "at least 100 are needed for an interval")?;
+        require(self.frequent_words >= 10, "frequent_words", "at least 10 words are needed")?;
+        require(self.loop_share > 0.0 && self.loop_share <= 1.0, "loop_share", "it must be above 0 and at most 1")?;
+        require(self.overlong_ratio >= 1.0, "overlong_ratio", "it must be at least 1")?;
+        let is_level = policy.confidence > 0.5 && policy.confidence < 1.0;
+        require(is_level, "policy.confidence", "it must be above 0.5 and below 1")?;
+        for guard in &policy.guards {
+            let margin = format!("policy.guards.{}", guard.metric.as_str());
+            require(guard.margin.is_finite() && guard.margin >= 0.0, &margin, "its margin must be zero or more")?;
+            require(guard.metric != policy.primary, &margin, "it is the primary metric already")?;
+        }
+        let rate = policy.judge_win_rate.unwrap_or(0.5);
+        require((0.0..=1.0).contains(&rate), "policy.judge_win_rate", "it must be between 0 and 1")
+    }
+}
+
+/// What a candidate must reach to follow the model in production.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// The metric that must have improved: its interval must lie above zero.
+    pub primary: Metric,
+    /// The metrics that must not have fallen.
+    pub guards: Vec<Guard>,
+    /// How guards are read.
+    pub guard_rule: GuardRule,
+    /// Level of the intervals (two-sided).
+    pub confidence: f64,
+    /// A metric on fewer samples says nothing.
+    pub min_samples: u64,
+    /// A metric on samples of fewer documents says nothing: the bootstrap draws documents.
+    pub min_documents: u64,
+    /// The share of comparisons by the judge that the candidate must be sure to win (the interval's lower end; a tie
+    /// is half a win). Absent: the judge's opinion is shown, and decides nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge_win_rate: Option<f64>,
+}
+
+/// A metric that must not have fallen by more than its margin.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Guard {
+    /// Which.
+    pub metric: Metric,
+    /// How much worse is tolerated, in the metric's own unit.
+    pub margin: f64,
+}
+
+/// How guards are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardRule {
+    /// As a test of non-inferiority: it holds only if the whole interval is within the margin. If the mean is, and the
+    /// interval is not, there are too few samples to tell.
+    Interval,
+    /// By the mean alone. For small test splits, where a person looks at the report anyway.
+    Mean,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let guard = |metric, margin| Guard { metric, margin };
+        Self {
+            primary: Metric::LossPerToken,
+            guards: vec![
+                guard(Metric::Degenerate, 0.05),
+                guard(Metric::CitationsValid, 0.10),
+                guard(Metric::RefusalsRight, 0.10),
+                guard(Metric::FalseRefusals, 0.10),
+                guard(Metric::Likeness, 0.02),
+            ],
+            guard_rule: GuardRule::Interval,
+            confidence: 0.95,
+            min_samples: 10,
+            min_documents: 3,
+            judge_win_rate: None,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The port to the models that are evaluated.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use twin_schemas::{ChatMessage, FinishReason};
+
+/// Why a model could not do what was asked of it.
+pub type SubjectError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Which of the models of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectRole {
+    /// The model that may follow the one in production.
+    Candidate,
+    /// The model that answers for the author now.
+    Production,
+    /// The model that was never trained on the author.
+    Base,
+}
+
+impl SubjectRole {
+    /// In the order in which they are opened: the one whose failure would make the others' work useless comes first.
+    pub const ALL: [Self; 3] = [Self::Candidate, Self::Production, Self::Base];
+
+    /// The name in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Candidate => "candidate",
+            Self::Production => "production",
+            Self::Base => "base",
+        }
+    }
+}
+
+impl std::fmt::Display for SubjectRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a model wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The text.
+    pub text: String,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+}
+
+/// How surprised a model was by a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Loss {
+    /// Sum of the negative log-likelihoods of the completion's tokens, in nats.
+    pub nll: f64,
+    /// Tokens of the completion, those of the prompt left out.
+    pub tokens: u64,
+}
+
+/// A model that is evaluated.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// Its name, as the report shows it.
+    fn name(&self) -> &str;
+
+    /// Answers, greedily (temperature 0), so that a second evaluation sees the same answers.
+    async fn answer(&self, prompt: &[ChatMessage]) -> Result<Answer, SubjectError>;
+
+    /// The loss on `completion`, as the assistant's answer to the prompt.
+    async fn loss(&self, prompt: &[ChatMessage], completion: &str) -> Result<Loss, SubjectError>;
+}
+
+/// Opens the models, one at a time: what it returns is dropped before the next is asked for.
+#[async_trait]
+pub trait Subjects: Send + Sync {
+    /// The model in this role. None for [`SubjectRole::Production`]: the base model is in production.
+    async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError>;
+}

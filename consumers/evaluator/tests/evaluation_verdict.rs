@@ -1,0 +1,195 @@
+//! The policy's truth table.
+
+use proptest::prelude::*;
+use twin_evaluator::bootstrap::Interval;
+use twin_evaluator::judge::Judgement;
+use twin_evaluator::verdict::decide;
+use twin_evaluator::{CheckKind, Comparison, Counts, Guard, GuardRule, Metric, Outcome, Policy};
+use twin_schemas::Verdict;
+
+fn interval(mean: f64, low: f64, high: f64) -> Interval {
+    Interval { mean, low, high }
+}
+
+/// A metric on 40 samples of 20 documents; `difference` is candidate less production.
+fn comparison(metric: Metric, difference: Interval) -> Comparison {
+    Comparison {
+        metric,
+        counts: Counts { samples: 40, documents: 20 },
+        candidate: 1.0 + difference.mean,
+        production: 1.0,
+        base: 1.0,
+        author: None,
+        difference: Some(difference),
+        incomparable: None,
+    }
+}
+
+/// Loss surely better; guards unchanged.
+fn good() -> Vec<Comparison> {
+    let unchanged = |guard: &Guard| comparison(guard.metric, interval(0.0, 0.0, 0.0));
+    let mut comparisons = vec![comparison(Metric::LossPerToken, interval(-0.3, -0.4, -0.2))];
+    comparisons.extend(Policy::default().guards.iter().map(unchanged));
+    comparisons
+}
+
+fn with(metric: Metric, difference: Interval) -> Vec<Comparison> {
+    let mut comparisons = good();
+    for one in comparisons.iter_mut().filter(|one| one.metric == metric) {
+        *one = comparison(metric, difference);
+    }
+    comparisons
+}
+
+fn verdict(comparisons: &[Comparison]) -> Verdict {
+    decide(comparisons, None, &Policy::default()).0
+}
+
+/// The outcome of the check on a metric.
+fn outcome(comparisons: &[Comparison], metric: Metric, policy: &Policy) -> (Outcome, String) {
+    let (_, checks) = decide(comparisons, None, policy);
+    let check = checks.into_iter().find(|check| check.metric == Some(metric)).unwrap();
+    (check.outcome, check.reason)
+}
+
+#[test]
+fn a_sure_improvement_with_nothing_worse_passes() {
+    let (verdict, checks) = decide(&good(), None, &Policy::default());
+    assert_eq!(verdict, Verdict::Passed);
+    assert_eq!(checks.len(), 1 + Policy::default().guards.len());
+    assert!(checks.iter().all(|check| check.outcome == Outcome::Passed));
+    assert_eq!(checks[0].reason, "Loss per token: better by 0.300 (95 % interval 0.200 to 0.400), beyond chance.");
+}
+
+#[test]
+fn an_improvement_whose_interval_crosses_zero_fails() {
+    let comparisons = with(Metric::LossPerToken, interval(-0.1, -0.25, 0.05));
+    let (outcome, reason) = outcome(&comparisons, Metric::LossPerToken, &Policy::default());
+    assert_eq!((verdict(&comparisons), outcome), (Verdict::Failed, Outcome::Failed));
+    assert!(reason.ends_with("(95 % interval \u{2212}0.050 to 0.250), which may be chance."), "{reason}");
+}
+
+#[test]
+fn no_difference_at_all_is_no_improvement() {
+    assert_eq!(verdict(&with(Metric::LossPerToken, interval(0.0, 0.0, 0.0))), Verdict::Failed);
+}
+
+#[test]
+fn a_higher_loss_fails_however_sure_it_is() {
+    assert_eq!(verdict(&with(Metric::LossPerToken, interval(0.3, 0.2, 0.4))), Verdict::Failed);
+}
+
+#[test]
+fn a_primary_metric_of_which_more_is_better_is_read_the_other_way() {
+    let policy = Policy { primary: Metric::RougeL, guards: vec![], ..Policy::default() };
+    let decide = |mean: f64| decide(&[comparison(Metric::RougeL, interval(mean, mean - 0.1, mean + 0.1))], None, &policy).0;
+    assert_eq!(decide(0.2), Verdict::Passed);
+    assert_eq!(decide(-0.2), Verdict::Failed);
+}
+
+#[test]
+fn a_guard_that_falls_by_more_than_its_margin_fails() {
+    // More degenerate answers, fewer valid citations: worse in either direction.
+    assert_eq!(verdict(&with(Metric::Degenerate, interval(0.06, 0.0, 0.12))), Verdict::Failed);
+    assert_eq!(verdict(&with(Metric::CitationsValid, interval(-0.2, -0.3, -0.1))), Verdict::Failed);
+    assert_eq!(verdict(&with(Metric::Likeness, interval(-0.03, -0.04, -0.02))), Verdict::Failed);
+}
+
+#[test]
+fn a_guard_that_improves_by_much_passes() {
+    assert_eq!(verdict(&with(Metric::Degenerate, interval(-0.5, -0.6, -0.4))), Verdict::Passed);
+    assert_eq!(verdict(&with(Metric::CitationsValid, interval(0.5, 0.4, 0.6))), Verdict::Passed);
+}
+
+#[test]
+fn a_guard_that_falls_within_its_margin_passes() {
+    assert_eq!(verdict(&with(Metric::CitationsValid, interval(-0.05, -0.09, 0.0))), Verdict::Passed);
+    // Exactly the margin, as floating point has it.
+    assert_eq!(verdict(&with(Metric::CitationsValid, interval(0.7 - 0.8, 0.7 - 0.8, 0.0))), Verdict::Passed);
+}
+
+#[test]
+fn a_guard_that_may_have_fallen_is_inconclusive_unless_the_policy_reads_means() {
+    let comparisons = with(Metric::RefusalsRight, interval(-0.05, -0.2, 0.1));
+    assert_eq!(verdict(&comparisons), Verdict::Inconclusive);
+    let lenient = Policy { guard_rule: GuardRule::Mean, ..Policy::default() };
+    assert_eq!(decide(&comparisons, None, &lenient).0, Verdict::Passed);
+    let (outcome, reason) = outcome(&comparisons, Metric::RefusalsRight, &Policy::default());
+    assert_eq!(outcome, Outcome::Inconclusive);
+    assert!(reason.contains("\u{2212}5.0 points (95 % interval \u{2212}20.0 points to 10.0 points)"), "{reason}");
+}
+
+#[test]
+fn too_few_samples_or_documents_are_inconclusive_whatever_they_show() {
+    for counts in [Counts { samples: 9, documents: 9 }, Counts { samples: 40, documents: 2 }] {
+        for difference in [interval(-0.3, -0.4, -0.2), interval(0.3, 0.2, 0.4)] {
+            let mut comparisons = with(Metric::LossPerToken, difference);
+            comparisons[0].counts = counts;
+            assert_eq!(verdict(&comparisons), Verdict::Inconclusive);
+        }
+    }
+}
+
+#[test]
+fn a_metric_without_samples_is_inconclusive_and_says_so() {
+    let mut comparisons = good();
+    comparisons.retain(|one| one.metric != Metric::RefusalsRight);
+    let (outcome, reason) = outcome(&comparisons, Metric::RefusalsRight, &Policy::default());
+    assert_eq!((verdict(&comparisons), outcome), (Verdict::Inconclusive, Outcome::Inconclusive));
+    assert!(reason.contains("no samples"), "{reason}");
+}
+
+#[test]
+fn a_metric_that_can_not_be_compared_is_inconclusive_and_says_why() {
+    let mut comparisons = good();
+    comparisons[0].difference = None;
+    comparisons[0].incomparable = Some("the models cut text into different tokens".to_owned());
+    let (outcome, reason) = outcome(&comparisons, Metric::LossPerToken, &Policy::default());
+    assert_eq!(outcome, Outcome::Inconclusive);
+    assert!(reason.contains("different tokens"), "{reason}");
+}
+
+#[test]
+fn one_failed_check_outweighs_an_inconclusive_one() {
+    let mut comparisons = with(Metric::CitationsValid, interval(-0.2, -0.3, -0.1));
+    comparisons.retain(|one| one.metric != Metric::RefusalsRight);
+    assert_eq!(verdict(&comparisons), Verdict::Failed);
+}
+
+fn judgement(win_rate: Interval) -> Judgement {
+    Judgement { judge: "judge".into(), wins: 20, ties: 4, losses: 6, win_rate: Some(win_rate), ..Judgement::default() }
+}
+
+#[test]
+fn a_judge_decides_nothing_unless_the_policy_says_so() {
+    let (without, checks) = decide(&good(), Some(&judgement(interval(0.1, 0.0, 0.2))), &Policy::default());
+    assert_eq!(without, Verdict::Passed);
+    assert!(checks.iter().all(|check| check.kind != CheckKind::Judge));
+    let policy = Policy { judge_win_rate: Some(0.5), ..Policy::default() };
+    assert_eq!(decide(&good(), Some(&judgement(interval(0.1, 0.0, 0.2))), &policy).0, Verdict::Failed);
+    assert_eq!(decide(&good(), Some(&judgement(interval(0.7, 0.55, 0.85))), &policy).0, Verdict::Passed);
+    assert_eq!(decide(&good(), None, &policy).0, Verdict::Inconclusive);
+    let few = Judgement { wins: 3, ties: 0, losses: 0, ..judgement(interval(1.0, 1.0, 1.0)) };
+    assert_eq!(decide(&good(), Some(&few), &policy).0, Verdict::Inconclusive);
+}
+
+fn severity(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Passed => 0,
+        Verdict::Inconclusive => 1,
+        Verdict::Failed => 2,
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_worse_candidate_never_gets_a_better_verdict(mean in -0.5f64..0.5, half in 0.0f64..0.3, worse in 0.0f64..0.5, index in 0usize..6) {
+        let metric = good()[index].metric;
+        let at = |improvement: f64| {
+            // Turned so that above zero is better, whichever way the metric goes.
+            let mean = metric.improvement(improvement, 0.0);
+            verdict(&with(metric, interval(mean, mean - half, mean + half)))
+        };
+        prop_assert!(severity(at(mean - worse)) >= severity(at(mean)));
+    }
+}
