@@ -1,1 +1,3 @@
 //! Training jobs: LoRA on a local engine, by events.
+
+pub mod engine;

@@ -1,0 +1,96 @@
+//! The course of a run: the losses, step by step, as data and as a chart.
+
+use plotters::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+
+/// One step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StepPoint {
+    /// Which, from 1.
+    pub step: usize,
+    /// Mean loss before its update, nats per token (SFT) or per pair (DPO).
+    pub loss: f64,
+    /// Its learning rate.
+    pub learning_rate: f64,
+    /// Norm of its gradient before clipping.
+    pub gradient_norm: f64,
+    /// Tokens computed, of prompts and completions.
+    pub tokens: usize,
+}
+
+/// One evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EvaluationPoint {
+    /// After this step; 0 is before training.
+    pub step: usize,
+    /// Mean loss on the validation samples.
+    pub loss: f64,
+}
+
+/// All steps and evaluations.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Curve {
+    /// In their order.
+    pub steps: Vec<StepPoint>,
+    /// In their order.
+    pub evaluations: Vec<EvaluationPoint>,
+}
+
+impl Curve {
+    /// One line for each step: `step,loss,learning_rate,gradient_norm,tokens,evaluation_loss`.
+    pub fn csv(&self) -> String {
+        let mut text = String::from("step,loss,learning_rate,gradient_norm,tokens,evaluation_loss\n");
+        for point in &self.steps {
+            let evaluation = self.evaluations.iter().find(|evaluation| evaluation.step == point.step);
+            let evaluation = evaluation.map(|evaluation| evaluation.loss.to_string()).unwrap_or_default();
+            let StepPoint { step, loss, learning_rate, gradient_norm, tokens } = point;
+            text.push_str(&format!("{step},{loss},{learning_rate},{gradient_norm},{tokens},{evaluation}\n"));
+        }
+        text
+    }
+
+    /// A chart of the losses, as SVG.
+    ///
+    /// # Errors
+    /// The drawing library's.
+    pub fn svg(&self) -> Result<String, Error> {
+        let mut text = String::new();
+        self.draw(SVGBackend::with_string(&mut text, (800, 400))).map_err(|error| Error::Chart(error.to_string()))?;
+        Ok(text)
+    }
+
+    fn draw(&self, backend: SVGBackend<'_>) -> Result<(), Box<dyn std::error::Error + '_>> {
+        let training = || self.steps.iter().map(|point| (point.step, point.loss));
+        let evaluations = || self.evaluations.iter().map(|point| (point.step, point.loss));
+        let highest = training().chain(evaluations()).map(|(_, loss)| loss).fold(0.0, f64::max);
+        let steps = self.steps.len().max(1);
+        let area = backend.into_drawing_area();
+        area.fill(&WHITE).map_err(|error| error.to_string())?;
+        let mut chart = ChartBuilder::on(&area)
+            .caption("Loss", ("sans-serif", 18))
+            .margin(10)
+            .x_label_area_size(35)
+            .y_label_area_size(50)
+            .build_cartesian_2d(0..steps + 1, 0.0..highest.max(f64::MIN_POSITIVE) * 1.05)
+            .map_err(|error| error.to_string())?;
+        chart.configure_mesh().x_desc("step").y_desc("nats").draw().map_err(|error| error.to_string())?;
+        let line = LineSeries::new(training(), &BLUE);
+        let legend = |colour: RGBColor| move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], colour);
+        chart.draw_series(line).map_err(|error| error.to_string())?.label("training").legend(legend(BLUE));
+        if !self.evaluations.is_empty() {
+            let line = LineSeries::new(evaluations(), RED.stroke_width(2)).point_size(3);
+            chart.draw_series(line).map_err(|error| error.to_string())?.label("evaluation").legend(legend(RED));
+        }
+        chart
+            .configure_series_labels()
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK)
+            .draw()
+            .map_err(|error| error.to_string())?;
+        area.present().map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}

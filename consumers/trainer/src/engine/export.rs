@@ -1,0 +1,189 @@
+//! What a run leaves: the adapter in PEFT's form, the model with the adapter merged into it, and the losses.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use safetensors::View;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::checkpoint::serialized;
+use super::curve::Curve;
+use super::error::Error;
+use super::files::{self, FileEntry, HashedFile};
+use super::lora::{Adapter, Parameter};
+use super::recipe::Recipe;
+use super::weights::{Shard, Weights, dtype};
+
+/// What the output folder holds and what it was made of. It names no time and no machine: the same work gives the same
+/// text, as far as the processor computes the same numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Manifest {
+    /// Name of the base model's folder.
+    pub base: String,
+    /// The base model's weight files.
+    pub base_files: Vec<FileEntry>,
+    /// SHA-256 of the training file.
+    pub train_sha256: String,
+    /// SHA-256 of the validation file.
+    pub validation_sha256: Option<String>,
+    /// How it was trained.
+    pub recipe: Recipe,
+    /// What came of it.
+    pub summary: Summary,
+    /// All other files in the folder, by their paths.
+    pub files: Vec<FileEntry>,
+}
+
+/// A run in a few numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// Steps done.
+    pub steps: usize,
+    /// Steps planned.
+    pub planned_steps: usize,
+    /// Training ended before that, for want of progress.
+    pub ended_early: bool,
+    /// Samples trained on.
+    pub samples: usize,
+    /// Samples left out because they are longer than a pack.
+    pub too_long: usize,
+    /// Numbers that were learned.
+    pub parameters: usize,
+    /// Tokens computed in training.
+    pub tokens: usize,
+    /// Loss of the first step.
+    pub first_loss: f64,
+    /// Mean loss of the last tenth of the steps.
+    pub last_loss: f64,
+    /// Evaluation loss of the base model.
+    pub base_evaluation_loss: Option<f64>,
+    /// Evaluation loss of the exported weights.
+    pub evaluation_loss: Option<f64>,
+}
+
+/// What an export is made from.
+pub(crate) struct Export<'a> {
+    pub base: &'a Path,
+    pub adapter: &'a Adapter,
+    pub recipe: &'a Recipe,
+    pub curve: &'a Curve,
+    pub summary: Summary,
+    pub train_sha256: String,
+    pub validation_sha256: Option<String>,
+}
+
+impl Export<'_> {
+    /// Writes the folder. It gets its name when it is complete.
+    pub fn write(self, folder: &Path) -> Result<Manifest, Error> {
+        let partial = folder.with_extension("partial");
+        files::fresh(&partial)?;
+        let mut entries = self.adapter_files(&partial)?;
+        let (merged, base_files) = self.merged_files(&partial)?;
+        entries.extend(merged);
+        let curve = serde_json::to_vec_pretty(self.curve).map_err(|error| Error::malformed(&partial, error))?;
+        entries.push(files::write(&partial, "loss.csv", self.curve.csv().as_bytes())?);
+        entries.push(files::write(&partial, "loss.json", &curve)?);
+        entries.push(files::write(&partial, "loss.svg", self.curve.svg()?.as_bytes())?);
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        let manifest = Manifest {
+            base: base_name(self.base),
+            base_files,
+            train_sha256: self.train_sha256,
+            validation_sha256: self.validation_sha256,
+            recipe: self.recipe.clone(),
+            summary: self.summary,
+            files: entries,
+        };
+        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| Error::malformed(&partial, error))?;
+        files::write(&partial, "manifest.json", &text)?;
+        files::publish(&partial, folder)?;
+        Ok(manifest)
+    }
+
+    /// Hugging Face PEFT's form, which mistral.rs reads as well.
+    fn adapter_files(&self, partial: &Path) -> Result<Vec<FileEntry>, Error> {
+        let named = |parameter: &'_ Parameter| format!("base_model.model.{}", parameter.name);
+        let matrices = self.adapter.parameters.iter();
+        let matrices = matrices.map(|parameter| (named(parameter), parameter.shape, parameter.values.as_slice()));
+        let tensors = serialized(matrices.collect()).map_err(|error| Error::malformed(partial, error))?;
+        let targets: Vec<&str> = self.recipe.sorted_targets().into_iter().map(|target| target.as_str()).collect();
+        let config = json!({
+            "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base_name(self.base),
+            "r": self.recipe.rank, "lora_alpha": self.recipe.alpha, "lora_dropout": self.recipe.dropout,
+            "target_modules": targets, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
+            "modules_to_save": null, "use_rslora": false, "use_dora": false, "rank_pattern": {}, "alpha_pattern": {},
+            "init_lora_weights": true,
+        });
+        let config = serde_json::to_vec_pretty(&config).map_err(|error| Error::malformed(partial, error))?;
+        Ok(vec![
+            files::write(partial, "adapter/adapter_model.safetensors", &tensors)?,
+            files::write(partial, "adapter/adapter_config.json", &config)?,
+        ])
+    }
+
+    /// The base model's files with the adapter's product added to the weights, and what the base's weight files were.
+    fn merged_files(&self, partial: &Path) -> Result<(Vec<FileEntry>, Vec<FileEntry>), Error> {
+        let (mut written, mut read) = (Vec::new(), Vec::new());
+        let pairs: BTreeMap<&str, &[Parameter]> =
+            self.adapter.parameters.chunks_exact(2).map(|pair| (base_of(&pair[0].name), pair)).collect();
+        for shard in Weights::open(self.base)?.shards {
+            let name = base_name(&shard.path);
+            let merged = self.merge(&shard, &pairs, partial, &format!("merged/{name}"))?;
+            read.push(FileEntry { path: name, sha256: files::sha256(&shard.path)?, bytes: merged.bytes });
+            written.push(merged);
+        }
+        for entry in std::fs::read_dir(self.base).map_err(Error::at(self.base))? {
+            let path = entry.map_err(Error::at(self.base))?.path();
+            let name = base_name(&path);
+            if [".json", ".jinja", ".model", ".txt"].iter().any(|ending| name.ends_with(ending)) {
+                let bytes = std::fs::read(&path).map_err(Error::at(&path))?;
+                written.push(files::write(partial, &format!("merged/{name}"), &bytes)?);
+            }
+        }
+        Ok((written, read))
+    }
+
+    /// Copies a weight file, one tensor in memory at a time. Types, shapes and places stay, so the header does too.
+    fn merge(
+        &self,
+        shard: &Shard,
+        pairs: &BTreeMap<&str, &[Parameter]>,
+        partial: &Path,
+        name: &str,
+    ) -> Result<FileEntry, Error> {
+        let path = partial.join(name);
+        let mut file = HashedFile::create(&path)?;
+        file.write(&shard.header)?;
+        for (tensor, info) in &shard.tensors {
+            let bytes = shard.bytes(info)?;
+            match tensor.strip_suffix(".weight").and_then(|prefix| pairs.get(prefix)) {
+                Some([a, b]) => {
+                    let weight =
+                        Tensor::from_raw_buffer(&bytes, dtype(tensor, info.dtype)?, &info.shape, &Device::Cpu)?;
+                    file.write(&merged(&weight, a, b, self.adapter.scale())?.data())?;
+                }
+                _ => file.write(&bytes)?,
+            }
+        }
+        file.finish(name)
+    }
+}
+
+/// `W + scale B A`, added in F32.
+fn merged(weight: &Tensor, a: &Parameter, b: &Parameter, scale: f64) -> Result<Tensor, Error> {
+    let matrix = |parameter: &Parameter| Tensor::from_slice(&parameter.values, parameter.shape, &Device::Cpu);
+    let difference = (matrix(b)?.matmul(&matrix(a)?)? * scale)?;
+    Ok((weight.to_dtype(DType::F32)? + difference)?.to_dtype(weight.dtype())?)
+}
+
+/// `model.layers.0.self_attn.q_proj` of `model.layers.0.self_attn.q_proj.lora_A.weight`.
+fn base_of(name: &str) -> &str {
+    name.strip_suffix(".lora_A.weight").unwrap_or(name)
+}
+
+fn base_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,72 @@
+//! The softmax of causal attention: a token sees itself and the tokens before it.
+
+use candle_core::{D, Device, Result, Tensor};
+use rayon::prelude::*;
+
+use super::exp::exp;
+use super::{Kernels, ROWS, Rewrite, RewriteBy};
+
+/// The attention weights of scores `[batch, rows, tokens]`, whose rows are one or more times all tokens in their order.
+/// The scores are multiplied by `scale` first. `scores` may be changed in place.
+pub(crate) fn causal_softmax(kernels: Kernels, scores: Tensor, scale: f64) -> Result<Tensor> {
+    let (_, rows, tokens) = scores.dims3()?;
+    if kernels == Kernels::Portable {
+        let masked = (&scores * scale)?.broadcast_add(&mask(rows, tokens)?.to_device(scores.device())?)?;
+        let powers = masked.broadcast_sub(&masked.max_keepdim(D::Minus1)?)?.exp()?;
+        return powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?);
+    }
+    let scale = scale as f32;
+    scores.inplace_op1(&Rewrite(|scores: &mut [f32]| {
+        scores.par_chunks_exact_mut(tokens).enumerate().with_min_len(ROWS).for_each(|(row, scores)| {
+            // `rows` is a multiple of `tokens`, so that the place in the sequence does not depend on the batch.
+            let (seen, hidden) = scores.split_at_mut(row % tokens + 1);
+            let highest = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            for score in seen.iter_mut() {
+                *score = exp((*score - highest) * scale);
+            }
+            let inverse = 1.0 / seen.iter().sum::<f32>();
+            for weight in seen.iter_mut() {
+                *weight *= inverse;
+            }
+            hidden.fill(0.0);
+        });
+    }))?;
+    Ok(scores)
+}
+
+/// The gradient for the scores, given the attention weights and the gradient for them, which may be changed in place.
+pub(crate) fn causal_softmax_backward(
+    kernels: Kernels,
+    weights: &Tensor,
+    gradient: Tensor,
+    scale: f64,
+) -> Result<Tensor> {
+    let (_, _, tokens) = weights.dims3()?;
+    if kernels == Kernels::Portable {
+        let mean = (weights * &gradient)?.sum_keepdim(D::Minus1)?;
+        return (weights * gradient.broadcast_sub(&mean)?)? * scale;
+    }
+    let scale = scale as f32;
+    gradient.inplace_op2(
+        weights,
+        &RewriteBy(|gradient: &mut [f32], weights: &[f32]| {
+            let rows = gradient.par_chunks_exact_mut(tokens).zip(weights.par_chunks_exact(tokens));
+            rows.enumerate().with_min_len(ROWS).for_each(|(row, (gradient, weights))| {
+                let (seen, hidden) = gradient.split_at_mut(row % tokens + 1);
+                let mean: f32 = seen.iter().zip(weights).map(|(gradient, weight)| gradient * weight).sum();
+                for (gradient, weight) in seen.iter_mut().zip(weights) {
+                    *gradient = (*gradient - mean) * weight * scale;
+                }
+                hidden.fill(0.0);
+            });
+        }),
+    )?;
+    Ok(gradient)
+}
+
+/// 0 where a row's token sees a token, minus infinity elsewhere.
+fn mask(rows: usize, tokens: usize) -> Result<Tensor> {
+    let value = |row: usize, token: usize| if token <= row % tokens { 0f32 } else { f32::NEG_INFINITY };
+    let values: Vec<f32> = (0..rows).flat_map(|row| (0..tokens).map(move |token| value(row, token))).collect();
+    Tensor::from_vec(values, (1, rows, tokens), &Device::Cpu)
+}

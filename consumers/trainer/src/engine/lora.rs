@@ -1,0 +1,148 @@
+//! The adapter: low-rank matrices beside the frozen ones (Hu et al. 2021, arXiv 2106.09685).
+//!
+//! `y = x Wᵀ + (alpha / rank) drop(x) Aᵀ Bᵀ`, where A begins random and B as 0, so that training begins at the base
+//! model. The numbers live in the host's memory as F32, where the optimizer works on them; the decoder is given copies
+//! on its device.
+
+use candle_core::{Device, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::config::ModelConfig;
+use super::error::Error;
+use super::recipe::{Recipe, Target};
+
+/// One matrix that is learned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// As in the base model's files: `model.layers.0.self_attn.q_proj.lora_A.weight`.
+    pub name: String,
+    /// Rows and columns.
+    pub shape: (usize, usize),
+    /// Its numbers, row by row.
+    pub values: Vec<f32>,
+}
+
+/// All matrices that are learned: A and B of each layer and target, in the order of the computation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adapter {
+    /// A, B, A, B ...
+    pub parameters: Vec<Parameter>,
+    targets: Vec<Target>,
+    scale: f64,
+}
+
+impl Adapter {
+    /// The adapter before training. The same seed gives the same numbers.
+    pub fn new(config: &ModelConfig, recipe: &Recipe) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+        let targets = recipe.sorted_targets();
+        let mut parameters = Vec::new();
+        for layer in 0..config.layers {
+            for &target in &targets {
+                let (rows, columns) = target_shape(config, target);
+                let name = |matrix| format!("model.layers.{layer}.{}.lora_{matrix}.weight", target.path());
+                // Kaiming's uniform with a = sqrt(5), as PEFT has it, is this range.
+                let bound = 1.0 / (columns as f32).sqrt();
+                let values = (0..recipe.rank * columns).map(|_| rng.random_range(-bound..bound)).collect();
+                parameters.push(Parameter { name: name("A"), shape: (recipe.rank, columns), values });
+                let values = vec![0.0; rows * recipe.rank];
+                parameters.push(Parameter { name: name("B"), shape: (rows, recipe.rank), values });
+            }
+        }
+        Self { parameters, targets, scale: recipe.scale() }
+    }
+
+    /// Copies on a device, for the decoder.
+    ///
+    /// # Errors
+    /// The device's.
+    pub fn to_device(&self, device: &Device) -> Result<DeviceAdapter, Error> {
+        let tensor = |parameter: &Parameter| Tensor::from_vec(parameter.values.clone(), parameter.shape, device);
+        let tensors: Result<Vec<Tensor>, _> = self.parameters.iter().map(tensor).collect();
+        Ok(DeviceAdapter { tensors: tensors?, targets: self.targets.clone(), scale: self.scale, dropout: None })
+    }
+
+    /// `alpha / rank`.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+}
+
+/// Rows and columns of the frozen matrix of a target.
+pub(crate) fn target_shape(config: &ModelConfig, target: Target) -> (usize, usize) {
+    let queries = config.heads * config.head_dim;
+    let keys = config.kv_heads * config.head_dim;
+    match target {
+        Target::QProj => (queries, config.hidden),
+        Target::KProj | Target::VProj => (keys, config.hidden),
+        Target::OProj => (config.hidden, queries),
+        Target::GateProj | Target::UpProj => (config.intermediate, config.hidden),
+        Target::DownProj => (config.hidden, config.intermediate),
+    }
+}
+
+/// Which inputs of the adapter are dropped. All of it follows from these numbers, so that the backward pass draws the
+/// same mask again instead of keeping it, and so does a run that was interrupted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout {
+    /// The part that is dropped.
+    pub rate: f64,
+    /// The recipe's.
+    pub seed: u64,
+    /// Counts the packs of the run.
+    pub pack: u64,
+}
+
+/// An adapter on the decoder's device.
+pub struct DeviceAdapter {
+    tensors: Vec<Tensor>,
+    targets: Vec<Target>,
+    scale: f64,
+    /// Only in training.
+    pub dropout: Option<Dropout>,
+}
+
+/// The two matrices of one target of one layer.
+pub(crate) struct Pair<'a> {
+    pub a: &'a Tensor,
+    pub b: &'a Tensor,
+    pub scale: f64,
+    /// The place of A among the parameters; B follows.
+    pub index: usize,
+    dropout: Option<Dropout>,
+}
+
+impl DeviceAdapter {
+    /// The adapter's matrices for a target, if it is adapted.
+    pub(crate) fn pair(&self, layer: usize, target: Target) -> Option<Pair<'_>> {
+        let place = self.targets.iter().position(|adapted| *adapted == target)?;
+        let index = 2 * (layer * self.targets.len() + place);
+        let (a, b) = (&self.tensors[index], &self.tensors[index + 1]);
+        Some(Pair { a, b, scale: self.scale, index, dropout: self.dropout })
+    }
+
+    /// How many matrices there are.
+    pub fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+    }
+}
+
+impl Pair<'_> {
+    /// 0 where an input of shape `[rows, columns]` is dropped, `1 / (1 - rate)` elsewhere; none without dropout.
+    pub fn mask(&self, x: &Tensor) -> Result<Option<Tensor>, Error> {
+        let Some(dropout) = self.dropout.filter(|dropout| dropout.rate > 0.0) else { return Ok(None) };
+        let mut rng = ChaCha8Rng::seed_from_u64(dropout.seed);
+        // The stream before the first is the one that the adapter's first weights came from.
+        rng.set_stream(1 + (dropout.pack << 16) + self.index as u64);
+        let kept = (1.0 / (1.0 - dropout.rate)) as f32;
+        let value = |rng: &mut ChaCha8Rng| if rng.random::<f64>() < dropout.rate { 0.0 } else { kept };
+        let values: Vec<f32> = (0..x.elem_count()).map(|_| value(&mut rng)).collect();
+        Ok(Some(Tensor::from_vec(values, x.shape(), &Device::Cpu)?.to_device(x.device())?))
+    }
+}

@@ -1,0 +1,238 @@
+//! The recipe: all that decides what a training run makes of a base model and data.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+
+/// What is learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// Supervised fine-tuning: the completions of conversations.
+    Sft,
+    /// Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290): pairs of a better and a worse answer.
+    Dpo,
+}
+
+/// How the learning rate goes after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// It stays.
+    Constant,
+    /// It falls to 0 along a line.
+    Linear,
+    /// It falls to 0 along half a cosine.
+    Cosine,
+}
+
+/// A weight matrix of each decoder layer that is adapted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Queries.
+    QProj,
+    /// Keys.
+    KProj,
+    /// Values.
+    VProj,
+    /// The attention's output.
+    OProj,
+    /// The MLP's gate.
+    GateProj,
+    /// The MLP's other input.
+    UpProj,
+    /// The MLP's output.
+    DownProj,
+}
+
+impl Target {
+    /// All, in the order of the computation.
+    pub const ALL: [Self; 7] =
+        [Self::QProj, Self::KProj, Self::VProj, Self::OProj, Self::GateProj, Self::UpProj, Self::DownProj];
+
+    /// Its name in PEFT's `target_modules`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::QProj => "q_proj",
+            Self::KProj => "k_proj",
+            Self::VProj => "v_proj",
+            Self::OProj => "o_proj",
+            Self::GateProj => "gate_proj",
+            Self::UpProj => "up_proj",
+            Self::DownProj => "down_proj",
+        }
+    }
+
+    /// Its name within a layer, as in the base model's files.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::QProj => "self_attn.q_proj",
+            Self::KProj => "self_attn.k_proj",
+            Self::VProj => "self_attn.v_proj",
+            Self::OProj => "self_attn.o_proj",
+            Self::GateProj => "mlp.gate_proj",
+            Self::UpProj => "mlp.up_proj",
+            Self::DownProj => "mlp.down_proj",
+        }
+    }
+}
+
+/// Settings of a training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// `sft` or `dpo`.
+    pub method: Method,
+    /// Rank of the adapter's matrices.
+    pub rank: usize,
+    /// The adapter's output is scaled by `alpha / rank`.
+    pub alpha: f64,
+    /// Of the adapter's inputs, the part that is dropped in training, 0 to below 1.
+    pub dropout: f64,
+    /// The matrices that are adapted.
+    pub targets: Vec<Target>,
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// How the learning rate goes after the warm-up.
+    pub schedule: Schedule,
+    /// Steps in which the learning rate rises from 0.
+    pub warmup_steps: usize,
+    /// Times that each sample is seen.
+    pub epochs: usize,
+    /// Steps, at most; 0 is no limit.
+    pub max_steps: usize,
+    /// Tokens in a pack of samples, at most. A longer sample is left out. Memory grows with it.
+    pub pack_tokens: usize,
+    /// Packs in a step.
+    pub accumulation: usize,
+    /// Norm that the gradient is clipped to; 0 is off.
+    pub clip: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Steps between two evaluations; 0 evaluates after the last step alone.
+    pub eval_every: usize,
+    /// Validation samples in an evaluation, at most.
+    pub eval_samples: usize,
+    /// Evaluations in a row without a lower loss after which training ends; the weights of the lowest loss are kept
+    /// then. 0 trains to the end and keeps the last weights.
+    pub patience: usize,
+    /// Steps between two checkpoints; 0 writes none but the one at a stop.
+    pub checkpoint_every: usize,
+    /// Decides the adapter's first weights, the order of the samples and the dropout.
+    pub seed: u64,
+    /// How strongly a preference holds to the base model; only `dpo` uses it.
+    pub dpo_beta: f64,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            method: Method::Sft,
+            rank: 8,
+            alpha: 16.0,
+            dropout: 0.0,
+            targets: vec![Target::QProj, Target::VProj],
+            learning_rate: 1e-3,
+            schedule: Schedule::Linear,
+            warmup_steps: 4,
+            epochs: 2,
+            max_steps: 0,
+            pack_tokens: 256,
+            accumulation: 1,
+            clip: 1.0,
+            weight_decay: 0.0,
+            eval_every: 0,
+            eval_samples: 64,
+            patience: 0,
+            checkpoint_every: 20,
+            seed: 0,
+            dpo_beta: 0.1,
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe from TOML and checks it.
+    ///
+    /// # Errors
+    /// Names the key that is unknown or out of range.
+    pub fn from_toml(text: &str) -> Result<Self, Error> {
+        let recipe: Self =
+            toml::from_str(text).map_err(|error| Error::Recipe { key: "toml", problem: error.to_string() })?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// Checks that each setting is in its range.
+    ///
+    /// # Errors
+    /// Names the first key that is not.
+    pub fn validate(&self) -> Result<(), Error> {
+        at_least_one("rank", self.rank)?;
+        at_least_one("epochs", self.epochs)?;
+        at_least_one("accumulation", self.accumulation)?;
+        at_least_one("eval_samples", self.eval_samples)?;
+        if self.pack_tokens < 2 {
+            return Err(Error::Recipe { key: "pack_tokens", problem: "must be at least 2".to_owned() });
+        }
+        above_zero("alpha", self.alpha)?;
+        above_zero("learning_rate", self.learning_rate)?;
+        above_zero("dpo_beta", self.dpo_beta)?;
+        not_negative("clip", self.clip)?;
+        not_negative("weight_decay", self.weight_decay)?;
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(Error::Recipe { key: "dropout", problem: "must be from 0 to below 1".to_owned() });
+        }
+        if self.targets.is_empty() {
+            return Err(Error::Recipe { key: "targets", problem: "must name at least one matrix".to_owned() });
+        }
+        if self.sorted_targets().len() != self.targets.len() {
+            return Err(Error::Recipe { key: "targets", problem: "names a matrix twice".to_owned() });
+        }
+        if self.patience > 0 && self.eval_every == 0 {
+            let problem = "needs evaluations: set `eval_every`, or `patience` to 0".to_owned();
+            return Err(Error::Recipe { key: "patience", problem });
+        }
+        Ok(())
+    }
+
+    /// The text that a hash of the recipe is made over: JSON with the fields in a fixed order and the targets in the
+    /// order of the computation, so that the same work has the same text however its TOML was written.
+    pub fn canonical(&self) -> String {
+        let sorted = Self { targets: self.sorted_targets(), ..self.clone() };
+        serde_json::to_string(&sorted).expect("numbers, texts and lists are always JSON")
+    }
+
+    /// The targets in the order of the computation, each once.
+    pub fn sorted_targets(&self) -> Vec<Target> {
+        let mut targets = self.targets.clone();
+        targets.sort();
+        targets.dedup();
+        targets
+    }
+
+    /// `alpha / rank`.
+    pub fn scale(&self) -> f64 {
+        self.alpha / self.rank as f64
+    }
+}
+
+fn at_least_one(key: &'static str, value: usize) -> Result<(), Error> {
+    if value == 0 { Err(Error::Recipe { key, problem: "must be at least 1".to_owned() }) } else { Ok(()) }
+}
+
+fn above_zero(key: &'static str, value: f64) -> Result<(), Error> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    Err(Error::Recipe { key, problem: format!("must be above 0, it is {value}") })
+}
+
+fn not_negative(key: &'static str, value: f64) -> Result<(), Error> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::Recipe { key, problem: format!("must be 0 or more, it is {value}") })
+}

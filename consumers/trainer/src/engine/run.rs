@@ -1,0 +1,275 @@
+//! A training run from beginning to end.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use tracing::info;
+
+use super::checkpoint::{self, Checkpoints, State};
+use super::curve::{EvaluationPoint, StepPoint};
+use super::data::{Samples, Step, plan, size};
+use super::decoder::Decoder;
+use super::error::Error;
+use super::export::{Export, Manifest, Summary};
+use super::lora::{Adapter, Dropout};
+use super::method::{Loss, Objective};
+use super::optimizer::{AdamW, clip};
+use super::pack::first_fit;
+use super::schedule::learning_rate;
+use super::task::{Fingerprint, Observer, Progress, Task, device};
+use super::template::ChatFormat;
+
+/// A finished run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// The folder with `adapter/`, `merged/`, `loss.csv`, `loss.json`, `loss.svg` and `manifest.json`.
+    pub output: PathBuf,
+    /// What is in it, and how the run went.
+    pub manifest: Manifest,
+}
+
+/// Trains an adapter for a base model. Blocks until it is done: hours, for a large model.
+///
+/// # Errors
+/// A recipe, model or data file that can not be used; [`Error::Stopped`] if the observer asked for it. After any error
+/// but [`Error::Diverged`], the same call goes on from the newest checkpoint.
+pub fn train(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error> {
+    task.recipe.validate()?;
+    let Some(threads) = task.threads else { return train_here(task, observer) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Error::Threads(error.to_string()))?.install(|| train_here(task, observer))
+}
+
+fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error> {
+    let fingerprint = task.fingerprint()?;
+    let checkpoints = Checkpoints::new(&task.folder.join("checkpoints"))?;
+    let format = ChatFormat::read(&task.base)?;
+    let decoder = Decoder::load(&task.base, &device()?)?;
+    let samples = read(task, &task.train, &format, &decoder)?;
+    let validation = match &task.validation {
+        Some(path) => {
+            evaluation_samples(Samples::read(path, &task.recipe, &format, decoder.config().max_tokens)?, task)
+        }
+        None => Samples { items: Vec::new(), read: 0, too_long: 0 },
+    };
+
+    let adapter = Adapter::new(decoder.config(), &task.recipe);
+    let progress = checkpoint::Progress { task: fingerprint.task.clone(), ..Default::default() };
+    let blank = State { optimizer: AdamW::new(&adapter), adapter, progress, best: None };
+    let state = checkpoints.newest(&blank)?;
+    if let Some(state) = &state {
+        info!(step = state.progress.step, "training goes on from a checkpoint");
+    }
+    let steps = plan(&samples.items, &task.recipe);
+    let mut go_on = || if observer.stop() { Err(Error::Stopped { step: 0 }) } else { Ok(()) };
+    let training = Objective::new(&decoder, &task.recipe, &samples.items, &mut go_on)?;
+    let evaluation = Objective::new(&decoder, &task.recipe, &validation.items, &mut go_on)?;
+    let mut run = Run {
+        task,
+        decoder: &decoder,
+        samples: &samples,
+        validation: &validation,
+        training,
+        evaluation,
+        steps,
+        state: state.unwrap_or(blank),
+        checkpoints,
+        began: Instant::now(),
+        tokens_here: 0,
+    };
+    run.all_steps(observer)?;
+    run.export(fingerprint)
+}
+
+fn read(task: &Task, path: &std::path::Path, format: &ChatFormat, decoder: &Decoder) -> Result<Samples, Error> {
+    let samples = Samples::read(path, &task.recipe, format, decoder.config().max_tokens)?;
+    if samples.items.is_empty() {
+        let limit = task.recipe.pack_tokens.min(decoder.config().max_tokens);
+        let (read, too_long) = (samples.read, samples.too_long);
+        return Err(Error::NoSamples { path: path.to_owned(), read, too_long, limit });
+    }
+    Ok(samples)
+}
+
+fn evaluation_samples(mut samples: Samples, task: &Task) -> Samples {
+    samples.items.truncate(task.recipe.eval_samples);
+    samples
+}
+
+struct Run<'a> {
+    task: &'a Task,
+    decoder: &'a Decoder,
+    samples: &'a Samples,
+    validation: &'a Samples,
+    training: Objective<'a>,
+    evaluation: Objective<'a>,
+    steps: Vec<Step>,
+    state: State,
+    checkpoints: Checkpoints,
+    began: Instant,
+    tokens_here: usize,
+}
+
+impl Run<'_> {
+    fn all_steps(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        if self.state.progress.step == 0 && self.state.progress.curve.evaluations.is_empty() {
+            self.evaluate()?;
+        }
+        while self.state.progress.step < self.steps.len() && !self.state.progress.ended_early {
+            if observer.stop() {
+                self.checkpoint()?;
+                return Err(Error::Stopped { step: self.state.progress.step });
+            }
+            self.step()?;
+            self.evaluate_if_due()?;
+            observer.progress(&self.progress());
+            let every = self.task.recipe.checkpoint_every;
+            if every > 0 && self.state.progress.step.is_multiple_of(every) {
+                self.checkpoint()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), Error> {
+        let index = self.state.progress.step;
+        let recipe = &self.task.recipe;
+        let rate = learning_rate(recipe, index, self.steps.len());
+        let (loss, mut gradients) = self.gradients(index)?;
+        let norm = clip(&mut gradients, recipe.clip);
+        if !loss.mean().is_finite() || !norm.is_finite() {
+            return Err(Error::Diverged { step: index + 1 });
+        }
+        self.state.optimizer.update(&mut self.state.adapter, &gradients, rate, recipe.weight_decay);
+        let tokens = self.steps[index].iter().flatten().map(|item| size(&self.samples.items[*item])).sum();
+        self.tokens_here += tokens;
+        let progress = &mut self.state.progress;
+        progress.step += 1;
+        progress.updates = self.state.optimizer.updates;
+        let point = StepPoint { step: index + 1, loss: loss.mean(), learning_rate: rate, gradient_norm: norm, tokens };
+        progress.curve.steps.push(point);
+        Ok(())
+    }
+
+    /// The loss of a step and the gradients of its mean, summed over the step's packs.
+    fn gradients(&self, index: usize) -> Result<(Loss, Vec<Vec<f32>>), Error> {
+        let (recipe, items) = (&self.task.recipe, &self.samples.items);
+        let packs = &self.steps[index];
+        let units = self.training.units(packs.iter().flatten().map(|item| &items[*item]));
+        let mut adapter = self.state.adapter.to_device(self.decoder.device())?;
+        let mut total = Loss::default();
+        let parameters = &self.state.adapter.parameters;
+        let mut sums: Vec<Vec<f32>> = parameters.iter().map(|parameter| vec![0.0; parameter.values.len()]).collect();
+        for (place, pack) in packs.iter().enumerate() {
+            let number = (index * recipe.accumulation + place) as u64;
+            adapter.dropout = Some(Dropout { rate: recipe.dropout, seed: recipe.seed, pack: number });
+            let (loss, gradients) = self.training.gradients(items, pack, &adapter, units)?;
+            total = total.add(loss);
+            for (sum, gradient) in sums.iter_mut().zip(&gradients) {
+                let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
+                sum.iter_mut().zip(gradient).for_each(|(sum, term)| *sum += term);
+            }
+        }
+        Ok((total, sums))
+    }
+
+    fn evaluate_if_due(&mut self) -> Result<(), Error> {
+        let (step, recipe) = (self.state.progress.step, &self.task.recipe);
+        let last = step == self.steps.len();
+        if last || (recipe.eval_every > 0 && step.is_multiple_of(recipe.eval_every)) {
+            self.evaluate()?;
+        }
+        Ok(())
+    }
+
+    /// Adds to the curve, and decides by it whether training goes on.
+    fn evaluate(&mut self) -> Result<(), Error> {
+        let items = &self.validation.items;
+        if items.is_empty() {
+            return Ok(());
+        }
+        let adapter = self.state.adapter.to_device(self.decoder.device())?;
+        let sizes: Vec<usize> = items.iter().map(size).collect();
+        let mut loss = Loss::default();
+        for pack in first_fit(&sizes, self.task.recipe.pack_tokens) {
+            loss = loss.add(self.evaluation.loss(items, &pack, &adapter)?);
+        }
+        let progress = &mut self.state.progress;
+        let lowest = progress.curve.evaluations.iter().map(|point| point.loss).fold(f64::INFINITY, f64::min);
+        progress.curve.evaluations.push(EvaluationPoint { step: progress.step, loss: loss.mean() });
+        if self.task.recipe.patience == 0 {
+            return Ok(());
+        }
+        if loss.mean() < lowest {
+            progress.without_progress = 0;
+            self.state.best = Some(self.state.adapter.clone());
+        } else {
+            progress.without_progress += 1;
+            progress.ended_early = progress.without_progress >= self.task.recipe.patience;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self) -> Result<(), Error> {
+        self.checkpoints.write(&self.state)
+    }
+
+    fn progress(&self) -> Progress {
+        let done = &self.state.progress;
+        let seconds = self.began.elapsed().as_secs_f64();
+        let (step, steps) = (done.step, self.steps.len());
+        let last = done.curve.steps.last();
+        let rest = self.steps[step..].iter().flatten().flatten().map(|item| size(&self.samples.items[*item]));
+        let tokens_per_s = self.tokens_here as f64 / seconds;
+        Progress {
+            step,
+            steps,
+            loss: last.map_or(f64::NAN, |point| point.loss),
+            learning_rate: last.map_or(0.0, |point| point.learning_rate),
+            tokens: done.curve.steps.iter().map(|point| point.tokens).sum(),
+            tokens_per_s,
+            eta_s: rest.sum::<usize>() as f64 / tokens_per_s,
+            evaluation_loss: done.curve.evaluations.last().map(|point| point.loss),
+        }
+    }
+
+    fn export(self, fingerprint: Fingerprint) -> Result<Trained, Error> {
+        // After the last step, so that a run that fails in its export does not train again.
+        self.checkpoint()?;
+        let output = self.task.output();
+        let export = Export {
+            base: &self.task.base,
+            adapter: self.state.best.as_ref().unwrap_or(&self.state.adapter),
+            recipe: &self.task.recipe,
+            curve: &self.state.progress.curve,
+            summary: self.summary(),
+            train_sha256: fingerprint.train,
+            validation_sha256: fingerprint.validation,
+        };
+        let manifest = export.write(&output)?;
+        Ok(Trained { output, manifest })
+    }
+
+    fn summary(&self) -> Summary {
+        let progress = &self.state.progress;
+        let (steps, evaluations) = (&progress.curve.steps, &progress.curve.evaluations);
+        let last = &steps[steps.len() - steps.len().div_ceil(10)..];
+        let evaluation = match self.task.recipe.patience {
+            0 => evaluations.last().map(|point| point.loss),
+            _ => evaluations.iter().map(|point| point.loss).min_by(f64::total_cmp),
+        };
+        Summary {
+            steps: progress.step,
+            planned_steps: self.steps.len(),
+            ended_early: progress.ended_early,
+            samples: self.samples.items.len(),
+            too_long: self.samples.too_long,
+            parameters: self.state.adapter.parameters.iter().map(|parameter| parameter.values.len()).sum(),
+            tokens: steps.iter().map(|point| point.tokens).sum(),
+            first_loss: steps.first().map_or(f64::NAN, |point| point.loss),
+            last_loss: last.iter().map(|point| point.loss).sum::<f64>() / last.len() as f64,
+            base_evaluation_loss: evaluations.first().map(|point| point.loss),
+            evaluation_loss: evaluation,
+        }
+    }
+}

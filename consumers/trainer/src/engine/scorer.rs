@@ -1,0 +1,43 @@
+//! How likely a model finds given answers.
+
+use std::path::Path;
+
+use twin_schemas::ChatMessage;
+
+use super::decoder::Decoder;
+use super::error::Error;
+use super::objective::token_losses;
+use super::pack::Pack;
+use super::task::device;
+use super::template::ChatFormat;
+
+/// A model that scores texts. It holds the model's weights and nothing else.
+pub struct Scorer {
+    decoder: Decoder,
+    format: ChatFormat,
+}
+
+/// Loads a model, base or merged, from a Hugging Face directory.
+///
+/// # Errors
+/// As [`Decoder::load`] and [`ChatFormat::read`].
+pub fn scorer(model: &Path) -> Result<Scorer, Error> {
+    Ok(Scorer { format: ChatFormat::read(model)?, decoder: Decoder::load(model, &device()?)? })
+}
+
+impl Scorer {
+    /// The negative log-likelihood of a completion given its prompt, in nats and summed over its tokens (the end token
+    /// is one of them), and the number of these tokens.
+    ///
+    /// # Errors
+    /// A text longer than the model's positions, and the template's and tokenizer's errors.
+    pub fn loss(&self, prompt: &[ChatMessage], completion: &str) -> Result<(f64, usize), Error> {
+        let sequence = self.format.sequence(prompt, completion)?;
+        let (tokens, limit) = (sequence.tokens.len(), self.decoder.config().max_tokens);
+        if tokens > limit {
+            return Err(Error::TooLong { tokens, limit });
+        }
+        let losses = token_losses(&self.decoder, &Pack::new([&sequence]), None)?;
+        Ok((losses.iter().map(|loss| f64::from(*loss)).sum(), losses.len()))
+    }
+}
