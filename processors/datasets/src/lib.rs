@@ -1,1 +1,66 @@
-//! Cleaned documents in, versioned instruct datasets out.
+//! Datasets: an author's cleaned documents into versions that a model is trained on and compared by.
+//!
+//! In: cleaned documents, kept in a [`DocumentStore`] as the newest revision of each. Out: a version, which is a
+//! [`Manifest`] and files named by their content ([`Builder::build`]): samples of the author's voice, of answers from
+//! numbered passages, of the admission that passages do not hold an answer, and preferences.
+//!
+//! Promises: every answer is verbatim (a passage, a quotation of one, or [`twin_llm::ABSTENTION`]), and each written line
+//! is checked against its document before the version is made; prompts are those of serving ([`twin_llm`]); documents
+//! are split, never samples, and a document stays in its split; no training passage shares more than a set share of its
+//! 8-word sequences with a held-out one; keys, tokens and personal data are in no sample; what is left out is counted
+//! by reason ([`Refusal`]); the same documents and options give the same [`twin_schemas::DatasetId`] on any machine
+//! (unless a model was asked, which the manifest then says); memory does not grow with the corpus but for a record of
+//! each document.
+//!
+//! A passage goes this way: cut at the text's own borders (`blocks`, `passages`, `code`), asked for by the structure
+//! around it (`instructions`), judged by itself (`quality`), then against all others (`duplicates`, `split`, `select`),
+//! written with its prompt (`compose`), read again (`verify`).
+//!
+//! Deliberately not here: which version is the newest and what was trained on it (`platform/registry`), training, and
+//! any rewriting of what the author said. A version never changes: a document deleted later is found in it by
+//! [`holds`] and [`DocumentStore::versions_holding`], and is gone from the next version.
+
+mod blocks;
+mod build;
+mod candidate;
+mod card;
+mod code;
+mod compose;
+mod diff;
+mod duplicates;
+mod error;
+mod files;
+mod freeze;
+mod histogram;
+mod instructions;
+mod manifest;
+mod options;
+mod passages;
+mod ports;
+mod quality;
+mod quotation;
+mod refusal;
+mod scratch;
+mod select;
+mod sentences;
+mod split;
+mod store;
+mod topic;
+mod verify;
+mod words;
+mod work;
+
+pub use build::{Builder, Built, Report};
+pub use candidate::{Candidate, Grounding, samples_of};
+pub use diff::{CountChange, Diff, diff};
+pub use error::Error;
+pub use files::{DatasetReader, export, read_manifest};
+pub use freeze::{FreezePolicy, FreezeReason, FreezeState, due};
+pub use manifest::{
+    BUILD_VERSION, DatasetFile, EvaluationSample, Manifest, PromptCompletion, SampleKind, SourceDocument, holds,
+};
+pub use options::Options;
+pub use ports::{Answers, Asked, Instructor, PortError};
+pub use refusal::{Refusal, Refusals};
+pub use split::Split;
+pub use store::{AuthorState, DocumentStore, FrozenVersion, StoredDocument};

@@ -1,0 +1,270 @@
+//! The whole: an author's documents into a version.
+
+mod models;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use tracing::info;
+use twin_artifacts::Artifacts;
+use twin_schemas::{AuthorId, ContentHash, DatasetId, DocumentId, PreferenceSample, Revision};
+
+use crate::candidate::candidates;
+use crate::card::card;
+use crate::compose::{Composed, compose};
+use crate::files::{Files, Written, stored};
+use crate::manifest::{BUILD_VERSION, Manifest, SampleKind, SourceDocument};
+use crate::ports::{Answers, Instructor};
+use crate::refusal::Refusals;
+use crate::scratch::Scratch;
+use crate::select::{select, split};
+use crate::split::Split;
+use crate::store::DocumentStore;
+use crate::verify::verify;
+use crate::work::blocking;
+use crate::{Error, Options};
+
+/// Makes versions.
+#[derive(Clone)]
+pub struct Builder {
+    options: Options,
+    documents: DocumentStore,
+    artifacts: Artifacts,
+    answers: Option<Arc<dyn Answers>>,
+    instructor: Option<Arc<dyn Instructor>>,
+}
+
+/// A version that was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// Everything about it.
+    pub manifest: Manifest,
+    /// The artifact that holds the manifest.
+    pub manifest_artifact: String,
+    /// The author's newest change that it holds: what comes later is new to it.
+    pub changed: u64,
+    /// How the build went.
+    pub report: Report,
+}
+
+/// How a build went: what of it is not part of the version.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    /// Documents read.
+    pub documents: u64,
+    /// Passages cut, before duplicates were left out.
+    pub candidates: u64,
+    /// Passages that samples were made of.
+    pub kept: u64,
+    /// Passages refused, by reason.
+    pub refusals: Refusals,
+    /// Instructions asked of a model that were not usable: the structural ones were kept.
+    pub instruction_fallbacks: u64,
+    /// Answers asked of the current model that were not usable: no preference was made.
+    pub answer_failures: u64,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// A build in progress.
+struct Draft {
+    scratch: Scratch,
+    files: Files,
+    refusals: Refusals,
+    report: Report,
+}
+
+impl Builder {
+    /// Versions of the store's documents, written to `artifacts`.
+    pub fn new(options: Options, documents: DocumentStore, artifacts: Artifacts) -> Result<Self, Error> {
+        options.validate()?;
+        Ok(Self { options, documents, artifacts, answers: None, instructor: None })
+    }
+
+    /// Makes preferences against this model's answers, as many as [`Options::preferences`] says.
+    pub fn with_answers(self, answers: Arc<dyn Answers>) -> Self {
+        Self { answers: Some(answers), ..self }
+    }
+
+    /// Lets this model write instructions, as many as [`Options::model_instructions`] says.
+    pub fn with_instructor(self, instructor: Arc<dyn Instructor>) -> Self {
+        Self { instructor: Some(instructor), ..self }
+    }
+
+    /// Makes a version of all that the author has. `parent` is the version before: its split of documents is kept if
+    /// seed and shares are the same. The version is stored, and nothing else refers to it yet: the caller notes it
+    /// ([`DocumentStore::frozen`]) and announces it.
+    pub async fn build(
+        &self,
+        author: &AuthorId,
+        parent: Option<&Manifest>,
+        number: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Built, Error> {
+        let began = Instant::now();
+        // Read before the documents: what changes meanwhile counts as new to the version, though it may be in it.
+        let state = self.documents.author_state(author.clone(), 0).await?;
+        if state.documents == 0 {
+            return Err(Error::NoDocuments(author.clone()));
+        }
+        let mut draft = self.drafted(author, parent).await?;
+        let by_model = self.instruct(&mut draft).await?;
+        let (mut draft, Composed { mut counts, lengths }) = self.composed(author, draft).await?;
+        self.require_enough(author, &counts, &draft)?;
+        let rejected_by = self.prefer(author, &mut draft, &mut counts).await?;
+
+        let Draft { scratch, mut files, refusals, mut report } = draft;
+        files.write("lengths.svg", &lengths.svg()?)?;
+        let written = files.finish()?;
+        let (scratch, written) = blocking(move || verified(scratch, written)).await?;
+        let documents = source_documents(&scratch)?;
+        let mut manifest = Manifest {
+            dataset: DatasetId(String::new()),
+            number,
+            parent: parent.map(|parent| parent.dataset.clone()),
+            created_at: now,
+            author: author.clone(),
+            build_version: BUILD_VERSION,
+            options: self.options.clone(),
+            documents,
+            counts,
+            refusals: refusals.clone(),
+            instructor: by_model,
+            rejected_by,
+            files: Vec::new(),
+        };
+        for file in written {
+            manifest.files.push(stored(file, &self.artifacts).await?);
+        }
+        let manifest_artifact = self.sealed(&mut manifest, &scratch).await?;
+        report.refusals = refusals;
+        report.seconds = began.elapsed().as_secs_f64();
+        info!(%author, dataset = manifest.dataset.short(), number, kept = report.kept, "dataset frozen");
+        Ok(Built { manifest, manifest_artifact, changed: state.changed, report })
+    }
+
+    /// Reads all documents and decides which of their passages are kept.
+    async fn drafted(&self, author: &AuthorId, parent: Option<&Manifest>) -> Result<Draft, Error> {
+        let earlier = parent.map(|parent| earlier_splits(parent, &self.options)).unwrap_or_default();
+        let (store, options, author) = (self.documents.clone(), self.options.clone(), author.clone());
+        blocking(move || {
+            let scratch = Scratch::new()?;
+            let files = Files::new(scratch.folder.path());
+            let mut draft = Draft { scratch, files, refusals: Refusals::default(), report: Report::default() };
+            let mut after = None;
+            while let Some(document) = store.next_blocking(&author, after)? {
+                after = Some(document.document_id);
+                let (found, refused) = candidates(&document, &options);
+                draft.scratch.add(&document, &found)?;
+                draft.refusals.merge(&refused);
+                draft.report.documents += 1;
+                draft.report.candidates += found.len() as u64;
+            }
+            split(&draft.scratch, &earlier, &options)?;
+            let before = draft.refusals.total();
+            select(&draft.scratch, &options, &mut draft.refusals)?;
+            draft.report.kept = draft.report.candidates - (draft.refusals.total() - before);
+            Ok(draft)
+        })
+        .await
+    }
+
+    async fn composed(&self, author: &AuthorId, mut draft: Draft) -> Result<(Draft, Composed), Error> {
+        let (author, options) = (author.clone(), self.options.clone());
+        blocking(move || {
+            let composed = compose(&draft.scratch, &author, &options, &mut draft.files)?;
+            Ok((draft, composed))
+        })
+        .await
+    }
+
+    fn require_enough(
+        &self,
+        author: &AuthorId,
+        counts: &BTreeMap<Split, BTreeMap<SampleKind, u64>>,
+        draft: &Draft,
+    ) -> Result<(), Error> {
+        let found: u64 = counts.get(&Split::Train).map_or(0, |kinds| kinds.values().sum());
+        if found >= self.options.min_samples.max(1) {
+            return Ok(());
+        }
+        Err(Error::TooFewSamples {
+            author: author.clone(),
+            found,
+            needed: self.options.min_samples.max(1),
+            documents: draft.report.documents,
+            refused: draft.refusals.total(),
+        })
+    }
+
+    /// Adds the card, gives the manifest its id and stores it.
+    async fn sealed(&self, manifest: &mut Manifest, scratch: &Scratch) -> Result<String, Error> {
+        let mut files = Files::new(scratch.folder.path());
+        files.write("README.md", &card(manifest))?;
+        for file in files.finish()? {
+            manifest.files.push(stored(file, &self.artifacts).await?);
+        }
+        manifest.files.sort_by(|a, b| a.name.cmp(&b.name));
+        manifest.dataset = manifest.content_id()?;
+        Ok(self.artifacts.put(serde_json::to_vec(manifest)?).await?)
+    }
+}
+
+/// The splits of an earlier version, if they were decided in the same way.
+fn earlier_splits(parent: &Manifest, options: &Options) -> BTreeMap<DocumentId, Split> {
+    let decided_by = |options: &Options| (options.seed, options.train_share, options.validation_share);
+    if decided_by(&parent.options) != decided_by(options) {
+        return BTreeMap::new();
+    }
+    parent.documents.iter().filter_map(|document| Some((document.document_id, document.split?))).collect()
+}
+
+fn verified(scratch: Scratch, written: Vec<Written>) -> Result<(Scratch, Vec<Written>), Error> {
+    for split in Split::ALL {
+        let name = format!("sft/{}.jsonl", split.as_str());
+        if let Some(file) = written.iter().find(|file| file.name == name) {
+            verify(&scratch, split, &file.path)?;
+        }
+    }
+    Ok((scratch, written))
+}
+
+/// The documents read, with what became of each.
+fn source_documents(scratch: &Scratch) -> Result<Vec<SourceDocument>, Error> {
+    let mut by_model = scratch
+        .connection
+        .prepare("SELECT ordinal FROM passages WHERE document = ?1 AND kept = 1 AND by_model = 1 ORDER BY ordinal")?;
+    let mut statement = scratch.connection.prepare(
+        "SELECT d.seq, d.document_id, d.revision, d.content_hash, d.split,
+                (SELECT count(*) FROM passages p WHERE p.document = d.seq AND p.kept = 1)
+         FROM documents d ORDER BY d.document_id",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut documents = Vec::new();
+    while let Some(row) = rows.next()? {
+        let ordinals = by_model.query_map([row.get::<_, i64>(0)?], |row| row.get(0))?;
+        let id: String = row.get(1)?;
+        documents.push(SourceDocument {
+            document_id: id.parse().map_err(|error| Error::Row(format!("{error}")))?,
+            revision: Revision(row.get::<_, i64>(2)?.unsigned_abs()),
+            content_hash: ContentHash::stored(row.get::<_, String>(3)?),
+            split: row.get::<_, Option<i64>>(4)?.and_then(|split| Split::ALL.get(split as usize).copied()),
+            passages: row.get::<_, i64>(5)?.unsigned_abs(),
+            instructions_by_model: ordinals.collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(documents)
+}
+
+/// The name of the file of preferences of a split.
+fn preference_file(split: Split) -> String {
+    format!("preference/{}.jsonl", split.as_str())
+}
+
+/// A preference and where it belongs.
+struct Preferred {
+    split: Split,
+    sample: PreferenceSample,
+}

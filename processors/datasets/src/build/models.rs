@@ -1,0 +1,119 @@
+//! What a build asks of models: instructions, and the worse answers of preferences.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tracing::warn;
+use twin_llm::voice_prompt;
+use twin_schemas::{AuthorId, Category, PreferenceSample};
+use twin_sqlite::rusqlite::params;
+
+use super::{Builder, Draft, Preferred, preference_file};
+use crate::compose::{Counts, assistant, key};
+use crate::manifest::SampleKind;
+use crate::quality::{Judged, refused};
+use crate::scratch::{Known, Scratch};
+use crate::split::Split;
+use crate::words::{choice, combined, common, leak_sequences, word_hashes};
+use crate::{Error, Options};
+
+impl Builder {
+    /// Replaces instructions by a model's. Returns the model's name if it wrote any.
+    pub(super) async fn instruct(&self, draft: &mut Draft) -> Result<Option<String>, Error> {
+        let Some(instructor) = self.instructor.as_ref().filter(|_| self.options.model_instructions > 0) else {
+            return Ok(None);
+        };
+        let mut written = 0_u64;
+        let is_prose = |known: &Known| known.passage.category != Category::Code;
+        for known in picked(&draft.scratch, "instruct", self.options.model_instructions, &self.options, is_prose)? {
+            let asked = instructor.instruction_for(&known.passage.text, known.passage.title.as_deref()).await;
+            let usable = match asked {
+                Ok(instruction) => Some(instruction).filter(|text| is_usable(text, &known, &self.options)),
+                Err(error) => {
+                    warn!(document_id = %known.passage.document_id, %error, "no instruction by the model");
+                    None
+                }
+            };
+            let Some(instruction) = usable else {
+                draft.report.instruction_fallbacks += 1;
+                continue;
+            };
+            let update = "UPDATE passages SET instruction = ?2, by_model = 1 WHERE id = ?1";
+            draft.scratch.connection.execute(update, params![known.id, instruction])?;
+            written += 1;
+        }
+        Ok((written > 0).then(|| instructor.name().to_owned()))
+    }
+
+    /// Writes preferences against the current model's answers. Returns the model's name if there are any.
+    pub(super) async fn prefer(
+        &self,
+        author: &AuthorId,
+        draft: &mut Draft,
+        counts: &mut Counts,
+    ) -> Result<Option<String>, Error> {
+        let Some(answers) = self.answers.as_ref().filter(|_| self.options.preferences > 0) else { return Ok(None) };
+        let mut made = 0_u64;
+        for known in picked(&draft.scratch, "prefer", self.options.preferences, &self.options, |_| true)? {
+            let Some(split) = known.split else { continue };
+            let prompt = voice_prompt(author, &known.instruction);
+            let answer = match answers.answer(&prompt).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    warn!(document_id = %known.passage.document_id, %error, "no answer to prefer the author's to");
+                    draft.report.answer_failures += 1;
+                    continue;
+                }
+            };
+            let rejected = answer.trim().to_owned();
+            let chosen = known.passage.text;
+            if rejected.is_empty() || combined(&word_hashes(&rejected)) == combined(&word_hashes(&chosen)) {
+                draft.report.answer_failures += 1;
+                continue;
+            }
+            let [chosen, rejected] = [chosen, rejected].map(|content| vec![assistant(content)]);
+            let preferred = Preferred { split, sample: PreferenceSample { prompt, chosen, rejected } };
+            draft.files.append(&preference_file(preferred.split), &preferred.sample)?;
+            *counts.entry(split).or_default().entry(SampleKind::Preference).or_insert(0) += 1;
+            made += 1;
+        }
+        Ok((made > 0).then(|| answers.name().to_owned()))
+    }
+}
+
+/// So many kept passages, picked by a hash, in the order of documents. Memory grows with `most` and nothing else.
+fn picked(
+    scratch: &Scratch,
+    what: &str,
+    most: u32,
+    options: &Options,
+    is_wanted: impl Fn(&Known) -> bool,
+) -> Result<Vec<Known>, Error> {
+    let mut least: BTreeSet<(u64, i64)> = BTreeSet::new();
+    for split in Split::ALL {
+        let mut after = 0;
+        while let Some(known) = scratch.next(split, after, true)? {
+            after = known.id;
+            if is_wanted(&known) {
+                least.insert((choice(options.seed, &[what, &key(&known)]), known.id));
+            }
+            if least.len() > most as usize {
+                least.pop_last();
+            }
+        }
+    }
+    let by_id: BTreeMap<i64, ()> = least.into_iter().map(|(_, id)| (id, ())).collect();
+    let mut found = Vec::with_capacity(by_id.len());
+    for id in by_id.into_keys() {
+        found.extend(scratch.passage(id)?);
+    }
+    Ok(found)
+}
+
+/// Whether a model's instruction gives nothing away that it should not.
+fn is_usable(instruction: &str, known: &Known, options: &Options) -> bool {
+    let leaks = common(&leak_sequences(instruction), &leak_sequences(&known.passage.text)) > 0;
+    let judged =
+        Judged { text: &known.passage.text, beside: &[instruction], category: known.passage.category, language: None };
+    let unfiltered = Options { languages: Vec::new(), ..options.clone() };
+    !leaks && refused(&judged, &unfiltered).is_none()
+}

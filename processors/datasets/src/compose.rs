@@ -1,0 +1,112 @@
+//! Samples of the passages that were kept, written to files.
+
+mod prompts;
+
+use std::collections::BTreeMap;
+
+use twin_llm::voice_prompt;
+use twin_schemas::{AuthorId, ChatMessage, ChatSample, Role};
+use twin_sqlite::rusqlite::params;
+
+use crate::files::Files;
+use crate::histogram::Histogram;
+use crate::manifest::{EvaluationSample, PromptCompletion, SampleKind};
+use crate::scratch::{Known, Scratch};
+use crate::split::Split;
+use crate::words::{choice, unit};
+use crate::{Error, Options};
+
+use prompts::Prompts;
+
+/// Samples by split and kind.
+pub(crate) type Counts = BTreeMap<Split, BTreeMap<SampleKind, u64>>;
+
+/// A prompt and its answer.
+pub(super) struct Sample {
+    pub kind: SampleKind,
+    pub prompt: Vec<ChatMessage>,
+    pub answer: String,
+    /// The passages' texts, for the evaluator.
+    pub passages: Vec<String>,
+    pub right: Option<u32>,
+}
+
+/// What was composed.
+pub(crate) struct Composed {
+    pub counts: Counts,
+    pub lengths: Histogram,
+}
+
+/// Writes the samples of all kept passages, split by split, in the order of documents.
+pub(crate) fn compose(
+    scratch: &Scratch,
+    author: &AuthorId,
+    options: &Options,
+    files: &mut Files,
+) -> Result<Composed, Error> {
+    let mut composed = Composed { counts: Counts::new(), lengths: Histogram::default() };
+    for split in Split::ALL {
+        let prompts = Prompts::new(scratch, author, options, split)?;
+        let mut after = 0;
+        while let Some(known) = scratch.next(split, after, true)? {
+            after = known.id;
+            for sample in samples(&prompts, &known)? {
+                *composed.counts.entry(split).or_default().entry(sample.kind).or_insert(0) += 1;
+                if sample.kind != SampleKind::Refusal {
+                    composed.lengths.add(sample.answer.chars().count());
+                }
+                write(scratch, files, split, &known, sample)?;
+            }
+        }
+    }
+    Ok(composed)
+}
+
+fn samples(prompts: &Prompts<'_>, known: &Known) -> Result<Vec<Sample>, Error> {
+    let options = prompts.options;
+    let wanted = |what: &str, share: f64| unit(choice(options.seed, &[what, &key(known)])) < share;
+    let mut samples = vec![Sample {
+        kind: SampleKind::Voice,
+        prompt: voice_prompt(prompts.author, &known.instruction),
+        answer: known.passage.text.clone(),
+        passages: Vec::new(),
+        right: None,
+    }];
+    if let Some(grounding) = &known.grounding {
+        if wanted("grounded", options.grounded_share) {
+            samples.extend(prompts.grounded(known, grounding)?);
+        }
+        if wanted("refusal", options.refusal_share) {
+            samples.extend(prompts.refusal(known, grounding)?);
+        }
+    }
+    Ok(samples)
+}
+
+/// What identifies a passage, whatever else there is.
+pub(crate) fn key(known: &Known) -> String {
+    format!("{}/{}", known.passage.document_id, known.passage.ordinal)
+}
+
+pub(crate) fn assistant(content: String) -> ChatMessage {
+    ChatMessage { role: Role::Assistant, content }
+}
+
+fn write(scratch: &Scratch, files: &mut Files, split: Split, known: &Known, sample: Sample) -> Result<(), Error> {
+    let name = split.as_str();
+    let Sample { kind, prompt, answer, passages, right } = sample;
+    let completion = vec![assistant(answer.clone())];
+    let messages = prompt.iter().chain(&completion).cloned().collect();
+    let line = files.append(&format!("sft/{name}.jsonl"), &ChatSample { messages })?;
+    let source = PromptCompletion { prompt, completion };
+    files.append(&format!("prompt_completion/{name}.jsonl"), &source)?;
+    if split == Split::Test {
+        let document_id = known.passage.document_id;
+        let prompt = source.prompt;
+        let sample = EvaluationSample { kind, document_id, prompt, reference: answer, passages, right };
+        files.append("eval/test.jsonl", &sample)?;
+    }
+    let note = "INSERT INTO lines VALUES (?1, ?2, ?3)";
+    scratch.connection.prepare_cached(note)?.execute(params![split as i64, line.cast_signed(), known.id])?;
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! Passages of prose: byte ranges of a text that can stand alone as an answer.
+//!
+//! A passage holds whole blocks of one section, or whole sentences of a block that is too long. It never crosses a
+//! heading or a quotation.
+
+use std::ops::Range;
+
+use crate::blocks::{Block, Kind, blocks};
+use crate::refusal::{Refusal, Refusals};
+use crate::sentences::sentences;
+
+/// A passage of prose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProsePassage {
+    /// Where it stands.
+    pub range: Range<usize>,
+    /// The headings above it, outermost first.
+    pub heading_path: Vec<String>,
+    /// Its place among the passages under these headings, from 0.
+    pub part: usize,
+}
+
+/// The passages of a text, in order, with `least` to `most` characters each.
+pub(crate) fn passages(text: &str, least: usize, most: usize, refusals: &mut Refusals) -> Vec<ProsePassage> {
+    let read = blocks(text);
+    let mut found: Vec<ProsePassage> = Vec::new();
+    let mut section_before = usize::MAX;
+    let mut part = 0;
+    for run in read.blocks.chunk_by(|a, b| a.section == b.section && is_own(a) && is_own(b)) {
+        let [first, ..] = run else { continue };
+        if first.section != section_before {
+            part = 0;
+            section_before = first.section;
+        }
+        if !is_own(first) {
+            refusals.add(Refusal::Quotation);
+            continue;
+        }
+        for range in Packer::new(text, least, most, refusals).pack(run) {
+            found.push(ProsePassage { range, heading_path: read.heading_path(first.section), part });
+            part += 1;
+        }
+    }
+    found
+}
+
+fn is_own(block: &Block) -> bool {
+    block.kind != Kind::Quotation
+}
+
+/// Puts blocks together until they are long enough.
+struct Packer<'a> {
+    text: &'a str,
+    least: usize,
+    most: usize,
+    refusals: &'a mut Refusals,
+    ready: Vec<Range<usize>>,
+    open: Option<Piece>,
+}
+
+#[derive(Clone)]
+struct Piece {
+    range: Range<usize>,
+    chars: usize,
+}
+
+impl<'a> Packer<'a> {
+    fn new(text: &'a str, least: usize, most: usize, refusals: &'a mut Refusals) -> Self {
+        Self { text, least, most, refusals, ready: Vec::new(), open: None }
+    }
+
+    fn pack(mut self, run: &[Block]) -> Vec<Range<usize>> {
+        for block in run {
+            let chars = self.text[block.range.clone()].chars().count();
+            if chars <= self.most {
+                self.add(block.range.clone(), chars);
+            } else if block.kind == Kind::Text {
+                // What is left of the block before does not begin a block that has to be cut.
+                self.flush();
+                self.add_sentences(block);
+            } else {
+                self.refusals.add(Refusal::TooLong);
+                self.flush();
+            }
+        }
+        self.flush();
+        self.ready
+    }
+
+    fn add_sentences(&mut self, block: &Block) {
+        for sentence in sentences(self.text, block.range.clone()) {
+            let chars = self.text[sentence.clone()].chars().count();
+            if chars <= self.most {
+                self.add(sentence, chars);
+            } else {
+                self.refusals.add(Refusal::TooLong);
+                self.flush();
+            }
+        }
+        self.flush();
+    }
+
+    fn add(&mut self, range: Range<usize>, chars: usize) {
+        if let Some(open) = self.open.as_mut() {
+            let between = self.text[open.range.end..range.start].chars().count();
+            if open.chars + between + chars <= self.most {
+                open.range.end = range.end;
+                open.chars += between + chars;
+                return;
+            }
+            self.flush();
+        }
+        self.open = Some(Piece { range, chars });
+    }
+
+    fn flush(&mut self) {
+        let Some(piece) = self.open.take() else { return };
+        if piece.chars < self.least {
+            self.refusals.add(Refusal::TooShort);
+        } else {
+            self.ready.push(piece.range);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str, least: usize, most: usize) -> (Vec<&str>, Refusals) {
+        let mut refusals = Refusals::default();
+        let found = passages(text, least, most, &mut refusals);
+        (found.into_iter().map(|passage| &text[passage.range]).collect(), refusals)
+    }
+
+    #[test]
+    fn whole_blocks_come_together_and_a_long_one_is_cut_between_sentences() {
+        let text = "# A\n\none two\n\nthree\n\n# B\n\nFirst sentence here. Second one. Third is the last of them.\n";
+        let (found, _) = cut(text, 5, 40);
+        assert_eq!(found, ["one two\n\nthree", "First sentence here. Second one.", "Third is the last of them."]);
+    }
+
+    #[test]
+    fn quotations_and_what_is_too_long_or_too_short_are_left_out_and_counted() {
+        let text = format!("own words\n\n> theirs\n\n```\n{}\n```\n\nhm\n", "x".repeat(100));
+        let (found, refusals) = cut(&text, 5, 40);
+        assert_eq!(found, ["own words"]);
+        for reason in [Refusal::Quotation, Refusal::TooLong, Refusal::TooShort] {
+            assert_eq!(refusals.count(reason), 1, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_section_are_numbered() {
+        let text = "# A\n\none one one.\n\ntwo two two.\n\n## B\n\nthree three.";
+        let found = passages(text, 5, 15, &mut Refusals::default());
+        let parts: Vec<_> = found.iter().map(|passage| (passage.heading_path.len(), passage.part)).collect();
+        assert_eq!(parts, [(1, 0), (1, 1), (2, 0)]);
+    }
+}

@@ -1,0 +1,61 @@
+//! The last look at what was written: each line is parsed again, and its answer looked for in the document's text.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use twin_llm::ABSTENTION;
+use twin_schemas::ChatSample;
+use twin_sqlite::rusqlite::OptionalExtension;
+
+use crate::Error;
+use crate::scratch::{Known, Scratch};
+use crate::split::Split;
+
+/// Checks every line of a split's file against the documents. Returns how many there are.
+pub(crate) fn verify(scratch: &Scratch, split: Split, path: &Path) -> Result<u64, Error> {
+    let reader = BufReader::new(File::open(path).map_err(Error::file(path))?);
+    let mut text = (0, String::new());
+    let mut count = 0;
+    for (line, number) in reader.lines().zip(1_u64..) {
+        let sample: ChatSample = serde_json::from_str(&line.map_err(Error::file(path))?)?;
+        let known = source(scratch, split, number)?;
+        if text.0 != known.document {
+            text = (known.document, scratch.document_text(known.document)?.unwrap_or_default());
+        }
+        if let Some(problem) = problem(&sample, &known, &text.1) {
+            let file = format!("sft/{}.jsonl", split.as_str());
+            return Err(Error::NotVerbatim { file, line: number, document: known.passage.document_id, problem });
+        }
+        count = number;
+    }
+    Ok(count)
+}
+
+fn source(scratch: &Scratch, split: Split, line: u64) -> Result<Known, Error> {
+    let mut statement = scratch.connection.prepare_cached("SELECT passage FROM lines WHERE file = ?1 AND line = ?2")?;
+    let id: Option<i64> = statement.query_row([split as i64, line.cast_signed()], |row| row.get(0)).optional()?;
+    let known = id.map(|id| scratch.passage(id)).transpose()?.flatten();
+    known.ok_or_else(|| Error::Row(format!("line {line} of {} has no source", split.as_str())))
+}
+
+/// What is wrong with an answer: it is a passage, a quotation of one, or the abstention.
+fn problem(sample: &ChatSample, known: &Known, text: &str) -> Option<String> {
+    let Some(answer) = sample.messages.last().map(|message| message.content.as_str()) else {
+        return Some("it has no messages".to_owned());
+    };
+    if answer == ABSTENTION {
+        return None;
+    }
+    let start = known.start as usize;
+    let passage = text.get(start..start + known.passage.text.len()).unwrap_or("");
+    if answer == passage {
+        return None;
+    }
+    let quote = answer.strip_prefix('"').and_then(|rest| rest.rsplit_once("\" [")).map(|(quote, _)| quote);
+    match quote {
+        Some(quote) if !quote.is_empty() && passage.contains(quote) => None,
+        Some(_) => Some("what it quotes is not in its passage".to_owned()),
+        None => Some("it is neither a passage nor a quotation nor the abstention".to_owned()),
+    }
+}
