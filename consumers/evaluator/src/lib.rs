@@ -24,7 +24,11 @@
 //!   counted and ends nothing.
 //! - The judge does not touch the verdict unless the policy says so.
 //!
-//! Deliberately not here: how models are loaded, the event log, and the registry that keeps reports.
+//! # By events
+//! A trained model is queued for its evaluation ([`Trigger`]), which runs in a process of its own ([`Service`], [`work`]) and
+//! ends in the registry with a verdict. Under the policy [`Approval::Auto`] a model that has passed is deployed.
+//!
+//! Deliberately not here: how models are loaded, and what is deployed how.
 
 pub mod bootstrap;
 pub mod degenerate;
@@ -34,14 +38,18 @@ pub mod grounded;
 pub mod judge;
 mod measure;
 mod metric;
+mod metrics;
 mod options;
 mod report;
 pub mod rouge;
 mod samples;
+mod service;
 pub mod stylometry;
 mod subject;
+mod trigger;
 pub mod verdict;
 mod words;
+mod work;
 
 pub use error::Error;
 pub use evaluate::{Progress, evaluate};
@@ -50,4 +58,8 @@ pub use options::{Guard, GuardRule, Options, Policy};
 pub use report::{Check, CheckKind, Comparison, KindCounts, Names, Outcome, Report, ReportedAnswer, ReportedSample, Seconds, html};
 pub use samples::{Counts, SampleKind, TestSample, read_samples, select};
 pub use subject::{Answer, Loss, Subject, SubjectError, SubjectRole, Subjects};
+pub use metrics::Metrics;
+pub use service::{Approval, Dependencies, Service, ServiceOptions, TestFiles};
+pub use trigger::Trigger;
 pub use words::words;
+pub use work::{BaseModel, Order, Product, Version, work};

@@ -14,11 +14,25 @@ pub struct FreezePolicy {
     pub new_samples: u64,
     /// Hours after which the next version is made if there is at least one new passage. 0: never by age.
     pub max_age_hours: u32,
+    /// Seconds without a change after which a version is made by itself: one that is made while documents still come in
+    /// is out of date at once.
+    pub quiet_s: u64,
+}
+
+impl FreezeReason {
+    /// The name used in the registry and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::NewSamples => "new samples",
+            Self::Age => "age",
+        }
+    }
 }
 
 impl Default for FreezePolicy {
     fn default() -> Self {
-        Self { first_samples: 50, new_samples: 200, max_age_hours: 7 * 24 }
+        Self { first_samples: 50, new_samples: 200, max_age_hours: 7 * 24, quiet_s: 60 }
     }
 }
 

@@ -18,22 +18,25 @@
 //!
 //! Deliberately not here: which version is the newest and what was trained on it (`platform/registry`), training, and
 //! any rewriting of what the author said. A version never changes: a document deleted later is found in it by
-//! [`holds`] and [`DocumentStore::versions_holding`], and is gone from the next version.
+//! [`holds`] and marked in the registry, and is gone from the next version.
 
 mod blocks;
 mod build;
 mod candidate;
 mod card;
 mod code;
+mod collector;
 mod compose;
 mod diff;
 mod duplicates;
 mod error;
 mod files;
 mod freeze;
+mod freezer;
 mod histogram;
 mod instructions;
 mod manifest;
+mod metrics;
 mod options;
 mod passages;
 mod ports;
@@ -52,10 +55,13 @@ mod work;
 
 pub use build::{Builder, Built, Report};
 pub use candidate::{Candidate, Grounding, samples_of};
+pub use collector::Collector;
 pub use diff::{CountChange, Diff, diff};
 pub use error::Error;
 pub use files::{DatasetReader, export, read_manifest};
 pub use freeze::{FreezePolicy, FreezeReason, FreezeState, due};
+pub use freezer::Freezer;
+pub use metrics::Metrics;
 pub use manifest::{
     BUILD_VERSION, DatasetFile, EvaluationSample, Manifest, PromptCompletion, SampleKind, SourceDocument, holds,
 };

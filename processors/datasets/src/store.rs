@@ -1,4 +1,4 @@
-//! The cleaned documents of all authors, as the newest revision of each is known, and which versions hold them.
+//! The cleaned documents of all authors, as the newest revision of each is known, and the versions made of them.
 //!
 //! Events may come twice and in any order: a revision that is not higher than the stored one changes nothing, and a
 //! deletion keeps its row without the text, so that a late older revision can not bring the document back.
@@ -41,11 +41,6 @@ const MIGRATIONS: &[&str] = &["
         frozen_at TEXT NOT NULL
     ) STRICT;
     CREATE INDEX dataset_versions_by_author ON dataset_versions (author, number);
-    CREATE TABLE dataset_members (
-        document_id TEXT NOT NULL,
-        dataset     TEXT NOT NULL REFERENCES dataset_versions,
-        PRIMARY KEY (document_id, dataset)
-    ) STRICT, WITHOUT ROWID;
 "];
 
 /// The store; clones share it.

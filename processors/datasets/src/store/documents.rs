@@ -80,9 +80,9 @@ impl DocumentStore {
     }
 
     /// Deletes a document as of a revision, if that is higher than the one stored. Returns whether it was. A document
-    /// that is not known is noted, so that an older revision that comes later changes nothing.
-    pub async fn delete(&self, author: AuthorId, document: DocumentId, revision: Revision) -> Result<bool, Error> {
-        self.database.write(move |tx| delete(tx, &author, document, revision)).await
+    /// that is not known is noted (as nobody's), so that an older revision that comes later changes nothing.
+    pub async fn delete(&self, document: DocumentId, revision: Revision) -> Result<bool, Error> {
+        self.database.write(move |tx| delete(tx, document, revision)).await
     }
 
     /// The newest revision known of a document, deletions included.
@@ -94,7 +94,7 @@ impl DocumentStore {
     pub async fn authors(&self) -> Result<Vec<AuthorId>, Error> {
         let read = |connection: &Connection| -> Result<Vec<AuthorId>, Error> {
             let mut statement =
-                connection.prepare_cached("SELECT DISTINCT author FROM dataset_documents ORDER BY author")?;
+                connection.prepare_cached("SELECT DISTINCT author FROM dataset_documents WHERE author <> '' ORDER BY author")?;
             let names = statement.query_map([], |row| row.get::<_, String>(0))?;
             names.map(|name| name?.parse().map_err(|error| Error::Row(format!("{error}")))).collect()
         };
@@ -160,18 +160,18 @@ fn put(tx: &Connection, document: &CleanedDocument, samples: u64) -> Result<bool
     Ok(written > 0)
 }
 
-fn delete(tx: &Connection, author: &AuthorId, document: DocumentId, revision: Revision) -> Result<bool, Error> {
+fn delete(tx: &Connection, document: DocumentId, revision: Revision) -> Result<bool, Error> {
     let written = tx
         .prepare_cached(
             "INSERT INTO dataset_documents (document_id, author, revision, deleted, category, natural_key,
                                             content_hash, text, samples, changed)
-             VALUES (?1, ?2, ?3, 1, 'post', '', '', '', 0, ?4)
+             VALUES (?1, '', ?2, 1, 'post', '', '', '', 0, ?3)
              ON CONFLICT (document_id) DO UPDATE SET
                  revision = excluded.revision, deleted = 1, title = NULL, url = NULL, natural_key = '',
                  content_hash = '', text = '', samples = 0, changed = excluded.changed
              WHERE excluded.revision > dataset_documents.revision",
         )?
-        .execute(params![document.to_string(), author.as_str(), revision.0.cast_signed(), next_change(tx)?])?;
+        .execute(params![document.to_string(), revision.0.cast_signed(), next_change(tx)?])?;
     Ok(written > 0)
 }
 

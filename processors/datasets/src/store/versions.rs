@@ -1,7 +1,7 @@
-//! Which versions were frozen, and which documents they hold.
+//! Which versions were frozen, and of what.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use twin_schemas::{AuthorId, DatasetId, DocumentId};
+use twin_schemas::{AuthorId, DatasetId};
 use twin_sqlite::rusqlite::{Connection, OptionalExtension, params};
 
 use crate::store::DocumentStore;
@@ -23,7 +23,7 @@ pub struct FrozenVersion {
 }
 
 impl DocumentStore {
-    /// Notes a version and the documents that it holds. Noting it again changes nothing.
+    /// Notes a version. Noting it again changes nothing.
     pub async fn frozen(&self, built: &Built) -> Result<(), Error> {
         let manifest = built.manifest.clone();
         let (artifact, changed) = (built.manifest_artifact.clone(), built.changed);
@@ -39,10 +39,6 @@ impl DocumentStore {
                 changed.cast_signed(),
                 manifest.created_at.to_rfc3339_opts(SecondsFormat::Micros, true),
             ])?;
-            let mut member = tx.prepare_cached("INSERT INTO dataset_members VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
-            for document in manifest.members() {
-                member.execute([document.to_string(), manifest.dataset.0.clone()])?;
-            }
             Ok(())
         };
         self.database.write(note).await
@@ -70,17 +66,6 @@ impl DocumentStore {
             let Some((version, at)) = found else { return Ok(None) };
             let at = DateTime::parse_from_rfc3339(&at).map_err(|error| Error::Row(format!("time {at:?}: {error}")))?;
             Ok(Some(FrozenVersion { frozen_at: at.to_utc(), ..version }))
-        };
-        self.database.read(read).await
-    }
-
-    /// The versions that hold a document, of whichever revision: what has to be marked when it is deleted.
-    pub async fn versions_holding(&self, document: DocumentId) -> Result<Vec<DatasetId>, Error> {
-        let read = move |connection: &Connection| -> Result<Vec<DatasetId>, Error> {
-            let mut statement = connection
-                .prepare_cached("SELECT dataset FROM dataset_members WHERE document_id = ?1 ORDER BY dataset")?;
-            let found = statement.query_map([document.to_string()], |row| row.get(0).map(DatasetId))?;
-            Ok(found.collect::<Result<_, _>>()?)
         };
         self.database.read(read).await
     }

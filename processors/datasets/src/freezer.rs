@@ -1,0 +1,174 @@
+//! Freezes versions when the policy or a person says so.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tracing::{info, warn};
+use twin_artifacts::Artifacts;
+use twin_registry::{DatasetRow, NewDataset, Registry};
+use twin_schemas::AuthorId;
+use twin_telemetry::ShutdownSignal;
+
+use crate::metrics::Metrics;
+use crate::{
+    AuthorState, Builder, Built, DocumentStore, Error, FreezePolicy, FreezeReason, FreezeState, Split, due,
+    read_manifest,
+};
+
+/// Between looks at what has changed.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Makes versions as they fall due, registers and thereby announces them.
+pub struct Freezer {
+    policy: FreezePolicy,
+    builder: Builder,
+    documents: DocumentStore,
+    registry: Registry,
+    artifacts: Artifacts,
+    metrics: Metrics,
+    /// The newest change of each author, and when it was first seen.
+    seen: HashMap<AuthorId, (u64, Instant)>,
+    /// The change at which a version could not be made: it is not tried again before something else has changed.
+    refused: HashMap<AuthorId, u64>,
+}
+
+impl Freezer {
+    /// A freezer, not running yet.
+    pub fn new(
+        policy: FreezePolicy,
+        builder: Builder,
+        documents: DocumentStore,
+        registry: Registry,
+        artifacts: Artifacts,
+        metrics: Metrics,
+    ) -> Self {
+        let (seen, refused) = (HashMap::new(), HashMap::new());
+        Self { policy, builder, documents, registry, artifacts, metrics, seen, refused }
+    }
+
+    /// Freezes until the shutdown begins.
+    pub async fn run(mut self, shutdown: ShutdownSignal) {
+        let mut changes = self.registry.changes();
+        while !shutdown.has_begun() {
+            tokio::select! {
+                // A build that is broken off leaves nothing behind that is referred to.
+                () = shutdown.begun() => {}
+                looked = self.look() => if let Err(error) = looked {
+                    warn!(%error, "datasets could not be looked after, trying again");
+                }
+            }
+            tokio::select! {
+                () = shutdown.begun() => {}
+                () = tokio::time::sleep(LOOK) => {}
+                _ = changes.changed() => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    /// Looks at every author once.
+    pub async fn look(&mut self) -> Result<(), Error> {
+        let requests = self.registry.open_freeze_requests().await?;
+        let mut authors = self.documents.authors().await?;
+        authors.extend(requests.iter().map(|request| request.author.clone()));
+        authors.sort();
+        authors.dedup();
+        for author in authors {
+            let requested = requests.iter().any(|request| request.author == author);
+            if let Some(reason) = self.due(&author, requested).await? {
+                self.freeze(&author, reason).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn due(&mut self, author: &AuthorId, requested: bool) -> Result<Option<FreezeReason>, Error> {
+        let last = self.documents.last_frozen(author.clone()).await?;
+        let since = last.as_ref().map_or(0, |last| last.changed);
+        let state = self.documents.author_state(author.clone(), since).await?;
+        let is_quiet = self.is_quiet(author, &state);
+        let freeze = FreezeState {
+            new_samples: state.new_samples,
+            last: last.map(|last| last.frozen_at),
+            now: Utc::now(),
+            requested,
+        };
+        let reason = due(&self.policy, &freeze);
+        let is_worth_it = requested || is_quiet && self.refused.get(author) != Some(&state.changed);
+        Ok(reason.filter(|_| is_worth_it))
+    }
+
+    /// Whether an author's documents have come to rest: a version made while they still pour in would be out of date at
+    /// once, and train a model for nothing.
+    fn is_quiet(&mut self, author: &AuthorId, state: &AuthorState) -> bool {
+        let now = Instant::now();
+        let (changed, since) = self.seen.entry(author.clone()).or_insert((state.changed, now));
+        if *changed != state.changed {
+            (*changed, *since) = (state.changed, now);
+        }
+        now - *since >= Duration::from_secs(self.policy.quiet_s)
+    }
+
+    async fn freeze(&mut self, author: &AuthorId, reason: FreezeReason) -> Result<(), Error> {
+        let parent = self.registry.newest_dataset(author).await?;
+        let now = Utc::now();
+        match self.build(author, parent.as_ref(), now).await {
+            Ok(built) => self.register(author, parent, built, reason, now).await,
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                warn!(%author, %error, "no dataset version was made");
+                let state = self.documents.author_state(author.clone(), 0).await?;
+                self.refused.insert(author.clone(), state.changed);
+                self.metrics.frozen("refused");
+                Ok(self.registry.answer_freeze(author, &error.to_string()).await?)
+            }
+        }
+    }
+
+    async fn build(&self, author: &AuthorId, parent: Option<&DatasetRow>, now: DateTime<Utc>) -> Result<Built, Error> {
+        let manifest = match parent {
+            Some(parent) => Some(read_manifest(&self.artifacts, &parent.manifest).await?),
+            None => None,
+        };
+        let number = parent.map_or(1, |parent| parent.number + 1);
+        self.builder.build(author, manifest.as_ref(), number, now).await
+    }
+
+    async fn register(
+        &mut self,
+        author: &AuthorId,
+        parent: Option<DatasetRow>,
+        built: Built,
+        reason: FreezeReason,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let manifest = &built.manifest;
+        let mut counts = BTreeMap::new();
+        for split in Split::ALL {
+            for (kind, count) in manifest.counts.get(&split).into_iter().flatten() {
+                counts.insert(format!("{}/{}", split.as_str(), kind.as_str()), *count);
+            }
+        }
+        let members = manifest.documents.iter().filter(|document| document.passages > 0);
+        let new = NewDataset {
+            dataset: manifest.dataset.clone(),
+            author: author.clone(),
+            manifest: built.manifest_artifact.clone(),
+            training_samples: manifest.training_samples(),
+            counts,
+            reason: reason.as_str().to_owned(),
+            members: members.map(|document| (document.document_id, document.revision)).collect(),
+        };
+        let registered = self.registry.add_dataset(new, now).await?;
+        self.documents.frozen(&built).await?;
+        let is_new = parent.is_none_or(|parent| parent.number < registered.number);
+        let outcome = if is_new {
+            self.metrics.frozen("frozen");
+            info!(%author, dataset = registered.dataset.short(), number = registered.number, reason = reason.as_str(), "dataset version registered");
+            format!("version {} is {}", registered.number, registered.dataset)
+        } else {
+            format!("nothing has changed since version {}, which is {}", registered.number, registered.dataset)
+        };
+        Ok(self.registry.answer_freeze(author, &outcome).await?)
+    }
+}
