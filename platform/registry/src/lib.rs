@@ -15,6 +15,7 @@ mod lineage;
 mod model;
 mod models;
 mod outbox;
+mod pages;
 mod rows;
 mod runs;
 mod tables;
