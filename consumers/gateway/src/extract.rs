@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -27,6 +27,9 @@ pub struct Query<T>(pub T);
 /// The one parameter of the path.
 pub struct Path<T>(pub T);
 
+/// The two parameters of the path, as they are.
+pub struct PathPair(pub String, pub String);
+
 impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
@@ -36,6 +39,23 @@ impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequest<S> for Js
         }
         let body = read_body(request, state).await?;
         on_own_thread_if_long(body.len(), move || parse_json(&body)).await?.map(Self)
+    }
+}
+
+/// A JSON body that may be left away.
+impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> OptionalFromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+        let media = media_type(request.headers());
+        let body = read_body(request, state).await?;
+        if body.is_empty() {
+            return Ok(None);
+        }
+        if media != Some(MediaKind::Json) {
+            return Err(unsupported("application/json"));
+        }
+        on_own_thread_if_long(body.len(), move || parse_json(&body)).await?.map(|value| Some(Self(value)))
     }
 }
 
@@ -172,11 +192,32 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let axum::extract::Path(text) = axum::extract::Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| Problem::field("id", rejection.body_text()))?;
-        text.parse().map(Self).map_err(|error: T::Err| Problem::field("id", error.to_string()))
+        let parameters = path_parameters(parts, state).await?;
+        let Some((name, text)) = parameters.iter().next() else { return Err(wrong_route(parts)) };
+        text.parse().map(Self).map_err(|error: T::Err| Problem::field(name, error.to_string()))
     }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathPair {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let parameters = path_parameters(parts, state).await?;
+        let mut texts = parameters.iter().map(|(_, text)| text.to_owned());
+        let (Some(first), Some(second)) = (texts.next(), texts.next()) else { return Err(wrong_route(parts)) };
+        Ok(Self(first, second))
+    }
+}
+
+async fn path_parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<RawPathParams, Problem> {
+    let read = RawPathParams::from_request_parts(parts, state).await;
+    read.map_err(|rejection| Problem::malformed(rejection.body_text()))
+}
+
+/// The handler reads a parameter that its route does not have.
+fn wrong_route(parts: &Parts) -> Problem {
+    tracing::error!(path = parts.uri.path(), "the route lacks a parameter");
+    Problem::internal("a fault of the gateway")
 }
 
 /// Collects what is wrong with the fields of a request, so that the client is told of all at once.

@@ -1,7 +1,8 @@
 //! The gateway: a REST interface to the twin.
 //!
 //! In: HTTP requests. Questions go out as events on the queries topic and their answers come in on the answers topic,
-//! keyed by this gateway's id; sources and documents are read from and written to the warehouse.
+//! keyed by this gateway's id; sources and documents are read from and written to the warehouse. Of the learning loop,
+//! rows are read from and written to the registry, and the files that they name are read from the artifact store.
 //!
 //! Promises:
 //!
@@ -11,12 +12,15 @@
 //!   an upload of any length is read line by line.
 //! - Every error is a problem (RFC 9457) that names each wrong field; on the routes of OpenAI's API it has that API's
 //!   `error` member as well.
+//! - What moves the learning loop (a deployment, a rollback, a job) is one step of the registry: it is done as a whole and
+//!   with its event, or refused (409) with the reason.
 //! - The author of a question comes from a field of the request, never from text in it.
 //! - On shutdown no new connection is taken; requests in flight have `drain_s` to end, then their questions are
 //!   cancelled.
 //!
 //! Deliberately not here: search, prompts and models (`consumers/inference`, reached through the log alone); reading
-//! sources (`producers/crawler`); authentication and TLS, which belong to the proxy in front.
+//! sources (`producers/crawler`); what a dataset, a recipe or a training job is made of (the stages of the learning loop,
+//! reached through [`LearningDesk`]); authentication and TLS, which belong to the proxy in front.
 
 #![allow(unused_qualifications, reason = "`utoipa::path` expands to one for each query extractor")]
 
@@ -25,6 +29,7 @@ mod ask;
 mod attempts;
 mod error;
 mod extract;
+mod learning;
 mod metrics;
 mod openapi;
 mod options;
@@ -45,6 +50,7 @@ use tokio_util::task::AbortOnDropHandle;
 use twin_telemetry::{Health, Readiness, Registry, ShutdownSignal, admin_router};
 
 pub use error::Error;
+pub use learning::{Learning, LearningDesk, TrainRequest};
 pub use openapi::openapi;
 pub use options::Options;
 pub use state::{DeadLetterDesk, DeadLetterView, Dependencies, SourceResolver, StageGroup};
@@ -75,7 +81,7 @@ impl Gateway {
             .as_deref()
             .map(|author| author.parse().map_err(|error| Error::option("default_author", format!("{error}"))))
             .transpose()?;
-        let Dependencies { log, warehouse, sources, dead_letters, health, registry, stages, default_interval_s } =
+        let Dependencies { log, warehouse, sources, dead_letters, health, registry, stages, default_interval_s, learning } =
             dependencies;
         let metrics = Metrics::register(&registry)?;
         let room = Arc::new(WaitingRoom::new(metrics.clone()));
@@ -91,6 +97,7 @@ impl Gateway {
             health: health.clone(),
             stages,
             default_interval_s,
+            learning,
             asker,
             metrics,
         });

@@ -5,6 +5,9 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
 use crate::problem::Problem;
+use crate::routes::learning::{
+    datasets, decisions, evaluations, files, freezes, jobs, model_versions, recipes,
+};
 use crate::routes::{chat, dead_letters, documents, models, query, sources, status};
 
 #[derive(utoipa::OpenApi)]
@@ -21,6 +24,12 @@ use crate::routes::{chat, dead_letters, documents, models, query, sources, statu
         sources::register, sources::list, sources::show, sources::remove, sources::sync, sources::confirm,
         documents::push, documents::list, documents::show, documents::remove,
         status::status, dead_letters::list, dead_letters::show, dead_letters::replay,
+        datasets::list, datasets::show, datasets::diff, freezes::request, freezes::show, files::read,
+        jobs::list, jobs::show, jobs::train, jobs::sweep, jobs::cancel, jobs::retry, jobs::metrics,
+        model_versions::list, model_versions::show, model_versions::lineage, model_versions::files,
+        model_versions::taught_by, evaluations::evaluate, evaluations::report, evaluations::page,
+        decisions::approve, decisions::reject, decisions::deploy, decisions::roll_back, decisions::deployments,
+        recipes::show, recipes::set,
         document, healthz, readyz, metrics,
     ),
     components(schemas(Problem, chat::ChatChunk)),
@@ -29,6 +38,7 @@ use crate::routes::{chat, dead_letters, documents, models, query, sources, statu
         (name = "openai", description = "The same for OpenAI clients"),
         (name = "sources", description = "What is collected"),
         (name = "documents", description = "What was collected"),
+        (name = "learning", description = "Datasets, training, models and their deployment"),
         (name = "operations", description = "Status, dead letters, probes"),
     )
 )]

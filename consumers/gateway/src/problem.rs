@@ -46,10 +46,12 @@ pub enum Code {
     UnsupportedMediaType,
     /// The body or one of its fields is too large.
     TooLarge,
-    /// There is no such route, document, source, author or dead letter.
+    /// There is no such route, document, source, author, dead letter, dataset, job or model.
     NotFound,
     /// The route does not know this method.
     MethodNotAllowed,
+    /// The step is not allowed in the present state; `detail` says why and what to do.
+    Refused,
     /// Too many queries are worked on; try again after `Retry-After` seconds.
     Overloaded,
     /// The model or a store can not be reached; try again after `Retry-After` seconds.
@@ -128,6 +130,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, detail)
     }
 
+    pub(crate) fn refused(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, Code::Refused, detail)
+    }
+
     pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, detail)
     }
@@ -200,6 +206,28 @@ impl From<twin_stream::Error> for Problem {
         let transient = error.is_transient();
         tracing::error!(%error, transient, "event log request failed");
         store_problem("event log", transient, error.is_of_the_disk())
+    }
+}
+
+impl From<twin_registry::Error> for Problem {
+    fn from(error: twin_registry::Error) -> Self {
+        match error {
+            twin_registry::Error::Missing { .. } => Self::not_found(error.to_string()),
+            twin_registry::Error::Refused(why) => Self::refused(why),
+            error => {
+                let transient = error.is_transient();
+                tracing::error!(%error, transient, "registry request failed");
+                store_problem("registry", transient, error.is_of_the_disk())
+            }
+        }
+    }
+}
+
+impl From<twin_artifacts::Error> for Problem {
+    fn from(error: twin_artifacts::Error) -> Self {
+        let transient = error.is_transient();
+        tracing::error!(%error, transient, "artifact request failed");
+        store_problem("artifact store", transient, false)
     }
 }
 

@@ -15,6 +15,7 @@ const INVALID: &[(u16, &str)] = &[
 ];
 const BODY: &[(u16, &str)] = &[(413, "The body is too large"), (415, "The content type is not one that is read")];
 const NOT_FOUND: &[(u16, &str)] = &[(404, "There is no such thing; `detail` says which")];
+const REFUSED: &[(u16, &str)] = &[(409, "The present state does not allow it; `detail` says why and what to do")];
 const STORES: &[(u16, &str)] =
     &[(500, "A fault of the gateway; its log has more"), (503, "A store is not available; see `Retry-After`")];
 const ASKING: &[(u16, &str)] = &[
@@ -49,6 +50,15 @@ pub struct BodyProblems;
 impl IntoResponses for BodyProblems {
     fn responses() -> Responses {
         problems(&[INVALID, BODY, STORES])
+    }
+}
+
+/// Problems of requests that move the learning loop.
+pub struct StepProblems;
+
+impl IntoResponses for StepProblems {
+    fn responses() -> Responses {
+        problems(&[INVALID, BODY, NOT_FOUND, REFUSED, STORES])
     }
 }
 

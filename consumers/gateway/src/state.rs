@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::Options;
 use crate::ask::Asker;
+use crate::learning::Learning;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 
@@ -36,6 +37,8 @@ pub struct Dependencies {
     pub stages: Vec<StageGroup>,
     /// Seconds between syncs of a source that is registered without its own.
     pub default_interval_s: u64,
+    /// The learning loop. None: its routes answer 503.
+    pub learning: Option<Learning>,
 }
 
 /// A stage, as a reader of a topic.
@@ -124,6 +127,7 @@ pub struct App {
     pub health: Health,
     pub stages: Vec<StageGroup>,
     pub default_interval_s: u64,
+    pub learning: Option<Learning>,
     pub asker: Asker,
     pub metrics: Metrics,
 }
@@ -141,6 +145,12 @@ impl App {
             "there is no author {author:?}: no source, no document",
             author = author.as_str()
         )))
+    }
+
+    /// The learning loop, where this process has it.
+    pub fn learning(&self) -> Result<&Learning, Problem> {
+        let missing = "this twin runs without the learning loop: it has no datasets, jobs and model versions";
+        self.learning.as_ref().ok_or_else(|| Problem::unavailable(missing))
     }
 
     /// Whether the author has, or had, a document or a source.

@@ -8,7 +8,7 @@ use crate::model::{DatasetRow, FreezeRequest, NewDataset};
 use crate::rows::{collect, json, json_text, parsed, time, time_text};
 use crate::{Error, Registry, outbox};
 
-const COLUMNS: &str = "d.dataset, d.author, d.number, d.parent, d.manifest, d.training_samples, d.counts, d.reason, \
+pub(crate) const COLUMNS: &str = "d.dataset, d.author, d.number, d.parent, d.manifest, d.training_samples, d.counts, d.reason, \
     d.created_at, (SELECT count(*) FROM dataset_members m WHERE m.dataset = d.dataset) AS documents, \
     (SELECT count(*) FROM dataset_members m WHERE m.dataset = d.dataset AND m.deleted_at IS NOT NULL) AS deleted";
 
@@ -163,7 +163,7 @@ fn newest(c: &Connection, author: &AuthorId) -> Result<Option<DatasetRow>, Error
     id.map_or(Ok(None), |id| get(c, &DatasetId(id)))
 }
 
-fn row(row: &Row<'_>) -> Result<DatasetRow, Error> {
+pub(crate) fn row(row: &Row<'_>) -> Result<DatasetRow, Error> {
     Ok(DatasetRow {
         dataset: DatasetId(row.get("dataset")?),
         author: parsed(row, "author")?,

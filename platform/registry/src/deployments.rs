@@ -258,7 +258,7 @@ fn before_present(c: &Connection, author: &AuthorId) -> Result<Option<ModelId>, 
     Ok(history.pop().flatten())
 }
 
-fn row(row: &Row<'_>) -> Result<DeploymentRow, Error> {
+pub(crate) fn row(row: &Row<'_>) -> Result<DeploymentRow, Error> {
     Ok(DeploymentRow {
         author: parsed(row, "author")?,
         number: row.get::<_, i64>("number")?.unsigned_abs(),
@@ -270,7 +270,7 @@ fn row(row: &Row<'_>) -> Result<DeploymentRow, Error> {
     })
 }
 
-fn decision_row(row: &Row<'_>) -> Result<DecisionRow, Error> {
+pub(crate) fn decision_row(row: &Row<'_>) -> Result<DecisionRow, Error> {
     Ok(DecisionRow {
         author: parsed(row, "author")?,
         model: row.get::<_, Option<String>>("model")?.map(ModelId),

@@ -231,7 +231,7 @@ pub(crate) fn get(c: &Connection, id: &JobId) -> Result<Option<JobRow>, Error> {
     Ok(collect(&mut statement, [&id.0], row)?.pop())
 }
 
-fn row(row: &Row<'_>) -> Result<JobRow, Error> {
+pub(crate) fn row(row: &Row<'_>) -> Result<JobRow, Error> {
     let progress: Option<String> = row.get("progress")?;
     Ok(JobRow {
         job: JobId(row.get("job")?),

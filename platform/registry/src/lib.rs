@@ -16,6 +16,7 @@ mod manifest;
 mod model;
 mod models;
 mod outbox;
+mod pages;
 mod rows;
 mod runs;
 mod tables;

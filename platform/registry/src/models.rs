@@ -8,9 +8,9 @@ use crate::model::{JobRow, ModelRow, ModelState, NewModel};
 use crate::rows::{collect, name_of, named, optional_named, parsed, time, time_text};
 use crate::{Error, Registry};
 
-const COLUMNS: &str = "m.*, e.verdict, (SELECT p.model IS m.model FROM deployments p WHERE p.author = m.author \
+pub(crate) const COLUMNS: &str = "m.*, e.verdict, (SELECT p.model IS m.model FROM deployments p WHERE p.author = m.author \
     AND p.state <> 'failed' ORDER BY p.number DESC LIMIT 1) AS in_production";
-const TABLES: &str = "models m LEFT JOIN evaluations e ON e.model = m.model";
+pub(crate) const TABLES: &str = "models m LEFT JOIN evaluations e ON e.model = m.model";
 
 impl Registry {
     /// Models of one author or of all, newest first.
@@ -60,7 +60,7 @@ fn get(c: &Connection, id: &ModelId) -> Result<Option<ModelRow>, Error> {
     Ok(collect(&mut statement, [&id.0], row)?.pop())
 }
 
-fn row(row: &Row<'_>) -> Result<ModelRow, Error> {
+pub(crate) fn row(row: &Row<'_>) -> Result<ModelRow, Error> {
     Ok(ModelRow {
         model: ModelId(row.get("model")?),
         author: parsed(row, "author")?,

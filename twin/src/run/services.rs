@@ -98,6 +98,7 @@ fn start_gateway(
         registry: node.registry.clone(),
         stages: Node::stage_topics().into_iter().map(group).collect(),
         default_interval_s: node.config.crawler.interval_s,
+        learning: None,
     };
     let gateway = Gateway::new(node.config.gateway.clone(), dependencies)?;
     let shutdown = shutdown.clone();

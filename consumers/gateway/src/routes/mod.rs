@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod dead_letters;
 pub mod documents;
+pub mod learning;
 pub mod models;
 pub mod query;
 pub mod sources;
@@ -46,6 +47,7 @@ pub fn router(app: Arc<App>, admin: Router) -> Router {
         .route("/v1/dlq/{id}", get(dead_letters::show))
         .route("/v1/dlq/{id}/replay", post(dead_letters::replay))
         .route("/v1/openapi.json", get(openapi::document))
+        .merge(learning_routes())
         .with_state(app)
         .merge(admin)
         .fallback(no_route)
@@ -54,6 +56,36 @@ pub fn router(app: Arc<App>, admin: Router) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(openai_errors))
         .layer(from_fn_with_state(metrics, measure))
+}
+
+fn learning_routes() -> Router<Arc<App>> {
+    use learning::{datasets, decisions, evaluations, files, freezes, jobs, model_versions, recipes};
+    Router::new()
+        .route("/v1/datasets", get(datasets::list).post(freezes::request))
+        .route("/v1/datasets/requests/{author}", get(freezes::show))
+        .route("/v1/datasets/{id}", get(datasets::show))
+        .route("/v1/datasets/{id}/diff/{other}", get(datasets::diff))
+        .route("/v1/datasets/{id}/files/{*path}", get(files::read))
+        .route("/v1/jobs", get(jobs::list).post(jobs::train))
+        .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/v1/jobs/{id}/retry", post(jobs::retry))
+        .route("/v1/jobs/{id}/metrics", get(jobs::metrics))
+        .route("/v1/sweeps", post(jobs::sweep))
+        .route("/v1/model-versions", get(model_versions::list))
+        .route("/v1/model-versions/{id}", get(model_versions::show))
+        .route("/v1/model-versions/{id}/lineage", get(model_versions::lineage))
+        .route("/v1/model-versions/{id}/files", get(model_versions::files))
+        .route("/v1/model-versions/{id}/evaluate", post(evaluations::evaluate))
+        .route("/v1/model-versions/{id}/report", get(evaluations::report))
+        .route("/v1/model-versions/{id}/report.html", get(evaluations::page))
+        .route("/v1/model-versions/{id}/approve", post(decisions::approve))
+        .route("/v1/model-versions/{id}/reject", post(decisions::reject))
+        .route("/v1/model-versions/{id}/deploy", post(decisions::deploy))
+        .route("/v1/documents/{id}/models", get(model_versions::taught_by))
+        .route("/v1/authors/{author}/rollback", post(decisions::roll_back))
+        .route("/v1/authors/{author}/deployments", get(decisions::deployments))
+        .route("/v1/authors/{author}/recipe", get(recipes::show).put(recipes::set))
 }
 
 async fn no_route(uri: Uri) -> Problem {

@@ -10,17 +10,10 @@ use twin_warehouse::{
     LastSync, LedgerEntry, Observation, Progress, ProgressState, StageName, SyncFailure, SyncOutcome,
 };
 
-use crate::support::{Node, problem};
+use crate::support::{Node, body, problem};
 
 fn document(key: &str, text: &str) -> Value {
     json!({"author": "ada", "category": "post", "natural_key": key, "text": text})
-}
-
-async fn body(response: reqwest::Response, status: u16) -> Value {
-    let found = response.status();
-    let text = response.text().await.unwrap();
-    assert_eq!(found, status, "{text}");
-    serde_json::from_str(&text).unwrap()
 }
 
 #[tokio::test]

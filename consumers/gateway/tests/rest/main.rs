@@ -2,6 +2,9 @@
 //! topics.
 
 mod content;
+mod desk;
+mod learning;
+mod models;
 mod questions;
 mod requests;
 mod support;

@@ -15,6 +15,9 @@ fn good_requests() -> Vec<(&'static str, Value)> {
         ("/v1/chat/completions", json!({"model": "twin/ada", "messages": [{"role": "user", "content": "hi"}]})),
         ("/v1/sources", json!({"author": "ada", "location": "https://example.org/feed.xml"})),
         ("/v1/documents", json!({"author": "ada", "category": "post", "natural_key": "k", "text": "hello"})),
+        ("/v1/sweeps", json!({"sweep": "rank = [4, 8]", "author": "ada"})),
+        ("/v1/model-versions/ada-v1/approve", json!({"by": "Grace"})),
+        ("/v1/authors/ada/rollback", json!({"by": "Grace"})),
     ]
 }
 
@@ -84,6 +87,16 @@ fn wrong_values(path: &str) -> Vec<(&'static str, Value)> {
             ("published_at", json!("soon")),
             ("tags", json!([])),
         ],
+        "/v1/sweeps" => vec![("sweep", json!(5)), ("author", json!(5)), ("by", json!("x"))],
+        "/v1/model-versions/ada-v1/approve" | "/v1/authors/ada/rollback" => vec![
+            ("by", json!(5)),
+            ("by", json!(" ")),
+            ("by", json!("x".repeat(101))),
+            ("by", json!("a\u{7}b")),
+            ("why", json!(5)),
+            ("why", json!("x".repeat(2_001))),
+            ("reason", json!("x")),
+        ],
         other => panic!("no wrong values for {other}"),
     }
 }
@@ -134,6 +147,14 @@ async fn a_wrong_parameter_of_a_path_or_query_is_named() {
         ("/v1/status?author=Ada".to_owned(), "author"),
         ("/v1/dlq?limit=100000".to_owned(), "limit"),
         ("/v1/dlq?stage=cleaner".to_owned(), "stage"),
+        ("/v1/datasets?limit=0".to_owned(), "limit"),
+        ("/v1/jobs?limit=1001".to_owned(), "limit"),
+        ("/v1/jobs?state=lost".to_owned(), "state"),
+        ("/v1/model-versions?author=Ada".to_owned(), "author"),
+        ("/v1/authors/ada/deployments?limit=0".to_owned(), "limit"),
+        ("/v1/authors/Ada/recipe".to_owned(), "author"),
+        ("/v1/datasets/requests/Ada".to_owned(), "author"),
+        ("/v1/documents/5/models".to_owned(), "id"),
     ] {
         let refused = problem(node.get(&path).send().await.unwrap(), 422).await;
         assert_eq!(refused["errors"][0]["field"], field, "{path}: {refused}");
@@ -181,11 +202,13 @@ async fn every_operation_described_is_there() {
     let document = node.read("/v1/openapi.json").await;
     let paths = document["paths"].as_object().unwrap();
     for (template, operations) in paths {
-        let path = template.replace("{id}", ID).replace("{model}", "twin/ada");
+        let path = template.replace("{id}", ID).replace("{model}", "twin/ada").replace("{author}", "ada");
+        let path = path.replace("{other}", ID).replace("{path}", "sft/train.jsonl");
         for method in operations.as_object().unwrap().keys() {
             let response = match method.as_str() {
                 "get" => node.get(&path).send().await.unwrap(),
                 "post" => node.post(&path, &json!({})).await,
+                "put" => node.put(&path, &json!({})).await,
                 "delete" => node.delete(&path).send().await.unwrap(),
                 other => panic!("{other} {path}"),
             };
@@ -194,7 +217,7 @@ async fn every_operation_described_is_there() {
             assert!(status != 405 && !body.contains("there is no route"), "{method} {path}: {body}");
         }
     }
-    assert_eq!(paths.len(), 19, "a new route is described, and counted here: {:?}", paths.keys());
+    assert_eq!(paths.len(), 44, "a new route is described, and counted here: {:?}", paths.keys());
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
-use twin_gateway::{DeadLetterDesk, DeadLetterView, Dependencies, Error, Gateway, Options, SourceResolver, StageGroup};
+use twin_artifacts::Artifacts;
+use twin_gateway::{
+    DeadLetterDesk, DeadLetterView, Dependencies, Error, Gateway, Learning, Options, SourceResolver, StageGroup,
+};
 use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind, FinishReason, Passage,
     Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic, Usage,
@@ -23,12 +26,16 @@ use twin_warehouse::Warehouse;
 use twin_warehouse::sqlite::SqliteWarehouse;
 use uuid::Uuid;
 
+use crate::desk::Desk;
+
 /// Far longer than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Node {
     pub warehouse: Arc<dyn Warehouse>,
     pub worker: Worker,
+    pub registry: twin_registry::Registry,
+    pub artifacts: Artifacts,
     pub shutdown: Shutdown,
     pub running: JoinHandle<Result<(), Error>>,
     base: String,
@@ -43,11 +50,24 @@ impl Node {
     }
 
     pub async fn start_with(options: Options) -> Self {
+        Self::start_in(options, true).await
+    }
+
+    /// A gateway of a process without the learning loop.
+    pub async fn start_without_learning() -> Self {
+        Self::start_in(Options::default(), false).await
+    }
+
+    async fn start_in(options: Options, learns: bool) -> Self {
         let folder = TempDir::new().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(database.clone(), 64 << 20).await.unwrap());
         log.ensure_topics(&TopicSpec::all(2)).await.unwrap();
-        let warehouse: Arc<dyn Warehouse> = Arc::new(SqliteWarehouse::open(database).await.unwrap());
+        let warehouse: Arc<dyn Warehouse> = Arc::new(SqliteWarehouse::open(database.clone()).await.unwrap());
+        let registry = twin_registry::Registry::open(database).await.unwrap();
+        let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
+        let desk = Arc::new(Desk(registry.clone()));
+        let learning = Learning { registry: registry.clone(), artifacts: artifacts.clone(), desk };
         let worker = Worker::start(Arc::clone(&log)).await;
         let dependencies = Dependencies {
             log,
@@ -62,13 +82,15 @@ impl Node {
                 topic: Topic::DocumentsRaw.name().into(),
             }],
             default_interval_s: 900,
+            learning: learns.then_some(learning),
         };
         let gateway = Gateway::new(options, dependencies).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = Shutdown::new();
         let running = tokio::spawn(gateway.run(listener, shutdown.signal()));
-        let node = Self { warehouse, worker, shutdown, running, base, client: Client::new(), _folder: folder };
+        let client = Client::new();
+        let node = Self { warehouse, worker, registry, artifacts, shutdown, running, base, client, _folder: folder };
         eventually("the gateway is ready", async || node.get("/readyz").send().await.unwrap().status() == 200).await;
         let document = json!({"author": "ada", "category": "post", "natural_key": "first", "text": "hello"});
         assert_eq!(node.post("/v1/documents", &document).await.status(), 201);
@@ -85,6 +107,10 @@ impl Node {
 
     pub fn request(&self, path: &str, body: &Value) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.base)).json(body)
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Response {
+        self.client.put(format!("{}{path}", self.base)).json(body).send().await.unwrap()
     }
 
     pub fn raw(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> RequestBuilder {
@@ -110,6 +136,14 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never came: {what}"));
+}
+
+/// The document in a response, whose status is checked.
+pub async fn body(response: Response, status: u16) -> Value {
+    let found = response.status();
+    let text = response.text().await.unwrap();
+    assert_eq!(found, status, "{text}");
+    serde_json::from_str(&text).unwrap()
 }
 
 /// The problem in a response, whose status and content type are checked.

@@ -1,0 +1,95 @@
+//! `/v1/datasets`: the versions, and what changed between them.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use twin_schemas::AuthorId;
+use utoipa::{IntoParams, ToSchema};
+
+use super::views::DatasetView;
+use super::{checked_limit, find_dataset, json_artifact};
+use crate::extract::{Path, PathPair, Query};
+use crate::problem::Problem;
+use crate::problem_responses::ReadProblems;
+use crate::state::App;
+
+/// Which rows of the learning loop.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuthorAndLimit {
+    /// Only this author's.
+    #[param(value_type = Option<String>, example = "ada")]
+    pub author: Option<AuthorId>,
+    /// At most so many, 1 to 1000; 50 if absent.
+    pub limit: Option<u32>,
+}
+
+/// Dataset versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DatasetList {
+    /// Newest first.
+    datasets: Vec<DatasetView>,
+}
+
+/// A dataset version with its manifest.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DatasetDetail {
+    /// The version.
+    dataset: DatasetView,
+    /// Its manifest: the options, sources, checks and `files` of the version.
+    #[schema(value_type = Object)]
+    manifest: Value,
+}
+
+/// List dataset versions.
+#[utoipa::path(
+    get, path = "/v1/datasets", operation_id = "list_datasets", tag = "learning", params(AuthorAndLimit),
+    responses((status = 200, description = "Dataset versions, newest first", body = DatasetList), ReadProblems)
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Query(filter): Query<AuthorAndLimit>,
+) -> Result<axum::Json<DatasetList>, Problem> {
+    let limit = checked_limit(filter.limit)?;
+    let rows = app.learning()?.registry.newest_datasets(filter.author.as_ref(), limit).await?;
+    Ok(axum::Json(DatasetList { datasets: rows.into_iter().map(DatasetView::from).collect() }))
+}
+
+/// Show a dataset version and its manifest.
+#[utoipa::path(
+    get, path = "/v1/datasets/{id}", operation_id = "show_dataset", tag = "learning",
+    params(("id" = String, Path, description = "Its id, or the beginning of it")),
+    responses((status = 200, description = "The version", body = DatasetDetail), ReadProblems)
+)]
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<DatasetDetail>, Problem> {
+    let learning = app.learning()?;
+    let row = find_dataset(&learning.registry, &id).await?;
+    let manifest = json_artifact(&learning.artifacts, &row.manifest).await?;
+    Ok(axum::Json(DatasetDetail { dataset: row.into(), manifest }))
+}
+
+/// Show what changed from one dataset version to another.
+#[utoipa::path(
+    get, path = "/v1/datasets/{id}/diff/{other}", operation_id = "diff_datasets", tag = "learning",
+    params(
+        ("id" = String, Path, description = "The version to compare from: its id, or the beginning of it"),
+        ("other" = String, Path, description = "The version to compare to: its id, or the beginning of it")
+    ),
+    responses((status = 200, description = "What changed", body = Object), ReadProblems)
+)]
+pub async fn diff(
+    State(app): State<Arc<App>>,
+    PathPair(from, to): PathPair,
+) -> Result<axum::Json<Value>, Problem> {
+    let learning = app.learning()?;
+    let from = find_dataset(&learning.registry, &from).await?.dataset;
+    let to = find_dataset(&learning.registry, &to).await?.dataset;
+    let difference = learning.desk.diff(&from.0, &to.0).await.map_err(|error| {
+        tracing::error!(%from, %to, %error, "dataset versions could not be compared");
+        Problem::unavailable(format!("the versions could not be compared: {error}"))
+    })?;
+    Ok(axum::Json(difference))
+}

@@ -1,0 +1,148 @@
+//! What people decide: which model versions may serve, and which one does.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use twin_schemas::{AuthorId, ModelId};
+use utoipa::{IntoParams, ToSchema};
+
+use super::model_views::{DeploymentView, ModelVersionView};
+use super::{WHY_MAX_CHARS, check_by, checked_limit, find_model};
+use crate::extract::{Checks, Json, Path, Query};
+use crate::problem::Problem;
+use crate::problem_responses::{ReadProblems, StepProblems};
+use crate::state::App;
+
+/// Who decides, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// Who.
+    #[schema(example = "Grace")]
+    by: String,
+    /// Why; nothing if absent.
+    #[serde(default)]
+    #[schema(example = "reads like her")]
+    why: String,
+}
+
+impl Decision {
+    fn check(self) -> Result<Self, Problem> {
+        let mut checks = Checks::default();
+        check_by(&mut checks, &self.by);
+        let short = self.why.chars().count() <= WHY_MAX_CHARS;
+        checks.require(short, "why", format!("is longer than {WHY_MAX_CHARS} characters"));
+        checks.finish()?;
+        Ok(self)
+    }
+}
+
+/// How many deployments.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeploymentFilter {
+    /// At most so many, 1 to 1000; 50 if absent.
+    limit: Option<u32>,
+}
+
+/// Deployments for an author.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeploymentList {
+    /// Newest first.
+    deployments: Vec<DeploymentView>,
+    /// The model version that is to answer: that of the newest deployment that has not failed; null is the base model.
+    in_production: Option<String>,
+}
+
+type Deployed = Result<(StatusCode, axum::Json<DeploymentView>), Problem>;
+
+/// Let an evaluated model version serve, and deploy it.
+///
+/// Refused (409) for one that is not evaluated, did not pass or was rejected.
+#[utoipa::path(
+    post, path = "/v1/model-versions/{id}/approve", operation_id = "approve_model_version", tag = "learning",
+    params(("id" = String, Path, description = "Its name", example = "ada-v3")), request_body = Decision,
+    responses((status = 202, description = "Approved, and to be taken up by the workers", body = DeploymentView), StepProblems)
+)]
+pub async fn approve(State(app): State<Arc<App>>, Path(id): Path<String>, Json(decision): Json<Decision>) -> Deployed {
+    let registry = &app.learning()?.registry;
+    let Decision { by, why } = decision.check()?;
+    let deployment = registry.approve(&ModelId(id), &by, &why, Utc::now()).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(deployment.into())))
+}
+
+/// Keep a model version from ever serving.
+///
+/// Refused (409) while it is in production.
+#[utoipa::path(
+    post, path = "/v1/model-versions/{id}/reject", operation_id = "reject_model_version", tag = "learning",
+    params(("id" = String, Path, description = "Its name", example = "ada-v3")), request_body = Decision,
+    responses((status = 200, description = "Rejected", body = ModelVersionView), StepProblems)
+)]
+pub async fn reject(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Json(decision): Json<Decision>,
+) -> Result<axum::Json<ModelVersionView>, Problem> {
+    let registry = &app.learning()?.registry;
+    let Decision { by, why } = decision.check()?;
+    registry.reject(&ModelId(id.clone()), &by, &why, Utc::now()).await?;
+    Ok(axum::Json(find_model(registry, id).await?.into()))
+}
+
+/// Deploy a model version that was approved before.
+#[utoipa::path(
+    post, path = "/v1/model-versions/{id}/deploy", operation_id = "deploy_model_version", tag = "learning",
+    params(("id" = String, Path, description = "Its name", example = "ada-v3")), request_body = Decision,
+    responses((status = 202, description = "To be taken up by the workers", body = DeploymentView), StepProblems)
+)]
+pub async fn deploy(State(app): State<Arc<App>>, Path(id): Path<String>, Json(decision): Json<Decision>) -> Deployed {
+    let registry = &app.learning()?.registry;
+    let Decision { by, why } = decision.check()?;
+    let deployment = registry.deploy(&ModelId(id), &by, &why, Utc::now()).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(deployment.into())))
+}
+
+/// Go back to what served before the present model version: an earlier one, or the base model.
+///
+/// Two rollbacks in a row go two versions back.
+#[utoipa::path(
+    post, path = "/v1/authors/{author}/rollback", operation_id = "roll_back", tag = "learning",
+    params(("author" = String, Path, description = "The author")), request_body = Decision,
+    responses((status = 202, description = "To be taken up by the workers", body = DeploymentView), StepProblems)
+)]
+pub async fn roll_back(
+    State(app): State<Arc<App>>,
+    Path(author): Path<AuthorId>,
+    Json(decision): Json<Decision>,
+) -> Deployed {
+    let registry = &app.learning()?.registry;
+    let Decision { by, why } = decision.check()?;
+    let deployment = registry.roll_back(&author, &by, &why, Utc::now()).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(deployment.into())))
+}
+
+/// List the deployments for an author.
+#[utoipa::path(
+    get, path = "/v1/authors/{author}/deployments", operation_id = "list_deployments", tag = "learning",
+    params(("author" = String, Path, description = "The author"), DeploymentFilter),
+    responses((status = 200, description = "Deployments, newest first", body = DeploymentList), ReadProblems)
+)]
+pub async fn deployments(
+    State(app): State<Arc<App>>,
+    Path(author): Path<AuthorId>,
+    Query(filter): Query<DeploymentFilter>,
+) -> Result<axum::Json<DeploymentList>, Problem> {
+    let limit = checked_limit(filter.limit)?;
+    let registry = &app.learning()?.registry;
+    let deployments = registry.newest_deployments(&author, limit).await?;
+    let in_production = registry.production(&author).await?.and_then(|deployment| deployment.model);
+    Ok(axum::Json(DeploymentList {
+        deployments: deployments.into_iter().map(DeploymentView::from).collect(),
+        in_production: in_production.map(|model| model.0),
+    }))
+}

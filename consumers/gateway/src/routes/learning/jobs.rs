@@ -1,0 +1,226 @@
+//! `/v1/jobs` and `/v1/sweeps`: training, and what it measured.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use twin_registry::DatasetRow;
+use twin_schemas::AuthorId;
+use utoipa::{IntoParams, ToSchema};
+
+use super::views::{JobStateView, JobView, MetricView};
+use super::{checked_by, checked_limit, find_dataset, find_job};
+use crate::extract::{Json, Path, Query};
+use crate::learning::{Learning, TrainRequest};
+use crate::problem::Problem;
+use crate::problem_responses::{ReadProblems, StepProblems};
+use crate::state::App;
+
+/// Which jobs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct JobFilter {
+    /// Only this author's.
+    #[param(value_type = Option<String>, example = "ada")]
+    author: Option<AuthorId>,
+    /// Only in this state.
+    #[param(inline)]
+    state: Option<JobStateView>,
+    /// At most so many, 1 to 1000; 50 if absent.
+    limit: Option<u32>,
+}
+
+/// Jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobList {
+    /// Newest first.
+    jobs: Vec<JobView>,
+}
+
+/// A job to queue.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewJobRequest {
+    /// Whose model; the dataset's author if absent, and `gateway.default_author` if that is absent too.
+    #[schema(value_type = Option<String>, example = "ada")]
+    author: Option<AuthorId>,
+    /// The dataset version, or the beginning of its id; the author's newest if absent.
+    dataset: Option<String>,
+    /// The recipe, TOML; the author's own or the configured one if absent.
+    #[schema(example = "rank = 8")]
+    recipe: Option<String>,
+}
+
+/// A sweep to queue.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSweepRequest {
+    /// Whose model; `gateway.default_author` if absent.
+    #[schema(value_type = Option<String>, example = "ada")]
+    author: Option<AuthorId>,
+    /// The sweep, TOML: values to try for the keys of a recipe.
+    sweep: String,
+}
+
+/// Who asks for something.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Asker {
+    /// Who; `unnamed` if absent.
+    #[schema(example = "Grace")]
+    by: Option<String>,
+}
+
+/// What a run measured.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MetricList {
+    /// The job.
+    job: String,
+    /// By name and step.
+    metrics: Vec<MetricView>,
+}
+
+/// List training jobs.
+#[utoipa::path(
+    get, path = "/v1/jobs", operation_id = "list_jobs", tag = "learning", params(JobFilter),
+    responses((status = 200, description = "Jobs, newest first", body = JobList), ReadProblems)
+)]
+pub async fn list(State(app): State<Arc<App>>, Query(filter): Query<JobFilter>) -> Result<axum::Json<JobList>, Problem> {
+    let limit = checked_limit(filter.limit)?;
+    let state = filter.state.map(Into::into);
+    let rows = app.learning()?.registry.newest_jobs(filter.author.as_ref(), state, limit).await?;
+    Ok(axum::Json(JobList { jobs: rows.into_iter().map(JobView::from).collect() }))
+}
+
+/// Show a training job.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}", operation_id = "show_job", tag = "learning",
+    params(("id" = String, Path, description = "Its id, or the beginning of it")),
+    responses((status = 200, description = "The job", body = JobView), ReadProblems)
+)]
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<JobView>, Problem> {
+    Ok(axum::Json(find_job(&app.learning()?.registry, &id).await?.into()))
+}
+
+/// Queue a training job.
+///
+/// The same dataset, base model and recipe are the same job: one that is there already is answered as it stands.
+#[utoipa::path(
+    post, path = "/v1/jobs", operation_id = "train", tag = "learning", request_body = NewJobRequest,
+    responses((status = 202, description = "Queued, or there already", body = JobView), StepProblems)
+)]
+pub async fn train(
+    State(app): State<Arc<App>>,
+    Json(request): Json<NewJobRequest>,
+) -> Result<(StatusCode, axum::Json<JobView>), Problem> {
+    let learning = app.learning()?;
+    let recipe = request.recipe.map(|recipe| learning.desk.check_recipe(&recipe)).transpose();
+    let recipe = recipe.map_err(|problem| Problem::field("recipe", problem))?;
+    let dataset = dataset_to_train_on(&app, learning, request.author, request.dataset).await?;
+    let request = TrainRequest { author: dataset.author, dataset: dataset.dataset, recipe };
+    let job = learning.desk.train(request).await.map_err(Problem::refused)?;
+    Ok((StatusCode::ACCEPTED, axum::Json(job.into())))
+}
+
+async fn dataset_to_train_on(
+    app: &App,
+    learning: &Learning,
+    author: Option<AuthorId>,
+    dataset: Option<String>,
+) -> Result<DatasetRow, Problem> {
+    if let Some(id) = dataset {
+        let row = find_dataset(&learning.registry, &id).await?;
+        return match author {
+            Some(author) if author != row.author => {
+                let detail = format!("dataset {} is of {}, not of {author}", row.dataset.short(), row.author);
+                Err(Problem::field("author", detail))
+            }
+            _ => Ok(row),
+        };
+    }
+    let author = app.author(author).await?;
+    let newest = learning.registry.newest_dataset(&author).await?;
+    newest.ok_or_else(|| {
+        Problem::refused(format!("{author} has no dataset version yet; POST /v1/datasets asks for one to be frozen"))
+    })
+}
+
+/// Queue the trials of a sweep over recipes, on the author's newest dataset version.
+#[utoipa::path(
+    post, path = "/v1/sweeps", operation_id = "sweep", tag = "learning", request_body = NewSweepRequest,
+    responses((status = 202, description = "Its trials", body = JobList), StepProblems)
+)]
+pub async fn sweep(
+    State(app): State<Arc<App>>,
+    Json(request): Json<NewSweepRequest>,
+) -> Result<(StatusCode, axum::Json<JobList>), Problem> {
+    let learning = app.learning()?;
+    let author = dataset_to_train_on(&app, learning, request.author, None).await?.author;
+    let trials = learning.desk.sweep(&author, &request.sweep).await;
+    let trials = trials.map_err(|problem| Problem::field("sweep", problem))?;
+    let jobs = trials.into_iter().map(JobView::from).collect();
+    Ok((StatusCode::ACCEPTED, axum::Json(JobList { jobs })))
+}
+
+/// Stop a training job.
+///
+/// One that waits ends at once; one that runs ends at its next step and keeps its last checkpoint.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/cancel", operation_id = "cancel_job", tag = "learning",
+    params(("id" = String, Path, description = "Its id, or the beginning of it")), request_body = Option<Asker>,
+    responses((status = 202, description = "It is to stop, or has", body = JobView), StepProblems)
+)]
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    body: Option<Json<Asker>>,
+) -> Result<(StatusCode, axum::Json<JobView>), Problem> {
+    let registry = &app.learning()?.registry;
+    let by = checked_by(body.and_then(|Json(asker)| asker.by))?;
+    let job = find_job(registry, &id).await?.job;
+    let asked = registry.cancel_job(&job, &by, Utc::now()).await?;
+    let row = find_job(registry, &job.0).await?;
+    if !asked {
+        return Err(Problem::refused(format!("job {} has ended already", job.short())));
+    }
+    Ok((StatusCode::ACCEPTED, axum::Json(row.into())))
+}
+
+/// Queue a training job again that failed or was cancelled.
+///
+/// It goes on from its last checkpoint.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/retry", operation_id = "retry_job", tag = "learning",
+    params(("id" = String, Path, description = "Its id, or the beginning of it")),
+    responses((status = 202, description = "Queued again", body = JobView), StepProblems)
+)]
+pub async fn retry(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, axum::Json<JobView>), Problem> {
+    let registry = &app.learning()?.registry;
+    let job = find_job(registry, &id).await?.job;
+    let again = registry.retry_job(&job).await?;
+    let row = find_job(registry, &job.0).await?;
+    if !again {
+        let detail = format!("job {} has neither failed nor been cancelled: nothing to try again", job.short());
+        return Err(Problem::refused(detail));
+    }
+    Ok((StatusCode::ACCEPTED, axum::Json(row.into())))
+}
+
+/// Show everything that a run measured.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/metrics", operation_id = "show_job_metrics", tag = "learning",
+    params(("id" = String, Path, description = "The job's id, or the beginning of it")),
+    responses((status = 200, description = "Its values, by name and step", body = MetricList), ReadProblems)
+)]
+pub async fn metrics(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<MetricList>, Problem> {
+    let registry = &app.learning()?.registry;
+    let job = find_job(registry, &id).await?.job;
+    let metrics = registry.metrics(&job).await?.into_iter().map(MetricView::from).collect();
+    Ok(axum::Json(MetricList { job: job.0, metrics }))
+}

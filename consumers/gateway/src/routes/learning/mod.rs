@@ -1,0 +1,83 @@
+//! The learning loop: dataset versions, training jobs, model versions, decisions and deployments.
+//!
+//! Rows are the registry's, files are artifacts that rows name; what takes the knowledge of a stage goes through
+//! [`crate::LearningDesk`].
+
+pub mod datasets;
+pub mod decisions;
+pub mod evaluations;
+pub mod files;
+pub mod freezes;
+pub mod jobs;
+pub mod model_versions;
+pub mod model_views;
+pub mod recipes;
+pub mod views;
+
+use serde_json::Value;
+use twin_artifacts::Artifacts;
+use twin_registry::{DatasetRow, JobRow, ModelRow, Registry};
+use twin_schemas::ModelId;
+
+use crate::extract::Checks;
+use crate::problem::Problem;
+
+const LIMIT_DEFAULT: u32 = 50;
+const LIMIT_MAX: u32 = 1_000;
+/// The longest name of who decides, characters.
+const BY_MAX_CHARS: usize = 100;
+/// The longest reason, characters.
+const WHY_MAX_CHARS: usize = 2_000;
+/// Who asks, where the request does not say.
+const NOBODY: &str = "unnamed";
+
+/// How many rows a list may hold.
+fn checked_limit(limit: Option<u32>) -> Result<u32, Problem> {
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
+    let mut checks = Checks::default();
+    checks.require((1..=LIMIT_MAX).contains(&limit), "limit", format!("must be 1 to {LIMIT_MAX}"));
+    checks.finish()?;
+    Ok(limit)
+}
+
+/// Who asks: a name that can be read in a table.
+fn checked_by(by: Option<String>) -> Result<String, Problem> {
+    let by = by.unwrap_or_else(|| NOBODY.to_owned());
+    let mut checks = Checks::default();
+    check_by(&mut checks, &by);
+    checks.finish()?;
+    Ok(by)
+}
+
+fn check_by(checks: &mut Checks, by: &str) {
+    let in_range = !by.trim().is_empty() && by.chars().count() <= BY_MAX_CHARS;
+    checks.require(in_range, "by", format!("must be 1 to {BY_MAX_CHARS} characters"));
+    checks.require(!by.chars().any(char::is_control), "by", "must not have control characters");
+}
+
+/// The version that an id, or the beginning of one, names.
+async fn find_dataset(registry: &Registry, id: &str) -> Result<DatasetRow, Problem> {
+    let found = registry.dataset(id).await?;
+    found.ok_or_else(|| Problem::not_found(format!("there is no dataset {id:?}, or several begin so")))
+}
+
+/// The job that an id, or the beginning of one, names.
+async fn find_job(registry: &Registry, id: &str) -> Result<JobRow, Problem> {
+    let found = registry.job(id).await?;
+    found.ok_or_else(|| Problem::not_found(format!("there is no job {id:?}, or several begin so")))
+}
+
+async fn find_model(registry: &Registry, id: String) -> Result<ModelRow, Problem> {
+    let id = ModelId(id);
+    let found = registry.model(&id).await?;
+    found.ok_or_else(|| Problem::not_found(format!("there is no model {id}")))
+}
+
+/// An artifact that holds JSON.
+async fn json_artifact(artifacts: &Artifacts, name: &str) -> Result<Value, Problem> {
+    let content = artifacts.get(name).await?;
+    serde_json::from_slice(&content).map_err(|error| {
+        tracing::error!(artifact = name, %error, "an artifact is no JSON");
+        Problem::internal(format!("the artifact {name} can not be read"))
+    })
+}

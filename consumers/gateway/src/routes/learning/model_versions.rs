@@ -1,0 +1,114 @@
+//! `/v1/model-versions`: the models that were trained, and what they came from.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use twin_schemas::{DocumentId, ModelId};
+use utoipa::ToSchema;
+
+use super::datasets::AuthorAndLimit;
+use super::model_views::{DecisionView, EvaluationView, LineageView, ModelVersionView};
+use super::{checked_limit, find_model, json_artifact};
+use crate::extract::{Path, Query};
+use crate::problem::Problem;
+use crate::problem_responses::ReadProblems;
+use crate::state::App;
+
+/// Model versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelVersionList {
+    /// Newest first.
+    model_versions: Vec<ModelVersionView>,
+}
+
+/// A model version, its evaluation and what was decided about it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelVersionDetail {
+    /// The model version.
+    model: ModelVersionView,
+    /// Its evaluation; null before one was queued.
+    evaluation: Option<EvaluationView>,
+    /// What was decided about it, newest first.
+    decisions: Vec<DecisionView>,
+}
+
+/// The model versions that learned from a document.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TaughtModels {
+    /// The document.
+    document_id: uuid::Uuid,
+    /// Names of model versions, oldest first.
+    models: Vec<String>,
+}
+
+/// List model versions.
+#[utoipa::path(
+    get, path = "/v1/model-versions", operation_id = "list_model_versions", tag = "learning", params(AuthorAndLimit),
+    responses((status = 200, description = "Model versions, newest first", body = ModelVersionList), ReadProblems)
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Query(filter): Query<AuthorAndLimit>,
+) -> Result<axum::Json<ModelVersionList>, Problem> {
+    let limit = checked_limit(filter.limit)?;
+    let rows = app.learning()?.registry.newest_models(filter.author.as_ref(), limit).await?;
+    let model_versions = rows.into_iter().map(ModelVersionView::from).collect();
+    Ok(axum::Json(ModelVersionList { model_versions }))
+}
+
+/// Show a model version, its evaluation and what was decided about it.
+#[utoipa::path(
+    get, path = "/v1/model-versions/{id}", operation_id = "show_model_version", tag = "learning",
+    params(("id" = String, Path, description = "Its name", example = "ada-v3")),
+    responses((status = 200, description = "The model version", body = ModelVersionDetail), ReadProblems)
+)]
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<ModelVersionDetail>, Problem> {
+    let registry = &app.learning()?.registry;
+    let row = find_model(registry, id).await?;
+    let evaluation = registry.evaluation(&row.model).await?.map(EvaluationView::from);
+    let decisions = registry.decisions_about(&row.model).await?.into_iter().map(DecisionView::from).collect();
+    Ok(axum::Json(ModelVersionDetail { model: row.into(), evaluation, decisions }))
+}
+
+/// Show what a model version came from: its job, its dataset version and the documents of that.
+#[utoipa::path(
+    get, path = "/v1/model-versions/{id}/lineage", operation_id = "show_lineage", tag = "learning",
+    params(("id" = String, Path, description = "The model version's name", example = "ada-v3")),
+    responses((status = 200, description = "What it came from", body = LineageView), ReadProblems)
+)]
+pub async fn lineage(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<LineageView>, Problem> {
+    Ok(axum::Json(app.learning()?.registry.lineage(&ModelId(id)).await?.into()))
+}
+
+/// Show the manifest of a model version, which names its files.
+#[utoipa::path(
+    get, path = "/v1/model-versions/{id}/files", operation_id = "show_model_manifest", tag = "learning",
+    params(("id" = String, Path, description = "The model version's name", example = "ada-v3")),
+    responses((status = 200, description = "The manifest", body = Object), ReadProblems)
+)]
+pub async fn files(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<Value>, Problem> {
+    let learning = app.learning()?;
+    let row = find_model(&learning.registry, id).await?;
+    Ok(axum::Json(json_artifact(&learning.artifacts, &row.manifest).await?))
+}
+
+/// List the model versions that learned from a document.
+///
+/// A document that was deleted, or that this twin has never seen, is asked for like any other.
+#[utoipa::path(
+    get, path = "/v1/documents/{id}/models", operation_id = "list_models_of_document", tag = "learning",
+    params(("id" = uuid::Uuid, Path, description = "The document")),
+    responses((status = 200, description = "Model versions, oldest first", body = TaughtModels), ReadProblems)
+)]
+pub async fn taught_by(
+    State(app): State<Arc<App>>,
+    Path(id): Path<DocumentId>,
+) -> Result<axum::Json<TaughtModels>, Problem> {
+    let models = app.learning()?.registry.models_taught_by(id).await?;
+    Ok(axum::Json(TaughtModels { document_id: id.0, models: models.into_iter().map(|model| model.0).collect() }))
+}

@@ -1,0 +1,265 @@
+//! Datasets and training jobs.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use serde_json::{Value, json};
+use twin_registry::{DatasetRow, JobOutcome, JobProgress, Metric, NewDataset};
+use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
+use uuid::Uuid;
+
+use crate::support::{Node, body, problem};
+
+/// The document with that number.
+pub fn document(number: u128) -> DocumentId {
+    DocumentId(Uuid::from_u128(number))
+}
+
+/// A dataset version of `author` whose id is `digit` 64 times, with one file and two documents.
+pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> DatasetRow {
+    let lines = "{\"messages\": []}\n".repeat(3);
+    let file = node.artifacts.put(lines.clone().into_bytes()).await.unwrap();
+    let files = json!([{"name": "sft/train.jsonl", "artifact": file, "lines": 3, "bytes": lines.len()}]);
+    let manifest = json!({"dataset": digit.repeat(64), "files": files});
+    let manifest = node.artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
+    let new = NewDataset {
+        dataset: DatasetId(digit.repeat(64)),
+        author: author.parse().unwrap(),
+        manifest,
+        training_samples: samples,
+        counts: BTreeMap::from([("voice".to_owned(), samples)]),
+        reason: "enough new samples".into(),
+        members: vec![(document(1), Revision(1)), (document(2), Revision(4))],
+    };
+    node.registry.add_dataset(new, Utc::now()).await.unwrap()
+}
+
+async fn refused(response: reqwest::Response, status: u16) -> String {
+    problem(response, status).await["detail"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_twin_without_the_learning_loop_says_so_on_each_of_its_routes() {
+    let node = Node::start_without_learning().await;
+    for path in [
+        "/v1/datasets",
+        "/v1/datasets/aa",
+        "/v1/datasets/aa/diff/bb",
+        "/v1/datasets/aa/files/sft/train.jsonl",
+        "/v1/datasets/requests/ada",
+        "/v1/jobs",
+        "/v1/jobs/aa/metrics",
+        "/v1/model-versions",
+        "/v1/model-versions/ada-v1/report.html",
+        "/v1/authors/ada/deployments",
+        "/v1/authors/ada/recipe",
+        &format!("/v1/documents/{}/models", document(1)),
+    ] {
+        let response = node.get(path).send().await.unwrap();
+        assert!(response.headers().contains_key("retry-after"), "{path}");
+        assert!(refused(response, 503).await.contains("without the learning loop"), "{path}");
+    }
+    let response = node.post("/v1/authors/ada/rollback", &json!({"by": "Grace"})).await;
+    assert!(refused(response, 503).await.contains("without the learning loop"));
+}
+
+#[tokio::test]
+async fn datasets_are_listed_newest_first_by_author_and_no_more_than_asked_for() {
+    let node = Node::start().await;
+    for (author, digit) in [("ada", "a"), ("ada", "b"), ("bob", "c")] {
+        frozen(&node, author, digit, 12).await;
+    }
+    let ids = |list: Value| -> Vec<String> {
+        let datasets = list["datasets"].as_array().unwrap().iter();
+        datasets.map(|dataset| dataset["dataset"].as_str().unwrap()[..1].to_owned()).collect()
+    };
+    assert_eq!(ids(node.read("/v1/datasets").await), ["c", "b", "a"]);
+    assert_eq!(ids(node.read("/v1/datasets?author=ada").await), ["b", "a"]);
+    assert_eq!(ids(node.read("/v1/datasets?author=ada&limit=1").await), ["b"]);
+    let second = &node.read("/v1/datasets?author=ada").await["datasets"][0];
+    assert_eq!((second["number"].as_u64(), second["parent"].as_str()), (Some(2), Some("a".repeat(64).as_str())));
+    assert_eq!(second["counts"], json!({"voice": 12}));
+}
+
+#[tokio::test]
+async fn a_dataset_is_found_by_the_beginning_of_its_id_and_shown_with_its_manifest() {
+    let node = Node::start().await;
+    frozen(&node, "ada", "a", 12).await;
+    node.registry.mark_deleted(document(2), Utc::now()).await.unwrap();
+    let shown = node.read("/v1/datasets/aaaa").await;
+    assert_eq!(shown["dataset"]["dataset"], "a".repeat(64));
+    assert_eq!((&shown["dataset"]["documents"], &shown["dataset"]["deleted_documents"]), (&json!(2), &json!(1)));
+    assert_eq!(shown["manifest"]["files"][0]["name"], "sft/train.jsonl");
+    let missing = node.get("/v1/datasets/ff").send().await.unwrap();
+    assert!(refused(missing, 404).await.contains("\"ff\""));
+}
+
+#[tokio::test]
+async fn a_file_of_a_dataset_is_read_as_it_was_frozen() {
+    let node = Node::start().await;
+    frozen(&node, "ada", "a", 12).await;
+    let response = node.get("/v1/datasets/aa/files/sft/train.jsonl").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "application/x-ndjson");
+    assert!(response.headers()["etag"].to_str().unwrap().starts_with("\"sha256:"));
+    assert_eq!(response.text().await.unwrap(), "{\"messages\": []}\n".repeat(3));
+    let missing = node.get("/v1/datasets/aa/files/../../../etc/passwd").send().await.unwrap();
+    assert_eq!(missing.status(), 404);
+    let missing = node.get("/v1/datasets/aa/files/dpo.jsonl").send().await.unwrap();
+    assert!(refused(missing, 404).await.contains("only sft/train.jsonl"));
+}
+
+#[tokio::test]
+async fn an_artifact_that_is_gone_is_a_fault_of_the_twin_and_not_of_the_client() {
+    let node = Node::start().await;
+    let new = NewDataset {
+        dataset: DatasetId("a".repeat(64)),
+        author: "ada".parse().unwrap(),
+        manifest: format!("sha256:{}", "0".repeat(64)),
+        training_samples: 1,
+        counts: BTreeMap::new(),
+        reason: String::new(),
+        members: Vec::new(),
+    };
+    node.registry.add_dataset(new, Utc::now()).await.unwrap();
+    let failed = problem(node.get("/v1/datasets/aa").send().await.unwrap(), 500).await;
+    assert_eq!(failed["code"], "internal");
+}
+
+#[tokio::test]
+async fn two_datasets_are_compared_by_the_beginnings_of_their_ids() {
+    let node = Node::start().await;
+    frozen(&node, "ada", "a", 12).await;
+    frozen(&node, "ada", "b", 15).await;
+    let difference = node.read("/v1/datasets/aa/diff/bb").await;
+    assert_eq!(difference["to"], "b".repeat(64));
+    assert_eq!(difference["training_samples_added"], 3);
+    problem(node.get("/v1/datasets/aa/diff/cc").send().await.unwrap(), 404).await;
+}
+
+#[tokio::test]
+async fn a_freeze_is_asked_for_once_and_its_answer_is_shown() {
+    let node = Node::start().await;
+    problem(node.get("/v1/datasets/requests/ada").send().await.unwrap(), 404).await;
+    problem(node.post("/v1/datasets", &json!({"author": "nobody"})).await, 404).await;
+    let asked = body(node.post("/v1/datasets", &json!({"author": "ada", "by": "Grace"})).await, 202).await;
+    assert_eq!((asked["requested_by"].as_str(), &asked["outcome"]), (Some("Grace"), &Value::Null));
+    let again = body(node.post("/v1/datasets", &json!({"author": "ada", "by": "Joan"})).await, 202).await;
+    assert_eq!(again, asked, "an open request stays");
+    node.registry.answer_freeze(&"ada".parse().unwrap(), "nothing is new since version 3").await.unwrap();
+    let answered = node.read("/v1/datasets/requests/ada").await;
+    assert_eq!(answered["outcome"], "nothing is new since version 3");
+    let unnamed = body(node.post("/v1/datasets", &json!({"author": "ada"})).await, 202).await;
+    assert_eq!((unnamed["requested_by"].as_str(), &unnamed["outcome"]), (Some("unnamed"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_job_is_queued_on_the_newest_dataset_with_the_recipe_given_or_the_configured_one() {
+    let node = Node::start().await;
+    let none = refused(node.post("/v1/jobs", &json!({"author": "ada"})).await, 409).await;
+    assert!(none.contains("POST /v1/datasets"), "{none}");
+    frozen(&node, "ada", "a", 12).await;
+    frozen(&node, "ada", "b", 12).await;
+    let job = body(node.post("/v1/jobs", &json!({"author": "ada"})).await, 202).await;
+    assert_eq!((job["state"].as_str(), job["recipe"].as_str()), (Some("queued"), Some("rank = 16\n")));
+    assert_eq!(job["dataset"], "b".repeat(64));
+    let again = body(node.post("/v1/jobs", &json!({"author": "ada"})).await, 202).await;
+    assert_eq!(again, job, "the same work is the same job");
+    let other = body(node.post("/v1/jobs", &json!({"dataset": "aa", "recipe": "rank=4"})).await, 202).await;
+    assert_eq!((&other["dataset"], other["recipe"].as_str()), (&json!("a".repeat(64)), Some("rank = 4\n")));
+    assert_eq!(node.read("/v1/jobs?author=ada").await["jobs"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_job_that_can_not_be_is_refused_with_the_reason() {
+    let node = Node::start().await;
+    frozen(&node, "ada", "a", 12).await;
+    let wrong = problem(node.post("/v1/jobs", &json!({"author": "ada", "recipe": "rank = x"})).await, 422).await;
+    assert_eq!(wrong["errors"][0]["field"], "recipe");
+    let foreign = problem(node.post("/v1/jobs", &json!({"author": "bob", "dataset": "aa"})).await, 422).await;
+    assert_eq!(foreign["errors"][0]["field"], "author");
+    problem(node.post("/v1/jobs", &json!({"dataset": "ff"})).await, 404).await;
+    problem(node.post("/v1/jobs", &json!({"author": "nobody"})).await, 404).await;
+    assert_eq!(problem(node.post("/v1/jobs", &json!({})).await, 422).await["errors"][0]["field"], "author");
+    let large = problem(node.post("/v1/jobs", &json!({"author": "ada", "recipe": "rank = 64"})).await, 409).await;
+    assert_eq!((large["code"].as_str(), large["detail"].as_str().unwrap().contains("memory")), (Some("refused"), true));
+}
+
+#[tokio::test]
+async fn a_sweep_queues_its_trials_and_names_a_text_that_is_none() {
+    let node = Node::start().await;
+    frozen(&node, "ada", "a", 12).await;
+    let trials = body(node.post("/v1/sweeps", &json!({"author": "ada", "sweep": "rank = [4, 8]"})).await, 202).await;
+    let recipes: Vec<_> = trials["jobs"].as_array().unwrap().iter().map(|job| job["recipe"].clone()).collect();
+    assert_eq!(recipes, ["rank = 4\n", "rank = 8\n"]);
+    assert_eq!(trials["jobs"][0]["sweep"], "sweep-1");
+    let wrong = problem(node.post("/v1/sweeps", &json!({"author": "ada", "sweep": "rank = 4"})).await, 422).await;
+    assert_eq!(wrong["errors"][0]["field"], "sweep");
+}
+
+#[tokio::test]
+async fn a_job_is_followed_cancelled_and_tried_again() {
+    let node = Node::start().await;
+    frozen(&node, "ada", "a", 12).await;
+    let queued = body(node.post("/v1/jobs", &json!({"author": "ada"})).await, 202).await;
+    let id = JobId(queued["job"].as_str().unwrap().to_owned());
+    let path = format!("/v1/jobs/{}", id.short());
+    assert!(node.read(&path).await["progress"].is_null());
+    let early = refused(node.post(&format!("{path}/retry"), &json!({})).await, 409).await;
+    assert!(early.contains("nothing to try again"), "{early}");
+
+    assert!(node.registry.start_job(&id, Utc::now()).await.unwrap());
+    let progress = JobProgress { step: 30, steps: 120, loss: Some(1.5), eta_s: Some(60.0), ..JobProgress::default() };
+    node.registry.note_job_progress(&id, progress).await.unwrap();
+    let running = node.read(&path).await;
+    assert_eq!((running["state"].as_str(), &running["progress"]["step"]), (Some("running"), &json!(30)));
+    assert_eq!(node.read("/v1/jobs?state=running").await["jobs"].as_array().unwrap().len(), 1);
+    assert_eq!(node.read("/v1/jobs?state=queued").await["jobs"], json!([]));
+
+    let stopping = body(node.post(&format!("{path}/cancel"), &json!({"by": "Grace"})).await, 202).await;
+    assert_eq!((&stopping["cancel_requested"], stopping["reason"].as_str()), (&json!(true), Some("cancelled by Grace")));
+    node.registry.finish_job(&id, JobOutcome::Cancelled("cancelled by Grace".into()), Utc::now()).await.unwrap();
+    let late = refused(node.post(&format!("{path}/cancel"), &json!({})).await, 409).await;
+    assert!(late.contains("has ended already"), "{late}");
+    let again = body(node.post(&format!("{path}/retry"), &json!({})).await, 202).await;
+    assert_eq!((again["state"].as_str(), &again["cancel_requested"]), (Some("queued"), &json!(false)));
+    let bare = node.raw(&format!("{path}/cancel"), "text/plain", "").send().await.unwrap();
+    assert_eq!(body(bare, 202).await["reason"], "cancelled by unnamed", "the body may be left away");
+    for route in ["", "/metrics"] {
+        problem(node.get(&format!("/v1/jobs/ff{route}")).send().await.unwrap(), 404).await;
+    }
+    problem(node.post("/v1/jobs/ff/cancel", &json!({})).await, 404).await;
+    problem(node.post("/v1/jobs/ff/retry", &json!({})).await, 404).await;
+}
+
+#[tokio::test]
+async fn what_a_run_measured_is_shown_by_name_and_step() {
+    let node = Node::start().await;
+    frozen(&node, "ada", "a", 12).await;
+    let queued = body(node.post("/v1/jobs", &json!({"author": "ada"})).await, 202).await;
+    let id = JobId(queued["job"].as_str().unwrap().to_owned());
+    let metric = |name: &str, step, value| Metric { name: name.into(), step, value };
+    let metrics = vec![metric("loss", 2, 1.5), metric("loss", 1, 2.0), metric("evaluation_loss", 2, 1.75)];
+    node.registry.add_metrics(&id, metrics).await.unwrap();
+    let shown = node.read(&format!("/v1/jobs/{}/metrics", id.short())).await;
+    assert_eq!(shown["job"], id.0);
+    let expected = json!([
+        {"name": "evaluation_loss", "step": 2, "value": 1.75},
+        {"name": "loss", "step": 1, "value": 2.0},
+        {"name": "loss", "step": 2, "value": 1.5},
+    ]);
+    assert_eq!(shown["metrics"], expected);
+}
+
+#[tokio::test]
+async fn a_recipe_is_set_in_its_canonical_form_and_shown() {
+    let node = Node::start().await;
+    problem(node.get("/v1/authors/ada/recipe").send().await.unwrap(), 404).await;
+    let wrong = problem(node.put("/v1/authors/ada/recipe", &json!({"recipe": "depth = 3"})).await, 422).await;
+    assert_eq!(wrong["errors"][0]["field"], "recipe");
+    problem(node.put("/v1/authors/nobody/recipe", &json!({"recipe": "rank = 8"})).await, 404).await;
+    let set = body(node.put("/v1/authors/ada/recipe", &json!({"recipe": " rank=8 ", "by": "Grace"})).await, 200).await;
+    assert_eq!((set["recipe"].as_str(), set["origin"].as_str()), (Some("rank = 8\n"), Some("set by Grace")));
+    let shown = node.read("/v1/authors/ada/recipe").await;
+    assert_eq!((&shown["recipe"], &shown["origin"]), (&set["recipe"], &set["origin"]));
+}

@@ -1,0 +1,171 @@
+//! Model versions, their evaluations, and what is decided about them.
+
+use chrono::Utc;
+use serde_json::{Value, json};
+use twin_registry::{JobOutcome, NewModel};
+use twin_schemas::{JobId, ModelId, Verdict};
+
+use crate::learning::{document, frozen};
+use crate::support::{Node, body, problem};
+
+/// A model version of `ada`, trained with that rank on the dataset `aaa…`.
+async fn trained(node: &Node, rank: u32) -> ModelId {
+    if node.registry.dataset("aa").await.unwrap().is_none() {
+        frozen(node, "ada", "a", 12).await;
+    }
+    let job = json!({"dataset": "aa", "recipe": format!("rank = {rank}")});
+    let queued = body(node.post("/v1/jobs", &job).await, 202).await;
+    let job = JobId(queued["job"].as_str().unwrap().to_owned());
+    assert!(node.registry.start_job(&job, Utc::now()).await.unwrap());
+    let manifest = node.artifacts.put(json!({"files": [], "rank": rank}).to_string().into_bytes()).await.unwrap();
+    let outcome = JobOutcome::Succeeded(Some(NewModel { manifest }));
+    node.registry.finish_job(&job, outcome, Utc::now()).await.unwrap().unwrap()
+}
+
+/// A model version that was evaluated with that verdict.
+async fn evaluated(node: &Node, rank: u32, verdict: Verdict) -> String {
+    let model = trained(node, rank).await;
+    body(node.post(&format!("/v1/model-versions/{model}/evaluate"), &json!({})).await, 202).await;
+    node.registry.start_evaluation(&model).await.unwrap();
+    let report = json!({"verdict": verdict}).to_string().into_bytes();
+    let report = node.artifacts.put(report).await.unwrap();
+    let page = node.artifacts.put(b"<!doctype html><title>report</title>".to_vec()).await.unwrap();
+    node.registry.finish_evaluation(&model, verdict, &report, &page, Utc::now()).await.unwrap();
+    model.0
+}
+
+async fn step(node: &Node, model: &str, action: &str) -> reqwest::Response {
+    node.post(&format!("/v1/model-versions/{model}/{action}"), &json!({"by": "Grace", "why": "it is good"})).await
+}
+
+async fn why_refused(response: reqwest::Response) -> String {
+    let refused = problem(response, 409).await;
+    assert_eq!(refused["code"], "refused");
+    refused["detail"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_model_version_is_shown_with_its_evaluation_and_the_decisions_about_it() {
+    let node = Node::start().await;
+    let model = trained(&node, 4).await;
+    let path = format!("/v1/model-versions/{model}");
+    let fresh = node.read(&path).await;
+    assert_eq!((fresh["model"]["state"].as_str(), &fresh["evaluation"]), (Some("trained"), &Value::Null));
+    let second = evaluated(&node, 8, Verdict::Passed).await;
+    body(step(&node, &second, "approve").await, 202).await;
+    let shown = node.read(&format!("/v1/model-versions/{second}")).await;
+    assert_eq!((shown["model"]["state"].as_str(), &shown["model"]["in_production"]), (Some("approved"), &json!(true)));
+    assert_eq!((shown["evaluation"]["state"].as_str(), shown["model"]["verdict"].as_str()), (Some("done"), Some("passed")));
+    let actions: Vec<_> = shown["decisions"].as_array().unwrap().iter().map(|row| row["action"].clone()).collect();
+    assert_eq!(actions, ["deploy", "approve"]);
+    assert_eq!(shown["decisions"][1]["decided_by"], "Grace");
+    let listed = node.read("/v1/model-versions?author=ada").await;
+    let names: Vec<_> = listed["model_versions"].as_array().unwrap().iter().map(|row| row["model"].clone()).collect();
+    assert_eq!(names, ["ada-v2", "ada-v1"]);
+    assert_eq!(node.read("/v1/model-versions?limit=1").await["model_versions"].as_array().unwrap().len(), 1);
+    assert_eq!(node.read("/v1/model-versions?author=bob").await["model_versions"], json!([]));
+    assert!(node.read(&format!("{path}/files")).await["rank"] == 4, "its manifest");
+}
+
+#[tokio::test]
+async fn lineage_leads_from_a_model_to_its_documents_and_back() {
+    let node = Node::start().await;
+    let model = trained(&node, 4).await;
+    node.registry.mark_deleted(document(2), Utc::now()).await.unwrap();
+    let lineage = node.read(&format!("/v1/model-versions/{model}/lineage")).await;
+    assert_eq!(lineage["job"]["recipe"], "rank = 4\n");
+    assert_eq!(lineage["dataset"]["dataset"], "a".repeat(64));
+    let documents = lineage["documents"].as_array().unwrap();
+    assert_eq!((documents.len(), documents[1]["revision"].as_u64()), (2, Some(4)));
+    assert!(documents[0]["deleted_at"].is_null() && documents[1]["deleted_at"].is_string(), "{documents:?}");
+    let taught = node.read(&format!("/v1/documents/{}/models", document(2))).await;
+    assert_eq!(taught["models"], json!(["ada-v1"]));
+    assert_eq!(node.read(&format!("/v1/documents/{}/models", document(9))).await["models"], json!([]));
+}
+
+#[tokio::test]
+async fn nothing_is_known_of_a_model_that_is_not_there() {
+    let node = Node::start().await;
+    for route in ["", "/lineage", "/report", "/report.html", "/files"] {
+        let missing = node.get(&format!("/v1/model-versions/ada-v9{route}")).send().await.unwrap();
+        assert!(problem(missing, 404).await["detail"].as_str().unwrap().contains("ada-v9"), "{route}");
+    }
+    for action in ["approve", "reject", "deploy", "evaluate"] {
+        problem(step(&node, "ada-v9", action).await, 404).await;
+    }
+}
+
+#[tokio::test]
+async fn only_a_model_that_passed_is_approved_and_only_an_approved_one_deployed() {
+    let node = Node::start().await;
+    let raw = trained(&node, 4).await.0;
+    assert!(why_refused(step(&node, &raw, "approve").await).await.contains("not evaluated yet"));
+    assert!(why_refused(step(&node, &raw, "deploy").await).await.contains("not evaluated yet"));
+    let worse = evaluated(&node, 8, Verdict::Failed).await;
+    assert!(why_refused(step(&node, &worse, "approve").await).await.contains("did not pass"));
+    let better = evaluated(&node, 12, Verdict::Passed).await;
+    assert!(why_refused(step(&node, &better, "deploy").await).await.contains("nobody has approved it"));
+    let deployment = body(step(&node, &better, "approve").await, 202).await;
+    assert_eq!((&deployment["model"], deployment["state"].as_str()), (&json!(better), Some("requested")));
+    let again = body(step(&node, &better, "deploy").await, 202).await;
+    assert_eq!(again["number"], deployment["number"], "it is in production already");
+    assert!(why_refused(step(&node, &better, "reject").await).await.contains("roll back first"));
+    let rejected = body(step(&node, &worse, "reject").await, 200).await;
+    assert_eq!(rejected["state"], "rejected");
+    assert!(why_refused(step(&node, &worse, "approve").await).await.contains("was rejected"));
+}
+
+#[tokio::test]
+async fn a_rollback_goes_back_to_what_served_before_and_then_to_the_base_model() {
+    let node = Node::start().await;
+    let by = json!({"by": "Grace", "why": "it repeats itself"});
+    let none = node.post("/v1/authors/ada/rollback", &by).await;
+    assert!(why_refused(none).await.contains("nothing to go back to"));
+    let (first, second) = (evaluated(&node, 4, Verdict::Passed).await, evaluated(&node, 8, Verdict::Passed).await);
+    body(step(&node, &first, "approve").await, 202).await;
+    body(step(&node, &second, "approve").await, 202).await;
+    assert_eq!(body(node.post("/v1/authors/ada/rollback", &by).await, 202).await["model"], json!(first));
+    assert!(body(node.post("/v1/authors/ada/rollback", &by).await, 202).await["model"].is_null());
+    let shown = node.read("/v1/authors/ada/deployments").await;
+    let models: Vec<_> = shown["deployments"].as_array().unwrap().iter().map(|row| row["model"].clone()).collect();
+    assert_eq!(models, [Value::Null, json!(first), json!(second), json!(first)]);
+    assert!(shown["in_production"].is_null());
+    assert_eq!(node.read("/v1/authors/ada/deployments?limit=1").await["deployments"][0]["number"], 4);
+    assert_eq!(node.read("/v1/authors/bob/deployments").await["deployments"], json!([]));
+}
+
+#[tokio::test]
+async fn a_report_is_there_once_its_evaluation_is_done_and_its_page_runs_no_script() {
+    let node = Node::start().await;
+    let waiting = trained(&node, 4).await;
+    let path = format!("/v1/model-versions/{waiting}");
+    let missing = problem(node.get(&format!("{path}/report")).send().await.unwrap(), 404).await;
+    assert!(missing["detail"].as_str().unwrap().contains("no evaluation was queued"), "{missing}");
+    body(node.post(&format!("{path}/evaluate"), &json!({})).await, 202).await;
+    let missing = problem(node.get(&format!("{path}/report.html")).send().await.unwrap(), 404).await;
+    assert!(missing["detail"].as_str().unwrap().contains("is queued"), "{missing}");
+
+    let model = evaluated(&node, 8, Verdict::Inconclusive).await;
+    assert_eq!(node.read(&format!("/v1/model-versions/{model}/report")).await["verdict"], "inconclusive");
+    let page = node.get(&format!("/v1/model-versions/{model}/report.html")).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("script-src"), "{policy}");
+    assert!(page.text().await.unwrap().starts_with("<!doctype html>"));
+}
+
+#[tokio::test]
+async fn an_evaluation_is_queued_once_and_again_after_it_failed() {
+    let node = Node::start().await;
+    let model = trained(&node, 4).await;
+    let path = format!("/v1/model-versions/{model}/evaluate");
+    assert_eq!(body(node.post(&path, &json!({})).await, 202).await["state"], "queued");
+    assert!(why_refused(node.post(&path, &json!({})).await).await.contains("is queued"));
+    node.registry.start_evaluation(&model).await.unwrap();
+    node.registry.fail_evaluation(&model, "the judge is away", Utc::now()).await.unwrap();
+    let failed = problem(node.get(&format!("/v1/model-versions/{model}/report")).send().await.unwrap(), 404).await;
+    assert!(failed["detail"].as_str().unwrap().contains("the judge is away"), "{failed}");
+    let again = body(node.post(&path, &json!({})).await, 202).await;
+    assert_eq!((again["state"].as_str(), again["attempts"].as_u64()), (Some("queued"), Some(1)));
+}
