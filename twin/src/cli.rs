@@ -12,6 +12,7 @@ use twin_telemetry::LogOptions;
 
 use crate::commands::{self, Output};
 use crate::config::{self, Flags, Loaded};
+use crate::learning;
 use crate::run::{self, Service};
 
 /// A configuration that can not be used (`EX_USAGE`).
@@ -52,6 +53,9 @@ enum Command {
     /// Prepare model files.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// The work of a child process of a running twin.
+    #[command(subcommand, hide = true)]
+    Job(learning::Job),
     #[command(flatten)]
     Client(commands::Command),
 }
@@ -65,7 +69,7 @@ struct RunArgs {
     flags: FlagArgs,
 }
 
-#[derive(Args)]
+#[derive(Args, Default)]
 struct FlagArgs {
     /// Data folder.
     #[arg(long, value_name = "DIR")]
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Config(args) if args.reference => finish(print(&config::reference())),
         Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, cli.output.json)),
         Command::Models(ModelsCommand::Convert { source, target }) => finish(convert(&source, &target)),
+        Command::Job(job) => with_config(cli.config, FlagArgs::default(), |loaded| run_job(loaded, job)),
         Command::Client(command) => speak(command, &cli.url, cli.output),
     }
 }
@@ -159,6 +164,12 @@ fn run_services(loaded: Loaded, services: &[Service]) -> Result<()> {
     // A blocking call that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result
+}
+
+fn run_job(loaded: Loaded, job: learning::Job) -> Result<()> {
+    twin_telemetry::init_logs(&loaded.config.telemetry).map_err(anyhow::Error::msg)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(learning::run(job, loaded.config))
 }
 
 fn reindex(loaded: Loaded) -> Result<()> {

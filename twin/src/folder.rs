@@ -45,9 +45,19 @@ impl DataFolder {
         self.path.join(DATABASE)
     }
 
-    /// Payloads too large for the log.
+    /// Files by their content: payloads too large for the log, datasets, models.
     pub fn artifacts(&self) -> PathBuf {
         self.path.join("artifacts")
+    }
+
+    /// Model versions as directories.
+    pub fn models(&self) -> PathBuf {
+        self.path.join("models")
+    }
+
+    /// The folders of child processes.
+    pub fn jobs(&self) -> PathBuf {
+        self.path.join("jobs")
     }
 }
 

@@ -197,16 +197,18 @@ impl Run {
         let pairs: Vec<Pair> = documents
             .iter()
             .zip(candidate.iter().zip(&production))
-            .map(|(document, (candidate, production))| {
-                Pair { document: *document, candidate: *candidate, production: *production }
+            .map(|(document, (candidate, production))| Pair {
+                document: *document,
+                candidate: *candidate,
+                production: *production,
             })
             .collect();
         let counts_differently = |pair: &Pair| pair.candidate.denominator != pair.production.denominator;
-        let incomparable = pairs.iter().any(counts_differently).then(|| {
-            "the models cut text into different tokens, compare bits per byte instead".to_owned()
-        });
-        let difference =
-            if incomparable.is_some() { None } else { self.bootstrap().difference(&pairs, stream) };
+        let incomparable = pairs
+            .iter()
+            .any(counts_differently)
+            .then(|| "the models cut text into different tokens, compare bits per byte instead".to_owned());
+        let difference = if incomparable.is_some() { None } else { self.bootstrap().difference(&pairs, stream) };
         let author = parts(&measurements.of_author);
         let distinct: std::collections::BTreeSet<DocumentId> = documents.iter().copied().collect();
         Some(Comparison {

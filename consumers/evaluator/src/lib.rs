@@ -54,12 +54,14 @@ mod work;
 pub use error::Error;
 pub use evaluate::{Progress, evaluate};
 pub use metric::{Direction, Metric};
-pub use options::{Guard, GuardRule, Options, Policy};
-pub use report::{Check, CheckKind, Comparison, KindCounts, Names, Outcome, Report, ReportedAnswer, ReportedSample, Seconds, html};
-pub use samples::{Counts, SampleKind, TestSample, read_samples, select};
-pub use subject::{Answer, Loss, Subject, SubjectError, SubjectRole, Subjects};
 pub use metrics::Metrics;
+pub use options::{Guard, GuardRule, Options, Policy};
+pub use report::{
+    Check, CheckKind, Comparison, KindCounts, Names, Outcome, Report, ReportedAnswer, ReportedSample, Seconds, html,
+};
+pub use samples::{Counts, SampleKind, TestSample, read_samples, select};
 pub use service::{Approval, Dependencies, Service, ServiceOptions, TestFiles};
+pub use subject::{Answer, Loss, Subject, SubjectError, SubjectRole, Subjects};
 pub use trigger::Trigger;
 pub use words::words;
 pub use work::{BaseModel, Order, Product, Version, work};

@@ -163,7 +163,8 @@ impl Service {
         let gone = || Problem::Hopeless(format!("there is no model {model}"));
         let row = registry.model(model).await?.ok_or_else(gone)?;
         let dataset = registry.dataset(&row.dataset.0).await?;
-        let dataset = dataset.ok_or_else(|| Problem::Hopeless(format!("there is no dataset {}", row.dataset.short())))?;
+        let dataset =
+            dataset.ok_or_else(|| Problem::Hopeless(format!("there is no dataset {}", row.dataset.short())))?;
         let test = self.dependencies.datasets.of(&dataset.manifest).await.map_err(Problem::Hopeless)?;
         let in_production = registry.production(&row.author).await?.and_then(|deployment| deployment.model);
         let production = match in_production.filter(|production| production != model) {

@@ -68,7 +68,9 @@ fn guard(guard: Guard, comparison: Option<&Comparison>, policy: &Policy) -> Chec
     } else if is_within(improvement.low) || policy.guard_rule == GuardRule::Mean {
         check(Outcome::Passed, format!("{title}: not worse by more than {tolerated}; the improvement is {span}."))
     } else {
-        let reason = format!("{title}: too few samples to tell whether it is worse by more than {tolerated}; the improvement is {span}.");
+        let reason = format!(
+            "{title}: too few samples to tell whether it is worse by more than {tolerated}; the improvement is {span}."
+        );
         check(Outcome::Inconclusive, reason)
     }
 }
@@ -88,7 +90,10 @@ fn judge(rate: f64, judgement: Option<&Judgement>, policy: &Policy) -> Check {
     let reaches = won.low >= rate - ROUNDING;
     let outcome = if reaches { Outcome::Passed } else { Outcome::Failed };
     let how = if reaches { "surely" } else { "not surely" };
-    check(outcome, format!("The judge prefers the candidate in {span} of pairs: {how} the {} asked for.", percent(rate)))
+    check(
+        outcome,
+        format!("The judge prefers the candidate in {span} of pairs: {how} the {} asked for.", percent(rate)),
+    )
 }
 
 /// The change with its sign turned so that above zero is better; or why there is none to judge.

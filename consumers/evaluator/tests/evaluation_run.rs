@@ -34,8 +34,14 @@ struct Script {
 
 const TUNED: Script =
     Script { name: "ada-v2", loss: 2.0, voice: PLAIN, keeps_to_passages: true, fails_at: None, tokens_per_word: 1 };
-const BASE: Script =
-    Script { name: "small-base", loss: 3.0, voice: ORNATE, keeps_to_passages: false, fails_at: None, tokens_per_word: 1 };
+const BASE: Script = Script {
+    name: "small-base",
+    loss: 3.0,
+    voice: ORNATE,
+    keeps_to_passages: false,
+    fails_at: None,
+    tokens_per_word: 1,
+};
 
 struct Scripted {
     script: Script,
@@ -262,7 +268,8 @@ async fn a_report_survives_its_json() {
     assert!(read.comparisons.iter().zip(&report.comparisons).all(|(a, b)| a.metric == b.metric && close(a, b)));
     let texts = |report: &Report| report.samples.iter().map(|one| one.reference.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&read), texts(&report));
-    let facts = |report: Report| (report.verdict, report.checks, report.models, report.counts, report.options, report.at);
+    let facts =
+        |report: Report| (report.verdict, report.checks, report.models, report.counts, report.options, report.at);
     assert_eq!(facts(read), facts(report));
 }
 
@@ -383,9 +390,12 @@ async fn judged(reply: fn(&str, usize) -> Result<String, twin_llm::Error>) -> tw
 #[tokio::test]
 async fn a_judge_that_prefers_the_candidate_in_both_orders_is_believed() {
     let judgement = judged(|prompt, _| {
-        let answer = |tag: &str| prompt.split(&format!("<{tag}>")).nth(1).unwrap().split("</").next().unwrap().to_owned();
+        let answer =
+            |tag: &str| prompt.split(&format!("<{tag}>")).nth(1).unwrap().split("</").next().unwrap().to_owned();
         // The base model's stock phrase, or else its long words.
-        let weight = |text: &str| if text.contains("quite well known") { 99_000 } else { 1_000 * text.len() / text.split(' ').count() };
+        let weight = |text: &str| {
+            if text.contains("quite well known") { 99_000 } else { 1_000 * text.len() / text.split(' ').count() }
+        };
         let winner = if weight(&answer("answer_a")) < weight(&answer("answer_b")) { "A" } else { "B" };
         Ok(format!("{{\"winner\": \"{winner}\", \"reason\": \"tone\"}}"))
     })

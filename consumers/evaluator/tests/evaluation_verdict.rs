@@ -82,7 +82,8 @@ fn a_higher_loss_fails_however_sure_it_is() {
 #[test]
 fn a_primary_metric_of_which_more_is_better_is_read_the_other_way() {
     let policy = Policy { primary: Metric::RougeL, guards: vec![], ..Policy::default() };
-    let decide = |mean: f64| decide(&[comparison(Metric::RougeL, interval(mean, mean - 0.1, mean + 0.1))], None, &policy).0;
+    let decide =
+        |mean: f64| decide(&[comparison(Metric::RougeL, interval(mean, mean - 0.1, mean + 0.1))], None, &policy).0;
     assert_eq!(decide(0.2), Verdict::Passed);
     assert_eq!(decide(-0.2), Verdict::Failed);
 }

@@ -7,7 +7,6 @@
 //!
 //! Deliberately not here: whether the model is any good (`consumers/evaluator`), and what a dataset is made of.
 
-
 mod base;
 pub mod engine;
 mod error;

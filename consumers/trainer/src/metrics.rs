@@ -1,4 +1,6 @@
-use prometheus::{IntCounterVec, IntGauge, Opts, register_int_counter_vec_with_registry, register_int_gauge_with_registry};
+use prometheus::{
+    IntCounterVec, IntGauge, Opts, register_int_counter_vec_with_registry, register_int_gauge_with_registry,
+};
 use twin_telemetry::{MetricError, Registry};
 
 /// What the trainer measures.
@@ -19,10 +21,8 @@ impl Metrics {
         for outcome in ["succeeded", "failed", "cancelled"] {
             jobs.with_label_values(&[outcome]);
         }
-        let running = register_int_gauge_with_registry!(
-            Opts::new("twin_trainer_running", "Training jobs under way."),
-            registry
-        )?;
+        let running =
+            register_int_gauge_with_registry!(Opts::new("twin_trainer_running", "Training jobs under way."), registry)?;
         Ok(Self { jobs, running })
     }
 }

@@ -165,7 +165,11 @@ impl Supervisor {
             return self.finish(job, JobOutcome::Cancelled("cancelled".to_owned())).await;
         }
         if job.attempts < self.options.attempts {
-            warn!(job = job.job.short(), attempts = job.attempts, "the job's process is gone; it goes on from its last checkpoint");
+            warn!(
+                job = job.job.short(),
+                attempts = job.attempts,
+                "the job's process is gone; it goes on from its last checkpoint"
+            );
             let reason = "its process was gone; it goes on from its last checkpoint";
             return Ok(self.registry.requeue_job(&job.job, reason).await?);
         }

@@ -7,7 +7,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tracing::info;
@@ -22,7 +21,7 @@ use crate::queue::{JobQueue, from_canonical};
 const MOST_TRIALS: usize = 1_000;
 
 /// How combinations are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Search {
     /// Every combination, in the order of the file, up to the budget.
@@ -32,7 +31,7 @@ pub enum Search {
 }
 
 /// A sweep, read from TOML.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
     /// `grid` or `random`.
@@ -69,7 +68,8 @@ impl Sweep {
     /// The recipes to try, each once and each checked.
     pub fn recipes(&self) -> Result<Vec<Recipe>, Error> {
         let sizes: Vec<usize> = self.values.values().map(Vec::len).collect();
-        let combinations: usize = sizes.iter().try_fold(1_usize, |product, size| product.checked_mul(*size)).unwrap_or(usize::MAX);
+        let combinations: usize =
+            sizes.iter().try_fold(1_usize, |product, size| product.checked_mul(*size)).unwrap_or(usize::MAX);
         let mut found = Vec::new();
         let mut known = BTreeSet::new();
         for number in self.chosen(combinations) {

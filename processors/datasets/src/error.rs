@@ -54,6 +54,9 @@ pub enum Error {
     /// The artifact store.
     #[error(transparent)]
     Artifacts(#[from] twin_artifacts::Error),
+    /// The registry of versions.
+    #[error(transparent)]
+    Registry(#[from] twin_registry::Error),
     /// A file.
     #[error("{path}: {source}")]
     File {
@@ -85,6 +88,7 @@ impl Error {
         match self {
             Self::Database(error) => error.is_transient(),
             Self::Artifacts(error) => error.is_transient(),
+            Self::Registry(error) => error.is_transient(),
             Self::File { .. } => true,
             _ => false,
         }

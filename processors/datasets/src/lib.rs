@@ -61,10 +61,10 @@ pub use error::Error;
 pub use files::{DatasetReader, export, read_manifest};
 pub use freeze::{FreezePolicy, FreezeReason, FreezeState, due};
 pub use freezer::Freezer;
-pub use metrics::Metrics;
 pub use manifest::{
     BUILD_VERSION, DatasetFile, EvaluationSample, Manifest, PromptCompletion, SampleKind, SourceDocument, holds,
 };
+pub use metrics::Metrics;
 pub use options::Options;
 pub use ports::{Answers, Asked, Instructor, PortError};
 pub use refusal::{Refusal, Refusals};

@@ -86,6 +86,18 @@ pub enum SampleKind {
     Preference,
 }
 
+impl SampleKind {
+    /// The name used in manifests and the registry.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Voice => "voice",
+            Self::Grounded => "grounded",
+            Self::Refusal => "refusal",
+            Self::Preference => "preference",
+        }
+    }
+}
+
 /// A file of a version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetFile {

@@ -43,6 +43,12 @@ pub struct Config {
     pub chunker: twin_chunker::Options,
     /// The embedding model.
     pub embedder: EmbedderOptions,
+    /// Datasets of an author's own words.
+    pub datasets: DatasetsConfig,
+    /// Training.
+    pub trainer: twin_trainer::Options,
+    /// Evaluation and approval of trained models.
+    pub evaluator: twin_evaluator::ServiceOptions,
     /// Finding passages.
     pub retrieval: twin_inference::RetrievalOptions,
     /// The model that writes answers.
@@ -51,6 +57,16 @@ pub struct Config {
     pub gateway: twin_gateway::Options,
     /// Log lines of the program.
     pub telemetry: LogOptions,
+}
+
+/// Datasets of an author's own words.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatasetsConfig {
+    /// When versions are made.
+    pub freeze: twin_datasets::FreezePolicy,
+    /// What goes into them.
+    pub build: twin_datasets::Options,
 }
 
 /// Which event log.
@@ -117,6 +133,9 @@ impl Default for Config {
                 runtime_library: PathBuf::from("~/.cache/llm-twin/onnxruntime/libonnxruntime.so"),
                 ..EmbedderOptions::default()
             },
+            datasets: DatasetsConfig::default(),
+            trainer: twin_trainer::Options::default(),
+            evaluator: twin_evaluator::ServiceOptions::default(),
             retrieval: twin_inference::RetrievalOptions::default(),
             llm: twin_inference::LlmOptions {
                 model: PathBuf::from("~/.cache/llm-twin/models/smollm2-135m-instruct-f32"),
@@ -165,6 +184,8 @@ impl Config {
             ("crawler.interval_s", self.crawler.interval_s as usize),
             ("crawler.max_concurrent_syncs", self.crawler.max_concurrent_syncs),
             ("retrieval.candidates", self.retrieval.candidates),
+            ("trainer.attempts", self.trainer.attempts as usize),
+            ("evaluator.attempts", self.evaluator.attempts as usize),
             ("llm.max_tokens", self.llm.max_tokens as usize),
             ("llm.concurrency", self.llm.concurrency),
             ("llm.prompt.passages", self.llm.prompt.passages),
@@ -186,6 +207,12 @@ impl Config {
         }
         if let Err(error) = self.gateway.validate() {
             return Some(("gateway", error.to_string()));
+        }
+        if let Err(error) = self.datasets.build.validate() {
+            return Some(("datasets.build", error.to_string()));
+        }
+        if let Err(error) = self.evaluator.measure.validate() {
+            return Some(("evaluator.measure", error.to_string()));
         }
         let chunker = self.chunker.validate().err().map(|error| ("chunker", error.to_string()));
         chunker.or_else(|| self.embedder.validate().err().map(|error| ("embedder", error.to_string())))

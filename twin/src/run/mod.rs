@@ -1,6 +1,7 @@
 //! `twin run`: opens the stores, starts the services that were asked for, and stops them in order.
 
 mod adapters;
+mod learning;
 mod services;
 
 use std::path::PathBuf;
@@ -41,6 +42,12 @@ pub enum Service {
     Chunker,
     /// Embeds chunks into the index.
     Embedder,
+    /// Makes versioned datasets of cleaned documents.
+    Datasets,
+    /// Trains models on datasets.
+    Trainer,
+    /// Compares trained models with the one in production.
+    Evaluator,
     /// Answers queries.
     Inference,
     /// Serves the REST API.
@@ -48,8 +55,17 @@ pub enum Service {
 }
 
 impl Service {
-    const ALL: [Self; 6] =
-        [Self::Crawler, Self::Cleaner, Self::Chunker, Self::Embedder, Self::Inference, Self::Gateway];
+    const ALL: [Self; 9] = [
+        Self::Crawler,
+        Self::Cleaner,
+        Self::Chunker,
+        Self::Embedder,
+        Self::Datasets,
+        Self::Trainer,
+        Self::Evaluator,
+        Self::Inference,
+        Self::Gateway,
+    ];
 
     /// The parts of readiness that it will report.
     fn parts(self) -> &'static [&'static str] {
@@ -59,6 +75,9 @@ impl Service {
             Self::Cleaner => &["cleaner"],
             Self::Chunker => &["chunker"],
             Self::Embedder => &["embedder"],
+            Self::Datasets => &["datasets"],
+            Self::Trainer => &["trainer"],
+            Self::Evaluator => &["evaluator"],
             Self::Inference => &["llm", "inference"],
             Self::Gateway => &["gateway"],
         }
@@ -70,8 +89,35 @@ impl Service {
             Self::Cleaner => "cleaner",
             Self::Chunker => "chunker",
             Self::Embedder => "embedder",
+            Self::Datasets => "datasets",
+            Self::Trainer => "trainer",
+            Self::Evaluator => "evaluator",
             Self::Inference => "inference",
             Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// Folders within the data folder.
+struct Folders {
+    /// The artifact store.
+    artifacts: PathBuf,
+    /// Model versions as directories.
+    models: PathBuf,
+    /// Training jobs.
+    training: PathBuf,
+    /// Evaluations.
+    evaluation: PathBuf,
+}
+
+impl Folders {
+    fn of(folder: &DataFolder) -> Self {
+        let jobs = folder.jobs();
+        Self {
+            artifacts: folder.artifacts(),
+            models: folder.models(),
+            training: jobs.join("train"),
+            evaluation: jobs.join("evaluate"),
         }
     }
 }
@@ -84,8 +130,7 @@ struct Node {
     warehouse: Arc<dyn Warehouse>,
     learning: twin_registry::Registry,
     artifacts: Artifacts,
-    /// Where model versions lie as directories.
-    models_folder: PathBuf,
+    folders: Folders,
     registry: Registry,
     health: Health,
     stage_metrics: StageMetrics,
@@ -95,6 +140,7 @@ struct Node {
 pub async fn run(config: Config, services: &[Service]) -> Result<()> {
     let shutdown = Shutdown::new();
     tokio::pin! { let signal = shutdown.begin_on_signal(); }
+    let by_name = !services.is_empty();
     let services = if services.is_empty() { Service::ALL.to_vec() } else { services.to_vec() };
     let log_kind = config.log_kind().map_err(|problem| anyhow!("log.url: {problem}"))?;
     let listener = TcpListener::bind(config.listen)
@@ -105,7 +151,7 @@ pub async fn run(config: Config, services: &[Service]) -> Result<()> {
     let mut tasks = JoinSet::new();
     let start = async {
         let node = open(config, &folder, log_kind, &mut tasks, &shutdown.signal()).await?;
-        services::start(node, &services, listener, &mut tasks, &shutdown.signal()).await
+        services::start(node, &services, by_name, listener, &mut tasks, &shutdown.signal()).await
     };
     let running = tokio::select! {
         // Signals first: one that comes while a model is loaded stops the process in good order too.
@@ -184,7 +230,7 @@ async fn open(
         log: Arc::new(ClaimCheck::new(log, artifacts.clone())),
         learning: twin_registry::Registry::open(database.clone()).await?,
         artifacts,
-        models_folder: folder.models(),
+        folders: Folders::of(folder),
         warehouse: Arc::new(SqliteWarehouse::open(database.clone()).await?),
         stage_metrics: StageMetrics::new(&registry)?,
         health: Health::default(),
@@ -223,11 +269,14 @@ impl Node {
     }
 
     /// Stages, as readers of topics.
-    fn stage_topics() -> [(&'static str, Topic); 4] {
+    fn stage_topics() -> [(&'static str, Topic); 7] {
         [
             ("cleaner", Topic::DocumentsRaw),
             ("chunker", Topic::DocumentsCleaned),
             ("embedder", Topic::DocumentsChunked),
+            ("datasets", Topic::DocumentsCleaned),
+            ("trainer", Topic::Datasets),
+            ("evaluator", Topic::Models),
             ("inference", Topic::Queries),
         ]
     }

@@ -20,20 +20,21 @@ use twin_vectors::sqlite::SqliteVectors;
 use twin_warehouse::Outbox;
 
 use super::adapters::{Desk, KnownSources, NoteDeadLetters};
-use super::{Node, Service};
+use super::{Node, Service, learning};
 use crate::config::Config;
 
 /// Queries of a partition under way at once. Generation has its own, smaller bound; this one only keeps cancellations
 /// from waiting behind queries.
 const QUERIES_IN_FLIGHT: usize = 256;
 
-type Tasks = JoinSet<Result<()>>;
+pub(super) type Tasks = JoinSet<Result<()>>;
 
 /// Starts the services. The gateway comes first, so that a process that is still loading a model can be asked how far
 /// it is.
 pub(super) async fn start(
     node: Node,
     services: &[Service],
+    by_name: bool,
     listener: TcpListener,
     tasks: &mut Tasks,
     shutdown: &ShutdownSignal,
@@ -61,6 +62,18 @@ pub(super) async fn start(
         let options = node.config.chunker.clone();
         let chunker = Chunker::new(options, tokenizer, node.warehouse.clone(), &node.registry)?;
         start_stage(&node, "chunker", chunker, Order::PerPartition, tasks, shutdown);
+    }
+    if wanted(Service::Datasets) {
+        learning::start_datasets(&node, tasks, shutdown).await?;
+    }
+    if wanted(Service::Trainer) {
+        learning::start_trainer(&node, by_name, tasks, shutdown)?;
+    }
+    if wanted(Service::Evaluator) {
+        learning::start_evaluator(&node, by_name, tasks, shutdown)?;
+    }
+    if [Service::Datasets, Service::Trainer, Service::Evaluator, Service::Gateway].into_iter().any(wanted) {
+        learning::start_relay(&node, tasks, shutdown);
     }
     if wanted(Service::Embedder) || wanted(Service::Inference) {
         let index = open_index(&node).await?;
@@ -98,7 +111,7 @@ fn start_gateway(
         registry: node.registry.clone(),
         stages: Node::stage_topics().into_iter().map(group).collect(),
         default_interval_s: node.config.crawler.interval_s,
-        learning: None,
+        learning: Some(learning::desk(node)),
     };
     let gateway = Gateway::new(node.config.gateway.clone(), dependencies)?;
     let shutdown = shutdown.clone();
@@ -144,7 +157,7 @@ fn stage_options(config: &Config, order: Order) -> StageOptions {
     }
 }
 
-fn start_stage<H: Handler>(
+pub(super) fn start_stage<H: Handler>(
     node: &Node,
     name: &'static str,
     handler: H,
@@ -190,7 +203,7 @@ fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown
             VersionLoader {
                 registry: node.learning.clone(),
                 artifacts: node.artifacts.clone(),
-                folder: node.models_folder.clone(),
+                folder: node.folders.models.clone(),
                 device: llm.device,
             },
             models.clone(),

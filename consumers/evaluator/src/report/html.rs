@@ -167,7 +167,11 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
 }
 
 fn duration(seconds: f64) -> String {
-    if seconds < 60.0 { format!("{seconds:.1} s") } else { format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0) }
+    if seconds < 60.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0)
+    }
 }
 
 fn check(check: &super::Check) -> CheckRow<'_> {

@@ -93,8 +93,8 @@ impl DocumentStore {
     /// The authors that have, or had, documents.
     pub async fn authors(&self) -> Result<Vec<AuthorId>, Error> {
         let read = |connection: &Connection| -> Result<Vec<AuthorId>, Error> {
-            let mut statement =
-                connection.prepare_cached("SELECT DISTINCT author FROM dataset_documents WHERE author <> '' ORDER BY author")?;
+            let mut statement = connection
+                .prepare_cached("SELECT DISTINCT author FROM dataset_documents WHERE author <> '' ORDER BY author")?;
             let names = statement.query_map([], |row| row.get::<_, String>(0))?;
             names.map(|name| name?.parse().map_err(|error| Error::Row(format!("{error}")))).collect()
         };

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -19,12 +20,13 @@ use crate::state::App;
 #[derive(Debug, Deserialize)]
 struct ManifestFile {
     name: String,
-    artifact: String,
+    /// The artifacts that it is the concatenation of.
+    parts: Vec<String>,
 }
 
 /// Read a file of a dataset version.
 ///
-/// The name is one of the manifest's `files`. Its content is checked against its hash before the first byte is sent.
+/// The name is one of the manifest's `files`. Each of its parts is checked against its hash before it is sent.
 #[utoipa::path(
     get, path = "/v1/datasets/{id}/files/{path}", operation_id = "read_dataset_file", tag = "learning",
     params(
@@ -46,9 +48,17 @@ pub async fn read(State(app): State<Arc<App>>, PathPair(id, name): PathPair) -> 
         let detail = format!("dataset {} has no file {name:?}, only {}", row.dataset.short(), known.join(", "));
         return Err(Problem::not_found(detail));
     };
-    let content = learning.artifacts.get(&file.artifact).await?;
-    let headers = [(CONTENT_TYPE, media_type(&name).to_owned()), (ETAG, format!("\"{}\"", file.artifact))];
-    Ok((headers, Body::from(content)).into_response())
+    let Some(first) = file.parts.first() else { return Err(Problem::not_found(format!("{name} is empty"))) };
+    // Read before the headers are sent: what is missing or damaged is an error and no cut-off file, for all but large files.
+    let first = learning.artifacts.get(first).await?;
+    let (artifacts, rest) = (learning.artifacts.clone(), file.parts[1..].to_vec());
+    let rest = futures::stream::iter(rest).then(move |part| {
+        let artifacts = artifacts.clone();
+        async move { artifacts.get(&part).await }
+    });
+    let content = futures::stream::once(async { Ok(first) }).chain(rest);
+    let headers = [(CONTENT_TYPE, media_type(&name).to_owned()), (ETAG, format!("\"{}\"", file.parts.join("+")))];
+    Ok((headers, Body::from_stream(content)).into_response())
 }
 
 fn files_of(manifest: &Value) -> Result<Vec<ManifestFile>, Problem> {

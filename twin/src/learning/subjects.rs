@@ -1,0 +1,99 @@
+//! The models of an evaluation: answers by mistral.rs, as in serving; losses by the training engine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use twin_artifacts::Artifacts;
+use twin_evaluator::{Answer, Loss, Order, Subject, SubjectError, SubjectRole, Subjects, Version};
+use twin_inference::{LlmOptions, MistralModel};
+use twin_llm::{ChatChunk, ChatModel, ChatRequest};
+use twin_schemas::ChatMessage;
+use twin_trainer::engine::{Scorer, scorer};
+
+/// The models that an order names.
+pub struct OrderedModels {
+    order: Order,
+    llm: LlmOptions,
+}
+
+impl OrderedModels {
+    /// They answer as `llm` says for serving, but greedily.
+    pub fn new(order: &Order, llm: LlmOptions) -> Self {
+        Self { order: order.clone(), llm }
+    }
+
+    async fn fetched(&self, version: &Version) -> Result<PathBuf, SubjectError> {
+        let directory = self.order.models.join(&version.name);
+        std::fs::create_dir_all(&self.order.models)?;
+        Artifacts::in_folder(&self.order.artifacts)?.fetch_folder(&version.files, &directory).await?;
+        Ok(directory)
+    }
+
+    async fn opened(&self, name: &str, directory: &Path) -> Result<Box<dyn Subject>, SubjectError> {
+        let model = MistralModel::load_from(directory, name, self.llm.device).await?;
+        let target = directory.to_owned();
+        let scorer = tokio::task::spawn_blocking(move || scorer(&target)).await??;
+        Ok(Box::new(Opened { name: name.to_owned(), model, scorer: Arc::new(scorer), llm: self.llm.clone() }))
+    }
+}
+
+#[async_trait]
+impl Subjects for OrderedModels {
+    async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError> {
+        match (role, &self.order.production) {
+            (SubjectRole::Candidate, _) => {
+                let candidate = &self.order.candidate;
+                let directory = self.fetched(candidate).await?;
+                self.opened(&candidate.name, &directory).await.map(Some)
+            }
+            (SubjectRole::Production, None) => Ok(None),
+            (SubjectRole::Production, Some(production)) => {
+                let directory = self.fetched(production).await?;
+                self.opened(&production.name, &directory).await.map(Some)
+            }
+            (SubjectRole::Base, _) => self.opened(&self.order.base.name, &self.order.base.path).await.map(Some),
+        }
+    }
+}
+
+struct Opened {
+    name: String,
+    model: MistralModel,
+    scorer: Arc<Scorer>,
+    llm: LlmOptions,
+}
+
+#[async_trait]
+impl Subject for Opened {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn answer(&self, prompt: &[ChatMessage]) -> Result<Answer, SubjectError> {
+        let request = ChatRequest {
+            messages: prompt.to_vec(),
+            max_tokens: self.llm.max_tokens,
+            temperature: 0.0,
+            top_p: 1.0,
+            frequency_penalty: self.llm.frequency_penalty,
+            stop: Vec::new(),
+        };
+        let mut stream = self.model.chat(request).await?;
+        let mut text = String::new();
+        while let Some(chunk) = stream.next().await {
+            match chunk? {
+                ChatChunk::Text(more) => text.push_str(&more),
+                ChatChunk::End { finish_reason, .. } => return Ok(Answer { text, finish_reason }),
+            }
+        }
+        Err("the model stopped without an end".into())
+    }
+
+    async fn loss(&self, prompt: &[ChatMessage], completion: &str) -> Result<Loss, SubjectError> {
+        let (scorer, prompt, completion) = (self.scorer.clone(), prompt.to_vec(), completion.to_owned());
+        let (nll, tokens) = tokio::task::spawn_blocking(move || scorer.loss(&prompt, &completion)).await??;
+        Ok(Loss { nll, tokens: tokens as u64 })
+    }
+}
