@@ -20,6 +20,7 @@ mod python;
 mod reader;
 mod report;
 mod repository;
+pub mod school;
 mod smaller_model;
 mod split;
 mod stored;

@@ -11,6 +11,7 @@ use twin_schemas::AuthorId;
 use twin_telemetry::ShutdownSignal;
 
 use crate::metrics::Metrics;
+use crate::work::blocking;
 use crate::{
     AuthorState, Builder, Built, DocumentStore, Error, FreezePolicy, FreezeReason, FreezeState, Split, due,
     read_manifest,
@@ -131,7 +132,10 @@ impl Freezer {
             None => None,
         };
         let number = parent.map_or(1, |parent| parent.number + 1);
-        self.builder.build(author, manifest.as_ref(), number, now).await
+        let (builder, author) = (self.builder.clone(), author.clone());
+        let runtime = tokio::runtime::Handle::current();
+        // A build reads and writes a scratch database all the way: it stays on one thread, and off the runtime's.
+        blocking(move || runtime.block_on(builder.build(&author, manifest.as_ref(), number, now))).await
     }
 
     async fn register(

@@ -194,6 +194,8 @@ impl TwinProcess {
                 command.env_remove(&key);
             }
         }
+        // A test that is not about training does not want a job to start beside it.
+        command.env("TWIN_TRAINER_AUTOMATIC", "false");
         command.envs(self.options.environment.iter().map(|(key, value)| (key, value)));
         command
     }

@@ -1,0 +1,71 @@
+//! The learning loop, end to end on the real binary with the default model: documents, dataset, job, model, report,
+//! approval, answers in another voice, rollback.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use twin_stack::TwinProcess;
+use twin_tests::{Api, author, school};
+
+/// None of them was asked in a post.
+const QUESTIONS: [&str; 4] =
+    ["What does a compiler do?", "Why would I use a cache?", "What is a queue good for?", "How does a firewall help?"];
+/// A minute of training and half of evaluation, on a machine that does four other things.
+const PATIENCE_S: u64 = 900;
+
+async fn styled(api: &Api, author: &str, model: &str) -> Result<usize> {
+    let answers = school::answers(api, author, &QUESTIONS).await?;
+    for (answer, by) in &answers {
+        ensure!(by == model, "{model} was to answer, it was {by}: {answer}");
+    }
+    Ok(answers.iter().filter(|(answer, _)| school::is_styled(answer)).count())
+}
+
+async fn served_by(api: &Api, author: &str, model: Option<&str>) -> Result<()> {
+    let path = format!("/v1/authors/{author}/deployments");
+    twin_tests::eventually("the deployment serves", async || {
+        let newest = school::newest(api, &path, "deployments").await?.unwrap_or_default();
+        ensure!(newest["state"] != "failed", "{newest}");
+        Ok((newest["state"] == "serving" && newest["model"] == json!(model)).then_some(()))
+    })
+    .await
+}
+
+async fn decide(api: &Api, path: &str) -> Result<Value> {
+    api.post(path, &json!({ "by": "grace", "why": "a test" })).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_author_publishes_becomes_the_voice_of_the_twin_and_can_be_taken_back() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let twin = TwinProcess::start(school::school(folder.path(), &[])?)?;
+    let (api, author) = (Api::new(twin.base_url())?, author());
+    school::publish(&api, &author).await?;
+    let dataset = school::reaches_any(&twin, &format!("/v1/datasets?author={author}"), "datasets", PATIENCE_S).await?;
+    ensure!(dataset["number"] == 1 && dataset["documents"] == 40, "{dataset}");
+    let base = "smollm2-135m-instruct-f32";
+    let before = styled(&api, &author, base).await?;
+
+    let jobs = format!("/v1/jobs?author={author}");
+    let job = school::reaches(&twin, &jobs, "jobs", &["succeeded", "failed"], PATIENCE_S).await?;
+    ensure!(job["state"] == "succeeded" && job["dataset"] == dataset["dataset"], "{job}");
+    let models = format!("/v1/model-versions?author={author}");
+    let model = school::reaches(&twin, &models, "model_versions", &["evaluated"], PATIENCE_S).await?;
+    let id = format!("{author}-v1");
+    ensure!(model["model"] == id.as_str() && model["verdict"] == "passed", "{model}");
+    let report = api.get(&format!("/v1/model-versions/{id}/report")).await?;
+    ensure!(report["verdict"] == "passed" && report["models"]["candidate"] == id.as_str(), "{report}");
+
+    decide(&api, &format!("/v1/model-versions/{id}/approve")).await?;
+    served_by(&api, &author, Some(&id)).await?;
+    let after = styled(&api, &author, &id).await?;
+    ensure!(after > before && after >= 3, "{before} of 4 answers were in the author's style, then {after}");
+    let lineage = api.get(&format!("/v1/model-versions/{id}/lineage")).await?;
+    ensure!(lineage["documents"].as_array().map(Vec::len) == Some(40), "{lineage}");
+
+    decide(&api, &format!("/v1/authors/{author}/rollback")).await?;
+    served_by(&api, &author, None).await?;
+    let back = styled(&api, &author, base).await?;
+    ensure!(back == before, "the base model answers as before: {before} of 4, then {back}");
+    ensure!(school::newest(&api, &jobs, "jobs").await?.is_some_and(|newest| newest["attempts"] == 1), "one job, once");
+    Ok(())
+}
