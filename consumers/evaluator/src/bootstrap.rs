@@ -111,7 +111,8 @@ impl Bootstrap {
     /// The interval of the ratio itself, by the same draws.
     pub fn ratio(&self, parts: &[(DocumentId, Part)], stream: u64) -> Option<Interval> {
         let zero = Part { numerator: 0.0, denominator: 1.0 };
-        let pair = |(document, part): &(DocumentId, Part)| Pair { document: *document, candidate: *part, production: zero };
+        let pair =
+            |(document, part): &(DocumentId, Part)| Pair { document: *document, candidate: *part, production: zero };
         self.difference(&parts.iter().map(pair).collect::<Vec<_>>(), stream)
     }
 }

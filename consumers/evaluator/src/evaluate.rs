@@ -39,7 +39,7 @@ struct Observed {
 /// Evaluates the candidate on the samples of a dataset version. The models are opened one after the other.
 ///
 /// # Errors
-/// If the options contradict themselves, there are no samples, a model can not be opened or fails, or `progress` wished
+/// If the options contradict themselves, there are no samples or unusable ones, a model can not be opened or fails, or `progress` wished
 /// to stop. The judge's failures are counted in the report.
 pub async fn evaluate(
     dataset: &DatasetId,
@@ -50,6 +50,11 @@ pub async fn evaluate(
     progress: OnProgress<'_>,
 ) -> Result<Report, Error> {
     options.validate()?;
+    for (index, sample) in samples.iter().enumerate() {
+        if let Some(problem) = sample.problem() {
+            return Err(Error::Sample { line: index + 1, problem: problem.to_owned() });
+        }
+    }
     let at = Utc::now();
     let samples = select(samples, options);
     if samples.is_empty() {
@@ -197,16 +202,18 @@ impl Run {
         let pairs: Vec<Pair> = documents
             .iter()
             .zip(candidate.iter().zip(&production))
-            .map(|(document, (candidate, production))| {
-                Pair { document: *document, candidate: *candidate, production: *production }
+            .map(|(document, (candidate, production))| Pair {
+                document: *document,
+                candidate: *candidate,
+                production: *production,
             })
             .collect();
         let counts_differently = |pair: &Pair| pair.candidate.denominator != pair.production.denominator;
-        let incomparable = pairs.iter().any(counts_differently).then(|| {
-            "the models cut text into different tokens, compare bits per byte instead".to_owned()
-        });
-        let difference =
-            if incomparable.is_some() { None } else { self.bootstrap().difference(&pairs, stream) };
+        let incomparable = pairs
+            .iter()
+            .any(counts_differently)
+            .then(|| "the models cut text into different tokens, compare bits per byte instead".to_owned());
+        let difference = if incomparable.is_some() { None } else { self.bootstrap().difference(&pairs, stream) };
         let author = parts(&measurements.of_author);
         let distinct: std::collections::BTreeSet<DocumentId> = documents.iter().copied().collect();
         Some(Comparison {

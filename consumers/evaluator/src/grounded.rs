@@ -72,7 +72,8 @@ pub fn invented_quotations(answer: &str, passages: &[String]) -> Vec<String> {
     let passages: Vec<String> =
         passages.iter().flat_map(|passage| [normalised(passage), normalised(&quoted(passage))]).collect();
     let is_found = |part: &str| passages.iter().any(|passage| passage.contains(part));
-    let is_invented = |quote: &String| words(quote).len() >= SHORTEST_QUOTE && !parts(quote).iter().all(|p| is_found(p));
+    let is_invented =
+        |quote: &String| words(quote).len() >= SHORTEST_QUOTE && !parts(quote).iter().all(|p| is_found(p));
     quotations(answer).into_iter().filter(is_invented).collect()
 }
 

@@ -47,7 +47,9 @@ pub use error::Error;
 pub use evaluate::{Progress, evaluate};
 pub use metric::{Direction, Metric};
 pub use options::{Guard, GuardRule, Options, Policy};
-pub use report::{Check, CheckKind, Comparison, KindCounts, Names, Outcome, Report, ReportedAnswer, ReportedSample, Seconds, html};
+pub use report::{
+    Check, CheckKind, Comparison, KindCounts, Names, Outcome, Report, ReportedAnswer, ReportedSample, Seconds, html,
+};
 pub use samples::{Counts, SampleKind, TestSample, read_samples, select};
 pub use subject::{Answer, Loss, Subject, SubjectError, SubjectRole, Subjects};
 pub use words::words;

@@ -22,7 +22,10 @@ fn says_not_to_know(answer: &str) -> bool {
 
 #[test]
 fn words_are_runs_of_letters_and_ideographs_stand_alone() {
-    assert_eq!(words("Don\u{2019}t 'stop', \u{e9}t\u{e9} 3.5 \u{6771}\u{4eac}ab"), ["don't", "stop", "\u{e9}t\u{e9}", "3", "5", "\u{6771}", "\u{4eac}", "ab"]);
+    assert_eq!(
+        words("Don\u{2019}t 'stop', \u{e9}t\u{e9} 3.5 \u{6771}\u{4eac}ab"),
+        ["don't", "stop", "\u{e9}t\u{e9}", "3", "5", "\u{6771}", "\u{4eac}", "ab"]
+    );
 }
 
 #[test]
@@ -65,7 +68,8 @@ fn string_literals_in_code_are_no_quotations() {
 
 #[test]
 fn a_quotation_is_invented_unless_a_passage_holds_it() {
-    let passages = ["The river\n  rises early in spring, and it\u{2019}s cold.".to_owned(), "Herons stand there.".to_owned()];
+    let passages =
+        ["The river\n  rises early in spring, and it\u{2019}s cold.".to_owned(), "Herons stand there.".to_owned()];
     let invented = |answer: &str| invented_quotations(answer, &passages);
     assert!(invented("\"The river rises early in spring\" [1].").is_empty());
     assert!(invented("\"in spring, and it's cold!\" [1]").is_empty());

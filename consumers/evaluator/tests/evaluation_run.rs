@@ -34,8 +34,14 @@ struct Script {
 
 const TUNED: Script =
     Script { name: "ada-v2", loss: 2.0, voice: PLAIN, keeps_to_passages: true, fails_at: None, tokens_per_word: 1 };
-const BASE: Script =
-    Script { name: "small-base", loss: 3.0, voice: ORNATE, keeps_to_passages: false, fails_at: None, tokens_per_word: 1 };
+const BASE: Script = Script {
+    name: "small-base",
+    loss: 3.0,
+    voice: ORNATE,
+    keeps_to_passages: false,
+    fails_at: None,
+    tokens_per_word: 1,
+};
 
 struct Scripted {
     script: Script,
@@ -262,7 +268,8 @@ async fn a_report_survives_its_json() {
     assert!(read.comparisons.iter().zip(&report.comparisons).all(|(a, b)| a.metric == b.metric && close(a, b)));
     let texts = |report: &Report| report.samples.iter().map(|one| one.reference.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&read), texts(&report));
-    let facts = |report: Report| (report.verdict, report.checks, report.models, report.counts, report.options, report.at);
+    let facts =
+        |report: Report| (report.verdict, report.checks, report.models, report.counts, report.options, report.at);
     assert_eq!(facts(read), facts(report));
 }
 
@@ -383,10 +390,13 @@ async fn judged(reply: fn(&str, usize) -> Result<String, twin_llm::Error>) -> tw
 #[tokio::test]
 async fn a_judge_that_prefers_the_candidate_in_both_orders_is_believed() {
     let judgement = judged(|prompt, _| {
-        let answer = |tag: &str| prompt.split(&format!("<{tag}>")).nth(1).unwrap().split("</").next().unwrap().to_owned();
+        let answer =
+            |tag: &str| prompt.split(&format!("id=\"{tag}\">")).nth(1).unwrap().split("</").next().unwrap().to_owned();
         // The base model's stock phrase, or else its long words.
-        let weight = |text: &str| if text.contains("quite well known") { 99_000 } else { 1_000 * text.len() / text.split(' ').count() };
-        let winner = if weight(&answer("answer_a")) < weight(&answer("answer_b")) { "A" } else { "B" };
+        let weight = |text: &str| {
+            if text.contains("quite well known") { 99_000 } else { 1_000 * text.len() / text.split(' ').count() }
+        };
+        let winner = if weight(&answer("answer A")) < weight(&answer("answer B")) { "A" } else { "B" };
         Ok(format!("{{\"winner\": \"{winner}\", \"reason\": \"tone\"}}"))
     })
     .await;
@@ -431,9 +441,8 @@ async fn hostile_answers_are_shown_as_text() {
     let report = run(&Stage::new(name, None, &hostile), &options()).await.unwrap();
     let page = html(&report).unwrap();
     assert!(page.contains("&lt;script&gt;alert(1)"));
-    for forbidden in ["<script", "<img", "<b>ada", "http://", "https://", "49"] {
-        let found = page.find(forbidden).map(|at| &page[at..page.len().min(at + 80)]);
-        assert!(forbidden == "49" || found.is_none(), "{found:?}");
+    for forbidden in ["<script", "<img", "<b>ada", "http://", "https://"] {
+        assert!(!page.contains(forbidden), "{forbidden}");
     }
     assert!(page.contains("{{ 7 * 7 }}"));
 }
@@ -449,7 +458,26 @@ async fn the_page_says_the_verdict_the_metrics_and_the_answers() {
     assert_eq!(page.matches("<svg").count(), report.comparisons.len());
     assert_eq!(page.matches("<article").count(), 12);
     assert!(page.contains("answers what the passages do not say"));
-    if let Ok(folder) = std::env::var("EVALUATION_PAGES") {
-        std::fs::write(std::path::Path::new(&folder).join("passed.html"), &page).unwrap();
-    }
+}
+
+#[tokio::test]
+async fn a_judge_is_shown_answers_that_can_not_pose_as_something_else() {
+    let judgement = judged(|prompt, _| {
+        assert_eq!((prompt.matches("<passage").count(), prompt.matches("</passage>").count()), (4, 4), "{prompt}");
+        Ok("{\"winner\": \"tie\"}".to_owned())
+    })
+    .await;
+    assert_eq!(judgement.ties, 24);
+}
+
+#[test]
+fn options_are_read_with_defaults_and_refuse_what_they_do_not_know() {
+    let options: Options = serde_json::from_str(r#"{"max_voice": 5, "policy": {"primary": "rouge_l"}}"#).unwrap();
+    assert_eq!((options.max_voice, options.max_grounded, options.policy.primary), (5, 40, Metric::RougeL));
+    assert!(serde_json::from_str::<Options>(r#"{"max_voices": 5}"#).is_err());
+    let guard = r#"{"policy": {"guards": [{"metric": "likeness", "margin": 0.1}]}}"#;
+    let options: Options = serde_json::from_str(guard).unwrap();
+    assert_eq!((options.policy.guards.len(), options.policy.guards[0].margin), (1, 0.1));
+    options.validate().unwrap();
+    Options::default().validate().unwrap();
 }

@@ -48,9 +48,8 @@ fn delta_finds_the_author_of_an_unseen_piece() {
         let (own, other): (Vec<&[String]>, Vec<&[String]>) =
             (own.iter().map(Vec::as_slice).collect(), other.iter().map(Vec::as_slice).collect());
         let delta = Delta::fit(&own, &other, 150);
-        let distance = |texts: &[&[String]]| {
-            Delta::distance(delta.vector(&piece).as_deref(), delta.centroid(texts).as_deref())
-        };
+        let distance =
+            |texts: &[&[String]]| Delta::distance(delta.vector(&piece).as_deref(), delta.centroid(texts).as_deref());
         distance(&own) < distance(&other) && distance(&own) < 1.0
     });
     assert!(found >= 0.95, "{found}");

@@ -36,7 +36,19 @@ pub(crate) fn runs(text: &str, other: &str) -> Vec<Run> {
             None => runs.push(Run { text: (*piece).to_owned(), differs: !common }),
         }
     }
+    unmark_spaces(&mut runs);
     runs
+}
+
+/// White space after the last word of a marked run goes to the run after it.
+fn unmark_spaces(runs: &mut [Run]) {
+    for index in 1..runs.len() {
+        let (before, after) = runs.split_at_mut(index);
+        if let (Some(marked), Some(next)) = (before.last_mut().filter(|run| run.differs), after.first_mut()) {
+            let space = marked.text.split_off(marked.text.trim_end().len());
+            next.text.insert_str(0, &space);
+        }
+    }
 }
 
 /// Words with the white space after them; together they are the text.
@@ -93,7 +105,7 @@ mod tests {
         let runs = runs("The river  rises early in spring.", "The river rises late in spring.");
         let text: String = runs.iter().map(|run| run.text.as_str()).collect();
         assert_eq!(text, "The river  rises early in spring.");
-        let differing: Vec<&str> = runs.iter().filter(|run| run.differs).map(|run| run.text.trim()).collect();
+        let differing: Vec<&str> = runs.iter().filter(|run| run.differs).map(|run| run.text.as_str()).collect();
         assert_eq!(differing, ["early"]);
     }
 

@@ -19,8 +19,7 @@ impl NgramProfile {
     pub fn of(text: &str) -> Self {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let characters: Vec<char> = text.chars().collect();
-        let mut grams: Vec<u128> =
-            LENGTHS.flat_map(|length| characters.windows(length).map(packed)).collect();
+        let mut grams: Vec<u128> = LENGTHS.flat_map(|length| characters.windows(length).map(packed)).collect();
         grams.sort_unstable();
         let counts = grams.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect();
         Self { counts }
