@@ -40,15 +40,23 @@ pub fn quotations(text: &str) -> Vec<String> {
 fn quotations_of_paragraph(paragraph: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut open: Option<(&[char], String)> = None;
-    for character in paragraph.chars() {
+    let mut previous = ' ';
+    let mut characters = paragraph.chars().peekable();
+    while let Some(character) = characters.next() {
         match &mut open {
             Some((closing, quote)) if closing.contains(&character) => {
                 found.push(normalised(quote));
                 open = None;
             }
             Some((_, quote)) => quote.push(character),
-            None => open = closing_marks(character).map(|closing| (closing, String::new())),
+            None => {
+                // A straight mark after a letter, or before a space, closes what was not opened here, or means inches.
+                let follows = characters.peek().is_some_and(|next| !next.is_whitespace());
+                let can_open = character != '"' || (!previous.is_alphanumeric() && follows);
+                open = closing_marks(character).filter(|_| can_open).map(|closing| (closing, String::new()));
+            }
         }
+        previous = character;
     }
     found
 }

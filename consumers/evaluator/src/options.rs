@@ -49,7 +49,7 @@ impl Default for Options {
             max_voice: 40,
             max_grounded: 40,
             max_refusal: 40,
-            seed: 20_100_421,
+            seed: 1,
             resamples: 10_000,
             frequent_words: 150,
             rouge_words: 512,

@@ -68,9 +68,7 @@ fn guard(guard: Guard, comparison: Option<&Comparison>, policy: &Policy) -> Chec
     } else if is_within(improvement.low) || policy.guard_rule == GuardRule::Mean {
         check(Outcome::Passed, format!("{title}: not worse by more than {tolerated}; {span}."))
     } else {
-        let reason = format!(
-            "{title}: too few samples to tell whether it is worse by more than {tolerated}; {span}."
-        );
+        let reason = format!("{title}: too few samples to tell whether it is worse by more than {tolerated}; {span}.");
         check(Outcome::Inconclusive, reason)
     }
 }

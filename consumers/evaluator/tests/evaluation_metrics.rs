@@ -61,6 +61,12 @@ fn a_mark_that_is_never_closed_opens_nothing_beyond_its_paragraph() {
 }
 
 #[test]
+fn a_straight_mark_that_can_only_close_opens_nothing() {
+    assert_eq!(quotations("\"The 5\" pipe is wide.\" [1] And that is \"all of it\"."), ["The 5", "all of it"]);
+    assert_eq!(quotations("begins elsewhere.\" Then \"yes\"."), ["yes"]);
+}
+
+#[test]
 fn string_literals_in_code_are_no_quotations() {
     let text = "Run `say \"one two three four\"` or\n```\nprint(\"one two three four\")\n```\nbut \"not this\".";
     assert_eq!(quotations(text), ["not this"]);

@@ -22,7 +22,7 @@ struct Script {
     name: &'static str,
     /// Nats per token on the author's text.
     loss: f64,
-    /// Whose paragraphs it writes.
+    /// Whose paragraphs it writes; empty: it repeats the author's own on the same topic, and goes on and on.
     voice: &'static str,
     /// Whether it quotes, cites and refuses as it should.
     keeps_to_passages: bool,
@@ -69,6 +69,9 @@ impl Subject for Scripted {
         let sample = self.samples.iter().find(|sample| sample.prompt == prompt).ok_or("an unknown prompt")?;
         let number = sample.document_id.0.as_u128() as usize;
         let text = match sample.kind {
+            SampleKind::Voice if self.script.voice.is_empty() => {
+                format!("{} {}", sample.reference, "More of all of this there was, and much of it. ".repeat(3))
+            }
             // The other half of the next paragraph: a text that no reference holds.
             SampleKind::Voice => halves(&paragraphs(self.script.voice)[(number + 1) % 12]).1,
             SampleKind::Grounded | SampleKind::Refusal if self.script.keeps_to_passages => sample.reference.clone(),
@@ -216,6 +219,16 @@ async fn a_better_candidate_passes_against_the_base_model() {
     assert!(likeness.difference.unwrap().low > 0.0, "{likeness:?}");
     assert!(delta.candidate < 1.0 && delta.base > 1.0 && delta.author.unwrap() < 1.0, "{delta:?}");
     assert!(likeness.author.is_some() && of(&report, Metric::RougeL).author.is_none());
+}
+
+#[tokio::test]
+async fn repeating_the_authors_own_text_reads_like_the_author_and_no_more_than_that() {
+    let stage = Stage::new(Script { voice: "", ..TUNED }, None, &samples());
+    let report = run(&stage, &options()).await.unwrap();
+    for metric in [Metric::Likeness, Metric::Delta] {
+        let comparison = of(&report, metric);
+        assert!((comparison.candidate - comparison.author.unwrap()).abs() < 1e-12, "{comparison:?}");
+    }
 }
 
 #[tokio::test]
