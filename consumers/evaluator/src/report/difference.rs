@@ -95,23 +95,3 @@ fn common(ours: &[&str], theirs: &[&str]) -> Vec<bool> {
     }
     is_common
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_runs_of_a_text_are_the_text_and_mark_what_the_other_lacks() {
-        let runs = runs("The river  rises early in spring.", "The river rises late in spring.");
-        let text: String = runs.iter().map(|run| run.text.as_str()).collect();
-        assert_eq!(text, "The river  rises early in spring.");
-        let differing: Vec<&str> = runs.iter().filter(|run| run.differs).map(|run| run.text.as_str()).collect();
-        assert_eq!(differing, ["early"]);
-    }
-
-    #[test]
-    fn texts_without_anything_in_common_are_not_marked() {
-        assert!(runs("one two three", "four five six").iter().all(|run| !run.differs));
-        assert_eq!(runs("", "four"), [Run { text: String::new(), differs: false }]);
-    }
-}
