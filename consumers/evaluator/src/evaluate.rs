@@ -39,7 +39,7 @@ struct Observed {
 /// Evaluates the candidate on the samples of a dataset version. The models are opened one after the other.
 ///
 /// # Errors
-/// If the options contradict themselves, there are no samples, a model can not be opened or fails, or `progress` wished
+/// If the options contradict themselves, there are no samples or unusable ones, a model can not be opened or fails, or `progress` wished
 /// to stop. The judge's failures are counted in the report.
 pub async fn evaluate(
     dataset: &DatasetId,
@@ -50,6 +50,11 @@ pub async fn evaluate(
     progress: OnProgress<'_>,
 ) -> Result<Report, Error> {
     options.validate()?;
+    for (index, sample) in samples.iter().enumerate() {
+        if let Some(problem) = sample.problem() {
+            return Err(Error::Sample { line: index + 1, problem: problem.to_owned() });
+        }
+    }
     let at = Utc::now();
     let samples = select(samples, options);
     if samples.is_empty() {

@@ -30,25 +30,38 @@ pub const REFUSAL_PHRASES: [&str; 18] = [
 ];
 
 /// The quotations in a text: what stands between `"…"`, `“…”`, `„…“` or `«…»` within one paragraph, white space
-/// normalised. A mark that is never closed opens nothing: the answer may have been cut off there. Code is not read: a
-/// string literal is no quotation.
+/// normalised. A mark that is never closed opens nothing: the answer may have been cut off there. A string literal in
+/// code is no quotation, but a quotation may hold code.
 pub fn quotations(text: &str) -> Vec<String> {
-    let prose = without_code(text);
+    let prose = without_fences(text);
     prose.split("\n\n").flat_map(quotations_of_paragraph).collect()
 }
 
 fn quotations_of_paragraph(paragraph: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut open: Option<(&[char], String)> = None;
-    for character in paragraph.chars() {
+    let mut previous = ' ';
+    let mut rest = paragraph.chars();
+    while let Some(character) = rest.next() {
         match &mut open {
             Some((closing, quote)) if closing.contains(&character) => {
                 found.push(normalised(quote));
                 open = None;
             }
             Some((_, quote)) => quote.push(character),
-            None => open = closing_marks(character).map(|closing| (closing, String::new())),
+            None if character == '`' => {
+                if let Some((_, after)) = rest.as_str().split_once('`') {
+                    rest = after.chars();
+                }
+            }
+            None => {
+                // A straight mark after a letter, or before a space, closes what was not opened here, or means inches.
+                let follows = rest.clone().next().is_some_and(|next| !next.is_whitespace());
+                let can_open = character != '"' || (!previous.is_alphanumeric() && follows);
+                open = closing_marks(character).filter(|_| can_open).map(|closing| (closing, String::new()));
+            }
         }
+        previous = character;
     }
     found
 }
@@ -124,7 +137,7 @@ fn markers(text: &str) -> impl Iterator<Item = usize> {
 }
 
 /// Whether an answer says that it does not know: it holds [`ABSTENTION`], or one of the phrases while it cites none of
-/// the `count` passages. "I don't know exactly, but in spring it rises [1]" is an answer.
+/// the `count` passages. "I don't know exactly, but in spring it rises `[1]`" is an answer.
 pub fn refuses(answer: &str, count: usize, phrases: &[String]) -> bool {
     let text = normalised(answer);
     if text.contains(ABSTENTION) {
@@ -135,8 +148,14 @@ pub fn refuses(answer: &str, count: usize, phrases: &[String]) -> bool {
     says_so && Citations::of(answer, count).given.is_empty()
 }
 
-/// The text without fenced code and without code between backticks.
+/// The text without code, fenced or between backticks. A backtick without a second one is a character like any other.
 fn without_code(text: &str) -> String {
-    let outside_fences: Vec<&str> = text.split("```").step_by(2).collect();
-    outside_fences.join("\n").split('`').step_by(2).collect::<Vec<_>>().join(" ")
+    let text = without_fences(text);
+    let pieces: Vec<&str> = text.split('`').collect();
+    let is_prose = |(index, _): &(usize, &&str)| index % 2 == 0 || index + 1 == pieces.len();
+    pieces.iter().enumerate().filter(is_prose).map(|(_, piece)| *piece).collect::<Vec<_>>().join(" ")
+}
+
+fn without_fences(text: &str) -> String {
+    text.split("```").step_by(2).collect::<Vec<_>>().join("\n")
 }

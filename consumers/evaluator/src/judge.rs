@@ -160,12 +160,13 @@ pub fn parse(reply: &str) -> Option<Choice> {
 }
 
 fn messages(contest: &Contest, a: &str, b: &str) -> Vec<ChatMessage> {
-    let part = |title: &str, text: &str| format!("<{title}>\n{}\n</{title}>\n\n", quoted(text.trim()));
+    // Of the delimiters, `passage` is the one that quoted text can not close.
+    let part = |title: &str, text: &str| format!("<passage id=\"{title}\">\n{}\n</passage>\n\n", quoted(text.trim()));
     let content = [
         part("asked", &contest.question),
         part("author", &contest.reference),
-        part("answer_a", a),
-        part("answer_b", b),
+        part("answer A", a),
+        part("answer B", b),
         "Which answer is better?".to_owned(),
     ];
     vec![

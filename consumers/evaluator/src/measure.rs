@@ -12,6 +12,9 @@ use crate::stylometry::{Delta, NgramProfile, as_long_as};
 use crate::words::words;
 use crate::{Answer, Loss, Metric, Options, SampleKind, TestSample};
 
+/// Of an answer's invented quotations, those that are shown.
+const NOTED_QUOTES: usize = 3;
+
 /// What a model did with one sample.
 #[derive(Debug, Clone)]
 pub(crate) struct Observation {
@@ -116,7 +119,9 @@ fn measure_grounded(sample: &TestSample, answer: &str, options: &Options, measur
     measured.note(citations.given.is_empty() && !refuses, || "cites no passage".to_owned());
     measured.note(citations.has_unknown, || "cites a passage that was not given".to_owned());
     measured.note(!citations.given.is_empty() && !right, || "cites the wrong passage".to_owned());
-    measured.notes.extend(invented.iter().map(|quote| format!("quotes what no passage says: {quote}")));
+    measured
+        .notes
+        .extend(invented.iter().take(NOTED_QUOTES).map(|quote| format!("quotes what no passage says: {quote}")));
 }
 
 fn degeneration_in_words(kind: Degeneration) -> &'static str {

@@ -60,7 +60,8 @@ impl TestSample {
         format!("sample {} ({}, document {})", index + 1, self.kind.as_str(), self.document_id)
     }
 
-    fn problem(&self) -> Option<&'static str> {
+    /// Why nothing can be measured on it, if so.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
         if self.prompt.is_empty() {
             return Some("its prompt is empty");
         }

@@ -64,7 +64,8 @@ pub trait Subject: Send + Sync {
     /// Its name, as the report shows it.
     fn name(&self) -> &str;
 
-    /// Answers, greedily (temperature 0), so that a second evaluation sees the same answers.
+    /// Answers, greedily (temperature 0), so that a second evaluation sees the same answers. The token limit should leave
+    /// room for passages as long as the author's, or every model is cut off alike.
     async fn answer(&self, prompt: &[ChatMessage]) -> Result<Answer, SubjectError>;
 
     /// The loss on `completion`, as the assistant's answer to the prompt.

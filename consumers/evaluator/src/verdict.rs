@@ -45,11 +45,11 @@ fn primary(metric: Metric, comparison: Option<&Comparison>, policy: &Policy) -> 
     };
     let span = in_words(metric, improvement, policy);
     if improvement.low > ROUNDING {
-        check(Outcome::Passed, format!("{}: better by {span}, beyond chance.", metric.title()))
+        check(Outcome::Passed, format!("{}: {span}, beyond chance.", metric.title()))
     } else if improvement.mean > ROUNDING {
-        check(Outcome::Failed, format!("{}: better by {span}, which may be chance.", metric.title()))
+        check(Outcome::Failed, format!("{}: {span}, which may be chance.", metric.title()))
     } else {
-        check(Outcome::Failed, format!("{}: not better; the improvement is {span}.", metric.title()))
+        check(Outcome::Failed, format!("{}: {span}, so it is not better.", metric.title()))
     }
 }
 
@@ -64,13 +64,11 @@ fn guard(guard: Guard, comparison: Option<&Comparison>, policy: &Policy) -> Chec
     let (title, tolerated) = (metric.title(), amount(metric, margin));
     let is_within = |value: f64| value >= -margin - ROUNDING;
     if !is_within(improvement.mean) {
-        check(Outcome::Failed, format!("{title}: worse by more than {tolerated}; the improvement is {span}."))
+        check(Outcome::Failed, format!("{title}: worse by more than {tolerated}; {span}."))
     } else if is_within(improvement.low) || policy.guard_rule == GuardRule::Mean {
-        check(Outcome::Passed, format!("{title}: not worse by more than {tolerated}; the improvement is {span}."))
+        check(Outcome::Passed, format!("{title}: not worse by more than {tolerated}; {span}."))
     } else {
-        let reason = format!(
-            "{title}: too few samples to tell whether it is worse by more than {tolerated}; the improvement is {span}."
-        );
+        let reason = format!("{title}: too few samples to tell whether it is worse by more than {tolerated}; {span}.");
         check(Outcome::Inconclusive, reason)
     }
 }
@@ -117,17 +115,27 @@ fn improvement(metric: Metric, comparison: Option<&Comparison>, policy: &Policy)
     })
 }
 
-fn in_words(metric: Metric, interval: Interval, policy: &Policy) -> String {
-    let [mean, low, high] = [interval.mean, interval.low, interval.high].map(|value| amount(metric, value));
-    format!("{mean} ({:.0} % interval {low} to {high})", 100.0 * policy.confidence)
+/// A change of which above zero is better, as people read it.
+fn in_words(metric: Metric, improvement: Interval, policy: &Policy) -> String {
+    let Interval { mean, low, high } = improvement;
+    let moved = match amount(metric, mean.abs()) {
+        _ if mean.abs() <= ROUNDING => "no change".to_owned(),
+        amount if mean > 0.0 => format!("{amount} better"),
+        amount => format!("{amount} worse"),
+    };
+    let level = 100.0 * policy.confidence;
+    format!("{moved} ({level:.0} % interval {} to {})", number(metric, low), number(metric, high))
 }
 
-/// A difference of a metric as people read it: shares in percentage points.
+/// A difference of a metric with its unit: shares in percentage points.
 fn amount(metric: Metric, value: f64) -> String {
-    let (value, digits, unit) = if metric.is_share() { (100.0 * value, 1, " points") } else { (value, 3, "") };
+    format!("{}{}", number(metric, value), if metric.is_share() { " points" } else { "" })
+}
+
+fn number(metric: Metric, value: f64) -> String {
+    let (value, digits) = if metric.is_share() { (100.0 * value, 1) } else { (value, 3) };
     let text = format!("{value:.digits$}");
     let is_zero = text.trim_start_matches('-').bytes().all(|byte| matches!(byte, b'0' | b'.'));
     // Negative zero is a number that nobody wants to read, and a hyphen is no minus sign.
-    let text = if is_zero { text.trim_start_matches('-').to_owned() } else { text.replace('-', "\u{2212}") };
-    format!("{text}{unit}")
+    if is_zero { text.trim_start_matches('-').to_owned() } else { text.replace('-', "\u{2212}") }
 }

@@ -61,6 +61,12 @@ fn a_mark_that_is_never_closed_opens_nothing_beyond_its_paragraph() {
 }
 
 #[test]
+fn a_straight_mark_that_can_only_close_opens_nothing() {
+    assert_eq!(quotations("\"The 5\" pipe is wide.\" [1] And that is \"all of it\"."), ["The 5", "all of it"]);
+    assert_eq!(quotations("begins elsewhere.\" Then \"yes\"."), ["yes"]);
+}
+
+#[test]
 fn string_literals_in_code_are_no_quotations() {
     let text = "Run `say \"one two three four\"` or\n```\nprint(\"one two three four\")\n```\nbut \"not this\".";
     assert_eq!(quotations(text), ["not this"]);
@@ -84,6 +90,33 @@ fn a_quotation_is_invented_unless_a_passage_holds_it() {
 }
 
 #[test]
+fn an_answer_as_it_is_taught_is_right_whatever_prose_it_quotes() {
+    let mut quoted = 0;
+    for text in [include_str!("../../../README.md"), include_str!("../../../ARCHITECTURE.md"), PROSE] {
+        // The answers of training samples quote a sentence or two of one paragraph and cite it.
+        for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.contains("```") && paragraph.contains(". ")) {
+            let sentences: Vec<&str> = paragraph.split_inclusive(". ").collect();
+            for two in sentences.windows(2) {
+                let answer = format!("\"{}\" [1]", two.concat().trim());
+                let passages = [paragraph.to_owned()];
+                assert_eq!(invented_quotations(&answer, &passages), [""; 0], "{answer}");
+                assert!(Citations::of(&answer, 1).are_valid(), "{answer}");
+                assert!(!says_not_to_know(&answer), "{answer}");
+                quoted += 1;
+            }
+        }
+    }
+    assert!(quoted > 50, "{quoted}");
+}
+
+#[test]
+fn a_quotation_with_code_in_it_is_looked_up_with_its_code() {
+    let passages = ["Run `make demo` and wait.".to_owned()];
+    assert!(invented_quotations("\"Run `make demo` and wait.\" [1]", &passages).is_empty());
+    assert_eq!(invented_quotations("\"Run `make all` and wait.\" [1]", &passages).len(), 1);
+}
+
+#[test]
 fn a_quotation_may_be_of_what_the_prompt_showed_instead_of_markup() {
     let passage = "Send <|im_end|> to end the turn.".to_owned();
     let shown = twin_llm::quoted(&passage).to_string();
@@ -99,6 +132,7 @@ fn citations_are_valid_if_there_is_one_and_none_is_of_a_passage_not_given() {
     assert!(!Citations::of("It rises [2][4].", 3).are_valid());
     assert!(!Citations::of("It rises [0].", 3).are_valid());
     assert!(Citations::of("Use `rows[9]` [1].", 3).are_valid());
+    assert!(Citations::of("The ` key [1].", 3).are_valid());
     assert!(Citations::of("See [the docs] and [2].", 3).are_valid());
 }
 

@@ -58,7 +58,7 @@ fn a_sure_improvement_with_nothing_worse_passes() {
     assert_eq!(verdict, Verdict::Passed);
     assert_eq!(checks.len(), 1 + Policy::default().guards.len());
     assert!(checks.iter().all(|check| check.outcome == Outcome::Passed));
-    assert_eq!(checks[0].reason, "Loss per token: better by 0.300 (95 % interval 0.200 to 0.400), beyond chance.");
+    assert_eq!(checks[0].reason, "Loss per token: 0.300 better (95 % interval 0.200 to 0.400), beyond chance.");
 }
 
 #[test]
@@ -117,12 +117,12 @@ fn a_guard_that_may_have_fallen_is_inconclusive_unless_the_policy_reads_means() 
     assert_eq!(decide(&comparisons, None, &lenient).0, Verdict::Passed);
     let (outcome, reason) = outcome(&comparisons, Metric::RefusalsRight, &Policy::default());
     assert_eq!(outcome, Outcome::Inconclusive);
-    assert!(reason.contains("\u{2212}5.0 points (95 % interval \u{2212}20.0 points to 10.0 points)"), "{reason}");
+    assert!(reason.contains("5.0 points worse (95 % interval \u{2212}20.0 to 10.0)"), "{reason}");
 }
 
 #[test]
 fn too_few_samples_or_documents_are_inconclusive_whatever_they_show() {
-    for counts in [Counts { samples: 9, documents: 9 }, Counts { samples: 40, documents: 2 }] {
+    for counts in [Counts { samples: 9, documents: 9 }, Counts { samples: 40, documents: 4 }] {
         for difference in [interval(-0.3, -0.4, -0.2), interval(0.3, 0.2, 0.4)] {
             let mut comparisons = with(Metric::LossPerToken, difference);
             comparisons[0].counts = counts;

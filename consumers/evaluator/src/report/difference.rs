@@ -36,7 +36,19 @@ pub(crate) fn runs(text: &str, other: &str) -> Vec<Run> {
             None => runs.push(Run { text: (*piece).to_owned(), differs: !common }),
         }
     }
+    unmark_spaces(&mut runs);
     runs
+}
+
+/// White space after the last word of a marked run goes to the run after it.
+fn unmark_spaces(runs: &mut [Run]) {
+    for index in 1..runs.len() {
+        let (before, after) = runs.split_at_mut(index);
+        if let (Some(marked), Some(next)) = (before.last_mut().filter(|run| run.differs), after.first_mut()) {
+            let space = marked.text.split_off(marked.text.trim_end().len());
+            next.text.insert_str(0, &space);
+        }
+    }
 }
 
 /// Words with the white space after them; together they are the text.
@@ -82,24 +94,4 @@ fn common(ours: &[&str], theirs: &[&str]) -> Vec<bool> {
         }
     }
     is_common
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_runs_of_a_text_are_the_text_and_mark_what_the_other_lacks() {
-        let runs = runs("The river  rises early in spring.", "The river rises late in spring.");
-        let text: String = runs.iter().map(|run| run.text.as_str()).collect();
-        assert_eq!(text, "The river  rises early in spring.");
-        let differing: Vec<&str> = runs.iter().filter(|run| run.differs).map(|run| run.text.trim()).collect();
-        assert_eq!(differing, ["early"]);
-    }
-
-    #[test]
-    fn texts_without_anything_in_common_are_not_marked() {
-        assert!(runs("one two three", "four five six").iter().all(|run| !run.differs));
-        assert_eq!(runs("", "four"), [Run { text: String::new(), differs: false }]);
-    }
 }

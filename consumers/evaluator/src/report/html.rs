@@ -150,17 +150,16 @@ fn rival(report: &Report) -> &str {
 }
 
 fn facts(report: &Report) -> Vec<(&'static str, String)> {
-    let counts = report.counts.iter().filter(|kind| kind.counts.samples > 0).map(|kind| {
-        let counts = kind.counts;
-        format!("{} {} of {} documents", counts.samples, kind.kind.as_str(), counts.documents)
-    });
+    let total: u64 = report.counts.iter().map(|kind| kind.counts.samples).sum();
+    let by_kind = report.counts.iter().map(|kind| format!("{} {}", kind.counts.samples, kind.kind.as_str()));
+    let counts = format!("{total}: {}", by_kind.collect::<Vec<_>>().join(", "));
     let production = report.models.production.clone().unwrap_or_else(|| "the base model".to_owned());
     vec![
         ("Candidate", report.models.candidate.clone()),
         ("In production", production),
         ("Base model", report.models.base.clone()),
         ("Dataset", report.dataset.short().to_owned()),
-        ("Test samples", counts.collect::<Vec<_>>().join(", ")),
+        ("Test samples", counts),
         ("Evaluated", report.at.format("%Y-%m-%d %H:%M UTC").to_string()),
         ("Took", duration(report.seconds.total())),
     ]

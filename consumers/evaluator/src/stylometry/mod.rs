@@ -9,6 +9,12 @@
 //! the interval of the average is what is judged, never one text. A text is compared with the author's *other*
 //! documents, so that repeating the source document does not count as style. And a text is read only to the length of
 //! the author's own passage, because profiles of longer texts are denser and come nearer to anything.
+//!
+//! How well that works, measured once on paragraphs of about 70 words by three authors of Rust documentation, each paragraph held
+//! against up to 48 of the same author's other files and as many of another's: n-grams found the author of 92 to 100 %
+//! of them, Delta of 40 to 94 % (the 40 is two authors whose files are of different genres, which Delta takes for
+//! style). So likeness is fit to be a guard and Delta is for reading. An author's own unseen text had a likeness of 0.30
+//! to 0.33, another author's 0.03 to 0.09 less: the default margin of 0.02 is well within what tells two authors apart.
 
 mod delta;
 mod ngrams;
