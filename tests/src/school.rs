@@ -83,7 +83,7 @@ pub fn posts() -> Vec<(String, String, String)> {
 pub async fn publish(api: &Api, author: &str) -> Result<()> {
     for (key, title, text) in posts() {
         let document = json!({
-            "author": author, "key": key, "title": title, "content": text, "category": "post", "media_type": "text"
+            "author": author, "natural_key": key, "title": title, "text": text, "category": "post"
         });
         api.post("/v1/documents", &document).await.with_context(|| title)?;
     }
@@ -94,34 +94,52 @@ pub async fn publish(api: &Api, author: &str) -> Result<()> {
 const RECIPE: &str = "rank = 8\nalpha = 16.0\ntargets = [\"q_proj\", \"v_proj\"]\nlearning_rate = 0.002\nwarmup_steps = 4\n\
     epochs = 10\nmax_steps = 28\npack_tokens = 256\ncheckpoint_every = 4\neval_samples = 4\n";
 
+/// What is compared, on a handful of samples: the style alone, since quotations and refusals would be another lesson.
+const CONFIGURATION: &str = "
+[llm]
+max_tokens = 40
+prompt.passages = 1
+
+[crawler]
+poll_ms = 50
+
+[datasets]
+freeze = { first_samples = 20, new_samples = 1000, quiet_s = 3 }
+build = { grounded_share = 0.0, refusal_share = 0.0 }
+
+[evaluator.measure]
+max_voice = 4
+policy = { min_samples = 2, min_documents = 2, guards = [{ metric = \"degenerate\", margin = 0.5 }] }
+";
+
 /// A twin that makes a dataset as soon as there is something to learn, trains by [`RECIPE`] and compares on a handful of
-/// samples.
+/// samples. `folder` holds its configuration.
 ///
 /// # Errors
-/// The recipe can not be written.
+/// The configuration can not be written.
 pub fn school(folder: &Path, variables: &[(&str, &str)]) -> Result<TwinOptions> {
-    let recipe = folder.join("recipe.toml");
-    std::fs::write(&recipe, RECIPE)?;
-    let recipe = recipe.display().to_string();
-    let settings = [
-        ("TWIN_LLM_MAX_TOKENS", "40"),
-        ("TWIN_LLM_PROMPT_PASSAGES", "1"),
-        ("TWIN_CRAWLER_POLL_MS", "50"),
-        ("TWIN_DATASETS_FREEZE_FIRST_SAMPLES", "20"),
-        ("TWIN_DATASETS_FREEZE_NEW_SAMPLES", "1000"),
-        ("TWIN_DATASETS_FREEZE_QUIET_S", "3"),
-        // The style alone: quotations and refusals would be another lesson.
-        ("TWIN_DATASETS_BUILD_GROUNDED_SHARE", "0"),
-        ("TWIN_DATASETS_BUILD_REFUSAL_SHARE", "0"),
-        ("TWIN_TRAINER_AUTOMATIC", "true"),
-        ("TWIN_TRAINER_RECIPE", &recipe),
-        ("TWIN_EVALUATOR_MEASURE_POLICY_MIN_SAMPLES", "2"),
-        ("TWIN_EVALUATOR_MEASURE_POLICY_MIN_DOCUMENTS", "2"),
-        ("TWIN_EVALUATOR_MEASURE_MAX_VOICE", "4"),
-    ];
-    let settings = settings.iter().chain(variables);
+    school_with(folder, RECIPE, variables)
+}
+
+/// As [`school`], with a job of a few steps: for tests that look at the steps and not at the style.
+///
+/// # Errors
+/// The configuration can not be written.
+pub fn short_school(folder: &Path, variables: &[(&str, &str)]) -> Result<TwinOptions> {
+    let recipe =
+        RECIPE.replace("max_steps = 28", "max_steps = 10").replace("checkpoint_every = 4", "checkpoint_every = 2");
+    school_with(folder, &recipe, variables)
+}
+
+fn school_with(folder: &Path, recipe_text: &str, variables: &[(&str, &str)]) -> Result<TwinOptions> {
+    let (recipe, configuration) = (folder.join("recipe.toml"), folder.join("twin.toml"));
+    std::fs::write(&recipe, recipe_text)?;
+    let trainer = format!("\n[trainer]\nrecipe = \"{}\"\n", recipe.display());
+    std::fs::write(&configuration, format!("{CONFIGURATION}{trainer}"))?;
+    let settings = std::iter::once(&("TWIN_TRAINER_AUTOMATIC", "true")).chain(variables);
     let environment = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Ok(TwinOptions { environment, ..TwinOptions::default() })
+    let arguments = vec!["--config".to_owned(), configuration.display().to_string()];
+    Ok(TwinOptions { environment, arguments, ..TwinOptions::default() })
 }
 
 /// Answers to these questions, as (text, model).
@@ -131,7 +149,7 @@ pub fn school(folder: &Path, variables: &[(&str, &str)]) -> Result<TwinOptions> 
 pub async fn answers(api: &Api, author: &str, questions: &[&str]) -> Result<Vec<(String, String)>> {
     let mut answers = Vec::new();
     for question in questions {
-        let answer = api.post("/v1/query", &json!({ "author": author, "query": question })).await?;
+        let answer = api.post("/v1/query", &json!({ "author": author, "question": question })).await?;
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         answers.push((text("answer"), text("model")));
     }

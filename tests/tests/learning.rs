@@ -1,16 +1,23 @@
 //! The learning loop, end to end on the real binary with the default model: documents, dataset, job, model, report,
 //! approval, answers in another voice, rollback.
 
+use std::cell::Cell;
+
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use twin_stack::TwinProcess;
-use twin_tests::{Api, author, school};
+use twin_tests::{Api, Usage, author, school, times};
 
 /// None of them was asked in a post.
 const QUESTIONS: [&str; 4] =
     ["What does a compiler do?", "Why would I use a cache?", "What is a queue good for?", "How does a firewall help?"];
 /// A minute of training and half of evaluation, on a machine that does four other things.
 const PATIENCE_S: u64 = 900;
+
+/// What the base model calls itself.
+const BASE: &str = "smollm2-135m-instruct-f32";
+/// A tenth of the model: buffers and the allocator's reserves, not a model that was left behind.
+const MARGIN_MB: u64 = 60;
 
 async fn styled(api: &Api, author: &str, model: &str) -> Result<usize> {
     let answers = school::answers(api, author, &QUESTIONS).await?;
@@ -34,6 +41,42 @@ async fn decide(api: &Api, path: &str) -> Result<Value> {
     api.post(path, &json!({ "by": "grace", "why": "a test" })).await
 }
 
+/// Goes back to the base model and forth again, many times, while questions are asked: none fails, and memory does not
+/// grow. Ends with the base model.
+async fn switched_under_questions(twin: &TwinProcess, author: &str, id: &str) -> Result<()> {
+    let api = Api::new(twin.base_url())?;
+    let going_on = Cell::new(true);
+    let switch = async {
+        let mut memory = Vec::new();
+        for _ in 0..times("TEST_SWITCHES", 5)? {
+            decide(&api, &format!("/v1/authors/{author}/rollback")).await?;
+            served_by(&api, author, None).await?;
+            memory.push(Usage::of(twin)?.memory_mb);
+            decide(&api, &format!("/v1/model-versions/{id}/deploy")).await?;
+            served_by(&api, author, Some(id)).await?;
+        }
+        decide(&api, &format!("/v1/authors/{author}/rollback")).await?;
+        served_by(&api, author, None).await?;
+        going_on.set(false);
+        Ok(memory)
+    };
+    let (memory, answered) = tokio::try_join!(switch, asked_all_the_while(&api, author, id, &going_on))?;
+    ensure!(answered > 1, "{answered} questions were answered in {} switches", 2 * memory.len());
+    let (first, last) = (memory.first().copied().unwrap_or(0), memory.last().copied().unwrap_or(0));
+    ensure!(last <= first + MARGIN_MB, "memory grew over the switches: {memory:?} MB");
+    Ok(())
+}
+
+async fn asked_all_the_while(api: &Api, author: &str, id: &str, going_on: &Cell<bool>) -> Result<usize> {
+    let mut answered = 0;
+    while going_on.get() {
+        let (answer, by) = school::answers(api, author, &QUESTIONS[..1]).await?.remove(0);
+        ensure!(!answer.is_empty() && (by == BASE || by == id), "answered by {by}: {answer:?}");
+        answered += 1;
+    }
+    Ok(answered)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_author_publishes_becomes_the_voice_of_the_twin_and_can_be_taken_back() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -42,8 +85,7 @@ async fn what_an_author_publishes_becomes_the_voice_of_the_twin_and_can_be_taken
     school::publish(&api, &author).await?;
     let dataset = school::reaches_any(&twin, &format!("/v1/datasets?author={author}"), "datasets", PATIENCE_S).await?;
     ensure!(dataset["number"] == 1 && dataset["documents"] == 40, "{dataset}");
-    let base = "smollm2-135m-instruct-f32";
-    let before = styled(&api, &author, base).await?;
+    let before = styled(&api, &author, BASE).await?;
 
     let jobs = format!("/v1/jobs?author={author}");
     let job = school::reaches(&twin, &jobs, "jobs", &["succeeded", "failed"], PATIENCE_S).await?;
@@ -62,9 +104,8 @@ async fn what_an_author_publishes_becomes_the_voice_of_the_twin_and_can_be_taken
     let lineage = api.get(&format!("/v1/model-versions/{id}/lineage")).await?;
     ensure!(lineage["documents"].as_array().map(Vec::len) == Some(40), "{lineage}");
 
-    decide(&api, &format!("/v1/authors/{author}/rollback")).await?;
-    served_by(&api, &author, None).await?;
-    let back = styled(&api, &author, base).await?;
+    switched_under_questions(&twin, &author, &id).await?;
+    let back = styled(&api, &author, BASE).await?;
     ensure!(back == before, "the base model answers as before: {before} of 4, then {back}");
     ensure!(school::newest(&api, &jobs, "jobs").await?.is_some_and(|newest| newest["attempts"] == 1), "one job, once");
     Ok(())

@@ -106,7 +106,10 @@ enum ModelsCommand {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Command::Run(args) => with_config(cli.config, args.flags, |loaded| run_services(loaded, &args.services)),
+        Command::Run(args) => {
+            let file = cli.config.clone();
+            with_config(cli.config, args.flags, |loaded| run_services(loaded, file, &args.services))
+        }
         Command::Reindex { data } => with_config(cli.config, FlagArgs { data, listen: None, log: None }, reindex),
         Command::Config(args) if args.reference => finish(print(&config::reference())),
         Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, cli.output.json)),
@@ -157,10 +160,10 @@ fn finish(result: Result<()>) -> ExitCode {
     }
 }
 
-fn run_services(loaded: Loaded, services: &[Service]) -> Result<()> {
+fn run_services(loaded: Loaded, file: Option<PathBuf>, services: &[Service]) -> Result<()> {
     twin_telemetry::init_logs(&loaded.config.telemetry).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    let result = runtime.block_on(run::run(loaded.config, services));
+    let result = runtime.block_on(run::run(loaded.config, file, services));
     // A blocking call that hangs must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result

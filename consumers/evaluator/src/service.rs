@@ -108,7 +108,7 @@ impl Service {
         options: ServiceOptions,
         dependencies: Dependencies,
         program: PathBuf,
-        arguments: &[&str],
+        arguments: Vec<String>,
         folder: PathBuf,
         metrics: Metrics,
     ) -> Self {

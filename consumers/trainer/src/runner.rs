@@ -95,7 +95,7 @@ pub struct LocalRunner {
 
 impl LocalRunner {
     /// Children that run `program` with `arguments` and the job's folder, below `folder`.
-    pub fn new(program: PathBuf, arguments: &[&str], folder: PathBuf, options: &Options) -> Self {
+    pub fn new(program: PathBuf, arguments: Vec<String>, folder: PathBuf, options: &Options) -> Self {
         let limits = Limits {
             memory: options.max_memory_mb << 20,
             time: Duration::from_secs(options.max_minutes.saturating_mul(60)),

@@ -61,8 +61,7 @@ fn now() -> u64 {
 
 impl Children {
     /// Children that run `program` with `arguments` and the job's folder, their folders below `folder`.
-    pub fn new(program: PathBuf, arguments: &[&str], folder: PathBuf, limits: Limits) -> Self {
-        let arguments = arguments.iter().map(ToString::to_string).collect();
+    pub fn new(program: PathBuf, arguments: Vec<String>, folder: PathBuf, limits: Limits) -> Self {
         Self { program, arguments, folder, limits, started: Arc::default() }
     }
 

@@ -47,6 +47,12 @@ fn base(node: &Node) -> Result<Base> {
     Ok(Base::open(path)?)
 }
 
+/// The arguments with which a child process does this work.
+fn arguments(node: &Node, work: &str) -> Vec<String> {
+    let file = node.config_file.iter().flat_map(|file| ["--config".to_owned(), file.display().to_string()]);
+    file.chain(["job".to_owned(), work.to_owned()]).collect()
+}
+
 /// This program, which runs the jobs too.
 fn program() -> Result<PathBuf> {
     std::env::current_exe().context("the path of this program is not known")
@@ -87,7 +93,7 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
         }
     };
     let options = node.config.trainer.clone();
-    let runner = LocalRunner::new(program()?, &["job", "train"], node.folders.training.clone(), &options);
+    let runner = LocalRunner::new(program()?, arguments(node, "train"), node.folders.training.clone(), &options);
     let supervisor = Supervisor::new(
         options.clone(),
         node.learning.clone(),
@@ -133,7 +139,7 @@ pub(super) fn start_evaluator(node: &Node, by_name: bool, tasks: &mut Tasks, shu
         options,
         dependencies,
         program()?,
-        &["job", "evaluate"],
+        arguments(node, "evaluate"),
         node.folders.evaluation.clone(),
         twin_evaluator::Metrics::new(&node.registry)?,
     );

@@ -125,6 +125,8 @@ impl Folders {
 /// What every service of the process works with.
 struct Node {
     config: Config,
+    /// The file that the configuration was read from, if it was named on the command line.
+    config_file: Option<PathBuf>,
     database: Database,
     log: Arc<dyn EventLog>,
     warehouse: Arc<dyn Warehouse>,
@@ -137,7 +139,8 @@ struct Node {
 }
 
 /// Runs the services (all of them if none is named) until a signal, and returns when everything is drained.
-pub async fn run(config: Config, services: &[Service]) -> Result<()> {
+/// Child processes read the configuration from `file` too, if one was named.
+pub async fn run(config: Config, file: Option<PathBuf>, services: &[Service]) -> Result<()> {
     let shutdown = Shutdown::new();
     tokio::pin! { let signal = shutdown.begin_on_signal(); }
     let by_name = !services.is_empty();
@@ -150,7 +153,7 @@ pub async fn run(config: Config, services: &[Service]) -> Result<()> {
     let folder = DataFolder::open(&config.data, log_kind != LogKind::Sqlite)?;
     let mut tasks = JoinSet::new();
     let start = async {
-        let node = open(config, &folder, log_kind, &mut tasks, &shutdown.signal()).await?;
+        let node = open(config, file, &folder, log_kind, &mut tasks, &shutdown.signal()).await?;
         services::start(node, &services, by_name, listener, &mut tasks, &shutdown.signal()).await
     };
     let running = tokio::select! {
@@ -203,6 +206,7 @@ async fn supervise(
 
 async fn open(
     config: Config,
+    config_file: Option<PathBuf>,
     folder: &DataFolder,
     log_kind: LogKind,
     tasks: &mut JoinSet<Result<()>>,
@@ -237,6 +241,7 @@ async fn open(
         registry,
         database,
         config,
+        config_file,
     })
 }
 

@@ -1,0 +1,185 @@
+//! Deployments as a worker takes them up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use twin_inference::{Loader, Models, SwitchMetrics, Switcher};
+use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
+use twin_registry::{DeploymentState, JobOutcome, NewDataset, NewJob, NewModel, Registry};
+use twin_schemas::{AuthorId, DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
+use twin_sqlite::Database;
+use twin_stream::sqlite::SqliteLog;
+use twin_stream::{EventLog, TopicSpec};
+
+/// A model that says one word, and is counted while it is in memory.
+struct Word {
+    name: String,
+    text: &'static str,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Word {
+    fn new(name: &str, text: &'static str, alive: &Arc<AtomicUsize>) -> Self {
+        alive.fetch_add(1, Ordering::SeqCst);
+        Self { name: name.to_owned(), text, alive: alive.clone() }
+    }
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl ChatModel for Word {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn chat(&self, _: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
+        let end = ChatChunk::End { finish_reason: FinishReason::Stop, usage: Usage::default() };
+        let chunks = [Ok(ChatChunk::Text(self.text.to_owned())), Ok(end)];
+        Ok(futures::stream::iter(chunks).boxed())
+    }
+}
+
+/// The first version loads, the second is broken, the third says nothing.
+struct Shelf(Arc<AtomicUsize>);
+
+#[async_trait]
+impl Loader for Shelf {
+    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, String> {
+        match model.0.as_str() {
+            "ada-v1" => Ok(Arc::new(Word::new("ada-v1", "hello", &self.0))),
+            "ada-v2" => Err("a tensor is missing".to_owned()),
+            _ => Ok(Arc::new(Word::new(&model.0, " ", &self.0))),
+        }
+    }
+}
+
+struct Fixture {
+    registry: Registry,
+    models: Arc<Models>,
+    switcher: Switcher,
+    alive: Arc<AtomicUsize>,
+    _folder: tempfile::TempDir,
+}
+
+async fn fixture() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&folder.path().join("twin.db")).unwrap();
+    let log = SqliteLog::open(database.clone(), 1 << 20).await.unwrap();
+    log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+    let registry = Registry::open(database).await.unwrap();
+    let alive = Arc::new(AtomicUsize::new(0));
+    let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &alive))));
+    let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();
+    let switcher = Switcher::new(registry.clone(), Arc::new(log), Shelf(alive.clone()), models.clone(), metrics);
+    Fixture { registry, models, switcher, alive, _folder: folder }
+}
+
+fn ada() -> AuthorId {
+    "ada".parse().unwrap()
+}
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+}
+
+/// The author's next model, approved and thereby deployed.
+async fn deployed(registry: &Registry) -> ModelId {
+    let number = registry.models(None).await.unwrap().len();
+    let dataset = DatasetId("d".repeat(64));
+    let new = NewDataset {
+        dataset: dataset.clone(),
+        author: ada(),
+        manifest: "sha256:d".into(),
+        training_samples: 9,
+        counts: BTreeMap::new(),
+        reason: "requested".into(),
+        members: Vec::new(),
+    };
+    registry.add_dataset(new, now()).await.unwrap();
+    let job = JobId(format!("{number:064}"));
+    let new = NewJob {
+        job: job.clone(),
+        author: ada(),
+        dataset,
+        base: "base".into(),
+        recipe: "{}".into(),
+        sweep: None,
+        code_version: "1".into(),
+    };
+    registry.queue_job(new, now()).await.unwrap();
+    registry.start_job(&job, now()).await.unwrap();
+    let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
+    let model = registry.finish_job(&job, made, now()).await.unwrap().unwrap();
+    registry.queue_evaluation(&model, now()).await.unwrap();
+    registry.finish_evaluation(&model, Verdict::Passed, "r", "p", now()).await.unwrap();
+    registry.approve(&model, "grace", "", now()).await.unwrap();
+    model
+}
+
+#[tokio::test]
+async fn a_deployed_version_answers_for_its_author_and_for_nobody_else() {
+    let f = fixture().await;
+    let model = deployed(&f.registry).await;
+    f.switcher.catch_up().await;
+    assert_eq!((f.models.of(&ada()).name(), f.models.version_of(&ada())), ("ada-v1", Some(model)));
+    assert_eq!(f.models.of(&"eve".parse().unwrap()).name(), "base");
+    assert_eq!(f.registry.production(&ada()).await.unwrap().unwrap().state, DeploymentState::Serving);
+}
+
+#[tokio::test]
+async fn an_answer_that_has_begun_keeps_its_model_and_the_model_goes_with_the_last_one() {
+    let f = fixture().await;
+    deployed(&f.registry).await;
+    f.switcher.catch_up().await;
+    let answering = f.models.of(&ada());
+    f.registry.roll_back(&ada(), "grace", "", now()).await.unwrap();
+    f.switcher.catch_up().await;
+    assert_eq!(f.models.of(&ada()).name(), "base");
+    assert_eq!((answering.name(), f.alive.load(Ordering::SeqCst)), ("ada-v1", 2));
+    drop(answering);
+    assert_eq!(f.alive.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_version_that_does_not_load_or_says_nothing_leaves_the_one_before_and_is_not_tried_again() {
+    let f = fixture().await;
+    deployed(&f.registry).await;
+    f.switcher.catch_up().await;
+    for (number, problem) in [(2, "a tensor is missing"), (3, "says nothing")] {
+        deployed(&f.registry).await;
+        f.switcher.catch_up().await;
+        assert_eq!(f.models.of(&ada()).name(), "ada-v1");
+        let newest = f.registry.deployments(&ada()).await.unwrap().remove(0);
+        assert_eq!((newest.number, newest.state), (number, DeploymentState::Failed));
+        assert!(newest.detail.as_deref().is_some_and(|detail| detail.contains(problem)), "{newest:?}");
+    }
+    f.switcher.catch_up().await;
+    assert_eq!(f.registry.production(&ada()).await.unwrap().unwrap().number, 1);
+    assert_eq!(f.alive.load(Ordering::SeqCst), 2, "the base model and the first version");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_started_anew_takes_up_what_is_in_force() {
+    let f = fixture().await;
+    deployed(&f.registry).await;
+    f.switcher.catch_up().await;
+    let fresh = fixture().await;
+    let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &fresh.alive))));
+    let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();
+    let log: Arc<dyn EventLog> = {
+        let database = Database::open(&fresh._folder.path().join("other.db")).unwrap();
+        Arc::new(SqliteLog::open(database, 1 << 20).await.unwrap())
+    };
+    let switcher = Switcher::new(f.registry.clone(), log, Shelf(fresh.alive.clone()), models.clone(), metrics);
+    switcher.catch_up().await;
+    assert_eq!(models.of(&ada()).name(), "ada-v1");
+}

@@ -1,0 +1,105 @@
+//! The learning loop with its processes killed at each step: no step is lost, none is done twice.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use twin_stack::TwinProcess;
+use twin_tests::{Api, author, eventually, school};
+
+/// What each wait may take, on a machine that does four other things.
+const PATIENCE_S: u64 = 600;
+
+/// The process that works on a job of this kind, if one does and has said who it is.
+fn child_of(twin: &TwinProcess, kind: &str) -> Option<u32> {
+    let jobs = fs::read_dir(twin.data().join("jobs").join(kind)).ok()?;
+    let locks = jobs.filter_map(|job| Some(job.ok()?.path().join("lock")));
+    locks.filter_map(|lock| holder(&lock)).find(|pid| Path::new(&format!("/proc/{pid}")).exists())
+}
+
+fn holder(lock: &PathBuf) -> Option<u32> {
+    let identity: Value = serde_json::from_slice(&fs::read(lock).ok()?).ok()?;
+    u32::try_from(identity["pid"].as_u64()?).ok()
+}
+
+async fn child(twin: &TwinProcess, kind: &str) -> Result<u32> {
+    eventually(&format!("a process does {kind}"), async || Ok(child_of(twin, kind))).await
+}
+
+fn kill(pid: u32) -> Result<()> {
+    let status = Command::new("kill").args(["-9", &pid.to_string()]).status()?;
+    ensure!(status.success(), "kill -9 {pid} ended with {status}");
+    Ok(())
+}
+
+fn restart(twin: &mut TwinProcess) -> Result<()> {
+    twin.kill9()?;
+    twin.restart()
+}
+
+/// Waits until the author's job has done at least so many steps, and returns it.
+async fn trained(twin: &TwinProcess, jobs: &str, step: u64) -> Result<Value> {
+    let api = Api::new(twin.base_url())?;
+    eventually(&format!("step {step} is done"), async || {
+        let job = school::newest(&api, jobs, "jobs").await?.unwrap_or_default();
+        ensure!(job["state"] != "failed", "{job}");
+        let done = job["progress"]["step"].as_u64().is_some_and(|done| done >= step);
+        Ok((done || job["state"] == "succeeded").then_some(job))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loop_whose_processes_are_killed_at_each_step_ends_with_one_model_that_answers() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let settings = [("TWIN_EVALUATOR_APPROVAL", "auto"), ("TWIN_EVALUATOR_MEASURE_MAX_VOICE", "2")];
+    let mut twin = TwinProcess::start(school::short_school(folder.path(), &settings)?)?;
+    let author = author();
+    school::publish(&Api::new(twin.base_url())?, &author).await?;
+    // While the documents are on their way to the dataset.
+    restart(&mut twin)?;
+    let (datasets, jobs) = (format!("/v1/datasets?author={author}"), format!("/v1/jobs?author={author}"));
+    school::reaches_any(&twin, &datasets, "datasets", PATIENCE_S).await?;
+    restart(&mut twin)?;
+
+    // The job goes on without its parent, and is found again.
+    let worker = child(&twin, "train").await?;
+    trained(&twin, &jobs, 2).await?;
+    restart(&mut twin)?;
+    ensure!(child(&twin, "train").await? == worker, "another process works on the job");
+    // The job dies, and goes on from its last checkpoint.
+    trained(&twin, &jobs, 4).await?;
+    kill(worker)?;
+    let job = school::reaches(&twin, &jobs, "jobs", &["succeeded", "failed"], PATIENCE_S).await?;
+    ensure!(job["state"] == "succeeded" && job["attempts"] == 2, "{job}");
+    restart(&mut twin)?;
+
+    // So does the evaluation.
+    let worker = child(&twin, "evaluate").await?;
+    restart(&mut twin)?;
+    kill(worker)?;
+    let models = format!("/v1/model-versions?author={author}");
+    let model = school::reaches(&twin, &models, "model_versions", &["evaluated", "approved"], PATIENCE_S).await?;
+    restart(&mut twin)?;
+    let id = format!("{author}-v1");
+    ensure!(model["verdict"] == "passed", "{model}");
+    let deployments = format!("/v1/authors/{author}/deployments");
+    school::reaches(&twin, &deployments, "deployments", &["serving"], PATIENCE_S).await?;
+    restart(&mut twin)?;
+
+    let api = Api::new(twin.base_url())?;
+    let answers = school::answers(&api, &author, &["What does a compiler do?"]).await?;
+    ensure!(answers[0].1 == id, "{} answers after the restart", answers[0].1);
+    for (path, list) in
+        [(datasets, "datasets"), (jobs, "jobs"), (models, "model_versions"), (deployments, "deployments")]
+    {
+        let found = api.get(&path).await?;
+        ensure!(found[list].as_array().map(Vec::len) == Some(1), "{found}");
+    }
+    let decided = api.get(&format!("/v1/model-versions/{id}")).await?["decisions"].clone();
+    let actions: Vec<_> = decided.as_array().context("decisions")?.iter().map(|made| made["action"].clone()).collect();
+    ensure!(actions == [json!("deploy"), json!("approve")], "{decided}");
+    Ok(())
+}
