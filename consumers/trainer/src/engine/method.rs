@@ -112,7 +112,8 @@ impl<'a> Objective<'a> {
         let mut factors = Vec::with_capacity(losses.len());
         let margins = self.margins(pack, indices, losses);
         for (margin, counts) in margins.iter().zip(pack.counts.chunks_exact(2)) {
-            let factor = (self.beta / (1.0 + margin.exp()) / units as f64) as f32;
+            // A token's loss is its negative log-probability, so the better answer's losses lower the margin.
+            let factor = (-preference_slope(*margin) * self.beta / units as f64) as f32;
             factors.extend(std::iter::repeat_n(factor, counts[0]));
             factors.extend(std::iter::repeat_n(-factor, counts[1]));
         }
@@ -123,6 +124,11 @@ impl<'a> Objective<'a> {
 /// `-ln sigmoid(margin)` (Rafailov et al. 2023, equation 7), without overflow.
 pub fn preference_loss(margin: f64) -> f64 {
     (-margin.abs()).exp().ln_1p() + (-margin).max(0.0)
+}
+
+/// The derivative of [`preference_loss`].
+pub fn preference_slope(margin: f64) -> f64 {
+    -1.0 / (1.0 + margin.exp())
 }
 
 fn packed(items: &[Item], indices: &[usize]) -> Pack {

@@ -45,7 +45,7 @@ pub use export::{Manifest, Summary};
 pub use files::FileEntry;
 pub use kernels::Kernels;
 pub use lora::{Adapter, DeviceAdapter, Dropout, Parameter};
-pub use method::preference_loss;
+pub use method::{preference_loss, preference_slope};
 pub use optimizer::{AdamW, clip};
 pub use pack::{Pack, Sequence};
 pub use recipe::{Method, Recipe, Schedule, Target};
