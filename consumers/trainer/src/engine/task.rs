@@ -1,6 +1,6 @@
 //! What is to be trained, and who watches.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use candle_core::Device;
 use sha2::{Digest, Sha256};
@@ -39,7 +39,9 @@ impl Task {
         hash.update(self.recipe.canonical());
         hash.update(&train);
         hash.update(validation.as_deref().unwrap_or("none"));
-        hash.update(files::sha256(&self.base.join("config.json"))?);
+        for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+            hash.update(files::sha256(&self.base.join(name))?);
+        }
         for shard in Weights::open(&self.base)?.shards {
             hash.update(&shard.header);
         }
@@ -48,12 +50,8 @@ impl Task {
 
     /// Where the result will be.
     pub fn output(&self) -> PathBuf {
-        output(&self.folder)
+        self.folder.join("output")
     }
-}
-
-fn output(folder: &Path) -> PathBuf {
-    folder.join("output")
 }
 
 pub(crate) struct Fingerprint {
@@ -88,7 +86,7 @@ pub trait Observer: Send {
     /// A step is done.
     fn progress(&mut self, progress: &Progress);
 
-    /// Asked before each step: true ends the run, with a checkpoint of all that was done.
+    /// Asked before each step and within an evaluation: true ends the run, with a checkpoint of all that was done.
     fn stop(&mut self) -> bool {
         false
     }

@@ -73,7 +73,8 @@ impl ChatFormat {
         let config: TokenizerConfig = serde_json::from_slice(&bytes).map_err(|error| Error::malformed(&path, error))?;
         let template = match std::fs::read_to_string(model.join("chat_template.jinja")) {
             Ok(template) => template,
-            Err(_) => default_template(config.chat_template)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => default_template(config.chat_template)?,
+            Err(error) => return Err(Error::at(&model.join("chat_template.jinja"))(error)),
         };
         let text = |token: Option<SpecialToken>| match token? {
             SpecialToken::Text(content) | SpecialToken::Token { content } => Some(content),

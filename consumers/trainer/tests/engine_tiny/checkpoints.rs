@@ -60,6 +60,21 @@ fn a_run_in_pieces_ends_with_the_weights_of_an_undisturbed_run() {
 }
 
 #[test]
+fn a_run_can_be_stopped_wherever_it_asks() {
+    let folder = TempDir::new().unwrap();
+    let recipe = Recipe { epochs: 2, eval_every: 2, patience: 50, ..task(folder.path()).recipe };
+    let whole = variant(folder.path(), "whole", recipe.clone());
+    let undisturbed = run(&whole);
+    // Before each of four steps, and in the evaluations before, amid and after them.
+    for call in 1..=7 {
+        let stopped = variant(folder.path(), &format!("stopped at {call}"), recipe.clone());
+        let mut watch = Watch { stop_at_call: Some(call), ..Watch::default() };
+        assert!(matches!(train(&stopped, &mut watch), Err(Error::Stopped { .. })), "{call}");
+        assert_eq!(run(&stopped).manifest, undisturbed.manifest, "{call}");
+    }
+}
+
+#[test]
 fn a_run_that_was_killed_goes_on_from_its_last_checkpoint() {
     let folder = TempDir::new().unwrap();
     let recipe = task(folder.path()).recipe;

@@ -47,7 +47,9 @@ fn a_tensor_of_another_shape_is_named() {
 fn what_the_decoder_does_not_compute_is_refused() {
     for (key, value, wanted) in [
         ("architectures", serde_json::json!(["GemmaForCausalLM"]), "GemmaForCausalLM"),
-        ("rope_scaling", serde_json::json!({"rope_type": "yarn", "factor": 4.0}), "yarn"),
+        ("rope_scaling", serde_json::json!({"rope_type": "yarn", "type": "yarn", "factor": 4.0}), "yarn"),
+        ("rope_scaling", serde_json::json!({"type": "linear", "factor": 4.0}), "linear"),
+        ("rope_scaling", serde_json::json!({"rope_type": "llama3", "factor": 4.0}), "low_freq_factor"),
         ("hidden_act", serde_json::json!("gelu"), "gelu"),
         ("mlp_bias", serde_json::json!(true), "mlp_bias"),
         ("quantization_config", serde_json::json!({"bits": 4}), "quantised"),
@@ -58,6 +60,35 @@ fn what_the_decoder_does_not_compute_is_refused() {
         let problem = problem(ModelConfig::read(folder.path()));
         assert!(problem.contains(wanted), "{key}: {problem}");
     }
+}
+
+#[test]
+fn llama_3s_rope_scaling_lengthens_long_waves_and_leaves_short_ones() {
+    // The numbers of Llama 3.2 1B.
+    let scaling = serde_json::json!({"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 8192});
+    let folder = written(&Shape::of("LlamaForCausalLM"));
+    change_config(folder.path(), "head_dim", serde_json::json!(64));
+    change_config(folder.path(), "rope_theta", serde_json::json!(500_000.0));
+    let plain = ModelConfig::read(folder.path()).unwrap().rope_frequencies();
+    change_config(folder.path(), "rope_scaling", scaling);
+    let scaled = ModelConfig::read(folder.path()).unwrap().rope_frequencies();
+    let mut between = 0;
+    for (plain, scaled) in plain.iter().zip(&scaled) {
+        let wave = 2.0 * std::f32::consts::PI / plain;
+        match wave {
+            ..2_048.0 => assert_eq!(scaled, plain),
+            8_192.0.. => assert!((scaled * 32.0 - plain).abs() < 1e-6 * plain),
+            _ => {
+                // A share of both, by where 8192 / wave lies between 1 and 4.
+                let kept = (8_192.0 / wave - 1.0) / 3.0;
+                let expected = kept * plain + (1.0 - kept) * plain / 32.0;
+                assert!((scaled - expected).abs() < 1e-5 * plain, "{scaled} is not {expected}");
+                between += 1;
+            }
+        }
+    }
+    assert!(between > 0);
 }
 
 #[test]

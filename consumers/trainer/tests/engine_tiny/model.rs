@@ -86,6 +86,9 @@ pub fn config(shape: &Shape) -> Value {
     })
 }
 
+/// Shape and bytes of a tensor.
+type Raw = (Vec<usize>, Vec<u8>);
+
 /// Writes a model; `skip` is a tensor that is left out.
 pub fn write(folder: &Path, shape: &Shape, skip: Option<&str>) {
     std::fs::create_dir_all(folder).unwrap();
@@ -94,7 +97,7 @@ pub fn write(folder: &Path, shape: &Shape, skip: Option<&str>) {
     std::fs::write(folder.join("tokenizer_config.json"), tokens.to_string()).unwrap();
     write_tokenizer(folder);
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let mut files: Vec<BTreeMap<String, (Vec<usize>, Vec<u8>)>> = vec![BTreeMap::new(); shape.shards];
+    let mut files: Vec<BTreeMap<String, Raw>> = vec![BTreeMap::new(); shape.shards];
     let mut map = BTreeMap::new();
     for (index, (name, dims)) in shapes(shape).into_iter().enumerate() {
         let centre = if name.contains("norm") { 1.0 } else { 0.0 };

@@ -16,6 +16,10 @@ use crate::model::{self, Shape, message};
 pub struct Watch {
     pub seen: Vec<Progress>,
     pub stop_after: Option<usize>,
+    /// Stops when it is asked for the so many-th time.
+    pub stop_at_call: Option<usize>,
+    /// How often it was asked.
+    pub calls: usize,
 }
 
 impl Observer for Watch {
@@ -24,7 +28,8 @@ impl Observer for Watch {
     }
 
     fn stop(&mut self) -> bool {
-        self.stop_after.is_some_and(|steps| self.seen.len() >= steps)
+        self.calls += 1;
+        self.stop_at_call == Some(self.calls) || self.stop_after.is_some_and(|steps| self.seen.len() >= steps)
     }
 }
 
@@ -80,7 +85,9 @@ fn the_loss_falls_and_the_observer_sees_each_step() {
 #[test]
 fn the_scorer_finds_the_merged_model_as_good_as_the_evaluation_did() {
     let folder = TempDir::new().unwrap();
-    let task = task(folder.path());
+    let mut task = task(folder.path());
+    // In an evaluation nothing is dropped.
+    task.recipe.dropout = 0.3;
     let trained = run(&task);
     let mean = |model: &Path| {
         let scorer = scorer(model).unwrap();
@@ -148,7 +155,7 @@ fn the_first_update_of_the_optimizer_is_the_learning_rate_against_the_gradients_
     let recipe = Recipe { rank: 1, ..Recipe::default() };
     let mut adapter = Adapter::new(&ModelConfig::read(folder.path()).unwrap(), &recipe);
     let before = adapter.clone();
-    let gradient = |index: usize| if index % 2 == 0 { 3.0 } else { -0.5 };
+    let gradient = |index: usize| if index.is_multiple_of(2) { 3.0 } else { -0.5 };
     let gradients: Vec<Vec<f32>> =
         adapter.parameters.iter().map(|parameter| (0..parameter.values.len()).map(gradient).collect()).collect();
     AdamW::new(&adapter).update(&mut adapter, &gradients, 0.01, 0.1);
