@@ -156,6 +156,25 @@ fn the_tokens_are_those_of_the_rendered_template_and_the_completion_ends_with_it
 }
 
 #[test]
+fn what_the_tokenizer_puts_before_a_text_is_before_the_prompt_alone() {
+    let folder = written(&Shape::of("LlamaForCausalLM"));
+    let path = folder.path().join("tokenizer.json");
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let token = serde_json::json!({"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}});
+    let text = serde_json::json!({"Sequence": {"id": "A", "type_id": 0}});
+    tokenizer["post_processor"] = serde_json::json!({
+        "type": "TemplateProcessing", "single": [token, text], "pair": [token, text],
+        "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [256], "tokens": ["<|endoftext|>"]}},
+    });
+    let prompt = [message(Role::User, "Why?")];
+    let plain = ChatFormat::read(folder.path()).unwrap().sequence(&prompt, "So.").unwrap();
+    std::fs::write(&path, tokenizer.to_string()).unwrap();
+    let marked = ChatFormat::read(folder.path()).unwrap().sequence(&prompt, "So.").unwrap();
+    assert_eq!((marked.tokens[0], &marked.tokens[1..]), (256, &plain.tokens[..]));
+    assert_eq!(marked.targets(), plain.targets());
+}
+
+#[test]
 fn a_template_may_use_pythons_methods_and_may_refuse() {
     let folder = written(&Shape::of("LlamaForCausalLM"));
     let template = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}\

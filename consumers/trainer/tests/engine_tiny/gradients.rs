@@ -8,7 +8,7 @@ use twin_trainer::engine::{Adapter, Decoder, Dropout, Kernels, Pack, Recipe, Seq
 
 use crate::model::{self, Shape};
 
-const ARCHITECTURES: [&str; 4] = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"];
+pub const ARCHITECTURES: [&str; 4] = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"];
 
 pub fn all_targets() -> Recipe {
     Recipe { rank: 2, alpha: 3.0, targets: Target::ALL.to_vec(), ..Recipe::default() }

@@ -8,7 +8,7 @@ use candle_nn::{loss, ops, rotary_emb};
 use tempfile::TempDir;
 use twin_trainer::engine::{Adapter, Decoder, ModelConfig, Pack, Sequence};
 
-use crate::gradients::{all_targets, random_adapter};
+use crate::gradients::{ARCHITECTURES, all_targets, random_adapter};
 use crate::model::{self, Shape};
 
 /// The hidden states of one sequence, with the adapter's matrices as variables, in the order of the adapter.
@@ -38,7 +38,11 @@ impl Reference {
         let [a, b] = ["A", "B"].map(|matrix| self.variable(format!("{name}.lora_{matrix}.weight")));
         let low = x.matmul(&a.t().unwrap()).unwrap().matmul(&b.t().unwrap()).unwrap();
         let frozen = x.matmul(&self.weights[&format!("{name}.weight")].t().unwrap()).unwrap();
-        (frozen + (low * self.scale).unwrap()).unwrap()
+        let sum = (frozen + (low * self.scale).unwrap()).unwrap();
+        match self.weights.get(&format!("{name}.bias")) {
+            Some(bias) => sum.broadcast_add(bias).unwrap(),
+            None => sum,
+        }
     }
 
     fn norm(&self, name: &str, x: &Tensor) -> Tensor {
@@ -54,8 +58,12 @@ impl Reference {
         let positions = Tensor::arange(0u32, tokens as u32, &Device::Cpu)?.to_dtype(DType::F32)?.unsqueeze(1)?;
         let angles = positions.matmul(&Tensor::new(half, &Device::Cpu)?.unsqueeze(0)?)?;
         let split = |kind: &str, heads: usize| {
-            let y = self.linear(&format!("{name}.{kind}_proj"), x);
-            y.reshape((1, tokens, heads, dim))?.transpose(1, 2)?.contiguous()
+            let y = self.linear(&format!("{name}.{kind}_proj"), x).reshape((1, tokens, heads, dim))?;
+            let normed = match self.weights.contains_key(&format!("{name}.{kind}_norm.weight")) {
+                true => self.norm(&format!("{name}.{kind}_norm"), &y),
+                false => y,
+            };
+            normed.transpose(1, 2)?.contiguous()
         };
         let turn = |x: Tensor| rotary_emb::rope_slow(&x, &angles.cos()?, &angles.sin()?);
         let repeat = |x: Tensor| {
@@ -91,9 +99,10 @@ impl Reference {
 
 #[test]
 fn logits_losses_and_gradients_are_those_of_candles_autograd() {
-    for tied in [true, false] {
+    // The first has its head tied to the embedding, the others have one of their own.
+    for architecture in ARCHITECTURES {
         let folder = TempDir::new().unwrap();
-        model::write(folder.path(), &Shape { tied, ..Shape::of("LlamaForCausalLM") }, None);
+        model::write(folder.path(), &Shape::of(architecture), None);
         let decoder = Decoder::load(folder.path(), &Device::Cpu).unwrap();
         let adapter = random_adapter(&decoder, &all_targets());
         let reference = Reference::new(folder.path(), &adapter, decoder.config());
