@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::checkpoint::{self, Checkpoints, State};
-use super::curve::{EvaluationPoint, StepPoint};
+use super::curve::{EvaluationPoint, StepPoint, rounded};
 use super::data::{Samples, Step, plan, size};
 use super::decoder::Decoder;
 use super::error::Error;
@@ -20,7 +21,7 @@ use super::task::{Fingerprint, Observer, Progress, Task, device};
 use super::template::ChatFormat;
 
 /// A finished run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trained {
     /// The folder with `adapter/`, `merged/`, `loss.csv`, `loss.json`, `loss.svg` and `manifest.json`.
     pub output: PathBuf,
@@ -146,7 +147,13 @@ impl Run<'_> {
         let progress = &mut self.state.progress;
         progress.step += 1;
         progress.updates = self.state.optimizer.updates;
-        let point = StepPoint { step: index + 1, loss: loss.mean(), learning_rate: rate, gradient_norm: norm, tokens };
+        let point = StepPoint {
+            step: index + 1,
+            loss: rounded(loss.mean()),
+            learning_rate: rounded(rate),
+            gradient_norm: rounded(norm),
+            tokens,
+        };
         progress.curve.steps.push(point);
         Ok(())
     }
@@ -201,12 +208,16 @@ impl Run<'_> {
             loss = loss.add(self.evaluation.loss(items, &pack, &adapter)?);
         }
         let progress = &mut self.state.progress;
+        if !loss.mean().is_finite() {
+            return Err(Error::Diverged { step: progress.step });
+        }
+        let loss = rounded(loss.mean());
         let lowest = progress.curve.evaluations.iter().map(|point| point.loss).fold(f64::INFINITY, f64::min);
-        progress.curve.evaluations.push(EvaluationPoint { step: progress.step, loss: loss.mean() });
+        progress.curve.evaluations.push(EvaluationPoint { step: progress.step, loss });
         if self.task.recipe.patience == 0 {
             return Ok(());
         }
-        if loss.mean() < lowest {
+        if loss < lowest {
             progress.without_progress = 0;
             self.state.best = Some(self.state.adapter.clone());
         } else {

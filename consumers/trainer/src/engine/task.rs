@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use candle_core::Device;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
@@ -11,7 +12,7 @@ use super::recipe::Recipe;
 use super::weights::Weights;
 
 /// A training run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// The base model, a Hugging Face directory.
     pub base: PathBuf,
@@ -61,7 +62,7 @@ pub(crate) struct Fingerprint {
 }
 
 /// How far a run is, after a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps done.
     pub step: usize,
