@@ -104,7 +104,7 @@ impl Attention<'_> {
             Ok(rms_norm(self.kernels, &heads, weight, eps)?.reshape((qkv.dim(0)?, ()))?)
         };
         let [q, k, v] = self.kinds();
-        Ok(Tensor::cat(&[norm(q, &norms.q)?, norm(k, &norms.k)?, qkv.narrow(1, v.0, v.1)?], 1)?)
+        Ok(Tensor::cat(&[norm(q, &norms.q)?, norm(k, &norms.k)?, qkv.narrow(1, v.0, v.1)?], 1)?.contiguous()?)
     }
 
     fn normalised_backward(&self, qkv: &Tensor, gradient: Tensor) -> Result<Tensor, Error> {
@@ -115,7 +115,7 @@ impl Attention<'_> {
             Ok(rms_norm_backward(self.kernels, &heads, weight, eps, &gradient)?.reshape((qkv.dim(0)?, ()))?)
         };
         let [q, k, v] = self.kinds();
-        Ok(Tensor::cat(&[norm(q, &norms.q)?, norm(k, &norms.k)?, gradient.narrow(1, v.0, v.1)?], 1)?)
+        Ok(Tensor::cat(&[norm(q, &norms.q)?, norm(k, &norms.k)?, gradient.narrow(1, v.0, v.1)?], 1)?.contiguous()?)
     }
 
     /// First column and width of q, k and v.

@@ -19,6 +19,29 @@ pub enum Architecture {
     Qwen3,
 }
 
+/// Llama 3's way to more positions than it was first trained on: long waves are made longer by `factor`, short ones are
+/// left, and between the two it is a share of both.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct RopeScaling {
+    /// How much longer.
+    pub factor: f64,
+    /// Waves longer than `original_max_position_embeddings / low_freq_factor` are made longer.
+    pub low_freq_factor: f64,
+    /// Waves shorter than `original_max_position_embeddings / high_freq_factor` are left.
+    pub high_freq_factor: f64,
+    /// Positions that it was first trained on.
+    pub original_max_position_embeddings: f64,
+}
+
+impl RopeScaling {
+    fn scaled(&self, frequency: f64) -> f64 {
+        let waves = self.original_max_position_embeddings * frequency / (2.0 * std::f64::consts::PI);
+        let kept = (waves - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor);
+        let kept = kept.clamp(0.0, 1.0);
+        kept * frequency + (1.0 - kept) * frequency / self.factor
+    }
+}
+
 /// The dimensions and constants of a decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
@@ -42,6 +65,8 @@ pub struct ModelConfig {
     pub norm_eps: f64,
     /// Base of the rotary position embedding.
     pub rope_theta: f64,
+    /// How its lower frequencies are lowered further.
+    pub rope_scaling: Option<RopeScaling>,
     /// The output head is the transposed embedding.
     pub tied_head: bool,
     /// q, k and v have biases.
@@ -63,6 +88,13 @@ impl ModelConfig {
         let bytes = std::fs::read(&path).map_err(Error::at(&path))?;
         let raw: RawConfig = serde_json::from_slice(&bytes).map_err(|error| Error::malformed(&path, error))?;
         raw.checked()
+    }
+
+    /// Radians per position of each pair of a head's numbers, `[head_dim / 2]`.
+    pub fn rope_frequencies(&self) -> Vec<f32> {
+        let frequency = |index: usize| 1.0 / self.rope_theta.powf(2.0 * index as f64 / self.head_dim as f64);
+        let scaled = |frequency| self.rope_scaling.map_or(frequency, |scaling| scaling.scaled(frequency));
+        (0..self.head_dim / 2).map(|index| scaled(frequency(index)) as f32).collect()
     }
 
     /// Query heads that share one key and value head.
@@ -104,8 +136,12 @@ struct RawConfig {
 #[derive(Deserialize)]
 struct Rope {
     rope_theta: Option<f64>,
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// The older name of `rope_type`; some files have both.
+    #[serde(rename = "type")]
+    old_rope_type: Option<String>,
+    #[serde(flatten)]
+    rest: serde_json::Value,
 }
 
 impl RawConfig {
@@ -125,6 +161,7 @@ impl RawConfig {
         let attention_bias = self.attention_bias.unwrap_or(false);
         // Qwen2's files leave a window in place that `use_sliding_window` switches off.
         let window = self.sliding_window.filter(|_| self.use_sliding_window.unwrap_or(true)).unwrap_or(usize::MAX);
+        let rope_scaling = self.rope_scaling()?;
         Ok(ModelConfig {
             architecture,
             hidden: self.hidden_size,
@@ -136,6 +173,7 @@ impl RawConfig {
             vocabulary: self.vocab_size,
             norm_eps: self.rms_norm_eps,
             rope_theta: theta.unwrap_or(10_000.0),
+            rope_scaling,
             tied_head: self.tie_word_embeddings.unwrap_or(false),
             qkv_bias: architecture == Architecture::Qwen2 || attention_bias,
             output_bias: architecture != Architecture::Qwen2 && attention_bias,
@@ -156,17 +194,24 @@ impl RawConfig {
         }
     }
 
+    fn rope_scaling(&self) -> Result<Option<RopeScaling>, Error> {
+        let Some(rope) = self.rope_scaling.as_ref().or(self.rope_parameters.as_ref()) else { return Ok(None) };
+        match rope.rope_type.as_ref().or(rope.old_rope_type.as_ref()).map(String::as_str) {
+            None | Some("default") => Ok(None),
+            Some("llama3") => {
+                let scaling = serde_json::from_value(rope.rest.clone());
+                scaling.map(Some).map_err(|error| Error::Unsupported(format!("rope scaling: {error}")))
+            }
+            Some(kind) => Err(Error::Unsupported(format!("rope scaling of type {kind}"))),
+        }
+    }
+
     fn refuse_what_is_not_computed(&self) -> Result<(), Error> {
         if let Some(act) = self.hidden_act.as_deref().filter(|act| *act != "silu") {
             return Err(Error::Unsupported(format!("`hidden_act` is {act}, only silu is computed")));
         }
         if self.mlp_bias == Some(true) {
             return Err(Error::Unsupported("`mlp_bias` is set".to_owned()));
-        }
-        for rope in [&self.rope_scaling, &self.rope_parameters].into_iter().flatten() {
-            if let Some(kind) = rope.rope_type.as_deref().filter(|kind| *kind != "default") {
-                return Err(Error::Unsupported(format!("rope scaling of type {kind}")));
-            }
         }
         if self.quantization_config.is_some() {
             return Err(Error::Unsupported("its weights are quantised".to_owned()));

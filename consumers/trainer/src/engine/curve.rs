@@ -39,6 +39,12 @@ pub struct Curve {
     pub evaluations: Vec<EvaluationPoint>,
 }
 
+/// A number to twelve digits: with more of them, JSON and back may give another number, and a run that went on from a
+/// checkpoint would show another curve.
+pub(crate) fn rounded(value: f64) -> f64 {
+    format!("{value:.11e}").parse().unwrap_or(value)
+}
+
 impl Curve {
     /// One line for each step: `step,loss,learning_rate,gradient_norm,tokens,evaluation_loss`.
     pub fn csv(&self) -> String {

@@ -181,7 +181,7 @@ impl Decoder {
 
     fn rope(&self, pack: &Pack) -> Rope {
         let longest = pack.lengths.iter().copied().max().unwrap_or(0);
-        Rope::new(self.config.rope_theta, self.config.head_dim, longest)
+        Rope::new(&self.config.rope_frequencies(), longest)
     }
 
     fn embedded(&self, pack: &Pack) -> Result<Tensor, Error> {

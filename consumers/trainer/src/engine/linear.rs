@@ -71,7 +71,8 @@ impl Linear {
         let mut for_x = gradient.matmul(&self.weight)?;
         for &(target, column, width) in &self.parts {
             let Some(pair) = adapter.pair(layer, target) else { continue };
-            let part = gradient.narrow(1, column, width)?;
+            // cuBLAS takes no matrix with gaps between its rows.
+            let part = gradient.narrow(1, column, width)?.contiguous()?;
             for_x = (for_x + adapter_backward(&pair, x, &part, gradients)?)?;
         }
         Ok(for_x)

@@ -1,5 +1,7 @@
 //! The two objectives: the likelihood of completions, and direct preference optimisation.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use candle_core::Tensor;
 
 use super::data::Item;
@@ -16,7 +18,7 @@ pub(crate) struct Objective<'a> {
     method: Method,
     beta: f64,
     /// For DPO: the frozen model's log-probability of each item's better and worse answer.
-    references: Vec<[f64; 2]>,
+    references: BTreeMap<usize, [f64; 2]>,
 }
 
 /// Losses summed over units: predicted tokens of SFT, pairs of DPO.
@@ -37,20 +39,21 @@ impl Loss {
 }
 
 impl<'a> Objective<'a> {
-    /// For DPO, has the frozen model read all items once. `go_on` is asked before each of them.
+    /// For DPO, has the frozen model read the items that are `used` once. `go_on` is asked before each of them.
     pub fn new(
         decoder: &'a Decoder,
         recipe: &Recipe,
         items: &[Item],
+        used: impl IntoIterator<Item = usize>,
         mut go_on: impl FnMut() -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let mut references = Vec::new();
+        let mut references = BTreeMap::new();
         if recipe.method == Method::Dpo {
-            for item in items {
+            for index in used.into_iter().collect::<BTreeSet<usize>>() {
                 go_on()?;
-                let pack = Pack::new(item);
+                let pack = Pack::new(&items[index]);
                 let sums = answer_sums(&pack, &token_losses(decoder, &pack, None)?);
-                references.push([-sums[0], -sums[1]]);
+                references.insert(index, [-sums[0], -sums[1]]);
             }
         }
         Ok(Self { decoder, method: recipe.method, beta: recipe.dpo_beta, references })
@@ -101,7 +104,7 @@ impl<'a> Objective<'a> {
     fn margins(&self, pack: &Pack, indices: &[usize], losses: &[f32]) -> Vec<f64> {
         let sums = answer_sums(pack, losses);
         let margin = |(sums, index): (&[f64], &usize)| {
-            let [chosen, rejected] = self.references[*index];
+            let [chosen, rejected] = self.references[index];
             self.beta * ((-sums[0] - chosen) - (-sums[1] - rejected))
         };
         sums.chunks_exact(2).zip(indices).map(margin).collect()
@@ -112,7 +115,8 @@ impl<'a> Objective<'a> {
         let mut factors = Vec::with_capacity(losses.len());
         let margins = self.margins(pack, indices, losses);
         for (margin, counts) in margins.iter().zip(pack.counts.chunks_exact(2)) {
-            let factor = (self.beta / (1.0 + margin.exp()) / units as f64) as f32;
+            // A token's loss is its negative log-probability, so the better answer's losses lower the margin.
+            let factor = (-preference_slope(*margin) * self.beta / units as f64) as f32;
             factors.extend(std::iter::repeat_n(factor, counts[0]));
             factors.extend(std::iter::repeat_n(-factor, counts[1]));
         }
@@ -123,6 +127,11 @@ impl<'a> Objective<'a> {
 /// `-ln sigmoid(margin)` (Rafailov et al. 2023, equation 7), without overflow.
 pub fn preference_loss(margin: f64) -> f64 {
     (-margin.abs()).exp().ln_1p() + (-margin).max(0.0)
+}
+
+/// The derivative of [`preference_loss`].
+pub fn preference_slope(margin: f64) -> f64 {
+    -1.0 / (1.0 + margin.exp())
 }
 
 fn packed(items: &[Item], indices: &[usize]) -> Pack {

@@ -7,7 +7,7 @@
 //! run, number by number. A pack of samples gives what the samples give one by one. Only completions are learned. What
 //! the decoder would compute otherwise than the model's authors is refused.
 //!
-//! The derivatives are written by hand ([`kernels`], `linear`, `attention`, `decoder`), instead of being recorded by
+//! The derivatives are written by hand (`kernels`, `linear`, `attention`, `decoder`), instead of being recorded by
 //! candle's autograd: that one drops gradients without a word where an operation has none, keeps every intermediate
 //! result, and computes gradients for frozen weights. Each derivative is tested against finite differences.
 //!
@@ -37,7 +37,7 @@ mod task;
 mod template;
 mod weights;
 
-pub use config::{Architecture, ModelConfig};
+pub use config::{Architecture, ModelConfig, RopeScaling};
 pub use curve::{Curve, EvaluationPoint, StepPoint};
 pub use decoder::Decoder;
 pub use error::Error;
@@ -45,7 +45,7 @@ pub use export::{Manifest, Summary};
 pub use files::FileEntry;
 pub use kernels::Kernels;
 pub use lora::{Adapter, DeviceAdapter, Dropout, Parameter};
-pub use method::preference_loss;
+pub use method::{preference_loss, preference_slope};
 pub use optimizer::{AdamW, clip};
 pub use pack::{Pack, Sequence};
 pub use recipe::{Method, Recipe, Schedule, Target};

@@ -14,6 +14,30 @@ use super::pack::Pack;
 /// Rows of logits in memory at a time.
 const ROWS: usize = 128;
 
+impl Decoder {
+    /// `-ln p` of each predicted token of a pack, in nats.
+    ///
+    /// # Errors
+    /// A token that is not in the vocabulary, and the device's errors.
+    pub fn losses(&self, pack: &Pack, adapter: Option<&DeviceAdapter>) -> Result<Vec<f32>, Error> {
+        token_losses(self, pack, adapter)
+    }
+
+    /// The losses of a pack's predicted tokens, and the gradient for each of the adapter's matrices of the sum in which
+    /// each token's loss counts as often as `factors` says.
+    ///
+    /// # Errors
+    /// As [`Self::losses`].
+    pub fn gradients(
+        &self,
+        pack: &Pack,
+        adapter: &DeviceAdapter,
+        factors: &[f32],
+    ) -> Result<(Vec<f32>, Vec<Tensor>), Error> {
+        losses_and_gradients(self, pack, adapter, |_| Ok(factors.to_vec()))
+    }
+}
+
 /// `-ln p` of each predicted token of a pack, in nats.
 pub(crate) fn token_losses(decoder: &Decoder, pack: &Pack, adapter: Option<&DeviceAdapter>) -> Result<Vec<f32>, Error> {
     let hidden = decoder.hidden(pack, adapter)?;

@@ -103,7 +103,8 @@ pub struct Recipe {
     pub epochs: usize,
     /// Steps, at most; 0 is no limit.
     pub max_steps: usize,
-    /// Tokens in a pack of samples, at most. A longer sample is left out. Memory grows with it.
+    /// Tokens in a pack of samples, at most. A longer sample is left out; a preference is as long as
+    /// both its answers, each with the prompt. Memory grows with it.
     pub pack_tokens: usize,
     /// Packs in a step.
     pub accumulation: usize,

@@ -1,12 +1,13 @@
 //! A training run from beginning to end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::checkpoint::{self, Checkpoints, State};
-use super::curve::{EvaluationPoint, StepPoint};
+use super::curve::{EvaluationPoint, StepPoint, rounded};
 use super::data::{Samples, Step, plan, size};
 use super::decoder::Decoder;
 use super::error::Error;
@@ -20,7 +21,7 @@ use super::task::{Fingerprint, Observer, Progress, Task, device};
 use super::template::ChatFormat;
 
 /// A finished run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trained {
     /// The folder with `adapter/`, `merged/`, `loss.csv`, `loss.json`, `loss.svg` and `manifest.json`.
     pub output: PathBuf,
@@ -45,7 +46,7 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
     let checkpoints = Checkpoints::new(&task.folder.join("checkpoints"))?;
     let format = ChatFormat::read(&task.base)?;
     let decoder = Decoder::load(&task.base, &device()?)?;
-    let samples = read(task, &task.train, &format, &decoder)?;
+    let samples = training_samples(task, &task.train, &format, &decoder)?;
     let validation = match &task.validation {
         Some(path) => {
             evaluation_samples(Samples::read(path, &task.recipe, &format, decoder.config().max_tokens)?, task)
@@ -61,9 +62,13 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
         info!(step = state.progress.step, "training goes on from a checkpoint");
     }
     let steps = plan(&samples.items, &task.recipe);
-    let mut go_on = || if observer.stop() { Err(Error::Stopped { step: 0 }) } else { Ok(()) };
-    let training = Objective::new(&decoder, &task.recipe, &samples.items, &mut go_on)?;
-    let evaluation = Objective::new(&decoder, &task.recipe, &validation.items, &mut go_on)?;
+    let done = state.as_ref().map_or(0, |state| state.progress.step);
+    let mut go_on = || if observer.stop() { Err(Error::Stopped { step: done }) } else { Ok(()) };
+    let training = {
+        let used = steps.iter().flatten().flatten().copied();
+        Objective::new(&decoder, &task.recipe, &samples.items, used, &mut go_on)?
+    };
+    let evaluation = Objective::new(&decoder, &task.recipe, &validation.items, 0..validation.items.len(), go_on)?;
     let mut run = Run {
         task,
         decoder: &decoder,
@@ -81,7 +86,7 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
     run.export(fingerprint)
 }
 
-fn read(task: &Task, path: &std::path::Path, format: &ChatFormat, decoder: &Decoder) -> Result<Samples, Error> {
+fn training_samples(task: &Task, path: &Path, format: &ChatFormat, decoder: &Decoder) -> Result<Samples, Error> {
     let samples = Samples::read(path, &task.recipe, format, decoder.config().max_tokens)?;
     if samples.items.is_empty() {
         let limit = task.recipe.pack_tokens.min(decoder.config().max_tokens);
@@ -112,16 +117,12 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn all_steps(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        if self.state.progress.step == 0 && self.state.progress.curve.evaluations.is_empty() {
-            self.evaluate()?;
-        }
+        // That of the base model, or one that was interrupted.
+        self.evaluate_if_due(observer)?;
         while self.state.progress.step < self.steps.len() && !self.state.progress.ended_early {
-            if observer.stop() {
-                self.checkpoint()?;
-                return Err(Error::Stopped { step: self.state.progress.step });
-            }
+            self.stop_if_asked(observer)?;
             self.step()?;
-            self.evaluate_if_due()?;
+            self.evaluate_if_due(observer)?;
             observer.progress(&self.progress());
             let every = self.task.recipe.checkpoint_every;
             if every > 0 && self.state.progress.step.is_multiple_of(every) {
@@ -146,7 +147,13 @@ impl Run<'_> {
         let progress = &mut self.state.progress;
         progress.step += 1;
         progress.updates = self.state.optimizer.updates;
-        let point = StepPoint { step: index + 1, loss: loss.mean(), learning_rate: rate, gradient_norm: norm, tokens };
+        let point = StepPoint {
+            step: index + 1,
+            loss: rounded(loss.mean()),
+            learning_rate: rounded(rate),
+            gradient_norm: rounded(norm),
+            tokens,
+        };
         progress.curve.steps.push(point);
         Ok(())
     }
@@ -173,34 +180,44 @@ impl Run<'_> {
         Ok((total, sums))
     }
 
-    fn evaluate_if_due(&mut self) -> Result<(), Error> {
-        let (step, recipe) = (self.state.progress.step, &self.task.recipe);
-        let last = step == self.steps.len();
-        if last || (recipe.eval_every > 0 && step.is_multiple_of(recipe.eval_every)) {
-            self.evaluate()?;
+    fn stop_if_asked(&self, observer: &mut dyn Observer) -> Result<(), Error> {
+        if !observer.stop() {
+            return Ok(());
         }
-        Ok(())
+        self.checkpoint()?;
+        Err(Error::Stopped { step: self.state.progress.step })
+    }
+
+    /// Evaluates before the first step, after the last, and as often between them as the recipe says.
+    fn evaluate_if_due(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let (progress, every) = (&self.state.progress, self.task.recipe.eval_every);
+        let bound = progress.step == 0 || progress.step == self.steps.len();
+        let due = bound || (every > 0 && progress.step.is_multiple_of(every));
+        let done = progress.curve.evaluations.last().is_some_and(|point| point.step == progress.step);
+        if due && !done && !self.validation.items.is_empty() { self.evaluate(observer) } else { Ok(()) }
     }
 
     /// Adds to the curve, and decides by it whether training goes on.
-    fn evaluate(&mut self) -> Result<(), Error> {
+    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let items = &self.validation.items;
-        if items.is_empty() {
-            return Ok(());
-        }
         let adapter = self.state.adapter.to_device(self.decoder.device())?;
         let sizes: Vec<usize> = items.iter().map(size).collect();
         let mut loss = Loss::default();
         for pack in first_fit(&sizes, self.task.recipe.pack_tokens) {
+            self.stop_if_asked(observer)?;
             loss = loss.add(self.evaluation.loss(items, &pack, &adapter)?);
         }
         let progress = &mut self.state.progress;
+        if !loss.mean().is_finite() {
+            return Err(Error::Diverged { step: progress.step });
+        }
+        let loss = rounded(loss.mean());
         let lowest = progress.curve.evaluations.iter().map(|point| point.loss).fold(f64::INFINITY, f64::min);
-        progress.curve.evaluations.push(EvaluationPoint { step: progress.step, loss: loss.mean() });
+        progress.curve.evaluations.push(EvaluationPoint { step: progress.step, loss });
         if self.task.recipe.patience == 0 {
             return Ok(());
         }
-        if loss.mean() < lowest {
+        if loss < lowest {
             progress.without_progress = 0;
             self.state.best = Some(self.state.adapter.clone());
         } else {

@@ -1,8 +1,9 @@
 //! What is to be trained, and who watches.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use candle_core::Device;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
@@ -11,7 +12,7 @@ use super::recipe::Recipe;
 use super::weights::Weights;
 
 /// A training run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// The base model, a Hugging Face directory.
     pub base: PathBuf,
@@ -39,7 +40,9 @@ impl Task {
         hash.update(self.recipe.canonical());
         hash.update(&train);
         hash.update(validation.as_deref().unwrap_or("none"));
-        hash.update(files::sha256(&self.base.join("config.json"))?);
+        for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+            hash.update(files::sha256(&self.base.join(name))?);
+        }
         for shard in Weights::open(&self.base)?.shards {
             hash.update(&shard.header);
         }
@@ -48,12 +51,8 @@ impl Task {
 
     /// Where the result will be.
     pub fn output(&self) -> PathBuf {
-        output(&self.folder)
+        self.folder.join("output")
     }
-}
-
-fn output(folder: &Path) -> PathBuf {
-    folder.join("output")
 }
 
 pub(crate) struct Fingerprint {
@@ -63,7 +62,7 @@ pub(crate) struct Fingerprint {
 }
 
 /// How far a run is, after a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps done.
     pub step: usize,
@@ -88,7 +87,7 @@ pub trait Observer: Send {
     /// A step is done.
     fn progress(&mut self, progress: &Progress);
 
-    /// Asked before each step: true ends the run, with a checkpoint of all that was done.
+    /// Asked before each step and within an evaluation: true ends the run, with a checkpoint of all that was done.
     fn stop(&mut self) -> bool {
         false
     }

@@ -73,7 +73,8 @@ impl ChatFormat {
         let config: TokenizerConfig = serde_json::from_slice(&bytes).map_err(|error| Error::malformed(&path, error))?;
         let template = match std::fs::read_to_string(model.join("chat_template.jinja")) {
             Ok(template) => template,
-            Err(_) => default_template(config.chat_template)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => default_template(config.chat_template)?,
+            Err(error) => return Err(Error::at(&model.join("chat_template.jinja"))(error)),
         };
         let text = |token: Option<SpecialToken>| match token? {
             SpecialToken::Text(content) | SpecialToken::Token { content } => Some(content),
@@ -124,6 +125,8 @@ impl ChatFormat {
     /// The tokens of a prompt and its completion, up to the token that ends the completion.
     ///
     /// The two are tokenised one by one, as they are in production, where the completion is generated token by token.
+    /// What the tokenizer puts before a text (Llama 3's does, though its template does as well) is before the prompt,
+    /// as mistral.rs has it.
     ///
     /// # Errors
     /// The template's and the tokenizer's, and a template that renders the prompt otherwise once it is answered.
@@ -136,12 +139,12 @@ impl ChatFormat {
             let problem = "a conversation does not begin with its prompt, so that the answer can not be told from it";
             return Err(Error::Template(problem.to_owned()));
         };
-        let mut tokens = self.tokens(&asked)?;
+        let mut tokens = self.encoded(&asked, true)?;
         let start = tokens.len();
         if start == 0 {
             return Err(Error::Template("the prompt is empty, so that nothing predicts the first token".to_owned()));
         }
-        let answer = self.tokens(answer)?;
+        let answer = self.encoded(answer, false)?;
         match answer.iter().position(|token| self.ends.contains(token)) {
             Some(end) => tokens.extend(&answer[..=end]),
             // The template leaves the end to the caller.
@@ -153,12 +156,16 @@ impl ChatFormat {
         Ok(Sequence { tokens, completion: start })
     }
 
-    /// The tokens of a rendered text. The template writes all special tokens, none is added.
+    /// The tokens of a text as it is.
     ///
     /// # Errors
     /// The tokenizer's.
     pub fn tokens(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| Error::Tokenizer(error.to_string()))?;
+        self.encoded(text, false)
+    }
+
+    fn encoded(&self, text: &str, begins: bool) -> Result<Vec<u32>, Error> {
+        let encoding = self.tokenizer.encode_fast(text, begins).map_err(|error| Error::Tokenizer(error.to_string()))?;
         Ok(encoding.get_ids().to_vec())
     }
 }

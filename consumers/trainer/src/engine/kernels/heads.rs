@@ -15,10 +15,8 @@ pub(crate) struct Rope {
 
 impl Rope {
     /// The angles of the first `positions`, computed in F32 as Hugging Face's and mistral.rs' models are.
-    pub fn new(theta: f64, head_dim: usize, positions: usize) -> Self {
-        let half = head_dim / 2;
-        let frequency = |index: usize| (1.0 / theta.powf(2.0 * index as f64 / head_dim as f64)) as f32;
-        let frequencies: Vec<f32> = (0..half).map(frequency).collect();
+    pub fn new(frequencies: &[f32], positions: usize) -> Self {
+        let half = frequencies.len();
         let angles = || (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
         Self { cos: angles().map(f32::cos).collect(), sin: angles().map(f32::sin).collect(), half }
     }

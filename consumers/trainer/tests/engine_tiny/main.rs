@@ -1,0 +1,9 @@
+//! The training engine on tiny models with random weights.
+
+mod checkpoints;
+mod export;
+mod formats;
+mod gradients;
+mod model;
+mod reference;
+mod training;
