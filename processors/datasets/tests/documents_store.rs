@@ -50,7 +50,11 @@ async fn every_order_of_the_same_events_ends_in_the_same_state() {
             }
         }
         let state = place.documents.author_state(author(), 0).await.unwrap();
-        ends.push((state.documents, state.samples, place.documents.revision(generated(1).meta.document_id).await.unwrap()));
+        ends.push((
+            state.documents,
+            state.samples,
+            place.documents.revision(generated(1).meta.document_id).await.unwrap(),
+        ));
     }
     assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
     assert_eq!(ends[0].2, Some(Revision(4)));

@@ -118,8 +118,16 @@ pub fn paragraph(document: usize, number: usize) -> String {
         "slows", "needs",
     ];
     const ENDS: [&str; 10] = [
-        "as I keep saying", "though nobody told me", "which costs some patience", "unless the weather turns", "before anyone is up",
-        "however calm you are", "because attention is dear", "in spite of manuals", "so I begin again", "and I write down",
+        "as I keep saying",
+        "though nobody told me",
+        "which costs some patience",
+        "unless the weather turns",
+        "before anyone is up",
+        "however calm you are",
+        "because attention is dear",
+        "in spite of manuals",
+        "so I begin again",
+        "and I write down",
     ];
     let sentence = |next: &mut dyn FnMut(usize) -> usize| {
         let (a, b) = (subject[next(8)], subject[next(8)]);
