@@ -155,6 +155,14 @@ mod tests {
     }
 
     #[test]
+    fn a_table_or_code_alone_is_no_passage_of_prose() {
+        let (found, refusals) =
+            cut("# A\n\n| a | b |\n|---|---|\n\n```\ncode only\n```\n\n# B\n\nwords\n\n```\ncode\n```", 5, 40);
+        assert_eq!(found, ["words\n\n```\ncode\n```"]);
+        assert_eq!(refusals.count(Refusal::Symbols), 1);
+    }
+
+    #[test]
     fn the_parts_of_a_section_are_numbered() {
         let text = "# A\n\none one one.\n\ntwo two two.\n\n## B\n\nthree three.";
         let found = passages(text, 5, 15, &mut Refusals::default());

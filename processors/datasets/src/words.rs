@@ -28,7 +28,7 @@ pub(crate) fn word_hashes(text: &str) -> Vec<u64> {
 
 /// The distinct sequences of `length` words, ascending. A text with fewer words has none.
 pub(crate) fn sequences(words: &[u64], length: usize) -> Vec<u64> {
-    let mut hashes: Vec<u64> = words.windows(length).map(|window| combined(window)).collect();
+    let mut hashes: Vec<u64> = words.windows(length).map(combined).collect();
     hashes.sort_unstable();
     hashes.dedup();
     hashes
@@ -45,8 +45,12 @@ pub(crate) fn common(left: &[u64], right: &[u64]) -> usize {
     let mut count = 0;
     while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
         match a.cmp(b) {
-            std::cmp::Ordering::Less => drop(left.next()),
-            std::cmp::Ordering::Greater => drop(right.next()),
+            std::cmp::Ordering::Less => {
+                left.next();
+            }
+            std::cmp::Ordering::Greater => {
+                right.next();
+            }
             std::cmp::Ordering::Equal => {
                 count += 1;
                 left.next();

@@ -3,17 +3,14 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_trait::async_trait;
 use support::{Place, article, at, author, generated, id, real_documents};
 use twin_datasets::{
-    Answers, DatasetReader, Error, EvaluationSample, Instructor, Manifest, Options, PortError, PromptCompletion,
-    Refusal, SampleKind, Split, diff, export, holds, read_manifest,
+    DatasetReader, Error, EvaluationSample, Manifest, Options, PromptCompletion, Refusal, SampleKind, Split, diff,
+    export, holds, read_manifest,
 };
 use twin_llm::{ABSTENTION, cited_markers};
-use twin_schemas::{Category, ChatMessage, ChatSample, CleanedDocument, PreferenceSample, Revision, Role};
+use twin_schemas::{Category, ChatSample, CleanedDocument, Revision, Role};
 
 /// The words of a text, written otherwise than in the crate: an oracle of its own.
 fn words(text: &str) -> Vec<String> {
@@ -152,7 +149,7 @@ async fn a_deleted_document_is_gone_from_the_next_version_and_found_in_the_one_b
     assert!(place.documents.delete(author(), gone, Revision(2)).await.unwrap());
     let second = place.build_after(&first.manifest).await.unwrap().manifest;
     assert!(holds(&first.manifest, gone) && !holds(&second, gone));
-    assert_eq!(place.documents.versions_holding(gone).await.unwrap(), [first.manifest.dataset.clone()]);
+    assert_eq!(place.documents.versions_holding(gone).await.unwrap(), std::slice::from_ref(&first.manifest.dataset));
     let changes = diff(&first.manifest, &second);
     assert_eq!((changes.removed, changes.added, changes.changed), (vec![gone], vec![], vec![]));
     assert!(changes.moved.is_empty() && !changes.counts.is_empty());
@@ -395,94 +392,29 @@ async fn an_author_of_code_alone_has_samples_that_ask_for_items() {
     }
 }
 
-/// A model that fails on each third call, says nothing on the next and else says something of its own.
-#[derive(Default)]
-struct Unreliable(AtomicU64);
-
-impl Unreliable {
-    fn says(&self, text: &str) -> Result<String, PortError> {
-        match self.0.fetch_add(1, Ordering::SeqCst) % 3 {
-            0 => Err(PortError::Form("no".to_owned())),
-            1 => Ok("  \n".to_owned()),
-            _ => Ok(text.to_owned()),
-        }
-    }
-}
-
-#[async_trait]
-impl Answers for Unreliable {
-    fn name(&self) -> &str {
-        "unreliable-1b"
-    }
-
-    async fn answer(&self, prompt: &[ChatMessage]) -> Result<String, PortError> {
-        self.says(&format!("As a language model I would answer: {}", prompt[1].content))
-    }
-}
-
-#[async_trait]
-impl Instructor for Unreliable {
-    fn name(&self) -> &str {
-        "unreliable-1b"
-    }
-
-    async fn instruction_for(&self, passage: &str, _title: Option<&str>) -> Result<String, PortError> {
-        match self.0.fetch_add(1, Ordering::SeqCst) % 3 {
-            0 => Err(PortError::Form("no".to_owned())),
-            // Gives the answer away.
-            1 => Ok(passage.to_owned()),
-            _ => Ok("What did you note down on that page?".to_owned()),
-        }
-    }
-}
-
-#[tokio::test]
-async fn preferences_hold_the_authors_words_against_another_answer_and_failures_are_counted() {
-    let options = Options { preferences: 30, ..Options::default() };
-    let place = Place::with(options, (0..40).map(generated)).await;
-    let built = place.builder().with_answers(Arc::new(Unreliable::default()));
-    let built = built.build(&author(), None, 1, at()).await.unwrap();
-    let texts: Vec<String> = (0..40).map(|number| generated(number).text).collect();
-    let reader = DatasetReader::new(&built.manifest, &place.artifacts);
-    let mut found = 0;
-    for split in Split::ALL {
-        let name = format!("preference/{}.jsonl", split.as_str());
-        for sample in reader.all::<PreferenceSample>(&name).await.unwrap() {
-            let (chosen, rejected) = (&sample.chosen[0].content, &sample.rejected[0].content);
-            assert!(texts.iter().any(|text| text.contains(chosen.as_str())));
-            assert!(rejected.starts_with("As a language model") && sample.prompt.len() == 2);
-            found += 1;
-        }
-    }
-    assert_eq!((found, built.report.answer_failures), (10, 20));
-    assert_eq!(built.manifest.rejected_by.as_deref(), Some("unreliable-1b"));
-    let without = place.build().await.unwrap().manifest;
-    assert_eq!(without.rejected_by, None);
-    assert!(without.file("preference/train.jsonl").is_none());
-}
-
-#[tokio::test]
-async fn a_models_instructions_are_named_in_the_manifest_and_bad_ones_are_not_taken() {
-    let options = Options { model_instructions: 30, ..Options::default() };
-    let place = Place::with(options, (0..40).map(generated)).await;
-    let built = place.builder().with_instructor(Arc::new(Unreliable::default()));
-    let built = built.build(&author(), None, 1, at()).await.unwrap();
-    assert_eq!(built.report.instruction_fallbacks, 20);
-    assert_eq!(built.manifest.instructor.as_deref(), Some("unreliable-1b"));
-    let named: usize = built.manifest.documents.iter().map(|document| document.instructions_by_model.len()).sum();
-    let mut asked = 0;
-    for split in Split::ALL {
-        for sample in samples(&place, &built.manifest, split).await {
-            asked += usize::from(sample.messages[1].content == "What did you note down on that page?");
-        }
-    }
-    assert_eq!((named, asked), (10, 10));
-}
-
 #[tokio::test]
 async fn a_build_can_be_moved_to_another_task() {
     let place = Place::with(Options::default(), (0..12).map(generated)).await;
     let builder = place.builder();
     let built = tokio::spawn(async move { builder.build(&author(), None, 1, at()).await }).await.unwrap().unwrap();
     assert_eq!(built.manifest.number, 1);
+}
+
+#[tokio::test]
+async fn posts_without_title_are_asked_for_by_their_words() {
+    let posts = (0..60).map(|number| {
+        let mut post = article(&format!("post {number}"), "", &support::paragraph(number, 0));
+        post.meta.category = Category::Post;
+        post.meta.title = None;
+        post
+    });
+    let place = Place::with(Options::default(), posts).await;
+    let manifest = place.build().await.unwrap().manifest;
+    for sample in samples(&place, &manifest, Split::Train).await {
+        if let Some(post) = Some(answer(&sample)).filter(|text| *text != ABSTENTION && quotation(text).is_none()) {
+            let asked = &sample.messages[1].content;
+            assert!(words(asked).iter().any(|word| word.len() > 3 && words(post).contains(word)), "{asked}: {post}");
+            assert!(eight_grams(asked).is_disjoint(&eight_grams(post)));
+        }
+    }
 }
