@@ -106,6 +106,9 @@ const QUESTIONS: &[&str] = &[
     "What is your view on {subject}?",
     "Can you tell me about {subject}?",
     "What should I know about {subject}?",
+    "{subject}?",
+    "{subject}: what do you know of it?",
+    "I have a question on {subject}. What do you say?",
 ];
 
 /// What is known of a passage besides its text.

@@ -131,7 +131,7 @@ async fn the_id_is_the_one_that_any_machine_computes() {
     assert_eq!(built.manifest.dataset.0, PINNED);
 }
 
-const PINNED: &str = "437467bf7c3204b86c32dc9f33751f9cef38256e79a7041af74f02c2f8c8d9d7";
+const PINNED: &str = "92af0cc1a80a68f62aa42d2030cd2b94c6cd696046b37a638b4e967aa528d343";
 
 #[tokio::test]
 async fn a_stored_manifest_is_read_back_as_it_was() {
@@ -363,6 +363,18 @@ async fn an_export_is_a_folder_of_json_lines_with_a_card() {
             file.name
         );
     }
+}
+
+#[tokio::test]
+async fn an_export_does_not_leave_its_folder() {
+    let place = Place::with(Options::default(), (0..12).map(generated)).await;
+    let mut manifest = place.build().await.unwrap().manifest;
+    for name in ["../outside.jsonl", "/tmp/outside.jsonl", "sft/../../outside.jsonl"] {
+        manifest.files[0].name = name.to_owned();
+        let error = export(&manifest, &place.artifacts, &place.folder.path().join("export")).await.unwrap_err();
+        assert!(matches!(error, Error::Row(_)), "{name}: {error}");
+    }
+    assert!(!place.folder.path().join("outside.jsonl").exists());
 }
 
 #[tokio::test]
