@@ -3,13 +3,15 @@
 mod models;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use tempfile::TempDir;
 use tracing::info;
 use twin_artifacts::Artifacts;
-use twin_schemas::{AuthorId, ContentHash, DatasetId, DocumentId, PreferenceSample, Revision};
+use twin_schemas::{AuthorId, ContentHash, DatasetId, DocumentId, Revision};
 
 use crate::candidate::candidates;
 use crate::card::card;
@@ -109,17 +111,16 @@ impl Builder {
         if state.documents == 0 {
             return Err(Error::NoDocuments(author.clone()));
         }
-        let mut draft = self.drafted(author, parent).await?;
-        let by_model = self.instruct(&mut draft).await?;
-        let (mut draft, Composed { mut counts, lengths }) = self.composed(author, draft).await?;
+        let draft = self.drafted(author, parent).await?;
+        let (draft, by_model) = self.instruct(draft).await?;
+        let (draft, Composed { mut counts, lengths }) = self.composed(author, draft).await?;
         self.require_enough(author, &counts, &draft)?;
-        let rejected_by = self.prefer(author, &mut draft, &mut counts).await?;
+        let (draft, rejected_by) = self.prefer(author, draft, &mut counts).await?;
 
         let Draft { scratch, mut files, refusals, mut report } = draft;
         files.write("lengths.svg", &lengths.svg()?)?;
         let written = files.finish()?;
-        let (scratch, written) = blocking(move || verified(scratch, written)).await?;
-        let documents = source_documents(&scratch)?;
+        let (folder, written, documents) = blocking(move || verified(scratch, written)).await?;
         let mut manifest = Manifest {
             dataset: DatasetId(String::new()),
             number,
@@ -138,7 +139,7 @@ impl Builder {
         for file in written {
             manifest.files.push(stored(file, &self.artifacts).await?);
         }
-        let manifest_artifact = self.sealed(&mut manifest, &scratch).await?;
+        let manifest_artifact = self.sealed(&mut manifest, folder.path()).await?;
         report.refusals = refusals;
         report.seconds = began.elapsed().as_secs_f64();
         info!(%author, dataset = manifest.dataset.short(), number, kept = report.kept, "dataset frozen");
@@ -200,8 +201,8 @@ impl Builder {
     }
 
     /// Adds the card, gives the manifest its id and stores it.
-    async fn sealed(&self, manifest: &mut Manifest, scratch: &Scratch) -> Result<String, Error> {
-        let mut files = Files::new(scratch.folder.path());
+    async fn sealed(&self, manifest: &mut Manifest, folder: &Path) -> Result<String, Error> {
+        let mut files = Files::new(folder);
         files.write("README.md", &card(manifest))?;
         for file in files.finish()? {
             manifest.files.push(stored(file, &self.artifacts).await?);
@@ -221,14 +222,16 @@ fn earlier_splits(parent: &Manifest, options: &Options) -> BTreeMap<DocumentId, 
     parent.documents.iter().filter_map(|document| Some((document.document_id, document.split?))).collect()
 }
 
-fn verified(scratch: Scratch, written: Vec<Written>) -> Result<(Scratch, Vec<Written>), Error> {
+/// Checks the samples' files. The scratch file is of no use afterwards, its folder holds what was written.
+fn verified(scratch: Scratch, written: Vec<Written>) -> Result<(TempDir, Vec<Written>, Vec<SourceDocument>), Error> {
     for split in Split::ALL {
         let name = format!("sft/{}.jsonl", split.as_str());
         if let Some(file) = written.iter().find(|file| file.name == name) {
             verify(&scratch, split, &file.path)?;
         }
     }
-    Ok((scratch, written))
+    let documents = source_documents(&scratch)?;
+    Ok((scratch.folder, written, documents))
 }
 
 /// The documents read, with what became of each.
@@ -261,10 +264,4 @@ fn source_documents(scratch: &Scratch) -> Result<Vec<SourceDocument>, Error> {
 /// The name of the file of preferences of a split.
 fn preference_file(split: Split) -> String {
     format!("preference/{}.jsonl", split.as_str())
-}
-
-/// A preference and where it belongs.
-struct Preferred {
-    split: Split,
-    sample: PreferenceSample,
 }

@@ -96,6 +96,7 @@ fn of_prose(document: &StoredDocument, id: &str, options: &Options, refusals: &m
             title: document.title.as_deref(),
             heading_path: &passage.heading_path,
             part: passage.part,
+            is_whole: 3 * text.len() > 2 * document.text.len(),
         };
         let Some(instruction) = place.instruction(text) else {
             refusals.add(Refusal::NoInstruction);

@@ -81,7 +81,7 @@ pub(crate) fn code_passages(
 /// The comment asks for the code, or the signature for code and comment. Never both of one item: the two answers would
 /// be nearly the same.
 fn asked_for(text: &str, language: Option<&str>, item: Item, (seed, document): (u64, &str)) -> Option<CodePassage> {
-    let language = language.map_or_else(|| "the".to_owned(), |language| format!("the {language}"));
+    let language = language.map_or_else(|| "the".to_owned(), |language| format!("the {}", spelled(language)));
     let comment = comments::content(&text[item.range.start..item.code]);
     let is_telling = (LEAST_COMMENT_CHARS..=MOST_GIVEN_CHARS).contains(&comment.chars().count());
     let signature = item.signature.map(|range| one_line(&text[range]));
@@ -108,6 +108,26 @@ fn asked_for(text: &str, language: Option<&str>, item: Item, (seed, document): (
     };
     let end = start + text[start..item.range.end].trim_end().len();
     Some(CodePassage { range: start..end, heading_path: item.path, instruction })
+}
+
+/// A language as people write it.
+fn spelled(language: &str) -> &str {
+    match language {
+        "rust" => "Rust",
+        "python" => "Python",
+        "javascript" | "jsx" => "JavaScript",
+        "typescript" | "tsx" => "TypeScript",
+        "go" => "Go",
+        "java" => "Java",
+        "cpp" => "C++",
+        "csharp" => "C#",
+        "c" => "C",
+        "ruby" => "Ruby",
+        "haskell" => "Haskell",
+        "kotlin" => "Kotlin",
+        "swift" => "Swift",
+        other => other,
+    }
 }
 
 fn one_line(text: &str) -> String {

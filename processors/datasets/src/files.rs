@@ -88,7 +88,7 @@ pub(crate) async fn stored(written: Written, artifacts: &Artifacts) -> Result<Da
     while let Some(mut open) = reader.take() {
         let at = path.clone();
         let (part, open) = blocking(move || {
-            let part = next_part(&mut open).map_err(Error::file(at))?;
+            let part = next_part(&mut open, PART_BYTES).map_err(Error::file(at))?;
             Ok((part, open))
         })
         .await?;
@@ -100,10 +100,10 @@ pub(crate) async fn stored(written: Written, artifacts: &Artifacts) -> Result<Da
     Ok(DatasetFile { name, parts, lines, bytes })
 }
 
-/// As many lines as fit a part, one at least.
-fn next_part(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+/// Lines until there are so many bytes: it ends with the line that reaches them. Empty at the file's end.
+fn next_part(reader: &mut impl BufRead, bytes: usize) -> std::io::Result<Vec<u8>> {
     let mut part = Vec::new();
-    while part.len() < PART_BYTES && reader.read_until(b'\n', &mut part)? > 0 {}
+    while part.len() < bytes && reader.read_until(b'\n', &mut part)? > 0 {}
     Ok(part)
 }
 
@@ -169,4 +169,24 @@ pub async fn export(manifest: &Manifest, artifacts: &Artifacts, folder: &Path) -
     let path = folder.join(MANIFEST);
     let content = serde_json::to_vec_pretty(manifest)?;
     tokio::fs::write(&path, content).await.map_err(Error::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_end_with_a_line_and_are_the_file_together() {
+        let text: String = (0..100).map(|number| format!("{}\n", "x".repeat(number))).collect();
+        let mut reader = text.as_bytes();
+        let mut parts = Vec::new();
+        loop {
+            match next_part(&mut reader, 64).unwrap() {
+                part if part.is_empty() => break,
+                part => parts.push(part),
+            }
+        }
+        assert!(parts.len() > 20 && parts.iter().all(|part| part.ends_with(b"\n") && part.len() < 64 + 100));
+        assert_eq!(parts.concat(), text.as_bytes());
+    }
 }

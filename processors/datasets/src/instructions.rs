@@ -74,6 +74,14 @@ const ABOUT_TITLE: &[&str] = &[
     "Open a text with the title \"{title}\".",
 ];
 
+const WHOLE: &[&str] = &[
+    "Write \"{title}\".",
+    "Write a text with the title \"{title}\".",
+    "Write up \"{title}\" for your readers.",
+    "How would you write \"{title}\"?",
+    "I would like to read \"{title}\".",
+];
+
 const POST_OF_TITLE: &[&str] =
     &["Write a short post: \"{title}\".", "Post something under the title \"{title}\".", "Write the post \"{title}\"."];
 
@@ -98,6 +106,9 @@ const QUESTIONS: &[&str] = &[
     "What is your view on {subject}?",
     "Can you tell me about {subject}?",
     "What should I know about {subject}?",
+    "{subject}?",
+    "{subject}: what do you know of it?",
+    "I have a question on {subject}. What do you say?",
 ];
 
 /// What is known of a passage besides its text.
@@ -116,6 +127,8 @@ pub(crate) struct Place<'a> {
     pub heading_path: &'a [String],
     /// Its place among the passages under these headings.
     pub part: usize,
+    /// It is most of the document.
+    pub is_whole: bool,
 }
 
 impl Place<'_> {
@@ -174,6 +187,7 @@ impl Place<'_> {
             (None, Some(title)) if self.part > 0 => more(&title),
             (None, Some(title)) if is_question(&title) => Some(title),
             (None, Some(title)) if self.category == Category::Post => fill(POST_OF_TITLE, "", &title),
+            (None, Some(title)) if self.is_whole => fill(WHOLE, "", &title),
             (None, Some(title)) => fill(ABOUT_TITLE, "", &title),
             (None, None) => None,
         }
@@ -215,7 +229,16 @@ mod tests {
     use super::*;
 
     fn place<'a>(title: Option<&'a str>, heading_path: &'a [String], part: usize) -> Place<'a> {
-        Place { seed: 0, document: "d", ordinal: 3, category: Category::Article, title, heading_path, part }
+        Place {
+            seed: 0,
+            document: "d",
+            ordinal: 3,
+            category: Category::Article,
+            title,
+            heading_path,
+            part,
+            is_whole: false,
+        }
     }
 
     #[test]

@@ -103,8 +103,8 @@ impl SampleKind {
 pub struct DatasetFile {
     /// Its path in an export: `sft/train.jsonl`.
     pub name: String,
-    /// The artifacts that it is the concatenation of, in order. Cut between lines, at most 16 MiB each (unless one line
-    /// is longer), so that it is written and read in bounded memory.
+    /// The artifacts that it is the concatenation of, in order. Cut between lines, of about 16 MiB each, so that it is
+    /// written and read in bounded memory.
     pub parts: Vec<String>,
     /// Lines.
     pub lines: u64,
@@ -145,7 +145,9 @@ impl Manifest {
         if let Value::Object(fields) = &mut value {
             fields.retain(|name, _| !NOT_IN_ID.contains(&name.as_str()));
         }
-        Ok(DatasetId(hex::encode(Sha256::digest(canonical(&value)))))
+        let mut canonical = String::new();
+        write_canonical(&value, &mut canonical);
+        Ok(DatasetId(hex::encode(Sha256::digest(canonical))))
     }
 
     /// The file of that name; none if it has no line.
@@ -179,16 +181,28 @@ pub fn holds(manifest: &Manifest, document: DocumentId) -> bool {
 
 /// JSON with sorted keys and without white space (RFC 8785, but for numbers, which are as `serde_json` writes them:
 /// shortest decimal form).
-pub(crate) fn canonical(value: &Value) -> String {
+fn write_canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(fields) => {
             let sorted: BTreeMap<&String, &Value> = fields.iter().collect();
-            let fields =
-                sorted.into_iter().map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)));
-            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+            out.push('{');
+            for (index, (name, value)) in sorted.into_iter().enumerate() {
+                out.push_str(if index > 0 { "," } else { "" });
+                out.push_str(&Value::from(name.as_str()).to_string());
+                out.push(':');
+                write_canonical(value, out);
+            }
+            out.push('}');
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                out.push_str(if index > 0 { "," } else { "" });
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        other => out.push_str(&other.to_string()),
     }
 }
 
@@ -201,6 +215,8 @@ mod tests {
     #[test]
     fn canonical_json_does_not_depend_on_the_order_of_fields() {
         let value = json!({ "b": [1, 0.8, null], "a": { "d": "\"", "c": true } });
-        assert_eq!(canonical(&value), r#"{"a":{"c":true,"d":"\""},"b":[1,0.8,null]}"#);
+        let mut canonical = String::new();
+        write_canonical(&value, &mut canonical);
+        assert_eq!(canonical, r#"{"a":{"c":true,"d":"\""},"b":[1,0.8,null]}"#);
     }
 }

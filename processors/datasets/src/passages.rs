@@ -58,10 +58,11 @@ struct Packer<'a> {
     open: Option<Piece>,
 }
 
-#[derive(Clone)]
 struct Piece {
     range: Range<usize>,
     chars: usize,
+    /// A paragraph or a list is in it.
+    has_text: bool,
 }
 
 impl<'a> Packer<'a> {
@@ -73,7 +74,7 @@ impl<'a> Packer<'a> {
         for block in run {
             let chars = self.text[block.range.clone()].chars().count();
             if chars <= self.most {
-                self.add(block.range.clone(), chars);
+                self.add(block.range.clone(), chars, block.kind == Kind::Text);
             } else if block.kind == Kind::Text {
                 // What is left of the block before does not begin a block that has to be cut.
                 self.flush();
@@ -91,7 +92,7 @@ impl<'a> Packer<'a> {
         for sentence in sentences(self.text, block.range.clone()) {
             let chars = self.text[sentence.clone()].chars().count();
             if chars <= self.most {
-                self.add(sentence, chars);
+                self.add(sentence, chars, true);
             } else {
                 self.refusals.add(Refusal::TooLong);
                 self.flush();
@@ -100,23 +101,26 @@ impl<'a> Packer<'a> {
         self.flush();
     }
 
-    fn add(&mut self, range: Range<usize>, chars: usize) {
+    fn add(&mut self, range: Range<usize>, chars: usize, has_text: bool) {
         if let Some(open) = self.open.as_mut() {
             let between = self.text[open.range.end..range.start].chars().count();
             if open.chars + between + chars <= self.most {
                 open.range.end = range.end;
                 open.chars += between + chars;
+                open.has_text |= has_text;
                 return;
             }
             self.flush();
         }
-        self.open = Some(Piece { range, chars });
+        self.open = Some(Piece { range, chars, has_text });
     }
 
     fn flush(&mut self) {
         let Some(piece) = self.open.take() else { return };
         if piece.chars < self.least {
             self.refusals.add(Refusal::TooShort);
+        } else if !piece.has_text {
+            self.refusals.add(Refusal::Symbols);
         } else {
             self.ready.push(piece.range);
         }
@@ -148,6 +152,14 @@ mod tests {
         for reason in [Refusal::Quotation, Refusal::TooLong, Refusal::TooShort] {
             assert_eq!(refusals.count(reason), 1, "{reason:?}");
         }
+    }
+
+    #[test]
+    fn a_table_or_code_alone_is_no_passage_of_prose() {
+        let (found, refusals) =
+            cut("# A\n\n| a | b |\n|---|---|\n\n```\ncode only\n```\n\n# B\n\nwords\n\n```\ncode\n```", 5, 40);
+        assert_eq!(found, ["words\n\n```\ncode\n```"]);
+        assert_eq!(refusals.count(Refusal::Symbols), 1);
     }
 
     #[test]

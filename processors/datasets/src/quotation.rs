@@ -19,6 +19,35 @@ const SHORT_CHARS: usize = 100;
 /// Words of a quotation, at least.
 const LEAST_WORDS: usize = 6;
 
+/// Words that lean on what was said before.
+const LEANING: &[&str] = &[
+    "this",
+    "that",
+    "these",
+    "those",
+    "it",
+    "its",
+    "they",
+    "he",
+    "she",
+    "and",
+    "but",
+    "so",
+    "or",
+    "though",
+    "however",
+    "then",
+    "also",
+    "instead",
+    "which",
+    "here",
+    "there",
+    "such",
+    "both",
+    "otherwise",
+    "similarly",
+];
+
 /// The range of the passage that best answers a question for `subject`, within its first `limit` characters: what a
 /// model sees of it. None if there is no sentence that can be quoted.
 pub(crate) fn quotation(passage: &str, subject: &str, limit: usize) -> Option<Range<usize>> {
@@ -37,7 +66,8 @@ pub(crate) fn quotation(passage: &str, subject: &str, limit: usize) -> Option<Ra
                 continue;
             }
             let words = content_words(&passage[quote.clone()]);
-            let score = wanted.iter().filter(|word| words.contains(word)).count();
+            let score = 2 * wanted.iter().filter(|word| words.contains(word)).count()
+                + usize::from(!leans(&passage[quote.clone()]));
             if best.as_ref().is_none_or(|(most, _)| score > *most) {
                 best = Some((score, quote));
             }
@@ -78,6 +108,12 @@ fn is_quotable(text: &str) -> bool {
         && !text.starts_with(['#', '>', '<', '!', '['])
         && !has_marker(text)
         && quoted(text) == text
+}
+
+/// Whether it begins with a word that leans on what was said before.
+fn leans(text: &str) -> bool {
+    let first = text.split(|c: char| !c.is_alphabetic()).next().unwrap_or("").to_lowercase();
+    LEANING.contains(&first.as_str())
 }
 
 /// Whether it has `[3]` in it: that would be read as a citation.

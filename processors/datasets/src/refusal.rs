@@ -25,7 +25,7 @@ pub enum Refusal {
     Boilerplate,
     /// Mostly links.
     Links,
-    /// Mostly punctuation, digits and symbols.
+    /// Mostly punctuation, digits and symbols; or, of an article, a table or code alone.
     Symbols,
     /// Holds a key, a token or a password.
     Secret,

@@ -1,30 +1,31 @@
 //! What a build asks of models: instructions, and the worse answers of preferences.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tracing::warn;
 use twin_llm::voice_prompt;
 use twin_schemas::{AuthorId, Category, PreferenceSample};
 use twin_sqlite::rusqlite::params;
 
-use super::{Builder, Draft, Preferred, preference_file};
+use super::{Builder, Draft, preference_file};
 use crate::compose::{Counts, assistant, key};
 use crate::manifest::SampleKind;
 use crate::quality::{Judged, refused};
 use crate::scratch::{Known, Scratch};
 use crate::split::Split;
 use crate::words::{choice, combined, common, leak_sequences, word_hashes};
+use crate::work::blocking;
 use crate::{Error, Options};
 
 impl Builder {
     /// Replaces instructions by a model's. Returns the model's name if it wrote any.
-    pub(super) async fn instruct(&self, draft: &mut Draft) -> Result<Option<String>, Error> {
-        let Some(instructor) = self.instructor.as_ref().filter(|_| self.options.model_instructions > 0) else {
-            return Ok(None);
-        };
+    pub(super) async fn instruct(&self, draft: Draft) -> Result<(Draft, Option<String>), Error> {
+        let most = self.options.model_instructions;
+        let Some(instructor) = self.instructor.as_ref().filter(|_| most > 0) else { return Ok((draft, None)) };
         let mut written = 0_u64;
         let is_prose = |known: &Known| known.passage.category != Category::Code;
-        for known in picked(&draft.scratch, "instruct", self.options.model_instructions, &self.options, is_prose)? {
+        let (mut draft, picked) = self.picked(draft, "instruct", most, is_prose).await?;
+        for known in picked {
             let asked = instructor.instruction_for(&known.passage.text, known.passage.title.as_deref()).await;
             let usable = match asked {
                 Ok(instruction) => Some(instruction).filter(|text| is_usable(text, &known, &self.options)),
@@ -41,19 +42,21 @@ impl Builder {
             draft.scratch.connection.execute(update, params![known.id, instruction])?;
             written += 1;
         }
-        Ok((written > 0).then(|| instructor.name().to_owned()))
+        Ok((draft, (written > 0).then(|| instructor.name().to_owned())))
     }
 
     /// Writes preferences against the current model's answers. Returns the model's name if there are any.
     pub(super) async fn prefer(
         &self,
         author: &AuthorId,
-        draft: &mut Draft,
+        draft: Draft,
         counts: &mut Counts,
-    ) -> Result<Option<String>, Error> {
-        let Some(answers) = self.answers.as_ref().filter(|_| self.options.preferences > 0) else { return Ok(None) };
+    ) -> Result<(Draft, Option<String>), Error> {
+        let most = self.options.preferences;
+        let Some(answers) = self.answers.as_ref().filter(|_| most > 0) else { return Ok((draft, None)) };
         let mut made = 0_u64;
-        for known in picked(&draft.scratch, "prefer", self.options.preferences, &self.options, |_| true)? {
+        let (mut draft, picked) = self.picked(draft, "prefer", most, |_| true).await?;
+        for known in picked {
             let Some(split) = known.split else { continue };
             let prompt = voice_prompt(author, &known.instruction);
             let answer = match answers.answer(&prompt).await {
@@ -71,12 +74,26 @@ impl Builder {
                 continue;
             }
             let [chosen, rejected] = [chosen, rejected].map(|content| vec![assistant(content)]);
-            let preferred = Preferred { split, sample: PreferenceSample { prompt, chosen, rejected } };
-            draft.files.append(&preference_file(preferred.split), &preferred.sample)?;
+            draft.files.append(&preference_file(split), &PreferenceSample { prompt, chosen, rejected })?;
             *counts.entry(split).or_default().entry(SampleKind::Preference).or_insert(0) += 1;
             made += 1;
         }
-        Ok((made > 0).then(|| answers.name().to_owned()))
+        Ok((draft, (made > 0).then(|| answers.name().to_owned())))
+    }
+
+    async fn picked(
+        &self,
+        draft: Draft,
+        what: &'static str,
+        most: u32,
+        is_wanted: fn(&Known) -> bool,
+    ) -> Result<(Draft, Vec<Known>), Error> {
+        let options = self.options.clone();
+        blocking(move || {
+            let picked = picked(&draft.scratch, what, most, &options, is_wanted)?;
+            Ok((draft, picked))
+        })
+        .await
     }
 }
 
@@ -101,9 +118,9 @@ fn picked(
             }
         }
     }
-    let by_id: BTreeMap<i64, ()> = least.into_iter().map(|(_, id)| (id, ())).collect();
-    let mut found = Vec::with_capacity(by_id.len());
-    for id in by_id.into_keys() {
+    let ids: BTreeSet<i64> = least.into_iter().map(|(_, id)| id).collect();
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
         found.extend(scratch.passage(id)?);
     }
     Ok(found)

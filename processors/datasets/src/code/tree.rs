@@ -10,15 +10,19 @@ use super::grammar::{body, grammar, is_attribute, is_comment, is_item, members, 
 /// Members are looked for this deep: a class in a class in a module.
 const MAX_DEPTH: usize = 4;
 
+/// Larger files are data or generated; blank lines do for them.
+const MAX_BYTES: usize = 512 << 10;
+
 /// Calls of the parser's progress callback (every 100 steps) for each kilobyte, and for any text. A count and not a
 /// clock, so that the same text gives the same items on any machine.
 const CALLS_PER_KILOBYTE: usize = 64;
 const CALLS_AT_LEAST: usize = 1_000;
 
 /// The items of a file, in order; an item of more than `most` characters that has members is replaced by them. None if
-/// the language is not known or the text takes too long to parse.
+/// the language is not known, or the text is too long or takes too long to parse.
 pub(super) fn items(text: &str, language: &str, most: usize) -> Option<Vec<Item>> {
-    let tree = parse(text, &grammar(language)?)?;
+    let grammar = grammar(language).filter(|_| text.len() <= MAX_BYTES)?;
+    let tree = parse(text, &grammar)?;
     let mut found = Vec::new();
     let mut open = vec![(tree.root_node(), Vec::new())];
     while let Some((container, path)) = open.pop() {

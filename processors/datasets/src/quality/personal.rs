@@ -1,7 +1,7 @@
 //! Personal data: e-mail addresses, phone numbers, bank accounts, internet addresses.
 //!
 //! What passes, because it is nobody's: addresses at domains reserved for examples (RFC 2606, RFC 6761) and at hosts
-//! that deliver none (`git@`, no-reply); the fictional numbers 555-01xx; private, loopback, link-local and
+//! that deliver none (`git@`, `root@`, no-reply), names of files (`icon@2x.png`); the fictional numbers 555-01xx; private, loopback, link-local and
 //! documentation addresses (RFC 1918, 5737, 3849, 4193) and public resolvers; four numbers of which each is below 32,
 //! or that follow a `v` or a dash, as version numbers do. National phone numbers are recognised in the North American
 //! form alone: others can not be told from any number.
@@ -10,6 +10,15 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
 use regex::Regex;
+
+/// Ends of file names that look like domains.
+const FILE_ENDS: &[&str] = &[
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "pdf", "plist", "js", "ts", "tsx", "py", "rs", "rb", "go", "json",
+    "yml", "yaml", "toml", "html", "css", "txt", "gz", "tgz", "tar", "service", "log",
+];
+
+/// Numbers of ten digits that every programmer writes about: the largest of 32 bits.
+const LARGEST_INTEGERS: [&str; 3] = ["2147483647", "2147483648", "4294967295"];
 
 /// Digits of an international number (ITU-T E.164), at least and at most.
 const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 9..=15;
@@ -117,9 +126,12 @@ fn holds_email(text: &str) -> bool {
         let labels: Vec<&str> = domain.rsplit('.').collect();
         let is_reserved = matches!(labels[0], "example" | "test" | "invalid" | "localhost" | "local")
             || matches!(labels[..], ["com" | "org" | "net", "example", ..]);
-        let is_nobody =
-            name == "git" || name.contains("noreply") || name.contains("no-reply") || domain.contains("noreply");
-        !is_reserved && !is_nobody
+        let is_file = FILE_ENDS.contains(&labels[0]);
+        let is_nobody = matches!(name.as_str(), "git" | "root" | "password")
+            || name.contains("noreply")
+            || name.contains("no-reply")
+            || domain.contains("noreply");
+        !is_reserved && !is_nobody && !is_file
     })
 }
 
@@ -136,9 +148,9 @@ fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// 555-0100 to 555-0199, of any area.
+/// 555-0100 to 555-0199, of any area; or no phone number at all.
 fn is_fictional(number: &str) -> bool {
-    number.len() >= 10 && number[number.len() - 7..].starts_with("55501")
+    LARGEST_INTEGERS.contains(&number) || number.len() >= 10 && number[number.len() - 7..].starts_with("55501")
 }
 
 fn holds_account(text: &str) -> bool {
@@ -218,6 +230,7 @@ mod tests {
             "version 1.2.3.4, v130.0.6723.58 and OID 1.3.6.1.4.1",
             "2001:db8::1 and ::1; std::fmt::Display; 12:30:45",
             "1 + 2345678901 = 2345678902; 2026-11-25; 3.141592653589793",
+            "from -2147483648 to +2147483647; icon@2x.png and postgresql@11.plist; root@staging.host.com",
             "@Override\npublic void run() {}",
         ] {
             assert!(!holds_personal_data(text), "{text}");

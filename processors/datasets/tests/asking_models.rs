@@ -1,0 +1,96 @@
+//! What a build asks of models: nothing depends on their answers being good.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use support::{Place, at, author, generated};
+use twin_datasets::{Answers, DatasetReader, Instructor, Options, PortError, Split};
+use twin_schemas::{ChatMessage, ChatSample, PreferenceSample};
+
+/// A model that fails on each third call, says nothing on the next and else says something of its own.
+#[derive(Default)]
+struct Unreliable(AtomicU64);
+
+impl Unreliable {
+    fn says(&self, text: &str) -> Result<String, PortError> {
+        match self.0.fetch_add(1, Ordering::SeqCst) % 3 {
+            0 => Err(PortError::Form("no".to_owned())),
+            1 => Ok("  \n".to_owned()),
+            _ => Ok(text.to_owned()),
+        }
+    }
+}
+
+#[async_trait]
+impl Answers for Unreliable {
+    fn name(&self) -> &str {
+        "unreliable-1b"
+    }
+
+    async fn answer(&self, prompt: &[ChatMessage]) -> Result<String, PortError> {
+        self.says(&format!("As a language model I would answer: {}", prompt[1].content))
+    }
+}
+
+#[async_trait]
+impl Instructor for Unreliable {
+    fn name(&self) -> &str {
+        "unreliable-1b"
+    }
+
+    async fn instruction_for(&self, passage: &str, _title: Option<&str>) -> Result<String, PortError> {
+        match self.0.fetch_add(1, Ordering::SeqCst) % 3 {
+            0 => Err(PortError::Form("no".to_owned())),
+            // Gives the answer away.
+            1 => Ok(passage.to_owned()),
+            _ => Ok("What did you note down on that page?".to_owned()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn preferences_hold_the_authors_words_against_another_answer_and_failures_are_counted() {
+    let options = Options { preferences: 30, ..Options::default() };
+    let place = Place::with(options, (0..40).map(generated)).await;
+    let built = place.builder().with_answers(Arc::new(Unreliable::default()));
+    let built = built.build(&author(), None, 1, at()).await.unwrap();
+    let texts: Vec<String> = (0..40).map(|number| generated(number).text).collect();
+    let reader = DatasetReader::new(&built.manifest, &place.artifacts);
+    let mut found = 0;
+    for split in Split::ALL {
+        let name = format!("preference/{}.jsonl", split.as_str());
+        for sample in reader.all::<PreferenceSample>(&name).await.unwrap() {
+            let (chosen, rejected) = (&sample.chosen[0].content, &sample.rejected[0].content);
+            assert!(texts.iter().any(|text| text.contains(chosen.as_str())));
+            assert!(rejected.starts_with("As a language model") && sample.prompt.len() == 2);
+            found += 1;
+        }
+    }
+    assert_eq!((found, built.report.answer_failures), (10, 20));
+    assert_eq!(built.manifest.rejected_by.as_deref(), Some("unreliable-1b"));
+    let without = place.build().await.unwrap().manifest;
+    assert_eq!(without.rejected_by, None);
+    assert!(without.file("preference/train.jsonl").is_none());
+}
+
+#[tokio::test]
+async fn a_models_instructions_are_named_in_the_manifest_and_bad_ones_are_not_taken() {
+    let options = Options { model_instructions: 30, ..Options::default() };
+    let place = Place::with(options, (0..40).map(generated)).await;
+    let built = place.builder().with_instructor(Arc::new(Unreliable::default()));
+    let built = built.build(&author(), None, 1, at()).await.unwrap();
+    assert_eq!(built.report.instruction_fallbacks, 20);
+    assert_eq!(built.manifest.instructor.as_deref(), Some("unreliable-1b"));
+    let named: usize = built.manifest.documents.iter().map(|document| document.instructions_by_model.len()).sum();
+    let reader = DatasetReader::new(&built.manifest, &place.artifacts);
+    let mut asked = 0;
+    for split in Split::ALL {
+        for sample in reader.all::<ChatSample>(&format!("sft/{}.jsonl", split.as_str())).await.unwrap() {
+            asked += usize::from(sample.messages[1].content == "What did you note down on that page?");
+        }
+    }
+    assert_eq!((named, asked), (10, 10));
+}
