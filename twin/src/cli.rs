@@ -49,7 +49,7 @@ enum Command {
     },
     /// Print the effective configuration and where each value came from.
     Config(ConfigArgs),
-    /// Prepare model files.
+    /// Judge, deploy and roll back model versions; prepare model files.
     #[command(subcommand)]
     Models(ModelsCommand),
     #[command(flatten)]
@@ -96,6 +96,8 @@ enum ModelsCommand {
         /// The directory to make.
         target: PathBuf,
     },
+    #[command(flatten)]
+    Versions(commands::learning::models::Models),
 }
 
 /// Runs the command that the arguments name.
@@ -107,6 +109,9 @@ pub fn main() -> ExitCode {
         Command::Config(args) if args.reference => finish(print(&config::reference())),
         Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, cli.output.json)),
         Command::Models(ModelsCommand::Convert { source, target }) => finish(convert(&source, &target)),
+        Command::Models(ModelsCommand::Versions(command)) => {
+            speak(commands::Command::Models(command), &cli.url, cli.output)
+        }
         Command::Client(command) => speak(command, &cli.url, cli.output),
     }
 }

@@ -81,8 +81,17 @@ impl Gateway {
             .as_deref()
             .map(|author| author.parse().map_err(|error| Error::option("default_author", format!("{error}"))))
             .transpose()?;
-        let Dependencies { log, warehouse, sources, dead_letters, health, registry, stages, default_interval_s, learning } =
-            dependencies;
+        let Dependencies {
+            log,
+            warehouse,
+            sources,
+            dead_letters,
+            health,
+            registry,
+            stages,
+            default_interval_s,
+            learning,
+        } = dependencies;
         let metrics = Metrics::register(&registry)?;
         let room = Arc::new(WaitingRoom::new(metrics.clone()));
         let asker = Asker::new(&options, Arc::clone(&log), Arc::clone(&room), metrics.clone());

@@ -5,9 +5,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
 use crate::problem::Problem;
-use crate::routes::learning::{
-    datasets, decisions, evaluations, files, freezes, jobs, model_versions, recipes,
-};
+use crate::routes::learning::{datasets, decisions, evaluations, files, freezes, jobs, model_versions, recipes};
 use crate::routes::{chat, dead_letters, documents, models, query, sources, status};
 
 #[derive(utoipa::OpenApi)]

@@ -247,7 +247,10 @@ async fn a_job_is_followed_cancelled_and_tried_again() {
     assert_eq!(node.read("/v1/jobs?state=queued").await["jobs"], json!([]));
 
     let stopping = body(node.post(&format!("{path}/cancel"), &json!({"by": "Grace"})).await, 202).await;
-    assert_eq!((&stopping["cancel_requested"], stopping["reason"].as_str()), (&json!(true), Some("cancelled by Grace")));
+    assert_eq!(
+        (&stopping["cancel_requested"], stopping["reason"].as_str()),
+        (&json!(true), Some("cancelled by Grace"))
+    );
     node.registry.finish_job(&id, JobOutcome::Cancelled("cancelled by Grace".into()), Utc::now()).await.unwrap();
     let late = refused(node.post(&format!("{path}/cancel"), &json!({})).await, 409).await;
     assert!(late.contains("has ended already"), "{late}");

@@ -55,7 +55,10 @@ async fn a_model_version_is_shown_with_its_evaluation_and_the_decisions_about_it
     body(step(&node, &second, "approve").await, 202).await;
     let shown = node.read(&format!("/v1/model-versions/{second}")).await;
     assert_eq!((shown["model"]["state"].as_str(), &shown["model"]["in_production"]), (Some("approved"), &json!(true)));
-    assert_eq!((shown["evaluation"]["state"].as_str(), shown["model"]["verdict"].as_str()), (Some("done"), Some("passed")));
+    assert_eq!(
+        (shown["evaluation"]["state"].as_str(), shown["model"]["verdict"].as_str()),
+        (Some("done"), Some("passed"))
+    );
     let actions: Vec<_> = shown["decisions"].as_array().unwrap().iter().map(|row| row["action"].clone()).collect();
     assert_eq!(actions, ["deploy", "approve"]);
     assert_eq!(shown["decisions"][1]["decided_by"], "Grace");

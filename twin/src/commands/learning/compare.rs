@@ -50,8 +50,9 @@ pub async fn run(args: Compare, context: &mut Context) -> Result<(), CommandErro
 
 /// Writes the curves of a metric into a file.
 pub fn write_picture(path: &std::path::Path, metric: &str, curves: &[Series]) -> Result<(), CommandError> {
-    let picture = chart::svg(metric, curves)
-        .ok_or_else(|| CommandError::NotFound(format!("no run has measured {metric:?}: there is no picture to draw")))?;
+    let picture = chart::svg(metric, curves).ok_or_else(|| {
+        CommandError::NotFound(format!("no run has measured {metric:?}: there is no picture to draw"))
+    })?;
     std::fs::write(path, picture).map_err(|error| CommandError::Failed(format!("{}: {error}", path.display())))
 }
 

@@ -136,7 +136,9 @@ fn description(DatasetDetail { dataset, manifest }: &DatasetDetail) -> String {
     let counts: Vec<String> = dataset.counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let documents = match dataset.deleted_documents {
         0 => dataset.documents.to_string(),
-        deleted => format!("{}, of which {deleted} deleted since: what they taught is still in here", dataset.documents),
+        deleted => {
+            format!("{}, of which {deleted} deleted since: what they taught is still in here", dataset.documents)
+        }
     };
     let pairs = [
         ("id", dataset.dataset.clone()),

@@ -75,13 +75,8 @@ fn description(difference: &Difference) -> String {
 
 fn counts(changes: &[CountChange]) -> Table {
     use Align::{Left, Right};
-    let mut table = Table::new(&[
-        ("SPLIT", Left),
-        ("SAMPLES", Left),
-        ("BEFORE", Right),
-        ("AFTER", Right),
-        ("CHANGE", Right),
-    ]);
+    let mut table =
+        Table::new(&[("SPLIT", Left), ("SAMPLES", Left), ("BEFORE", Right), ("AFTER", Right), ("CHANGE", Right)]);
     for CountChange { split, kind, before, after } in changes {
         let change = i128::from(*after) - i128::from(*before);
         table.row(vec![split.clone(), kind.clone(), before.to_string(), after.to_string(), format!("{change:+}")]);
@@ -118,7 +113,10 @@ mod tests {
         assert!(text.starts_with("aaaaaaaaaaaa -> bbbbbbbbbbbb\n\nSPLIT"), "{text}");
         assert!(text.contains("train  voice        12      9      -3"), "{text}");
         assert!(text.contains("25 documents added\n  document-0") && text.contains("and 5 more"), "{text}");
-        assert!(text.contains("1 document removed\n  gone") && text.ends_with("the options of the two differ"), "{text}");
+        assert!(
+            text.contains("1 document removed\n  gone") && text.ends_with("the options of the two differ"),
+            "{text}"
+        );
         let same = serde_json::from_value(json!({"from": "a", "to": "a"})).unwrap();
         assert_eq!(description(&same), "a -> a: no difference");
     }

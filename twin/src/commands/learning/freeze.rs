@@ -64,9 +64,16 @@ async fn wait(request: Request, timeout: Duration, context: &mut Context) -> Res
         let elapsed = started.elapsed();
         if elapsed >= timeout {
             let after = duration(elapsed.as_secs_f64());
-            return Err(CommandError::TimedOut(format!("nobody has frozen a dataset of {} after {after}", request.author)));
+            return Err(CommandError::TimedOut(format!(
+                "nobody has frozen a dataset of {} after {after}",
+                request.author
+            )));
         }
-        context.out.progress(&format!("freezing a dataset of {} ({})", request.author, duration(elapsed.as_secs_f64())));
+        context.out.progress(&format!(
+            "freezing a dataset of {} ({})",
+            request.author,
+            duration(elapsed.as_secs_f64())
+        ));
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -51,7 +51,8 @@ pub async fn follow(ids: &[String], context: &mut Context) -> Result<Vec<Ended>,
         }
         let done = ended.iter().flatten().count();
         let text = line(&job, context.out.is_terminal());
-        let text = if ids.len() > 1 { format!("{done} of {} ended; {text}", count(ids.len() as u64, "job")) } else { text };
+        let text =
+            if ids.len() > 1 { format!("{done} of {} ended; {text}", count(ids.len() as u64, "job")) } else { text };
         context.out.progress(&text);
         tokio::time::sleep(LOOK).await;
     }
@@ -141,10 +142,7 @@ mod tests {
         assert!(line(&running(200, 120), true).contains(&"#".repeat(BAR_WIDTH)), "more steps than there are");
         assert_eq!(line(&running(0, 0), true), "abababababab running", "nothing is known yet");
         let stopping = Job { cancel_requested: true, ..running(1, 2) };
-        assert_eq!(
-            line(&stopping, false),
-            "abababababab running 1/2  loss 1.500  812 tokens/s  1 min left  stopping"
-        );
+        assert_eq!(line(&stopping, false), "abababababab running 1/2  loss 1.500  812 tokens/s  1 min left  stopping");
     }
 
     #[test]

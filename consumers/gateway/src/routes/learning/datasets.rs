@@ -80,10 +80,7 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result
     ),
     responses((status = 200, description = "What changed", body = Object), ReadProblems)
 )]
-pub async fn diff(
-    State(app): State<Arc<App>>,
-    PathPair(from, to): PathPair,
-) -> Result<axum::Json<Value>, Problem> {
+pub async fn diff(State(app): State<Arc<App>>, PathPair(from, to): PathPair) -> Result<axum::Json<Value>, Problem> {
     let learning = app.learning()?;
     let from = find_dataset(&learning.registry, &from).await?.dataset;
     let to = find_dataset(&learning.registry, &to).await?.dataset;

@@ -66,7 +66,10 @@ pub async fn read(State(app): State<Arc<App>>, PathPair(id, name): PathPair) -> 
 
 /// The artifacts one after the other, one of them in memory at a time. The first is read here already, so that a store
 /// that has lost it is a problem and not a cut body.
-async fn concatenated(artifacts: Artifacts, mut names: impl Iterator<Item = String> + Send + 'static) -> Result<Body, Problem> {
+async fn concatenated(
+    artifacts: Artifacts,
+    mut names: impl Iterator<Item = String> + Send + 'static,
+) -> Result<Body, Problem> {
     let Some(first) = names.next() else { return Ok(Body::empty()) };
     let first = artifacts.get(&first).await?;
     let rest = stream::iter(names).then(move |name| {

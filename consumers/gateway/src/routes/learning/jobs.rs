@@ -88,7 +88,10 @@ pub struct MetricList {
     get, path = "/v1/jobs", operation_id = "list_jobs", tag = "learning", params(JobFilter),
     responses((status = 200, description = "Jobs, newest first", body = JobList), ReadProblems)
 )]
-pub async fn list(State(app): State<Arc<App>>, Query(filter): Query<JobFilter>) -> Result<axum::Json<JobList>, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Query(filter): Query<JobFilter>,
+) -> Result<axum::Json<JobList>, Problem> {
     let limit = checked_limit(filter.limit)?;
     let state = filter.state.map(Into::into);
     let rows = app.learning()?.registry.newest_jobs(filter.author.as_ref(), state, limit).await?;

@@ -47,9 +47,8 @@ pub async fn show(
     Path(author): Path<AuthorId>,
 ) -> Result<axum::Json<RecipeView>, Problem> {
     let found = app.learning()?.registry.recipe(&author).await?;
-    let found = found.ok_or_else(|| {
-        Problem::not_found(format!("no recipe was set for {author}: the configured one holds"))
-    })?;
+    let found =
+        found.ok_or_else(|| Problem::not_found(format!("no recipe was set for {author}: the configured one holds")))?;
     Ok(axum::Json(RecipeView { recipe: found.recipe, origin: found.origin, set_at: found.set_at }))
 }
 

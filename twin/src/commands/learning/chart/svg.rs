@@ -107,11 +107,8 @@ mod tests {
 
     #[test]
     fn a_picture_has_a_line_for_each_run_and_is_the_same_each_time() {
-        let series = |label: &str, points: &[(u64, f64)]| Series {
-            label: label.to_owned(),
-            mark: 'a',
-            points: points.to_vec(),
-        };
+        let series =
+            |label: &str, points: &[(u64, f64)]| Series { label: label.to_owned(), mark: 'a', points: points.to_vec() };
         let both = [series("a<b>", &[(0, 2.0), (10, 1.0)]), series("c", &[(0, 2.0), (5, 1.5)])];
         let picture = svg("loss & more", &both).unwrap();
         assert_eq!(picture.matches("<polyline").count(), 2);
