@@ -220,3 +220,29 @@ fn convert(source: &Path, target: &Path) -> Result<()> {
     eprintln!("{}: {} parameters", target.display(), converted.parameters);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn no_two_arguments_are_in_each_others_way() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn model_files_are_converted_and_model_versions_judged_under_one_name() {
+        let read = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        assert!(matches!(
+            read("twin models convert a.gguf folder"),
+            Ok(Command::Models(ModelsCommand::Convert { .. }))
+        ));
+        assert!(matches!(
+            read("twin models approve ada-v1 --by Grace"),
+            Ok(Command::Models(ModelsCommand::Versions(_)))
+        ));
+        assert!(read("twin models").is_err());
+    }
+}

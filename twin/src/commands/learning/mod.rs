@@ -15,6 +15,8 @@ pub mod views;
 pub mod watch;
 
 #[cfg(test)]
+mod against_a_gateway;
+#[cfg(test)]
 mod testing;
 
 use std::time::Duration;
@@ -39,7 +41,7 @@ pub struct Decider {
     #[arg(long, env = "USER", value_name = "NAME")]
     by: String,
     /// Why.
-    #[arg(long, default_value = "", value_name = "TEXT")]
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
     why: String,
 }
 
