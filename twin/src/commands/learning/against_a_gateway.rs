@@ -288,7 +288,7 @@ async fn a_job_is_queued_stopped_tried_again_and_followed_to_its_end() {
     let late = twin.refused(&format!("jobs cancel {id} --by Grace")).await;
     assert_eq!((late.exit_code(), late.to_string().contains("has ended already")), (1, true));
     let stopped = twin.refused(&format!("jobs watch {id}")).await;
-    assert_eq!(stopped.to_string(), format!("job {id} was stopped: cancelled by Grace"));
+    assert_eq!(stopped.to_string(), format!("job {id} was stopped: cancelled by Grace; next: twin jobs retry {id}"));
     assert_eq!(twin.run(&format!("jobs retry {id}")).await, format!("job {id} is queued again\n"));
     twin.start_job(&job, &[3.0, 2.0]).await;
 
@@ -304,7 +304,7 @@ async fn a_job_is_queued_stopped_tried_again_and_followed_to_its_end() {
     assert!(results.text().starts_with(&format!("job {id} succeeded in ")), "{}", results.text());
     assert!(results.text().ends_with(&format!("loss 2.000: {model}\n")), "{}", results.text());
     let shown = twin.run(&format!("jobs show {id}")).await;
-    assert!(shown.contains("tried       2 times") && shown.ends_with("recipe:\n  rank = 8\n"), "{shown}");
+    assert!(shown.contains("tried       1 time") && shown.ends_with("recipe:\n  rank = 8\n"), "{shown}");
     assert_eq!(twin.run_json(&format!("train --dataset aa --wait --author ada")).await["model"], "ada-v1");
 }
 

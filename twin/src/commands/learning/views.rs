@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// A dataset version.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -132,7 +132,13 @@ pub struct Jobs {
 pub struct Metric {
     pub name: String,
     pub step: u64,
+    /// Not a number where the API says null.
+    #[serde(deserialize_with = "nan_for_null")]
     pub value: f64,
+}
+
+fn nan_for_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// What a run measured, by name and step.

@@ -9,7 +9,7 @@ use super::{LOOK, number, short};
 use crate::error::CommandError;
 
 /// Width of the bar, columns.
-const BAR_WIDTH: usize = 24;
+const BAR_WIDTH: usize = 16;
 
 /// A job at its end, with the API's own document.
 pub struct Ended {
@@ -17,59 +17,88 @@ pub struct Ended {
     pub document: Value,
 }
 
+/// Jobs that are followed.
+struct Watch<'a> {
+    ids: &'a [String],
+    /// The end of each, once there.
+    ended: Vec<Option<Ended>>,
+    /// The twin has answered once.
+    seen: bool,
+    /// What was last noted where no bar is drawn.
+    noted: Option<(String, JobState)>,
+}
+
 /// Looks at the jobs until each has ended; in the order of `ids`.
 pub async fn follow(ids: &[String], context: &mut Context) -> Result<Vec<Ended>, CommandError> {
-    let mut ended: Vec<Option<Ended>> = ids.iter().map(|_| None).collect();
-    let mut last_state = None;
+    let ended = ids.iter().map(|_| None).collect();
+    let mut watch = Watch { ids, ended, seen: false, noted: None };
     loop {
-        let mut shown: Option<Job> = None;
-        for (id, end) in ids.iter().zip(&mut ended).filter(|(_, end)| end.is_none()) {
+        let open = watch.look(context).await?;
+        if watch.ended.iter().all(Option::is_some) {
+            return Ok(watch.ended.into_iter().flatten().collect());
+        }
+        if let Some(job) = open {
+            watch.tell(&job, context);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+impl Watch<'_> {
+    /// Looks at each job that has not ended, and returns one that runs, or else one that waits.
+    async fn look(&mut self, context: &Context) -> Result<Option<Job>, CommandError> {
+        let mut open: Option<Job> = None;
+        for (id, end) in self.ids.iter().zip(&mut self.ended).filter(|(_, end)| end.is_none()) {
             let reply = match context.client.get(&["jobs", id], &[]).await {
                 Ok(reply) => reply,
-                // A store that is busy now is asked again.
-                Err(error) if error.is_temporary() => continue,
+                // A store that is busy now is asked again; one that never answered is told of.
+                Err(error) if error.is_temporary() && self.seen => continue,
                 Err(error) => return Err(error),
             };
+            self.seen = true;
             let job: Job = reply.parse()?;
             if job.state.has_ended() {
                 *end = Some(Ended { job, document: reply.json().clone() });
-            } else if shown.as_ref().is_none_or(|shown| shown.state == JobState::Queued) {
-                shown = Some(job);
+            } else if open.as_ref().is_none_or(|open| open.state == JobState::Queued) {
+                open = Some(job);
             }
         }
-        let Some(job) = shown else {
-            if ended.iter().all(Option::is_some) {
-                return Ok(ended.into_iter().flatten().collect());
-            }
-            tokio::time::sleep(LOOK).await;
-            continue;
-        };
+        Ok(open)
+    }
+
+    fn tell(&mut self, job: &Job, context: &mut Context) {
+        let with_bar = context.out.is_terminal();
         let present = (job.job.clone(), job.state);
-        if !context.out.is_terminal() && last_state.as_ref() != Some(&present) {
+        if !with_bar && self.noted.as_ref() != Some(&present) {
             context.out.note(&format!("job {} is {}", short(&job.job), job.state.as_str()));
-            last_state = Some(present);
+            self.noted = Some(present);
         }
-        let done = ended.iter().flatten().count();
-        let text = line(&job, context.out.is_terminal());
-        let text =
-            if ids.len() > 1 { format!("{done} of {} ended; {text}", count(ids.len() as u64, "job")) } else { text };
+        let mut text = line(job, with_bar);
+        if self.ids.len() > 1 {
+            let done = self.ended.iter().flatten().count();
+            text = format!("{done} of {} ended; {text}", count(self.ids.len() as u64, "job"));
+        }
         context.out.progress(&text);
-        tokio::time::sleep(LOOK).await;
     }
 }
 
 /// How far a job is, on one line.
 fn line(job: &Job, with_bar: bool) -> String {
     let id = short(&job.job);
-    let Some(progress) = job.progress.as_ref().filter(|progress| progress.steps > 0) else {
-        return format!("{id} {}", job.state.as_str());
+    let state = job.state.as_str();
+    // One that waits to be tried again still has the progress of before.
+    let is_running = job.state == JobState::Running;
+    let Some(progress) = job.progress.as_ref().filter(|progress| is_running && progress.steps > 0) else {
+        return format!("{id} {state}");
     };
     let stopping = if job.cancel_requested { "  stopping" } else { "" };
     let measured = measured(progress);
+    // The line with the bar fits a terminal of 80 columns.
     if with_bar {
-        return format!("{id} {} {measured}{stopping}", bar(progress));
+        format!("{} {measured}{stopping}", bar(progress))
+    } else {
+        format!("{id} {state} {measured}{stopping}")
     }
-    format!("{id} {} {measured}{stopping}", job.state.as_str())
 }
 
 fn bar(progress: &Progress) -> String {
@@ -83,7 +112,6 @@ fn bar(progress: &Progress) -> String {
 fn measured(progress: &Progress) -> String {
     let mut parts = vec![format!("{}/{}", progress.step, progress.steps)];
     parts.extend(progress.loss.map(|loss| format!("loss {}", number(loss))));
-    parts.extend(progress.evaluation_loss.map(|loss| format!("evaluation {}", number(loss))));
     parts.extend(progress.tokens_per_s.map(|speed| format!("{speed:.0} tokens/s")));
     parts.extend(progress.eta_s.filter(|eta| eta.is_finite()).map(|eta| format!("{} left", duration(eta))));
     parts.join("  ")
@@ -102,8 +130,10 @@ pub fn outcome(job: &Job) -> Result<String, CommandError> {
     let id = short(&job.job);
     let reason = job.reason.as_deref().unwrap_or("for no known reason");
     match job.state {
-        JobState::Failed => Err(CommandError::Failed(format!("job {id} failed: {reason}"))),
-        JobState::Cancelled => Err(CommandError::Failed(format!("job {id} was stopped: {reason}"))),
+        JobState::Failed => Err(CommandError::Failed(format!("job {id} failed: {reason}; next: twin jobs retry {id}"))),
+        JobState::Cancelled => {
+            Err(CommandError::Failed(format!("job {id} was stopped: {reason}; next: twin jobs retry {id}")))
+        }
         JobState::Queued | JobState::Running => Ok(format!("job {id} is {}", job.state.as_str())),
         JobState::Succeeded => {
             let took = job.seconds(job.ended_at.unwrap_or(job.created_at)).map(duration);
@@ -135,10 +165,7 @@ mod tests {
 
     #[test]
     fn progress_shows_step_loss_speed_and_what_is_left() {
-        assert_eq!(
-            line(&running(30, 120), true),
-            "abababababab [######                  ] 30/120  loss 1.500  812 tokens/s  1 min left"
-        );
+        assert_eq!(line(&running(30, 120), true), "[####            ] 30/120  loss 1.500  812 tokens/s  1 min left");
         assert!(line(&running(200, 120), true).contains(&"#".repeat(BAR_WIDTH)), "more steps than there are");
         assert_eq!(line(&running(0, 0), true), "abababababab running", "nothing is known yet");
         let stopping = Job { cancel_requested: true, ..running(1, 2) };
@@ -150,6 +177,9 @@ mod tests {
         let made = Job { state: JobState::Succeeded, model: Some("ada-v3".into()), ..running(120, 120) };
         assert_eq!(outcome(&made).unwrap(), "job abababababab succeeded in 1 min 30 s, loss 1.500: ada-v3");
         let failed = Job { state: JobState::Failed, reason: Some("no memory".into()), ..job("ab") };
-        assert_eq!(outcome(&failed).unwrap_err().to_string(), "job abababababab failed: no memory");
+        assert_eq!(
+            outcome(&failed).unwrap_err().to_string(),
+            "job abababababab failed: no memory; next: twin jobs retry abababababab"
+        );
     }
 }
