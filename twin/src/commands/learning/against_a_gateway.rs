@@ -305,7 +305,7 @@ async fn a_job_is_queued_stopped_tried_again_and_followed_to_its_end() {
     assert!(results.text().ends_with(&format!("loss 2.000: {model}\n")), "{}", results.text());
     let shown = twin.run(&format!("jobs show {id}")).await;
     assert!(shown.contains("tried       1 time") && shown.ends_with("recipe:\n  rank = 8\n"), "{shown}");
-    assert_eq!(twin.run_json(&format!("train --dataset aa --wait --author ada")).await["model"], "ada-v1");
+    assert_eq!(twin.run_json("train --dataset aa --wait --author ada").await["model"], "ada-v1");
 }
 
 #[tokio::test]
