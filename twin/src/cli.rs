@@ -50,7 +50,7 @@ enum Command {
     },
     /// Print the effective configuration and where each value came from.
     Config(ConfigArgs),
-    /// Prepare model files.
+    /// Judge, deploy and roll back model versions; prepare model files.
     #[command(subcommand)]
     Models(ModelsCommand),
     /// The work of a child process of a running twin.
@@ -100,6 +100,8 @@ enum ModelsCommand {
         /// The directory to make.
         target: PathBuf,
     },
+    #[command(flatten)]
+    Versions(commands::learning::models::Models),
 }
 
 /// Runs the command that the arguments name.
@@ -115,6 +117,9 @@ pub fn main() -> ExitCode {
         Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, cli.output.json)),
         Command::Models(ModelsCommand::Convert { source, target }) => finish(convert(&source, &target)),
         Command::Job(job) => with_config(cli.config, FlagArgs::default(), |loaded| run_job(loaded, job)),
+        Command::Models(ModelsCommand::Versions(command)) => {
+            speak(commands::Command::Models(command), &cli.url, cli.output)
+        }
         Command::Client(command) => speak(command, &cli.url, cli.output),
     }
 }
@@ -228,4 +233,30 @@ fn convert(source: &Path, target: &Path) -> Result<()> {
     })?;
     eprintln!("{}: {} parameters", target.display(), converted.parameters);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn no_two_arguments_are_in_each_others_way() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn model_files_are_converted_and_model_versions_judged_under_one_name() {
+        let read = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        assert!(matches!(
+            read("twin models convert a.gguf folder"),
+            Ok(Command::Models(ModelsCommand::Convert { .. }))
+        ));
+        assert!(matches!(
+            read("twin models approve ada-v1 --by Grace"),
+            Ok(Command::Models(ModelsCommand::Versions(_)))
+        ));
+        assert!(read("twin models").is_err());
+    }
 }

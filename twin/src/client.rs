@@ -1,6 +1,7 @@
 //! The REST API of a running twin, from outside.
 
 use std::error::Error as _;
+use std::io::Write;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, RETRY_AFTER};
@@ -94,6 +95,12 @@ impl Client {
         self.reply(self.request(Method::DELETE, path, query).timeout(WRITE_TIMEOUT)).await
     }
 
+    /// `GET /v1/<path…>` of a file or a page, as it comes.
+    pub async fn content(&self, path: &[&str]) -> Result<Content<'_>, CommandError> {
+        let response = self.request(Method::GET, path, &[]).send().await.map_err(|error| self.failed(&error))?;
+        Ok(Content { client: self, response: self.accept(response).await? })
+    }
+
     /// `POST /v1/<path…>`, answered as server-sent events. Dropping them ends the request.
     pub async fn events(&self, path: &[&str], body: &Value) -> Result<Events<'_>, CommandError> {
         let request = self.request(Method::POST, path, &[]).header(ACCEPT, "text/event-stream").json(body);
@@ -169,6 +176,24 @@ impl Events<'_> {
                 CommandError::Failed(format!("an event of the answer is longer than {EVENT_MAX_BYTES} bytes"))
             })?;
         }
+    }
+}
+
+/// The body of a response that is no JSON document.
+pub struct Content<'a> {
+    client: &'a Client,
+    response: Response,
+}
+
+impl Content<'_> {
+    /// Writes all of it and returns how many bytes there were. An error: the connection was cut, or the writer failed.
+    pub async fn write_to(mut self, writer: &mut impl Write) -> Result<u64, CommandError> {
+        let mut written = 0;
+        while let Some(bytes) = self.response.chunk().await.map_err(|error| self.client.failed(&error))? {
+            writer.write_all(&bytes).map_err(|error| CommandError::Failed(format!("writing: {error}")))?;
+            written += bytes.len() as u64;
+        }
+        Ok(written)
     }
 }
 

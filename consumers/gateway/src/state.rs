@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use twin_schemas::{AuthorId, SourceKind};
@@ -17,7 +17,7 @@ use crate::Options;
 use crate::ask::Asker;
 use crate::learning::Learning;
 use crate::metrics::Metrics;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// What the gateway needs of the process around it.
 pub struct Dependencies {
@@ -150,7 +150,9 @@ impl App {
     /// The learning loop, where this process has it.
     pub fn learning(&self) -> Result<&Learning, Problem> {
         let missing = "this twin runs without the learning loop: it has no datasets, jobs and model versions";
-        self.learning.as_ref().ok_or_else(|| Problem::unavailable(missing))
+        // Without `Retry-After`: it would say the same later.
+        let problem = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, missing);
+        self.learning.as_ref().ok_or_else(problem)
     }
 
     /// Whether the author has, or had, a document or a source.

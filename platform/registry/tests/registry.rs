@@ -301,3 +301,31 @@ async fn lineage_leads_from_a_model_to_its_documents_and_back() {
     assert_eq!(registry.models_taught_by(document(1)).await.unwrap(), [model]);
     assert!(registry.models_taught_by(document(9)).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn lists_hold_the_newest_rows_and_no_more_than_asked_for() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let first = evaluated(registry, "b", Verdict::Passed).await;
+    let second = evaluated(registry, "c", Verdict::Passed).await;
+    registry.add_dataset(dataset("e"), at(6)).await.unwrap();
+    let ada = ada();
+    let datasets = registry.newest_datasets(Some(&ada), 1).await.unwrap();
+    assert_eq!(datasets.iter().map(|row| row.number).collect::<Vec<_>>(), [2]);
+    let models = registry.newest_models(None, 1).await.unwrap();
+    assert_eq!((models.len(), &models[0].model), (1, &second));
+    assert_eq!(registry.newest_jobs(Some(&ada), Some(JobState::Succeeded), 9).await.unwrap().len(), 2);
+    assert_eq!(registry.newest_jobs(None, Some(JobState::Queued), 9).await.unwrap(), []);
+    assert_eq!(registry.newest_jobs(None, None, 1).await.unwrap().len(), 1);
+    for model in [&first, &second] {
+        registry.approve(model, "Grace", "it passed", at(7)).await.unwrap();
+    }
+    let deployments = registry.newest_deployments(&ada, 1).await.unwrap();
+    assert_eq!((deployments.len(), deployments[0].number), (1, 2));
+    let decided: Vec<Action> =
+        registry.decisions_about(&first).await.unwrap().into_iter().map(|row| row.action).collect();
+    assert_eq!(decided, [Action::Deploy, Action::Approve], "newest first, and none about the other model");
+    let bob = "bob".parse().unwrap();
+    assert_eq!(registry.newest_datasets(Some(&bob), 9).await.unwrap(), []);
+    assert_eq!(registry.newest_models(Some(&bob), 9).await.unwrap(), []);
+}

@@ -8,6 +8,7 @@
 pub mod ask;
 pub mod dlq;
 pub mod documents;
+pub mod learning;
 pub mod locate;
 pub mod out;
 pub mod push;
@@ -47,6 +48,20 @@ pub enum Command {
     /// Look at events that a stage gave up on, and replay them.
     #[command(subcommand)]
     Dlq(dlq::Dlq),
+    /// Freeze, compare and export what models are trained on.
+    #[command(subcommand)]
+    Datasets(learning::datasets::Datasets),
+    /// Train a model of an author on a dataset version.
+    Train(learning::train::Train),
+    /// List, follow, stop and retry training jobs.
+    #[command(subcommand)]
+    Jobs(learning::jobs::Jobs),
+    /// Show and compare what training jobs measured.
+    #[command(subcommand)]
+    Runs(learning::runs::Runs),
+    /// Its arguments are read beside those of `twin models convert`, which speaks to no twin.
+    #[command(skip)]
+    Models(learning::models::Models),
 }
 
 /// How results are written.
@@ -97,5 +112,10 @@ async fn dispatch(command: Command, context: &mut Context) -> Result<(), Command
         Command::Status(args) => status::run(args, context).await,
         Command::Documents(command) => documents::run(command, context).await,
         Command::Dlq(command) => dlq::run(command, context).await,
+        Command::Datasets(command) => learning::datasets::run(command, context).await,
+        Command::Train(args) => learning::train::run(args, context).await,
+        Command::Jobs(command) => learning::jobs::run(command, context).await,
+        Command::Runs(command) => learning::runs::run(command, context).await,
+        Command::Models(command) => learning::models::run(command, context).await,
     }
 }

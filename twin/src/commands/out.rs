@@ -51,6 +51,11 @@ impl Out {
         self.closed
     }
 
+    /// Notes go to a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
     /// Writes a part of a result, at once.
     pub fn text(&mut self, text: &str) -> Result<(), CommandError> {
         self.clear_progress();

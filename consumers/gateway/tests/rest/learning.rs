@@ -10,16 +10,24 @@ use uuid::Uuid;
 
 use crate::support::{Node, body, problem};
 
+/// A sample, as far as a store of files knows one.
+const LINE: &str = "{\"messages\": []}\n";
+
 /// The document with that number.
 pub fn document(number: u128) -> DocumentId {
     DocumentId(Uuid::from_u128(number))
 }
 
-/// A dataset version of `author` whose id is `digit` 64 times, with one file and two documents.
+/// A dataset version of `author` whose id is `digit` 64 times, with a file in two parts, one that is one artifact, and
+/// two documents.
 pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> DatasetRow {
-    let lines = "{\"messages\": []}\n".repeat(3);
-    let file = node.artifacts.put(lines.clone().into_bytes()).await.unwrap();
-    let files = json!([{"name": "sft/train.jsonl", "artifact": file, "lines": 3, "bytes": lines.len()}]);
+    let put = async |text: String| node.artifacts.put(text.into_bytes()).await.unwrap();
+    let parts = [put(LINE.repeat(2)).await, put(LINE.to_owned()).await];
+    let card = put("# Dataset\n".to_owned()).await;
+    let files = json!([
+        {"name": "sft/train.jsonl", "parts": parts, "lines": 3, "bytes": 3 * LINE.len()},
+        {"name": "README.md", "artifact": card, "lines": 1, "bytes": 10},
+    ]);
     let manifest = json!({"dataset": digit.repeat(64), "files": files});
     let manifest = node.artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
     let new = NewDataset {
@@ -32,6 +40,19 @@ pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> Dat
         members: vec![(document(1), Revision(1)), (document(2), Revision(4))],
     };
     node.registry.add_dataset(new, Utc::now()).await.unwrap()
+}
+
+/// A dataset version whose id is `a` 64 times and whose manifest is not in the store.
+fn without_files() -> NewDataset {
+    NewDataset {
+        dataset: DatasetId("a".repeat(64)),
+        author: "ada".parse().unwrap(),
+        manifest: format!("sha256:{}", "0".repeat(64)),
+        training_samples: 1,
+        counts: BTreeMap::new(),
+        reason: String::new(),
+        members: Vec::new(),
+    }
 }
 
 async fn refused(response: reqwest::Response, status: u16) -> String {
@@ -56,7 +77,7 @@ async fn a_twin_without_the_learning_loop_says_so_on_each_of_its_routes() {
         &format!("/v1/documents/{}/models", document(1)),
     ] {
         let response = node.get(path).send().await.unwrap();
-        assert!(response.headers().contains_key("retry-after"), "{path}");
+        assert!(!response.headers().contains_key("retry-after"), "{path} would say the same later");
         assert!(refused(response, 503).await.contains("without the learning loop"), "{path}");
     }
     let response = node.post("/v1/authors/ada/rollback", &json!({"by": "Grace"})).await;
@@ -101,29 +122,38 @@ async fn a_file_of_a_dataset_is_read_as_it_was_frozen() {
     let response = node.get("/v1/datasets/aa/files/sft/train.jsonl").send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "application/x-ndjson");
-    assert!(response.headers()["etag"].to_str().unwrap().starts_with("\"sha256:"));
-    assert_eq!(response.text().await.unwrap(), "{\"messages\": []}\n".repeat(3));
+    assert!(response.headers()["etag"].to_str().unwrap().contains("aaaa"));
+    assert_eq!(response.text().await.unwrap(), LINE.repeat(3), "the parts one after the other");
+    let card = node.get("/v1/datasets/aa/files/README.md").send().await.unwrap();
+    assert_eq!(card.headers()["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(card.text().await.unwrap(), "# Dataset\n");
     let missing = node.get("/v1/datasets/aa/files/../../../etc/passwd").send().await.unwrap();
     assert_eq!(missing.status(), 404);
     let missing = node.get("/v1/datasets/aa/files/dpo.jsonl").send().await.unwrap();
-    assert!(refused(missing, 404).await.contains("only sft/train.jsonl"));
+    assert!(refused(missing, 404).await.contains("only sft/train.jsonl, README.md"));
 }
 
 #[tokio::test]
 async fn an_artifact_that_is_gone_is_a_fault_of_the_twin_and_not_of_the_client() {
     let node = Node::start().await;
-    let new = NewDataset {
-        dataset: DatasetId("a".repeat(64)),
-        author: "ada".parse().unwrap(),
-        manifest: format!("sha256:{}", "0".repeat(64)),
-        training_samples: 1,
-        counts: BTreeMap::new(),
-        reason: String::new(),
-        members: Vec::new(),
-    };
+    let new = without_files();
     node.registry.add_dataset(new, Utc::now()).await.unwrap();
     let failed = problem(node.get("/v1/datasets/aa").send().await.unwrap(), 500).await;
     assert_eq!(failed["code"], "internal");
+}
+
+#[tokio::test]
+async fn a_file_whose_later_part_is_gone_is_not_taken_for_a_whole_one() {
+    let node = Node::start().await;
+    let first = node.artifacts.put(LINE.as_bytes().to_vec()).await.unwrap();
+    let parts = [first, format!("sha256:{}", "0".repeat(64))];
+    let manifest = json!({"files": [{"name": "a.jsonl", "parts": parts, "lines": 2, "bytes": 2 * LINE.len()}]});
+    let manifest = node.artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
+    let new = NewDataset { manifest, ..without_files() };
+    node.registry.add_dataset(new, Utc::now()).await.unwrap();
+    let response = node.get("/v1/datasets/aa/files/a.jsonl").send().await.unwrap();
+    assert_eq!(response.headers()["content-length"], (2 * LINE.len()).to_string().as_str());
+    assert!(response.bytes().await.is_err(), "the client is told");
 }
 
 #[tokio::test]

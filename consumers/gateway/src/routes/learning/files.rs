@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::Value;
+use twin_artifacts::Artifacts;
 
 use super::{find_dataset, json_artifact};
 use crate::extract::PathPair;
@@ -16,17 +17,18 @@ use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
 use crate::state::App;
 
-/// A file in a manifest.
+/// A file in a manifest: the concatenation of artifacts.
 #[derive(Debug, Deserialize)]
 struct ManifestFile {
     name: String,
-    /// The artifacts that it is the concatenation of.
     parts: Vec<String>,
+    bytes: u64,
 }
 
 /// Read a file of a dataset version.
 ///
-/// The name is one of the manifest's `files`. Each of its parts is checked against its hash before it is sent.
+/// The name is one of the manifest's `files`. Each part of it is checked against its hash before it is sent; a file that
+/// is cut short ends before its `content-length`.
 #[utoipa::path(
     get, path = "/v1/datasets/{id}/files/{path}", operation_id = "read_dataset_file", tag = "learning",
     params(
@@ -42,23 +44,39 @@ pub async fn read(State(app): State<Arc<App>>, PathPair(id, name): PathPair) -> 
     let learning = app.learning()?;
     let row = find_dataset(&learning.registry, &id).await?;
     let manifest = json_artifact(&learning.artifacts, &row.manifest).await?;
-    let files = files_of(&manifest)?;
-    let Some(file) = files.iter().find(|file| file.name == name) else {
+    let mut files = files_of(&manifest)?;
+    let Some(at) = files.iter().position(|file| file.name == name) else {
         let known: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
         let detail = format!("dataset {} has no file {name:?}, only {}", row.dataset.short(), known.join(", "));
         return Err(Problem::not_found(detail));
     };
-    let Some(first) = file.parts.first() else { return Err(Problem::not_found(format!("{name} is empty"))) };
-    // Read before the headers are sent: what is missing or damaged is an error and no cut-off file, for all but large files.
-    let first = learning.artifacts.get(first).await?;
-    let (artifacts, rest) = (learning.artifacts.clone(), file.parts[1..].to_vec());
-    let rest = futures::stream::iter(rest).then(move |part| {
+    let ManifestFile { parts, bytes, .. } = files.swap_remove(at);
+    let headers = [
+        (CONTENT_TYPE, media_type(&name).to_owned()),
+        (CONTENT_LENGTH, bytes.to_string()),
+        // A version never changes.
+        (ETAG, format!("\"{}-{at}\"", row.dataset)),
+    ];
+    let body = concatenated(learning.artifacts.clone(), parts.into_iter()).await?;
+    Ok((headers, body).into_response())
+}
+
+/// The artifacts one after the other, one of them in memory at a time. The first is read here already, so that a store
+/// that has lost it is a problem and not a cut body.
+async fn concatenated(
+    artifacts: Artifacts,
+    mut names: impl Iterator<Item = String> + Send + 'static,
+) -> Result<Body, Problem> {
+    let Some(first) = names.next() else { return Ok(Body::empty()) };
+    let first = artifacts.get(&first).await?;
+    let rest = stream::iter(names).then(move |name| {
         let artifacts = artifacts.clone();
-        async move { artifacts.get(&part).await }
+        async move {
+            let content = artifacts.get(&name).await;
+            content.inspect_err(|error| tracing::error!(artifact = %name, %error, "a file's body was cut short"))
+        }
     });
-    let content = futures::stream::once(async { Ok(first) }).chain(rest);
-    let headers = [(CONTENT_TYPE, media_type(&name).to_owned()), (ETAG, format!("\"{}\"", file.parts.join("+")))];
-    Ok((headers, Body::from_stream(content)).into_response())
+    Ok(Body::from_stream(stream::iter([Ok(first)]).chain(rest)))
 }
 
 fn files_of(manifest: &Value) -> Result<Vec<ManifestFile>, Problem> {

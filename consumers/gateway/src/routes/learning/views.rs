@@ -207,13 +207,13 @@ pub struct MetricView {
     name: String,
     /// The optimizer step.
     step: u64,
-    /// The value.
-    value: f64,
+    /// The value; null where it is not finite, which JSON can not say.
+    value: Option<f64>,
 }
 
 impl From<Metric> for MetricView {
     fn from(metric: Metric) -> Self {
         let Metric { name, step, value } = metric;
-        Self { name, step, value }
+        Self { name, step, value: value.is_finite().then_some(value) }
     }
 }

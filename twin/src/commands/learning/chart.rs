@@ -1,0 +1,66 @@
+//! Curves of runs: as text in a terminal, and as an SVG picture.
+
+mod svg;
+mod text;
+
+pub use svg::svg;
+pub use text::text;
+
+use super::views::Metric;
+
+/// A curve: values by step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// What it is called in the legend.
+    pub label: String,
+    /// The character it is drawn with.
+    pub mark: char,
+    /// Steps in rising order, with finite values.
+    pub points: Vec<(u64, f64)>,
+}
+
+impl Series {
+    /// The curve of one metric of a run.
+    pub fn of(metrics: &[Metric], name: &str, label: impl Into<String>, mark: char) -> Self {
+        let points = metrics.iter().filter(|metric| metric.name == name && metric.value.is_finite());
+        let mut points: Vec<(u64, f64)> = points.map(|metric| (metric.step, metric.value)).collect();
+        points.sort_by_key(|(step, _)| *step);
+        Self { label: label.into(), mark, points }
+    }
+}
+
+/// The part of the plane that curves lie in. None: there is no point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Frame {
+    first: u64,
+    last: u64,
+    low: f64,
+    high: f64,
+}
+
+impl Frame {
+    fn of(series: &[Series]) -> Option<Self> {
+        let points = || series.iter().flat_map(|series| &series.points);
+        let (first, last) = (points().map(|(step, _)| *step).min()?, points().map(|(step, _)| *step).max()?);
+        let low = points().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
+        let high = points().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
+        // A flat curve lies in the middle.
+        let margin = if high > low { 0.0 } else { (low.abs() / 10.0).max(f64::MIN_POSITIVE) };
+        Some(Self { first, last, low: low - margin, high: high + margin })
+    }
+
+    /// Where a step lies between the first and the last, 0 to 1.
+    fn across(&self, step: u64) -> f64 {
+        if self.last == self.first { 0.5 } else { (step - self.first) as f64 / (self.last - self.first) as f64 }
+    }
+
+    /// Where a value lies between the lowest and the highest, 0 to 1.
+    fn up(&self, value: f64) -> f64 {
+        ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
+    }
+
+    /// The value at a share of the height.
+    fn value_at(&self, share: f64) -> f64 {
+        self.low + (self.high - self.low) * share
+    }
+}

@@ -1,0 +1,79 @@
+//! `twin datasets freeze`: a version of what the author's documents are now.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::super::text::duration;
+use super::super::{AuthorOption, Context};
+use super::LOOK;
+use super::views::Freeze as Request;
+use crate::error::CommandError;
+
+/// A version to freeze.
+#[derive(Debug, Args)]
+pub struct Freeze {
+    #[command(flatten)]
+    author: AuthorOption,
+    /// Who asks.
+    #[arg(long, env = "USER", value_name = "NAME")]
+    by: Option<String>,
+    /// Wait for what comes of it.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait at most.
+    #[arg(long, default_value = "10min", value_parser = humantime::parse_duration, requires = "wait")]
+    timeout: Duration,
+}
+
+/// Runs the command.
+pub async fn run(args: Freeze, context: &mut Context) -> Result<(), CommandError> {
+    let body = json!({ "author": args.author.author, "by": args.by.filter(|by| !by.is_empty()) });
+    let reply = context.client.post(&["datasets"], &body).await?;
+    let request: Request = reply.parse()?;
+    if args.wait {
+        return wait(request, args.timeout, context).await;
+    }
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    context.out.line(&format!("a dataset version of {} is asked for by {}", request.author, request.requested_by))?;
+    context.out.note(&format!("next: twin datasets list --author {}", request.author));
+    Ok(())
+}
+
+async fn wait(request: Request, timeout: Duration, context: &mut Context) -> Result<(), CommandError> {
+    let started = Instant::now();
+    loop {
+        match context.client.get(&["datasets", "requests", &request.author], &[]).await {
+            Ok(reply) => {
+                let seen: Request = reply.parse()?;
+                if let Some(outcome) = &seen.outcome {
+                    if context.json {
+                        return context.out.json(reply.json());
+                    }
+                    return context.out.line(outcome);
+                }
+            }
+            // A store that is busy now is asked again.
+            Err(error) if error.is_temporary() => {}
+            Err(error) => return Err(error),
+        }
+        let elapsed = started.elapsed();
+        if elapsed >= timeout {
+            let after = duration(elapsed.as_secs_f64());
+            return Err(CommandError::TimedOut(format!(
+                "nobody has frozen a dataset of {} after {after}",
+                request.author
+            )));
+        }
+        context.out.progress(&format!(
+            "freezing a dataset of {} ({})",
+            request.author,
+            duration(elapsed.as_secs_f64())
+        ));
+        tokio::time::sleep(LOOK).await;
+    }
+}

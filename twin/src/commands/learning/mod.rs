@@ -1,0 +1,90 @@
+//! The commands of the learning loop: from the author's documents to the model that answers.
+
+pub mod chart;
+pub mod compare;
+pub mod datasets;
+pub mod difference;
+pub mod export;
+pub mod freeze;
+pub mod jobs;
+pub mod models;
+pub mod report;
+pub mod runs;
+pub mod train;
+pub mod views;
+pub mod watch;
+
+#[cfg(test)]
+mod against_a_gateway;
+#[cfg(test)]
+mod testing;
+
+use std::time::Duration;
+
+use clap::Args;
+
+/// Between two looks at what is waited for.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How many rows a list shows at most.
+#[derive(Debug, Args)]
+pub struct Limit {
+    /// At most so many, 1 to 1000.
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+/// Who decides, and why.
+#[derive(Debug, Args)]
+pub struct Decider {
+    /// Who decides.
+    #[arg(long, env = "USER", value_name = "NAME")]
+    by: String,
+    /// Why.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT")]
+    why: String,
+}
+
+/// The beginning of an id that people read and type.
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+/// A measured value with four significant digits.
+fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    let magnitude = value.abs();
+    if value == 0.0 || (1e-3..1e6).contains(&magnitude) {
+        let digits = if value == 0.0 { 0 } else { 3 - magnitude.log10().floor() as i32 };
+        return format!("{value:.*}", usize::try_from(digits).unwrap_or(0));
+    }
+    format!("{value:.3e}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_has_four_significant_digits() {
+        let expected = [
+            (0.0, "0"),
+            (1.23456, "1.235"),
+            (-0.0123456, "-0.01235"),
+            (123.456, "123.5"),
+            (12_345.6, "12346"),
+            (0.000_2, "2.000e-4"),
+            (f64::NAN, "NaN"),
+        ];
+        for (value, text) in expected {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn an_id_is_shown_by_its_first_twelve_digits() {
+        assert_eq!((short(&"a".repeat(64)), short("ab")), ("aaaaaaaaaaaa", "ab"));
+    }
+}

@@ -1,0 +1,335 @@
+//! `twin models`: the model versions, where they come from, and which one answers.
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::json;
+use twin_schemas::{AuthorId, DocumentId};
+
+use super::super::text::{Align, Table, fields, moment, relative};
+use super::super::{AuthorOption, Context};
+use super::views::{Dataset, Decision, Deployment, Evaluation, Job, ModelVersion};
+use super::{Decider, Limit, report, short};
+use crate::error::CommandError;
+
+/// What to do with model versions.
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// List model versions, newest first.
+    List(List),
+    /// Show a model version, its evaluation and what was decided about it.
+    Show(One),
+    /// Show what a model version came from: job, recipe, dataset version, documents.
+    Lineage(One),
+    /// Show the report of a model version's evaluation.
+    Report(report::Report),
+    /// Queue the evaluation of a model version, or queue one again that failed.
+    Evaluate(One),
+    /// Let an evaluated model version serve, and deploy it.
+    Approve(Decide),
+    /// Keep a model version from ever serving.
+    Reject(Decide),
+    /// Deploy a model version that was approved before.
+    Deploy(Decide),
+    /// Go back to what served before the present model version.
+    Rollback(Rollback),
+    /// List the model versions that learned from a document.
+    TaughtBy(TaughtBy),
+}
+
+/// Which model versions.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    author: AuthorOption,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+/// A model version.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Its name: `<author>-v<number>`.
+    model: String,
+}
+
+/// A decision about a model version.
+#[derive(Debug, Args)]
+pub struct Decide {
+    /// Its name: `<author>-v<number>`.
+    model: String,
+    #[command(flatten)]
+    decider: Decider,
+}
+
+/// Whose model to roll back.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The author: 1 to 64 characters of a-z, 0-9, '.', '_' and '-'.
+    #[arg(long, short, env = "TWIN_AUTHOR")]
+    author: AuthorId,
+    #[command(flatten)]
+    decider: Decider,
+}
+
+/// A document.
+#[derive(Debug, Args)]
+pub struct TaughtBy {
+    /// Its id.
+    document: DocumentId,
+}
+
+#[derive(Deserialize)]
+struct Detail {
+    model: ModelVersion,
+    evaluation: Option<Evaluation>,
+    decisions: Vec<Decision>,
+}
+
+#[derive(Deserialize)]
+struct Lineage {
+    model: ModelVersion,
+    job: Job,
+    dataset: Dataset,
+    documents: Vec<TaughtDocument>,
+}
+
+#[derive(Deserialize)]
+struct TaughtDocument {
+    document_id: String,
+    revision: u64,
+    deleted_at: Option<DateTime<Utc>>,
+}
+
+/// Runs the command.
+pub async fn run(command: Models, context: &mut Context) -> Result<(), CommandError> {
+    match command {
+        Models::List(args) => list(args, context).await,
+        Models::Show(args) => show(args, context).await,
+        Models::Lineage(args) => lineage(args, context).await,
+        Models::Report(args) => report::run(args, context).await,
+        Models::Evaluate(args) => evaluate(args, context).await,
+        Models::Approve(args) => decide(args, "approve", context).await,
+        Models::Reject(args) => decide(args, "reject", context).await,
+        Models::Deploy(args) => decide(args, "deploy", context).await,
+        Models::Rollback(args) => rollback(args, context).await,
+        Models::TaughtBy(args) => taught_by(args, context).await,
+    }
+}
+
+async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
+    #[derive(Deserialize)]
+    struct Listed {
+        model_versions: Vec<ModelVersion>,
+    }
+    let limit = args.limit.limit.to_string();
+    let mut query = vec![("limit", limit.as_str())];
+    query.extend(args.author.name().map(|author| ("author", author)));
+    let reply = context.client.get(&["model-versions"], &query).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let models = reply.parse::<Listed>()?.model_versions;
+    if models.is_empty() {
+        context.out.note("no model version: the base model answers; next: twin train --author AUTHOR");
+        return Ok(());
+    }
+    context.out.line(&table(&models, Utc::now()).render())
+}
+
+fn table(models: &[ModelVersion], now: DateTime<Utc>) -> Table {
+    use Align::Left;
+    let mut table = Table::new(&[
+        ("MODEL", Left),
+        ("AUTHOR", Left),
+        ("STATE", Left),
+        ("EVALUATION", Left),
+        ("ANSWERS", Left),
+        ("DATASET", Left),
+        ("JOB", Left),
+        ("MADE", Left),
+    ]);
+    for model in models {
+        table.row(vec![
+            model.model.clone(),
+            model.author.clone(),
+            model.state.clone(),
+            model.verdict.clone().unwrap_or_else(|| "none yet".to_owned()),
+            if model.in_production { "yes" } else { "no" }.to_owned(),
+            short(&model.dataset).to_owned(),
+            short(&model.job).to_owned(),
+            relative(model.created_at, now),
+        ]);
+    }
+    table
+}
+
+async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
+    let reply = context.client.get(&["model-versions", &args.model], &[]).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let detail: Detail = reply.parse()?;
+    context.out.line(&description(&detail))?;
+    if let Some(next) = next_step(&detail) {
+        context.out.note(&format!("next: {next}"));
+    }
+    Ok(())
+}
+
+fn description(Detail { model, evaluation, decisions }: &Detail) -> String {
+    let mut pairs = vec![
+        ("model", model.model.clone()),
+        ("author", model.author.clone()),
+        ("state", model.state.clone()),
+        ("answers now", if model.in_production { "yes" } else { "no" }.to_owned()),
+        ("made", moment(model.created_at)),
+        ("dataset", short(&model.dataset).to_owned()),
+        ("job", short(&model.job).to_owned()),
+        ("base model", model.base.clone()),
+    ];
+    let evaluated = match (evaluation, &model.verdict) {
+        (None, _) => "none was queued".to_owned(),
+        (Some(_), Some(verdict)) => verdict.clone(),
+        (Some(Evaluation { state, reason: Some(reason), .. }), None) => format!("{state}: {reason}"),
+        (Some(Evaluation { state, .. }), None) => state.clone(),
+    };
+    pairs.push(("evaluation", evaluated));
+    pairs.extend(evaluation.as_ref().and_then(|row| row.ended_at).map(|at| ("evaluated", moment(at))));
+    let mut text = fields(&pairs);
+    for Decision { action, decided_by, why, at } in decisions {
+        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+        text += &format!("\n  {} {action} by {decided_by}{why}", at.format("%Y-%m-%d %H:%M UTC"));
+    }
+    text
+}
+
+/// What somebody can do with it now.
+fn next_step(Detail { model, evaluation, .. }: &Detail) -> Option<String> {
+    let name = &model.model;
+    match (model.state.as_str(), model.verdict.as_deref()) {
+        ("trained", _) => {
+            let open = evaluation.as_ref().is_some_and(|row| row.state == "queued" || row.state == "running");
+            (!open).then(|| format!("twin models evaluate {name}"))
+        }
+        ("evaluated", Some("failed")) => Some(format!("twin models report {name}")),
+        ("evaluated", _) => Some(format!("twin models report {name}, twin models approve {name}")),
+        ("approved", _) if !model.in_production => Some(format!("twin models deploy {name}")),
+        _ => None,
+    }
+}
+
+async fn lineage(args: One, context: &mut Context) -> Result<(), CommandError> {
+    let reply = context.client.get(&["model-versions", &args.model, "lineage"], &[]).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    context.out.line(&ancestry(&reply.parse()?))
+}
+
+fn ancestry(Lineage { model, job, dataset, documents }: &Lineage) -> String {
+    let pairs = [
+        ("model", model.model.clone()),
+        ("made", moment(model.created_at)),
+        ("job", job.job.clone()),
+        ("code", job.code_version.clone()),
+        ("base model", job.base.clone()),
+        ("dataset", format!("{} (version {} of {})", dataset.dataset, dataset.number, dataset.author)),
+        ("frozen", moment(dataset.created_at)),
+        ("documents", dataset.documents.to_string()),
+        ("deleted since", dataset.deleted_documents.to_string()),
+    ];
+    let mut table = Table::new(&[("DOCUMENT", Align::Left), ("REVISION", Align::Right), ("DELETED", Align::Left)]);
+    for document in documents {
+        let deleted = document.deleted_at.map(moment).unwrap_or_default();
+        table.row(vec![document.document_id.clone(), document.revision.to_string(), deleted]);
+    }
+    let recipe: Vec<String> = job.recipe.trim_end().lines().map(|line| format!("  {line}")).collect();
+    format!("{}\n\nrecipe:\n{}\n\n{}", fields(&pairs), recipe.join("\n"), table.render())
+}
+
+async fn evaluate(args: One, context: &mut Context) -> Result<(), CommandError> {
+    let reply = context.client.trigger(&["model-versions", &args.model, "evaluate"]).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    context.out.line(&format!("the evaluation of {} is queued", args.model))
+}
+
+async fn decide(args: Decide, action: &str, context: &mut Context) -> Result<(), CommandError> {
+    let Decider { by, why } = &args.decider;
+    let body = json!({ "by": by, "why": why });
+    let reply = context.client.post(&["model-versions", &args.model, action], &body).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    if action == "reject" {
+        return context.out.line(&format!("{} is rejected and will never serve", args.model));
+    }
+    told(&reply.parse()?, context)
+}
+
+async fn rollback(args: Rollback, context: &mut Context) -> Result<(), CommandError> {
+    let Decider { by, why } = &args.decider;
+    let body = json!({ "by": by, "why": why });
+    let reply = context.client.post(&["authors", args.author.as_str(), "rollback"], &body).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    told(&reply.parse()?, context)
+}
+
+fn told(deployment: &Deployment, context: &mut Context) -> Result<(), CommandError> {
+    let Deployment { author, number, model, state } = deployment;
+    let model = model.as_deref().unwrap_or("the base model");
+    context.out.line(&format!("deployment {number} of {author}: {model} is {state}"))
+}
+
+async fn taught_by(args: TaughtBy, context: &mut Context) -> Result<(), CommandError> {
+    #[derive(Deserialize)]
+    struct Taught {
+        models: Vec<String>,
+    }
+    let reply = context.client.get(&["documents", &args.document.to_string(), "models"], &[]).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let models = reply.parse::<Taught>()?.models;
+    if models.is_empty() {
+        context.out.note("no model version learned from it");
+        return Ok(());
+    }
+    context.out.line(&models.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detail(state: &str, verdict: Option<&str>) -> Detail {
+        serde_json::from_value(json!({
+            "model": {
+                "model": "ada-v3", "author": "ada", "job": "ab".repeat(32), "dataset": "cd".repeat(32), "base": "base",
+                "state": state, "created_at": "2026-01-01T00:00:00Z", "verdict": verdict, "in_production": false,
+            },
+            "evaluation": verdict.map(|_| json!({"state": "done", "reason": null, "attempts": 1, "report": "sha256:r"})),
+            "decisions": [{"action": "approve", "decided_by": "Grace", "why": "good", "at": "2026-01-02T03:04:05Z"}],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_model_version_shows_its_decisions_and_what_can_be_done_with_it() {
+        let passed = detail("evaluated", Some("passed"));
+        let text = description(&passed);
+        assert!(text.contains("evaluation   passed"), "{text}");
+        assert!(text.ends_with("\n  2026-01-02 03:04 UTC approve by Grace: good"), "{text}");
+        let next = |state, verdict| next_step(&detail(state, verdict));
+        assert_eq!(next("trained", None).unwrap(), "twin models evaluate ada-v3");
+        assert!(next("evaluated", Some("passed")).unwrap().contains("approve"));
+        assert!(!next("evaluated", Some("failed")).unwrap().contains("approve"));
+        assert_eq!(next("approved", Some("passed")).unwrap(), "twin models deploy ada-v3");
+        assert_eq!(next("rejected", Some("failed")), None);
+        assert!(table(&[passed.model], Utc::now()).render().contains("ada-v3  ada     evaluated  passed"));
+    }
+}

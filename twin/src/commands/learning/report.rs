@@ -1,0 +1,181 @@
+//! `twin models report`: what an evaluation found.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Deserialize;
+
+use super::super::Context;
+use super::super::text::{Align, Table, fields};
+use super::{number, short};
+use crate::error::CommandError;
+
+/// Which report, and how.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The model version's name: `<author>-v<number>`.
+    model: String,
+    /// Write the report as a page into a file instead.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+/// What is read of a report.
+#[derive(Debug, Deserialize)]
+struct Findings {
+    verdict: String,
+    #[serde(default)]
+    dataset: Option<String>,
+    #[serde(default)]
+    models: Option<Models>,
+    #[serde(default)]
+    checks: Vec<Check>,
+    #[serde(default)]
+    comparisons: Vec<Comparison>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Models {
+    candidate: String,
+    #[serde(default)]
+    production: Option<String>,
+    base: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Check {
+    kind: String,
+    #[serde(default)]
+    metric: Option<String>,
+    outcome: String,
+    reason: String,
+}
+
+/// JSON has no number for what is not finite: such a value is none.
+#[derive(Debug, Deserialize)]
+struct Comparison {
+    metric: String,
+    #[serde(default)]
+    samples: u64,
+    candidate: Option<f64>,
+    production: Option<f64>,
+    base: Option<f64>,
+    #[serde(default)]
+    difference: Option<Interval>,
+    #[serde(default)]
+    incomparable: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Interval {
+    mean: f64,
+    low: f64,
+    high: f64,
+}
+
+/// Runs the command.
+pub async fn run(args: Report, context: &mut Context) -> Result<(), CommandError> {
+    if let Some(path) = args.html {
+        let content = context.client.content(&["model-versions", &args.model, "report.html"]).await?;
+        let failed = |error| CommandError::Failed(format!("{}: {error}", path.display()));
+        let mut file = std::fs::File::create(&path).map_err(failed)?;
+        content.write_to(&mut file).await?;
+        return context.out.line(&format!("the report of {} is in {}", args.model, path.display()));
+    }
+    let reply = context.client.get(&["model-versions", &args.model, "report"], &[]).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    context.out.line(&description(&reply.parse()?))?;
+    context.out.note(&format!("next: twin models report {} --html FILE", args.model));
+    Ok(())
+}
+
+fn description(findings: &Findings) -> String {
+    let mut pairs = vec![("verdict", findings.verdict.clone())];
+    if let Some(models) = &findings.models {
+        let production = models.production.clone().unwrap_or_else(|| "the base model".to_owned());
+        pairs.push(("candidate", models.candidate.clone()));
+        pairs.push(("in production", production));
+        pairs.push(("base model", models.base.clone()));
+    }
+    pairs.extend(findings.dataset.as_deref().map(|dataset| ("dataset", short(dataset).to_owned())));
+    let mut blocks = vec![fields(&pairs)];
+    if !findings.checks.is_empty() {
+        blocks.push(checks(&findings.checks).render());
+    }
+    if !findings.comparisons.is_empty() {
+        blocks.push(comparisons(&findings.comparisons).render());
+    }
+    blocks.join("\n\n")
+}
+
+fn checks(checks: &[Check]) -> Table {
+    use Align::Left;
+    let mut table = Table::new(&[("CHECK", Left), ("METRIC", Left), ("OUTCOME", Left), ("WHY", Left)]);
+    for Check { kind, metric, outcome, reason } in checks {
+        let metric = metric.clone().unwrap_or_default();
+        table.row(vec![kind.clone(), metric, outcome.clone(), reason.clone()]);
+    }
+    table
+}
+
+fn comparisons(comparisons: &[Comparison]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("METRIC", Left),
+        ("SAMPLES", Right),
+        ("CANDIDATE", Right),
+        ("PRODUCTION", Right),
+        ("BASE", Right),
+        ("CANDIDATE - PRODUCTION", Left),
+    ]);
+    let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
+    for row in comparisons {
+        let difference = match (&row.difference, &row.incomparable) {
+            (Some(Interval { mean, low, high }), _) => {
+                format!("{} ({} to {})", number(*mean), number(*low), number(*high))
+            }
+            (None, Some(why)) => why.clone(),
+            (None, None) => "-".to_owned(),
+        };
+        table.row(vec![
+            row.metric.clone(),
+            row.samples.to_string(),
+            shown(row.candidate),
+            shown(row.production),
+            shown(row.base),
+            difference,
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_report_shows_its_verdict_its_checks_and_its_metrics() {
+        let report = json!({
+            "verdict": "passed", "dataset": "ab".repeat(32), "models": {"candidate": "ada-v3", "base": "small"},
+            "checks": [{"kind": "primary", "metric": "loss_per_token", "outcome": "passed", "reason": "it fell"}],
+            "comparisons": [
+                {"metric": "loss_per_token", "samples": 40, "documents": 9, "candidate": 2.5, "production": 3.0,
+                 "base": 3.0, "difference": {"mean": -0.5, "low": -0.6, "high": -0.4}},
+                {"metric": "likeness", "samples": 0, "documents": 0, "candidate": null, "production": null, "base": null,
+                 "difference": null, "incomparable": "no samples"},
+            ],
+            "samples": [], "options": {},
+        });
+        let text = description(&serde_json::from_value(report).unwrap());
+        assert!(
+            text.starts_with("verdict        passed\ncandidate      ada-v3\nin production  the base model"),
+            "{text}"
+        );
+        assert!(text.contains("primary  loss_per_token  passed   it fell"), "{text}");
+        assert!(text.contains("-0.5000 (-0.6000 to -0.4000)") && text.contains("no samples"), "{text}");
+    }
+}

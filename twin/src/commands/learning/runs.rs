@@ -1,0 +1,212 @@
+//! `twin runs`: what jobs measured. A run is a job, looked at by its numbers.
+
+use std::path::PathBuf;
+
+use chrono::Utc;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::super::text::{Align, Table, duration};
+use super::super::{AuthorOption, Context};
+use super::chart::{self, Series};
+use super::views::{Job, Jobs, Metric, Metrics};
+use super::{Limit, compare, jobs, number, short};
+use crate::error::CommandError;
+
+/// What is drawn of a run, as far as it has measured it.
+const DRAWN: [(&str, char); 2] = [("loss", 'o'), ("evaluation_loss", 'e')];
+
+/// What to do with runs.
+#[derive(Debug, Subcommand)]
+pub enum Runs {
+    /// List runs with their last losses, newest first.
+    List(List),
+    /// Show a run: its parameters, what it measured, and its losses as a curve.
+    Show(Show),
+    /// Compare two runs: parameters that differ, last values, and the curves in one picture.
+    Compare(compare::Compare),
+}
+
+/// Which runs.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    author: AuthorOption,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+/// A run.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The id of its job, or the beginning of it.
+    #[arg(value_name = "RUN")]
+    id: String,
+    /// Write the picture into an SVG file too.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+/// A run: a job and what it measured.
+pub struct Run {
+    /// The job.
+    pub job: Job,
+    /// By name and step.
+    pub metrics: Vec<Metric>,
+    /// The API's documents of both.
+    pub document: Value,
+}
+
+/// One metric of a run in a few numbers.
+#[derive(Debug, PartialEq)]
+pub struct Summary {
+    pub name: String,
+    pub first: f64,
+    pub last: f64,
+    pub lowest: f64,
+    pub values: u64,
+}
+
+/// Runs the command.
+pub async fn run(command: Runs, context: &mut Context) -> Result<(), CommandError> {
+    match command {
+        Runs::List(args) => list(args, context).await,
+        Runs::Show(args) => show(args, context).await,
+        Runs::Compare(args) => compare::run(args, context).await,
+    }
+}
+
+/// A run by the id of its job, or the beginning of it.
+pub async fn fetch(id: &str, context: &Context) -> Result<Run, CommandError> {
+    let reply = context.client.get(&["jobs", id], &[]).await?;
+    let job: Job = reply.parse()?;
+    let measured = context.client.get(&["jobs", &job.job, "metrics"], &[]).await?;
+    let metrics = measured.parse::<Metrics>()?.metrics;
+    let document = json!({ "job": reply.json(), "metrics": measured.json()["metrics"] });
+    Ok(Run { job, metrics, document })
+}
+
+/// The metrics of a run, by name. `metrics` are in the order of name and step.
+pub fn summaries(metrics: &[Metric]) -> Vec<Summary> {
+    metrics
+        .chunk_by(|a, b| a.name == b.name)
+        .filter_map(|values| {
+            let (first, last) = (values.first()?, values.last()?);
+            Some(Summary {
+                name: first.name.clone(),
+                first: first.value,
+                last: last.value,
+                lowest: values.iter().map(|metric| metric.value).fold(f64::INFINITY, f64::min),
+                values: values.len() as u64,
+            })
+        })
+        .collect()
+}
+
+async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
+    let limit = args.limit.limit.to_string();
+    let mut query = vec![("limit", limit.as_str())];
+    query.extend(args.author.name().map(|author| ("author", author)));
+    let reply = context.client.get(&["jobs"], &query).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let jobs = reply.parse::<Jobs>()?.jobs;
+    if jobs.is_empty() {
+        context.out.note("no run; next: twin train --author AUTHOR");
+        return Ok(());
+    }
+    context.out.line(&table(&jobs).render())?;
+    context.out.note("next: twin runs show ID, twin runs compare ID ID");
+    Ok(())
+}
+
+fn table(jobs: &[Job]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("ID", Left),
+        ("AUTHOR", Left),
+        ("DATASET", Left),
+        ("STATE", Left),
+        ("STEPS", Right),
+        ("LOSS", Right),
+        ("EVALUATION", Right),
+        ("TOOK", Right),
+        ("MODEL", Left),
+    ]);
+    let now = Utc::now();
+    let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
+    for job in jobs {
+        let progress = job.progress.clone().unwrap_or_default();
+        table.row(vec![
+            short(&job.job).to_owned(),
+            job.author.clone(),
+            short(&job.dataset).to_owned(),
+            job.state.as_str().to_owned(),
+            progress.step.to_string(),
+            shown(progress.loss),
+            shown(progress.evaluation_loss),
+            job.seconds(now).map_or_else(|| "-".to_owned(), duration),
+            job.model.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    table
+}
+
+async fn show(args: Show, context: &mut Context) -> Result<(), CommandError> {
+    let run = fetch(&args.id, context).await?;
+    let curves = DRAWN.map(|(name, mark)| Series::of(&run.metrics, name, name, mark));
+    if let Some(path) = &args.svg {
+        compare::write_picture(path, "loss", &curves)?;
+    }
+    if context.json {
+        return context.out.json(&run.document);
+    }
+    context.out.line(&description(&run, &curves))
+}
+
+fn description(run: &Run, curves: &[Series]) -> String {
+    let mut blocks = vec![jobs::description(&run.job, Utc::now())];
+    let summaries = summaries(&run.metrics);
+    if summaries.is_empty() {
+        blocks.push("nothing is measured yet".to_owned());
+    } else {
+        blocks.push(measured(&summaries).render());
+    }
+    blocks.extend(chart::text(curves).map(|drawing| format!("loss by step\n{drawing}")));
+    blocks.join("\n\n")
+}
+
+fn measured(summaries: &[Summary]) -> Table {
+    use Align::{Left, Right};
+    let mut table =
+        Table::new(&[("METRIC", Left), ("FIRST", Right), ("LAST", Right), ("LOWEST", Right), ("VALUES", Right)]);
+    for Summary { name, first, last, lowest, values } in summaries {
+        table.row(vec![name.clone(), number(*first), number(*last), number(*lowest), values.to_string()]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::job;
+    use super::*;
+
+    #[test]
+    fn a_run_shows_each_metric_in_a_few_numbers_and_its_losses_as_a_curve() {
+        let metric = |name: &str, step, value| Metric { name: name.to_owned(), step, value };
+        let metrics = vec![
+            metric("evaluation_loss", 2, 2.5),
+            metric("loss", 1, 3.0),
+            metric("loss", 2, 1.0),
+            metric("loss", 3, 2.0),
+        ];
+        let curves = DRAWN.map(|(name, mark)| Series::of(&metrics, name, name, mark));
+        let run = Run { job: job("ab"), metrics, document: Value::Null };
+        let text = description(&run, &curves);
+        assert!(text.contains("loss             3.000  2.000   1.000       3"), "{text}");
+        assert!(text.contains("o loss   e evaluation_loss"), "{text}");
+        let fresh = Run { job: job("ab"), metrics: Vec::new(), document: Value::Null };
+        assert!(description(&fresh, &[]).ends_with("nothing is measured yet"));
+    }
+}

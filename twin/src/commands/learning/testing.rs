@@ -1,0 +1,28 @@
+//! Jobs to test with.
+
+use chrono::{DateTime, TimeDelta};
+
+use super::views::{Job, JobState};
+
+/// A queued job whose id repeats `digits`; if it has ended, 90 s after its start.
+pub fn job(digits: &str) -> Job {
+    let created_at = DateTime::UNIX_EPOCH;
+    Job {
+        job: digits.repeat(64 / digits.len()),
+        author: "ada".to_owned(),
+        dataset: "d".repeat(64),
+        base: "base".to_owned(),
+        recipe: "rank = 8\nseed = 1\n".to_owned(),
+        sweep: None,
+        code_version: "1.0.0".to_owned(),
+        state: JobState::Queued,
+        reason: None,
+        attempts: 1,
+        cancel_requested: false,
+        progress: None,
+        created_at,
+        started_at: Some(created_at + TimeDelta::seconds(10)),
+        ended_at: Some(created_at + TimeDelta::seconds(100)),
+        model: None,
+    }
+}

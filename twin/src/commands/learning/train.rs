@@ -1,0 +1,83 @@
+//! `twin train`: queue a training job, or the trials of a sweep.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::super::text::count;
+use super::super::{AuthorOption, Context};
+use super::views::{Job, Jobs};
+use super::{jobs, short, watch};
+use crate::error::CommandError;
+
+/// What to train.
+#[derive(Debug, Args)]
+pub struct Train {
+    #[command(flatten)]
+    author: AuthorOption,
+    /// The dataset version, or the beginning of its id [default: the author's newest].
+    #[arg(long, value_name = "DATASET", conflicts_with = "sweep")]
+    dataset: Option<String>,
+    /// A recipe, TOML [default: the author's own, or the configured one].
+    #[arg(long, value_name = "FILE", conflicts_with = "sweep")]
+    recipe: Option<PathBuf>,
+    /// A sweep over recipes, TOML: queue its trials instead.
+    #[arg(long, value_name = "FILE")]
+    sweep: Option<PathBuf>,
+    /// Wait for the end.
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Runs the command.
+pub async fn run(args: Train, context: &mut Context) -> Result<(), CommandError> {
+    match &args.sweep {
+        Some(sweep) => {
+            let body = json!({ "author": args.author.author, "sweep": read(sweep)? });
+            let reply = context.client.post(&["sweeps"], &body).await?;
+            let jobs = reply.parse::<Jobs>()?.jobs;
+            queued(&jobs, reply.json(), args.wait, context).await
+        }
+        None => {
+            let recipe = args.recipe.as_deref().map(read).transpose()?;
+            // The default of `--author` is no reason to refuse a dataset that is named.
+            let author = args.author.author.filter(|_| args.dataset.is_none());
+            let body = json!({ "author": author, "dataset": args.dataset, "recipe": recipe });
+            let reply = context.client.post(&["jobs"], &body).await?;
+            let job: Job = reply.parse()?;
+            queued(&[job], reply.json(), args.wait, context).await
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, CommandError> {
+    std::fs::read_to_string(path).map_err(|error| CommandError::Usage(format!("{}: {error}", path.display())))
+}
+
+async fn queued(jobs: &[Job], document: &Value, wait: bool, context: &mut Context) -> Result<(), CommandError> {
+    if wait {
+        let ids: Vec<String> = jobs.iter().map(|job| job.job.clone()).collect();
+        return jobs::wait(&ids, context).await;
+    }
+    if context.json {
+        return context.out.json(document);
+    }
+    match jobs {
+        [job] => {
+            context.out.line(&format!("{} {}", job.job, job.state.as_str()))?;
+            if job.state.has_ended() {
+                context.out.note(&format!("the same work was done before; {}", watch::outcome(job)?));
+            } else {
+                context.out.note(&format!("next: twin jobs watch {}", short(&job.job)));
+            }
+        }
+        jobs => {
+            for job in jobs {
+                context.out.line(&format!("{} {}", job.job, job.state.as_str()))?;
+            }
+            context.out.note(&format!("{}; next: twin runs list", count(jobs.len() as u64, "trial")));
+        }
+    }
+    Ok(())
+}
