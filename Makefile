@@ -14,6 +14,7 @@ export TWIN_BIN := $(CARGO_TARGET_DIR)/release/twin
 export DEMO_LISTEN ?=
 export LLM_MODEL ?=
 export LLM_ENDPOINT ?=
+export LEARN ?=
 
 .PHONY: help demo demo-stop test test-long lint bench models clean packages target build kafka python
 
@@ -22,7 +23,7 @@ help:
 	@echo "LLM Twin. Everything is made in $(TWIN_CACHE)."
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: models ## build, start a twin that has read this repository, ask it three questions, leave it running
+demo: models ## build, start a twin that has read this repository, ask it three questions, leave it running (LEARN=1: train it too)
 	@scripts/demo
 
 demo-stop: ## stop the twin that the demo left running

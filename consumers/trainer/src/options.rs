@@ -11,7 +11,7 @@ pub struct Options {
     pub automatic: bool,
     /// The base model, a Hugging Face directory. Empty: that of `llm.model`.
     pub base: PathBuf,
-    /// The recipe of jobs, a TOML file. Empty: the recipe's defaults. A recipe that was set for an author (by a sweep or
+    /// The recipe of jobs, a TOML file. Empty: the recipe's defaults with 200 steps at most. A recipe that was set for an author (by a sweep or
     /// by hand) comes before.
     pub recipe: PathBuf,
     /// Resident memory of a job, MB. A job that needs more is killed.

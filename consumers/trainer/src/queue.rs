@@ -29,7 +29,7 @@ impl JobQueue {
     /// A queue of jobs that train `base`. Reads the recipe that the options name.
     pub fn new(registry: Registry, base: Base, options: &Options) -> Result<Self, Error> {
         let default_recipe = if options.recipe.as_os_str().is_empty() {
-            Recipe::default()
+            automatic_recipe()
         } else {
             let read = std::fs::read_to_string(&options.recipe);
             Recipe::from_toml(&read.map_err(|source| Error::File { path: options.recipe.clone(), source })?)?
@@ -85,6 +85,12 @@ impl JobQueue {
         let queued = self.registry.job(&job.0).await?;
         queued.ok_or_else(|| Error::Refused(format!("the job {} is gone", job.short())))
     }
+}
+
+/// The recipe of jobs where none is configured: the defaults, and an end after at most 200 steps, or earlier when the
+/// validation loss no longer falls. Nobody is there to see that a job goes on for days.
+fn automatic_recipe() -> Recipe {
+    Recipe { max_steps: 200, eval_every: 20, patience: 3, ..Recipe::default() }
 }
 
 /// A recipe from its canonical text.

@@ -26,7 +26,7 @@ pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> Dat
     let card = put("# Dataset\n".to_owned()).await;
     let files = json!([
         {"name": "sft/train.jsonl", "parts": parts, "lines": 3, "bytes": 3 * LINE.len()},
-        {"name": "README.md", "artifact": card, "lines": 1, "bytes": 10},
+        {"name": "README.md", "parts": [card], "lines": 1, "bytes": 10},
     ]);
     let manifest = json!({"dataset": digit.repeat(64), "files": files});
     let manifest = node.artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
