@@ -1,8 +1,8 @@
 //! A frozen matrix with its adapter.
 //!
 //! Frozen means that no gradient for the matrix is ever computed: the backward pass is `g W` for the input and the two
-//! small gradients of the adapter. (candle's own derivative of a product computes both sides: three times the memory
-//! and the time were measured.)
+//! small gradients of the adapter. (candle's own derivative of a product computes both sides; half as much memory again
+//! and several times the time were measured.)
 
 use candle_core::Tensor;
 
