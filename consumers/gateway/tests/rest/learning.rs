@@ -18,7 +18,7 @@ pub fn document(number: u128) -> DocumentId {
     DocumentId(Uuid::from_u128(number))
 }
 
-/// A dataset version of `author` whose id is `digit` 64 times, with a file in two parts, one that is one artifact, and
+/// A dataset version of `author` whose id is `digit` 64 times, with a file in two parts, a file in one, and
 /// two documents.
 pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> DatasetRow {
     let put = async |text: String| node.artifacts.put(text.into_bytes()).await.unwrap();
@@ -26,7 +26,7 @@ pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> Dat
     let card = put("# Dataset\n".to_owned()).await;
     let files = json!([
         {"name": "sft/train.jsonl", "parts": parts, "lines": 3, "bytes": 3 * LINE.len()},
-        {"name": "README.md", "artifact": card, "lines": 1, "bytes": 10},
+        {"name": "README.md", "parts": [card], "lines": 1, "bytes": 10},
     ]);
     let manifest = json!({"dataset": digit.repeat(64), "files": files});
     let manifest = node.artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
