@@ -18,7 +18,7 @@ pub fn document(number: u128) -> DocumentId {
     DocumentId(Uuid::from_u128(number))
 }
 
-/// A dataset version of `author` whose id is `digit` 64 times, with a file in two parts, one that is one artifact, and
+/// A dataset version of `author` whose id is `digit` 64 times, with a file in two parts, a file in one, and
 /// two documents.
 pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> DatasetRow {
     let put = async |text: String| node.artifacts.put(text.into_bytes()).await.unwrap();

@@ -10,7 +10,7 @@ use super::super::Context;
 use super::super::text::{Align, Table};
 use super::chart::{self, Series};
 use super::runs::{self, Run};
-use super::{number, short};
+use super::{number, recipe, short};
 use crate::error::CommandError;
 
 /// Two runs.
@@ -88,7 +88,7 @@ fn differences(a: &Run, b: &Run) -> BTreeMap<String, (String, String)> {
     pairs.filter(|(_, (a, b))| a != b).collect()
 }
 
-/// Everything that a run depends on. The keys of the recipe stand under `recipe.`; a recipe that is no TOML is one value.
+/// Everything that a run depends on. The keys of the recipe stand under `recipe.`; one that can not be read is one value.
 fn parameters(run: &Run) -> BTreeMap<String, String> {
     let job = &run.job;
     let mut all = BTreeMap::from([
@@ -96,22 +96,11 @@ fn parameters(run: &Run) -> BTreeMap<String, String> {
         ("base model".to_owned(), job.base.clone()),
         ("code".to_owned(), job.code_version.clone()),
     ]);
-    match toml::from_str::<toml::Table>(&job.recipe) {
-        Ok(recipe) => flatten("recipe", &toml::Value::Table(recipe), &mut all),
-        Err(_) => drop(all.insert("recipe".to_owned(), job.recipe.clone())),
+    match recipe::parameters(&job.recipe) {
+        Some(recipe) => all.extend(recipe.into_iter().map(|(name, value)| (format!("recipe.{name}"), value))),
+        None => drop(all.insert("recipe".to_owned(), job.recipe.clone())),
     }
     all
-}
-
-fn flatten(name: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, value) in table {
-                flatten(&format!("{name}.{key}"), value, into);
-            }
-        }
-        value => drop(into.insert(name.to_owned(), value.to_string())),
-    }
 }
 
 /// The last value of each metric in both runs.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::text::{Align, Table, count, cut, duration, fields, moment, relative};
 use super::super::{AuthorOption, Context};
 use super::views::{Job, Jobs as Listed};
-use super::{Limit, short, watch};
+use super::{Limit, recipe, short, watch};
 use crate::error::CommandError;
 
 /// Width of a reason in a table, columns.
@@ -208,11 +208,7 @@ pub fn description(job: &Job, now: DateTime<Utc>) -> String {
     pairs.extend(job.seconds(now).map(|seconds| ("took", duration(seconds))));
     pairs.push(("step", watch::progress_cell(job)));
     pairs.extend(job.model.clone().map(|model| ("model", model)));
-    format!("{}\n\nrecipe:\n{}", fields(&pairs), indented(&job.recipe))
-}
-
-fn indented(text: &str) -> String {
-    text.trim_end().lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+    format!("{}\n\nrecipe:\n{}", fields(&pairs), recipe::lines(&job.recipe))
 }
 
 async fn cancel(args: Cancel, context: &mut Context) -> Result<(), CommandError> {

@@ -8,6 +8,7 @@ pub mod export;
 pub mod freeze;
 pub mod jobs;
 pub mod models;
+pub mod recipe;
 pub mod report;
 pub mod runs;
 pub mod train;

@@ -9,7 +9,7 @@ use twin_schemas::{AuthorId, DocumentId};
 use super::super::text::{Align, Table, fields, moment, relative};
 use super::super::{AuthorOption, Context};
 use super::views::{Dataset, Decision, Deployment, Evaluation, Job, ModelVersion};
-use super::{Decider, Limit, report, short};
+use super::{Decider, Limit, recipe, report, short};
 use crate::error::CommandError;
 
 /// What to do with model versions.
@@ -244,8 +244,7 @@ fn ancestry(Lineage { model, job, dataset, documents }: &Lineage) -> String {
         let deleted = document.deleted_at.map(moment).unwrap_or_default();
         table.row(vec![document.document_id.clone(), document.revision.to_string(), deleted]);
     }
-    let recipe: Vec<String> = job.recipe.trim_end().lines().map(|line| format!("  {line}")).collect();
-    format!("{}\n\nrecipe:\n{}\n\n{}", fields(&pairs), recipe.join("\n"), table.render())
+    format!("{}\n\nrecipe:\n{}\n\n{}", fields(&pairs), recipe::lines(&job.recipe), table.render())
 }
 
 async fn evaluate(args: One, context: &mut Context) -> Result<(), CommandError> {

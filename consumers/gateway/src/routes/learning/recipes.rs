@@ -17,7 +17,7 @@ use crate::state::App;
 /// The recipe of an author's later jobs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RecipeView {
-    /// Its canonical text, TOML.
+    /// Its canonical text, JSON.
     recipe: String,
     /// Where it is from: a sweep, a person.
     origin: String,

@@ -149,7 +149,7 @@ pub struct JobView {
     dataset: String,
     /// The base model's fingerprint.
     base: String,
-    /// The recipe's canonical text, TOML.
+    /// The recipe's canonical text, JSON.
     recipe: String,
     /// The sweep that it is a trial of; such a job makes no model version.
     sweep: Option<String>,
