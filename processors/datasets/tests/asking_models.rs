@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use support::{Place, at, author, generated};
-use twin_datasets::{Answers, DatasetReader, Instructor, Options, PortError, Split};
-use twin_schemas::{ChatMessage, ChatSample, PreferenceSample};
+use twin_datasets::{Answers, Asked, DatasetReader, Instructor, Options, PortError, Split};
+use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
+use twin_schemas::{ChatMessage, ChatSample, FinishReason, PreferenceSample, Usage};
 
 /// A model that fails on each third call, says nothing on the next and else says something of its own.
 #[derive(Default)]
@@ -93,4 +95,37 @@ async fn a_models_instructions_are_named_in_the_manifest_and_bad_ones_are_not_ta
         }
     }
     assert_eq!((named, asked), (10, 10));
+}
+
+/// A chat model that always says the same, in two parts, and may break off.
+struct Parrot {
+    says: &'static str,
+    ends: bool,
+}
+
+#[async_trait]
+impl ChatModel for Parrot {
+    fn name(&self) -> &str {
+        "parrot"
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
+        assert!(request.temperature == 0.0 && request.max_tokens > 0);
+        let (first, second) = self.says.split_at(self.says.len() / 2);
+        let text = [first, second].map(|text| Ok(ChatChunk::Text(text.to_owned())));
+        let end = ChatChunk::End { finish_reason: FinishReason::Stop, usage: Usage::default() };
+        let end = self.ends.then_some(Ok(end));
+        Ok(futures::stream::iter(text.into_iter().chain(end)).boxed())
+    }
+}
+
+#[tokio::test]
+async fn a_chat_model_is_asked_and_what_breaks_off_or_has_another_form_is_an_error() {
+    let asked = |says, ends| Asked::new(Arc::new(Parrot { says, ends }));
+    let json = "{\"instruction\": \"Why do rivers bend?\"}";
+    assert_eq!(asked(json, true).instruction_for("Water digs.", None).await.unwrap(), "Why do rivers bend?");
+    assert!(matches!(asked(json, false).instruction_for("Water digs.", None).await, Err(PortError::Form(_))));
+    assert!(matches!(asked("Why?", true).instruction_for("Water digs.", None).await, Err(PortError::Form(_))));
+    assert_eq!(asked("An answer.", true).answer(&[]).await.unwrap(), "An answer.");
+    assert!(asked("An answer.", false).answer(&[]).await.is_err());
 }

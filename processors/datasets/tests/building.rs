@@ -430,3 +430,15 @@ async fn posts_without_title_are_asked_for_by_their_words() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_long_document_does_not_outweigh_the_others() {
+    let mut long = generated(3);
+    long.meta.document_id = id("long");
+    long.text = (10..40).map(|number| format!("## Part {number}\n\n{}\n\n", support::paragraph(3, number))).collect();
+    let options = Options { max_passages_per_document: 2, ..Options::default() };
+    let place = Place::with(options, (0..20).map(generated).chain([long])).await;
+    let manifest = place.build().await.unwrap().manifest;
+    assert!(manifest.documents.iter().all(|document| document.passages <= 2));
+    assert!(manifest.refusals.count(Refusal::TooMany) >= 28);
+}
