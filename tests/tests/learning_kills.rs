@@ -1,4 +1,5 @@
-//! The learning loop with its processes killed at each step: no step is lost, none is done twice.
+//! The learning loop over Kafka with its processes killed at each step, the broker too: no step is lost, none is done
+//! twice.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use twin_stack::TwinProcess;
-use twin_tests::{Api, author, eventually, school};
+use twin_stack::{Kafka, TwinProcess};
+use twin_tests::{Api, author, eventually, quick_broker, school};
 
 /// What each wait may take, on a machine that does four other things.
 const PATIENCE_S: u64 = 600;
@@ -54,7 +55,14 @@ async fn trained(twin: &TwinProcess, jobs: &str, step: u64) -> Result<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_loop_whose_processes_are_killed_at_each_step_ends_with_one_model_that_answers() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let settings = [("TWIN_EVALUATOR_APPROVAL", "auto"), ("TWIN_EVALUATOR_MEASURE_MAX_VOICE", "2")];
+    let kafka = Kafka::start(quick_broker())?;
+    let log = format!("kafka://{}", kafka.bootstrap());
+    let settings = [
+        ("TWIN_LOG_URL", log.as_str()),
+        ("TWIN_LOG_KAFKA_SESSION_TIMEOUT_MS", "1000"),
+        ("TWIN_EVALUATOR_APPROVAL", "auto"),
+        ("TWIN_EVALUATOR_MEASURE_MAX_VOICE", "2"),
+    ];
     let mut twin = TwinProcess::start(school::short_school(folder.path(), &settings)?)?;
     let author = author();
     school::publish(&Api::new(twin.base_url())?, &author).await?;
@@ -72,6 +80,10 @@ async fn a_loop_whose_processes_are_killed_at_each_step_ends_with_one_model_that
     // The job dies, and goes on from its last checkpoint.
     trained(&twin, &jobs, 4).await?;
     kill(worker)?;
+    // And the broker: the model's event waits in the outbox until there is one again.
+    kafka.kill()?;
+    trained(&twin, &jobs, 10).await?;
+    kafka.restart()?;
     let job = school::reaches(&twin, &jobs, "jobs", &["succeeded", "failed"], PATIENCE_S).await?;
     ensure!(job["state"] == "succeeded" && job["attempts"] == 2, "{job}");
     restart(&mut twin)?;
