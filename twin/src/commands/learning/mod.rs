@@ -3,6 +3,7 @@
 pub mod chart;
 pub mod compare;
 pub mod datasets;
+pub mod deployment;
 pub mod difference;
 pub mod export;
 pub mod freeze;

@@ -8,8 +8,8 @@ use twin_schemas::{AuthorId, DocumentId};
 
 use super::super::text::{Align, Table, fields, moment, relative};
 use super::super::{AuthorOption, Context};
-use super::views::{Dataset, Decision, Deployment, Evaluation, Job, ModelVersion};
-use super::{Decider, Limit, recipe, report, short};
+use super::views::{Dataset, Decision, Evaluation, Job, ModelVersion};
+use super::{Decider, Limit, deployment, recipe, report, short};
 use crate::error::CommandError;
 
 /// What to do with model versions.
@@ -60,6 +60,9 @@ pub struct Decide {
     model: String,
     #[command(flatten)]
     decider: Decider,
+    /// Wait until it serves.
+    #[arg(long)]
+    wait: bool,
 }
 
 /// Whose model to roll back.
@@ -70,6 +73,9 @@ pub struct Rollback {
     author: AuthorId,
     #[command(flatten)]
     decider: Decider,
+    /// Wait until the earlier one serves.
+    #[arg(long)]
+    wait: bool,
 }
 
 /// A document.
@@ -265,7 +271,7 @@ async fn decide(args: Decide, action: &str, context: &mut Context) -> Result<(),
     if action == "reject" {
         return context.out.line(&format!("{} is rejected and will never serve", args.model));
     }
-    told(&reply.parse()?, context)
+    deployment::told(reply.parse()?, args.wait, context).await
 }
 
 async fn rollback(args: Rollback, context: &mut Context) -> Result<(), CommandError> {
@@ -275,13 +281,7 @@ async fn rollback(args: Rollback, context: &mut Context) -> Result<(), CommandEr
     if context.json {
         return context.out.json(reply.json());
     }
-    told(&reply.parse()?, context)
-}
-
-fn told(deployment: &Deployment, context: &mut Context) -> Result<(), CommandError> {
-    let Deployment { author, number, model, state } = deployment;
-    let model = model.as_deref().unwrap_or("the base model");
-    context.out.line(&format!("deployment {number} of {author}: {model} is {state}"))
+    deployment::told(reply.parse()?, args.wait, context).await
 }
 
 async fn taught_by(args: TaughtBy, context: &mut Context) -> Result<(), CommandError> {

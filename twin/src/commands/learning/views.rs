@@ -187,4 +187,6 @@ pub struct Deployment {
     pub number: u64,
     pub model: Option<String>,
     pub state: String,
+    #[serde(default)]
+    pub detail: Option<String>,
 }
