@@ -10,8 +10,11 @@ use twin_schemas::{AuthorId, ModelId};
 /// the answer is written, so a version that is replaced goes when its last answer ends.
 pub struct Models {
     base: Arc<dyn ChatModel>,
-    deployed: RwLock<HashMap<AuthorId, (ModelId, Arc<dyn ChatModel>)>>,
+    deployed: RwLock<HashMap<AuthorId, Version>>,
 }
+
+/// A version in memory.
+type Version = (ModelId, Arc<dyn ChatModel>);
 
 impl Models {
     /// Everybody is answered for by the base model.
@@ -32,7 +35,7 @@ impl Models {
     }
 
     /// From now on this version answers for the author; none is the base model.
-    pub(crate) fn switch(&self, author: &AuthorId, to: Option<(ModelId, Arc<dyn ChatModel>)>) {
+    pub(crate) fn switch(&self, author: &AuthorId, to: Option<Version>) {
         let mut deployed = self.deployed.write().unwrap_or_else(PoisonError::into_inner);
         match to {
             Some(version) => deployed.insert(author.clone(), version),

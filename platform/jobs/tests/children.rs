@@ -37,7 +37,7 @@ fn children(folder: &Path, limits: Limits) -> Children {
     // The folder is no filter that any test's name holds, so `child` alone runs.
     Children::new(
         std::env::current_exe().unwrap(),
-        &["child", "--exact", "--nocapture", "--skip"],
+        ["child", "--exact", "--nocapture", "--skip"].map(str::to_owned).into(),
         folder.into(),
         limits,
     )
