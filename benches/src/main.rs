@@ -16,6 +16,7 @@ mod both_logs;
 mod chunking;
 mod comparison;
 mod corpus;
+mod datasets;
 mod embedding;
 mod embedding_rivals;
 mod event_log;
@@ -31,7 +32,9 @@ mod processor_time;
 mod report;
 mod rivals;
 mod server;
+mod switching;
 mod target;
+mod training;
 mod vector_index;
 
 use std::fs;
@@ -83,6 +86,9 @@ enum Part {
     BothLogs,
     Growth,
     LanguageModel,
+    Datasets,
+    Training,
+    Switching,
 }
 
 fn main() -> Result<()> {
@@ -125,6 +131,9 @@ impl Part {
             Self::BothLogs => Ok(both_logs::measure(bench)?.into()),
             Self::Growth => growth::measure(bench),
             Self::LanguageModel => language_model::measure(bench),
+            Self::Datasets => Ok(datasets::measure(bench)?.into()),
+            Self::Training => training::compare(bench),
+            Self::Switching => switching::measure(bench),
         }
     }
 }

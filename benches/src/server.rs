@@ -51,6 +51,11 @@ impl Server {
         Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
     }
 
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        self.twin.data()
+    }
+
     /// Bytes of all its files.
     pub fn disk_bytes(&self) -> Result<u64> {
         bytes(self.twin.data())

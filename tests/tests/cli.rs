@@ -129,7 +129,7 @@ fn the_status_is_told_to_people_and_to_programs() -> Result<()> {
     assert_has(&succeed(&["status"])?, &[twin.base_url(), "ready", "cleaner", "embedder"]);
     let status = json_of(&["status"])?;
     assert_eq!(status["ready"], true, "{status}");
-    assert!(status["stages"].as_array().is_some_and(|stages| stages.len() == 4), "{status}");
+    assert!(status["stages"].as_array().is_some_and(|stages| stages.len() == 7), "{status}");
     assert_eq!(json_of(&["dlq", "list"])?["dead_letters"], json!([]));
     Ok(())
 }

@@ -12,6 +12,7 @@ use twin_jobs::{Children, Limits, Look};
 use twin_registry::{EvaluationRow, EvaluationState, Registry};
 use twin_schemas::{DatasetId, ModelId};
 use twin_telemetry::ShutdownSignal;
+use url::Url;
 
 use crate::Options;
 use crate::metrics::Metrics;
@@ -32,6 +33,14 @@ pub struct ServiceOptions {
     pub max_minutes: u64,
     /// Times that an evaluation is started before it counts as failed.
     pub attempts: u32,
+    /// Base URL of an OpenAI-compatible endpoint whose model is shown pairs of answers and says which it prefers. Absent:
+    /// nobody is asked.
+    #[schemars(with = "Option<String>")]
+    pub judge_endpoint: Option<Url>,
+    /// The judge's name at the endpoint.
+    pub judge_model: String,
+    /// Key for the judge's endpoint. Better given as `TWIN_EVALUATOR_JUDGE_API_KEY`.
+    pub judge_api_key: Option<String>,
     /// What is measured, and what a candidate must reach.
     pub measure: Options,
 }
@@ -53,6 +62,9 @@ impl Default for ServiceOptions {
             max_memory_mb: 16_384,
             max_minutes: 12 * 60,
             attempts: 3,
+            judge_endpoint: None,
+            judge_model: "default".to_owned(),
+            judge_api_key: None,
             measure: Options::default(),
         }
     }

@@ -144,7 +144,7 @@ impl JobQueue {
 /// author's.
 pub(crate) async fn conclude(registry: &Registry) -> Result<(), Error> {
     let mut sweeps: BTreeMap<String, Vec<JobRow>> = BTreeMap::new();
-    for job in registry.jobs(None).await? {
+    for job in registry.trials().await? {
         if let Some(sweep) = job.sweep.clone() {
             sweeps.entry(sweep).or_default().push(job);
         }

@@ -42,6 +42,15 @@ impl Registry {
         .await
     }
 
+    /// The trials of all sweeps, by sweep and id.
+    pub async fn trials(&self) -> Result<Vec<JobRow>, Error> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached("SELECT * FROM jobs WHERE sweep IS NOT NULL ORDER BY sweep, job")?;
+            collect(&mut statement, [], row)
+        })
+        .await
+    }
+
     /// The job that an id, or the beginning of one, names; none if there is none or several.
     pub async fn job(&self, id: &str) -> Result<Option<JobRow>, Error> {
         let (from, to) = (id.to_owned(), format!("{id}~"));

@@ -28,7 +28,7 @@ pub fn wrong_bodies(document: &Value) -> Result<Vec<Wrong>> {
         let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema") else { continue };
         let schemas = Schemas(document);
         for (body, field, value) in schemas.variants(schema, "", MAX_DEPTH) {
-            wrongs.push(Wrong { method: method.clone(), path: path.clone(), body, field, value });
+            wrongs.push(Wrong { method: method.clone(), path: filled(&path), body, field, value });
         }
     }
     Ok(wrongs)
@@ -50,7 +50,11 @@ pub fn wrong_parameters(document: &Value) -> Result<Vec<Wrong>> {
         if path.contains("{id}") && parameters.iter().any(|parameter| parameter["schema"]["format"] == "uuid") {
             wrongs.push(wrong(path.replace("{id}", "7"), "id", "7"));
         }
-        let address = path.replace("{id}", AN_ID);
+        if path.contains("{author}") && method == Method::GET {
+            let value = "Not%20A%20Handle";
+            wrongs.push(wrong(path.replace("{author}", value), "author", value));
+        }
+        let address = filled(&path);
         for parameter in &in_query {
             let name = parameter["name"].as_str().context("a parameter has a name")?;
             if let Some(value) = wrong_parameter(name, &parameter["schema"]) {
@@ -62,6 +66,11 @@ pub fn wrong_parameters(document: &Value) -> Result<Vec<Wrong>> {
         }
     }
     Ok(wrongs)
+}
+
+/// The path with something that fits in place of each parameter.
+fn filled(path: &str) -> String {
+    path.replace("{id}", AN_ID).replace("{author}", "ada")
 }
 
 /// None: any text is right.

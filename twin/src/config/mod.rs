@@ -205,6 +205,9 @@ impl Config {
         if self.llm.endpoint.as_ref().is_some_and(|endpoint| !is_http(endpoint)) {
             return Some(("llm.endpoint", "must be an http or https URL".to_owned()));
         }
+        if self.evaluator.judge_endpoint.as_ref().is_some_and(|endpoint| !is_http(endpoint)) {
+            return Some(("evaluator.judge_endpoint", "must be an http or https URL".to_owned()));
+        }
         if let Err(error) = self.gateway.validate() {
             return Some(("gateway", error.to_string()));
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use twin_llm::ChatModel;
+use twin_llm::openai::OpenAiModel;
 
 use super::subjects::OrderedModels;
 use crate::config::Config;
@@ -23,13 +25,22 @@ pub enum Job {
     },
 }
 
+/// The model that is asked for its preference, if one is configured.
+fn judge(config: &Config) -> Result<Option<OpenAiModel>> {
+    let options = &config.evaluator;
+    let Some(endpoint) = &options.judge_endpoint else { return Ok(None) };
+    Ok(Some(OpenAiModel::new(endpoint, &options.judge_model, options.judge_api_key.clone())?))
+}
+
 /// Does it.
 pub async fn run(job: Job, config: Config) -> Result<()> {
     match job {
         Job::Train { folder } => twin_trainer::work(&folder).await.with_context(|| folder.display().to_string()),
         Job::Evaluate { folder } => {
             let subjects = |order: &twin_evaluator::Order| OrderedModels::new(order, config.llm.clone());
-            let evaluated = twin_evaluator::work(&folder, subjects, None).await;
+            let judge = judge(&config)?;
+            let judge = judge.as_ref().map(|judge| judge as &dyn ChatModel);
+            let evaluated = twin_evaluator::work(&folder, subjects, judge).await;
             evaluated.with_context(|| folder.display().to_string())
         }
     }

@@ -1,0 +1,79 @@
+//! The training engine beside the machine's matrix product in single precision, which nearly all of a step is.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use twin_trainer::engine::{Adapter, Decoder, Pack, Recipe, Sequence};
+
+use crate::bench::{Bench, Results};
+use crate::comparison::{Better, Comparison, Side, one_round};
+use crate::figure::Figure;
+use crate::processor_time;
+use crate::target::Target;
+
+/// The default language model.
+const MODEL: &str = "models/smollm2-135m-instruct-f32";
+/// A pack: four conversations, the second half of each learned.
+const SEQUENCES: usize = 4;
+const TOKENS: usize = 64;
+/// The model's products for a token, multiplications: 30 layers of (q, k, v, o) and (gate, up, down), and the head.
+const LAYERS: f64 = 30.0 * (576.0 * (576.0 + 192.0 + 192.0 + 576.0) + 3.0 * 576.0 * 1_536.0);
+const HEAD: f64 = 576.0 * 49_152.0;
+/// The product that stands for the machine's: a pack by the widest matrix of a layer.
+const PRODUCT: (usize, usize, usize) = (SEQUENCES * TOKENS, 576, 1_536);
+/// Products in a pass, so that it takes a moment.
+const PRODUCTS: usize = 200;
+
+/// GFLOP a processor second, and tokens.
+pub fn compare(bench: &Bench) -> Result<Results> {
+    let decoder = Decoder::load(&bench.cache.join(MODEL), &Device::Cpu)?;
+    let adapter = Adapter::new(decoder.config(), &Recipe::default()).to_device(&Device::Cpu)?;
+    let sequence = Sequence { tokens: (100..100 + TOKENS as u32).collect(), completion: TOKENS / 2 };
+    let pack = Pack::new(std::iter::repeat_n(&sequence, SEQUENCES));
+    let factors = vec![1.0; pack.target_count()];
+    let here = std::process::id();
+
+    let step = || -> Result<()> {
+        black_box(decoder.gradients(&pack, &adapter, &factors)?);
+        Ok(())
+    };
+    let (rows, inner, columns) = PRODUCT;
+    let left = Tensor::rand(-1_f32, 1_f32, (rows, inner), &Device::Cpu)?;
+    let right = Tensor::rand(-1_f32, 1_f32, (inner, columns), &Device::Cpu)?;
+    let products = || -> Result<()> {
+        for _ in 0..PRODUCTS {
+            black_box(left.matmul(&right)?);
+        }
+        Ok(())
+    };
+    let tokens = pack.len() as f64;
+    // Forward, and backward for what comes before each matrix: two products of two operations a multiplication. The head is
+    // applied to the learned half.
+    let flop_of_a_step = 4.0 * (LAYERS * tokens + HEAD * tokens / 2.0);
+    let flop_of_products = 2.0 * (rows * inner * columns * PRODUCTS) as f64;
+    let mut sides: [Side<'_>; 2] = [
+        Box::new(|| Ok(flop_of_a_step / 1e9 / processor_time::of_a_pass(here, step)?)),
+        Box::new(|| Ok(flop_of_products / 1e9 / processor_time::of_a_pass(here, products)?)),
+    ];
+    let mut ratio = Comparison::new(
+        "training: forward and backward, SmolLM2-135M, packs of 256 tokens",
+        "GFLOP a processor second",
+        Better::Higher,
+        "the matrix product alone (a ceiling)",
+    )
+    .wanting(Target::at_least(0.35));
+    let mut rates = Vec::new();
+    for round in 0..bench.rounds {
+        let [ours, product] = one_round(round, &mut sides)?;
+        ratio.round(ours, product);
+        rates.push(ours * 1e9 * tokens / flop_of_a_step);
+    }
+    drop(sides);
+    let began = Instant::now();
+    step()?;
+    let wall = Figure::once("training: one step of 256 tokens, all threads", "s", began.elapsed().as_secs_f64());
+    let rate = Figure::new("training: tokens a processor second", "tokens", rates);
+    Ok(Results { comparisons: vec![ratio], figures: vec![rate, wall] })
+}

@@ -1,0 +1,77 @@
+//! What trains a model and what serves it compute the same.
+
+use std::path::PathBuf;
+
+use candle_core::{D, Device};
+use futures::StreamExt;
+use twin_inference::{Device as Where, MistralModel};
+use twin_llm::{ChatChunk, ChatModel, ChatRequest, grounded_prompt, voice_prompt};
+use twin_schemas::{Category, ChatMessage, DocumentId, Passage, Revision, Role};
+use twin_trainer::engine::{ChatFormat, Decoder};
+
+fn model() -> PathBuf {
+    let cache = std::env::var_os("TWIN_CACHE").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/llm-twin"));
+    cache.join("models/smollm2-135m-instruct-f32")
+}
+
+fn prompts() -> Vec<Vec<ChatMessage>> {
+    let author = "ada".parse().unwrap();
+    let question = ChatMessage { role: Role::User, content: "Why do rivers bend?".into() };
+    let passage = Passage {
+        document_id: DocumentId("00000000-0000-0000-0000-000000000001".parse().unwrap()),
+        revision: Revision(1),
+        ordinal: 0,
+        natural_key: "rivers.md".into(),
+        title: Some("On rivers".into()),
+        url: None,
+        category: Category::Article,
+        heading_path: vec!["Bends".into()],
+        text: "A river bends since its outer bank\n\n    wears away,   and its inner bank grows: \"meanders\".".into(),
+        score: 0.9,
+    };
+    let grounded = grounded_prompt(&author, &[question], &[passage], &twin_llm::PromptOptions::default());
+    vec![voice_prompt(&author, "Say what a compiler is."), grounded]
+}
+
+async fn served(model: &MistralModel, prompt: &[ChatMessage]) -> (String, u32) {
+    let request = ChatRequest {
+        messages: prompt.to_vec(),
+        max_tokens: 40,
+        temperature: 0.0,
+        top_p: 1.0,
+        frequency_penalty: 0.0,
+        stop: Vec::new(),
+    };
+    let mut stream = model.chat(request).await.unwrap();
+    let mut text = String::new();
+    while let Some(chunk) = stream.next().await {
+        match chunk.unwrap() {
+            ChatChunk::Text(more) => text.push_str(&more),
+            ChatChunk::End { usage, .. } => return (text, usage.prompt_tokens),
+        }
+    }
+    panic!("the answer has no end");
+}
+
+/// The prompt has as many tokens for the trainer as for the server, and of each token that the server wrote, the
+/// trainer's decoder finds none more likely.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trainer_sees_the_prompt_and_the_next_token_as_the_server_does() {
+    let server = MistralModel::load_from(&model(), "served", Where::Cpu).await.unwrap();
+    let decoder = Decoder::load(&model(), &Device::Cpu).unwrap();
+    let format = ChatFormat::read(&model()).unwrap();
+    for prompt in prompts() {
+        let (text, prompt_tokens) = served(&server, &prompt).await;
+        let sequence = format.sequence(&prompt, &text).unwrap();
+        assert_eq!(sequence.completion, prompt_tokens as usize, "tokens of the prompt");
+        let best = decoder.logits(&sequence.tokens, None).unwrap().argmax(D::Minus1).unwrap();
+        let best: Vec<u32> = best.to_vec1().unwrap();
+        // The last is the end token, which the server may not have come to.
+        let written = sequence.completion..sequence.tokens.len() - 1;
+        assert!(written.len() > 10, "{text}");
+        for index in written {
+            assert_eq!(best[index - 1], sequence.tokens[index], "token {index} of {text:?}");
+        }
+    }
+}
