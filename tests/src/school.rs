@@ -94,7 +94,8 @@ pub async fn publish(api: &Api, author: &str) -> Result<()> {
 const RECIPE: &str = "rank = 8\nalpha = 16.0\ntargets = [\"q_proj\", \"v_proj\"]\nlearning_rate = 0.002\nwarmup_steps = 4\n\
     epochs = 10\nmax_steps = 28\npack_tokens = 256\ncheckpoint_every = 4\neval_samples = 4\n";
 
-/// What is compared, on a handful of samples: the style alone, since quotations and refusals would be another lesson.
+/// What is compared, on a handful of samples: the style alone, since quotations and refusals would be another lesson, and
+/// by the loss alone, since a handful of answers says little of anything else.
 const CONFIGURATION: &str = "
 [llm]
 max_tokens = 40
@@ -109,7 +110,7 @@ build = { grounded_share = 0.0, refusal_share = 0.0 }
 
 [evaluator.measure]
 max_voice = 4
-policy = { min_samples = 2, min_documents = 2, guards = [{ metric = \"degenerate\", margin = 0.5 }] }
+policy = { min_samples = 2, min_documents = 2, guards = [] }
 ";
 
 /// A twin that makes a dataset as soon as there is something to learn, trains by [`RECIPE`] and compares on a handful of

@@ -61,8 +61,25 @@ async fn every_field_of_every_body_is_refused_by_name_when_its_type_is_wrong() -
         complaints.extend(complaint(&api, wrong, request).await?);
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-    let paths: std::collections::BTreeSet<&str> = wrongs.iter().map(|wrong| wrong.path.as_str()).collect();
-    let expected = ["/v1/chat/completions", "/v1/documents", "/v1/query", "/v1/retrieve", "/v1/sources"];
+    // What stands in the address in place of an id does not matter.
+    let route = |wrong: &Wrong| wrong.path.replace("00000000-0000-0000-0000-000000000001", "ID");
+    let paths: std::collections::BTreeSet<String> = wrongs.iter().map(route).collect();
+    let expected = [
+        "/v1/authors/ada/recipe",
+        "/v1/authors/ada/rollback",
+        "/v1/chat/completions",
+        "/v1/datasets",
+        "/v1/documents",
+        "/v1/jobs",
+        "/v1/jobs/ID/cancel",
+        "/v1/model-versions/ID/approve",
+        "/v1/model-versions/ID/deploy",
+        "/v1/model-versions/ID/reject",
+        "/v1/query",
+        "/v1/retrieve",
+        "/v1/sources",
+        "/v1/sweeps",
+    ];
     assert_eq!(paths.into_iter().collect::<Vec<_>>(), expected, "a route with a body is not in the table");
     assert!(wrongs.iter().any(|wrong| wrong.field == "messages[0].role"), "nested fields are not in the table");
     Ok(())

@@ -6,8 +6,10 @@ use std::cell::Cell;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use twin_stack::TwinProcess;
-use twin_tests::{Api, Usage, author, school, times};
+use twin_tests::{Api, Usage, school, times};
 
+/// The same each time: what is in which split, and the order of training, follow from the author's documents.
+const AUTHOR: &str = "ada";
 /// None of them was asked in a post.
 const QUESTIONS: [&str; 4] =
     ["What does a compiler do?", "Why would I use a cache?", "What is a queue good for?", "How does a firewall help?"];
@@ -16,8 +18,8 @@ const PATIENCE_S: u64 = 900;
 
 /// What the base model calls itself.
 const BASE: &str = "smollm2-135m-instruct-f32";
-/// A tenth of the model: buffers and the allocator's reserves, not a model that was left behind.
-const MARGIN_MB: u64 = 60;
+/// Half a model: the allocator gives back what was freed when it likes, but a model that was left behind is twice that.
+const MARGIN_MB: u64 = 270;
 
 async fn styled(api: &Api, author: &str, model: &str) -> Result<usize> {
     let answers = school::answers(api, author, &QUESTIONS).await?;
@@ -62,8 +64,10 @@ async fn switched_under_questions(twin: &TwinProcess, author: &str, id: &str) ->
     };
     let (memory, answered) = tokio::try_join!(switch, asked_all_the_while(&api, author, id, &going_on))?;
     ensure!(answered > 1, "{answered} questions were answered in {} switches", 2 * memory.len());
-    let (first, last) = (memory.first().copied().unwrap_or(0), memory.last().copied().unwrap_or(0));
-    ensure!(last <= first + MARGIN_MB, "memory grew over the switches: {memory:?} MB");
+    let half = memory.len() / 2;
+    let most = |part: &[u64]| part.iter().copied().max().unwrap_or(0);
+    let (before, after) = (most(&memory[..half]), most(&memory[half..]));
+    ensure!(after < before + MARGIN_MB, "memory grew over the switches: {memory:?} MB");
     Ok(())
 }
 
@@ -81,11 +85,11 @@ async fn asked_all_the_while(api: &Api, author: &str, id: &str, going_on: &Cell<
 async fn what_an_author_publishes_becomes_the_voice_of_the_twin_and_can_be_taken_back() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let twin = TwinProcess::start(school::school(folder.path(), &[])?)?;
-    let (api, author) = (Api::new(twin.base_url())?, author());
-    school::publish(&api, &author).await?;
+    let (api, author) = (Api::new(twin.base_url())?, AUTHOR);
+    school::publish(&api, author).await?;
     let dataset = school::reaches_any(&twin, &format!("/v1/datasets?author={author}"), "datasets", PATIENCE_S).await?;
     ensure!(dataset["number"] == 1 && dataset["documents"] == 40, "{dataset}");
-    let before = styled(&api, &author, BASE).await?;
+    let before = styled(&api, author, BASE).await?;
 
     let jobs = format!("/v1/jobs?author={author}");
     let job = school::reaches(&twin, &jobs, "jobs", &["succeeded", "failed"], PATIENCE_S).await?;
@@ -98,14 +102,14 @@ async fn what_an_author_publishes_becomes_the_voice_of_the_twin_and_can_be_taken
     ensure!(report["verdict"] == "passed" && report["models"]["candidate"] == id.as_str(), "{report}");
 
     decide(&api, &format!("/v1/model-versions/{id}/approve")).await?;
-    served_by(&api, &author, Some(&id)).await?;
-    let after = styled(&api, &author, &id).await?;
+    served_by(&api, author, Some(&id)).await?;
+    let after = styled(&api, author, &id).await?;
     ensure!(after > before && after >= 3, "{before} of 4 answers were in the author's style, then {after}");
     let lineage = api.get(&format!("/v1/model-versions/{id}/lineage")).await?;
     ensure!(lineage["documents"].as_array().map(Vec::len) == Some(40), "{lineage}");
 
-    switched_under_questions(&twin, &author, &id).await?;
-    let back = styled(&api, &author, BASE).await?;
+    switched_under_questions(&twin, author, &id).await?;
+    let back = styled(&api, author, BASE).await?;
     ensure!(back == before, "the base model answers as before: {before} of 4, then {back}");
     ensure!(school::newest(&api, &jobs, "jobs").await?.is_some_and(|newest| newest["attempts"] == 1), "one job, once");
     Ok(())

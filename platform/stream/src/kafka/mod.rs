@@ -11,10 +11,11 @@ mod consumer;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rdkafka::ClientConfig;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
@@ -28,6 +29,9 @@ use crate::log::{
 
 /// How long a request to the cluster may take before it is an error.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a partition may have no leader before that is an error, and between two looks for one.
+const LEADER_WAIT: Duration = Duration::from_secs(5);
+const LEADER_PAUSE: Duration = Duration::from_millis(200);
 
 /// Settings of the Kafka log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -212,6 +216,21 @@ async fn blocking<T: Send + 'static>(
     Ok(tokio::task::spawn_blocking(call).await.map_err(|_| Error::Closed)??)
 }
 
+/// The ends of a partition. A client that does not write to a topic keeps what it once knew of its leaders: after the loss
+/// of one it has to be told to look again.
+fn ends_of<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
+    let deadline = Instant::now() + LEADER_WAIT;
+    loop {
+        match client.fetch_watermarks(topic, partition, REQUEST_TIMEOUT) {
+            Err(KafkaError::MetadataFetch(_)) if Instant::now() < deadline => {
+                client.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+                std::thread::sleep(LEADER_PAUSE);
+            }
+            ends => return ends,
+        }
+    }
+}
+
 #[async_trait]
 impl EventLog for KafkaLog {
     async fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), Error> {
@@ -265,8 +284,7 @@ impl EventLog for KafkaLog {
         blocking(move || {
             let mut ends = BTreeMap::new();
             for partition in 0..count {
-                let (begin, end) =
-                    producer.client().fetch_watermarks(&topic, partition.cast_signed(), REQUEST_TIMEOUT)?;
+                let (begin, end) = ends_of(producer.client(), &topic, partition.cast_signed())?;
                 ends.insert(partition, Watermarks { begin: begin.unsigned_abs(), end: end.unsigned_abs() });
             }
             Ok(ends)
