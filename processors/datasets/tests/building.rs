@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use support::{Place, article, at, author, generated, id, real_documents};
 use twin_datasets::{
-    DatasetReader, Error, EvaluationSample, Manifest, Options, PromptCompletion, Refusal, SampleKind, Split, diff,
-    export, holds, read_manifest,
+    DatasetReader, Error, EvaluationSample, Manifest, Options, Refusal, SampleKind, Split, diff, holds, read_manifest,
 };
 use twin_llm::{ABSTENTION, cited_markers};
 use twin_schemas::{Category, ChatSample, CleanedDocument, Revision, Role};
@@ -331,50 +330,6 @@ async fn too_little_to_learn_from_is_an_error_that_says_so() {
         deleted.documents.delete(generated(number).meta.document_id, Revision(2)).await.unwrap();
     }
     assert!(matches!(deleted.build().await, Err(Error::NoDocuments(_))));
-}
-
-#[tokio::test]
-async fn an_export_is_a_folder_of_json_lines_with_a_card() {
-    let place = Place::with(Options::default(), (0..40).map(generated)).await;
-    let manifest = place.build().await.unwrap().manifest;
-    let folder = place.folder.path().join("export");
-    export(&manifest, &place.artifacts, &folder).await.unwrap();
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    let card = read("README.md");
-    for split in Split::ALL {
-        let lines = read(&format!("prompt_completion/{}.jsonl", split.as_str()));
-        let sft = read(&format!("sft/{}.jsonl", split.as_str()));
-        assert_eq!(lines.lines().count(), sft.lines().count());
-        for (line, sft) in lines.lines().zip(sft.lines()) {
-            let sample: PromptCompletion = serde_json::from_str(line).unwrap();
-            let chat: ChatSample = serde_json::from_str(sft).unwrap();
-            assert_eq!([sample.prompt, sample.completion].concat(), chat.messages);
-        }
-        assert!(card.contains(&format!("path: sft/{}.jsonl", split.as_str())));
-    }
-    assert!(read("lengths.svg").starts_with("<svg"));
-    assert_eq!(serde_json::from_str::<Manifest>(&read("manifest.json")).unwrap(), manifest);
-    for file in &manifest.files {
-        let content = read(&file.name);
-        assert_eq!(
-            (content.len() as u64, content.matches('\n').count() as u64),
-            (file.bytes, file.lines),
-            "{}",
-            file.name
-        );
-    }
-}
-
-#[tokio::test]
-async fn an_export_does_not_leave_its_folder() {
-    let place = Place::with(Options::default(), (0..12).map(generated)).await;
-    let mut manifest = place.build().await.unwrap().manifest;
-    for name in ["../outside.jsonl", "/tmp/outside.jsonl", "sft/../../outside.jsonl"] {
-        manifest.files[0].name = name.to_owned();
-        let error = export(&manifest, &place.artifacts, &place.folder.path().join("export")).await.unwrap_err();
-        assert!(matches!(error, Error::Row(_)), "{name}: {error}");
-    }
-    assert!(!place.folder.path().join("outside.jsonl").exists());
 }
 
 #[tokio::test]
