@@ -175,13 +175,14 @@ fn delete(tx: &Connection, document: DocumentId, revision: Revision) -> Result<b
     Ok(written > 0)
 }
 
+const STATE: &str = "
+    SELECT coalesce(sum(deleted = 0), 0), coalesce(sum(samples), 0),
+           coalesce(sum(samples) FILTER (WHERE changed > ?2), 0),
+           coalesce(sum(deleted) FILTER (WHERE changed > ?2), 0), coalesce(max(changed), 0)
+    FROM dataset_documents WHERE author = ?1";
+
 fn state(connection: &Connection, author: &AuthorId, since: u64) -> Result<AuthorState, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT coalesce(sum(deleted = 0), 0), coalesce(sum(samples), 0),
-                coalesce(sum(samples) FILTER (WHERE changed > ?2), 0),
-                coalesce(sum(deleted) FILTER (WHERE changed > ?2), 0), coalesce(max(changed), 0)
-         FROM dataset_documents WHERE author = ?1",
-    )?;
+    let mut statement = connection.prepare_cached(STATE)?;
     let count = |row: &Row<'_>, index| row.get::<_, i64>(index).map(i64::unsigned_abs);
     let state = statement.query_row(params![author.as_str(), since.cast_signed()], |row| {
         Ok(AuthorState {
@@ -223,4 +224,23 @@ fn document(row: &Row<'_>) -> Result<StoredDocument, Error> {
         content_hash: ContentHash::stored(row.get::<_, String>(8)?),
         text: row.get(9)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use twin_sqlite::migrate;
+
+    use super::*;
+    use crate::store::MIGRATIONS;
+
+    #[test]
+    fn an_authors_state_is_read_from_an_index_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let tx = connection.transaction().unwrap();
+        migrate(&tx, "datasets", MIGRATIONS).unwrap();
+        let plan: String = tx
+            .query_row(&format!("EXPLAIN QUERY PLAN {STATE}"), params!["ada", 0], |row| row.get("detail"))
+            .unwrap();
+        assert!(plan.contains("USING COVERING INDEX dataset_documents_by_change"), "{plan}");
+    }
 }
