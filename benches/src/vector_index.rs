@@ -31,9 +31,8 @@ const CANDIDATES: usize = 50;
 /// Words of a chunk: about the chunker's 254 tokens.
 const CHUNK_WORDS: usize = 120;
 
-/// Measured on the same query in SQLite's shell: 20 of 29 ms were `bm25()` and the sort of its rows.
-const IF_SLOW: &str = "Most of it is BM25: a question of frequent words ranks nearly every chunk. Leaving out words that \
-     most chunks have, and searching by meaning and by words at the same time, would close some of it.";
+const IF_SLOW: &str = "Most of it is BM25 and the embedding of the question, one after the other: searching by words \
+     while the question is embedded would close some of it.";
 
 const CHUNKS_PER_DOCUMENT: usize = 10;
 const QUESTION_WORDS: usize = 10;

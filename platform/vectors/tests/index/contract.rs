@@ -30,6 +30,23 @@ async fn meaning_and_words_both_find_and_only_the_authors_own() {
 }
 
 #[tokio::test]
+async fn an_authors_few_chunks_are_found_by_words_that_are_frequent_among_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = sqlite(&folder).await;
+    let of_others = (0..4_100).map(|number| {
+        let text = if number % 50 == 0 { "river delta" } else { "river" };
+        point("grace", number, 1, 0, text, at(0.0))
+    });
+    index.upsert(of_others.collect()).await.unwrap();
+    let mut of_ada: Vec<Point> =
+        (0..12_u8).map(|number| point("ada", 5_000 + u128::from(number), 1, 0, "hills", at(number.into()))).collect();
+    of_ada.push(point("ada", 5_100, 1, 0, "the river", at(90.0)));
+    index.upsert(of_ada).await.unwrap();
+    let found = found(&*index, request(Filter::author(author("ada")), at(0.0), "river delta")).await;
+    assert!(found.contains(&(5_100, 1, 0)), "{found:?}");
+}
+
+#[tokio::test]
 async fn filters_narrow_both_searches() {
     let folder = tempfile::tempdir().unwrap();
     let index = sqlite(&folder).await;

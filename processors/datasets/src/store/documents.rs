@@ -238,9 +238,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         let tx = connection.transaction().unwrap();
         migrate(&tx, "datasets", MIGRATIONS).unwrap();
-        let plan: String = tx
-            .query_row(&format!("EXPLAIN QUERY PLAN {STATE}"), params!["ada", 0], |row| row.get("detail"))
-            .unwrap();
+        let plan: String =
+            tx.query_row(&format!("EXPLAIN QUERY PLAN {STATE}"), params!["ada", 0], |row| row.get("detail")).unwrap();
         assert!(plan.contains("USING COVERING INDEX dataset_documents_by_change"), "{plan}");
     }
 }

@@ -1,17 +1,13 @@
 //! What a stage does when its Kafka cluster loses records, topics or itself.
 
-#[allow(dead_code, reason = "the contract uses the rest of it")]
-#[path = "contract/support.rs"]
-mod support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{Recorder, Signal, document, eventually, raw, run_stage};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
-use support::{Recorder, Signal, document, eventually, raw, run_stage};
 use twin_stack::Kafka;
 use twin_stream::kafka::{KafkaLog, KafkaOptions};
 use twin_stream::{Consumer, DeadLetters, Delivery, EventLog, NewRecord, Outcome, TopicPartition, TopicSpec};

@@ -1,16 +1,12 @@
 //! A cluster of three brokers loses one, then a second, while events are appended: what was acknowledged is there, once
 //! and in order, and what can not be acknowledged waits until it can.
 
-#[allow(dead_code, reason = "the contract uses the rest of it")]
-#[path = "contract/support.rs"]
-mod support;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Recorder, Signal, document, eventually, raw, run_stage};
+use crate::support::{Recorder, Signal, document, eventually, raw, run_stage};
 use twin_schemas::DocumentId;
 use twin_stack::{Kafka, KafkaCluster, KafkaOptions as BrokerOptions};
 use twin_stream::kafka::{KafkaLog, KafkaOptions};

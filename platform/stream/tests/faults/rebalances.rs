@@ -1,15 +1,11 @@
 //! Consumers of a stage come and go under load, however Kafka deals the partitions to them: every event is worked on,
 //! those of a document in their order, and no offset passes one that was not.
 
-#[allow(dead_code, reason = "the contract uses the rest of it")]
-#[path = "contract/support.rs"]
-mod support;
-
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use support::{Recorder, Running, Signal, document, eventually, raw, run_stage};
+use crate::support::{Recorder, Running, Signal, document, eventually, raw, run_stage};
 use tokio::task::JoinHandle;
 use twin_schemas::{DocumentId, Revision};
 use twin_stack::Kafka;
