@@ -1,13 +1,16 @@
 //! How fast dataset versions are built, without a chat model.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use chrono::DateTime;
 use twin_artifacts::Artifacts;
 use twin_datasets::{Builder, DocumentStore, Options};
-use twin_schemas::CleanedDocument;
+use twin_schemas::{AuthorId, CleanedDocument};
 use twin_sqlite::Database;
 
 use crate::bench::Bench;
+use crate::corpus;
 use crate::figure::Figure;
 use crate::processor_time;
 use crate::target::Target;
@@ -17,9 +20,8 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let mut rates = Vec::new();
     for round in 0..bench.rounds {
         let folder = bench.work.join(format!("datasets-{round}"));
-        std::fs::create_dir_all(&folder)?;
         let before = processor_time::seconds()?;
-        bench.runtime.block_on(build(&folder, &bench.corpus.documents))?;
+        bench.runtime.block_on(both(&folder, &bench.corpus.documents))?;
         let minutes = (processor_time::seconds()? - before) / 60.0;
         rates.push(bench.corpus.documents.len() as f64 / minutes);
     }
@@ -28,16 +30,31 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     Ok(vec![figure.wanting(Target::at_least(2_000.0))])
 }
 
-async fn build(folder: &std::path::Path, documents: &[CleanedDocument]) -> Result<()> {
-    let database = Database::open(&folder.join("documents.db"))?;
-    let store = DocumentStore::open(database, Options::default()).await?;
+async fn both(folder: &Path, documents: &[CleanedDocument]) -> Result<()> {
+    store(folder, documents).await?;
+    build(folder, &corpus::author()?).await
+}
+
+/// Takes documents into a store in that folder.
+pub async fn store(folder: &Path, documents: &[CleanedDocument]) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let store = open(folder).await?;
     for document in documents {
         store.put(document.clone()).await?;
     }
-    let artifacts = Artifacts::in_folder(&folder.join("artifacts"))?;
-    let builder = Builder::new(Options::default(), store, artifacts)?;
-    let author = documents.first().context("the corpus has documents")?.meta.author.clone();
-    let at = DateTime::from_timestamp(1_700_000_000, 0).context("a time")?;
-    builder.build(&author, None, 1, at).await?;
     Ok(())
+}
+
+/// Builds a version of the documents in the store of that folder.
+pub async fn build(folder: &Path, author: &AuthorId) -> Result<()> {
+    let artifacts = Artifacts::in_folder(&folder.join("artifacts"))?;
+    let builder = Builder::new(Options::default(), open(folder).await?, artifacts)?;
+    let at = DateTime::from_timestamp(1_700_000_000, 0).context("a time")?;
+    builder.build(author, None, 1, at).await?;
+    Ok(())
+}
+
+async fn open(folder: &Path) -> Result<DocumentStore> {
+    let database = Database::open(&folder.join("documents.db"))?;
+    Ok(DocumentStore::open(database, Options::default()).await?)
 }

@@ -16,6 +16,7 @@ mod both_logs;
 mod chunking;
 mod comparison;
 mod corpus;
+mod dataset_memory;
 mod datasets;
 mod embedding;
 mod embedding_rivals;
@@ -25,6 +26,7 @@ mod growth;
 mod kafka_tools;
 mod language_model;
 mod llama;
+mod memory;
 mod onnx;
 mod page;
 mod pipeline;
@@ -35,6 +37,7 @@ mod server;
 mod switching;
 mod target;
 mod training;
+mod training_job;
 mod vector_index;
 
 use std::fs;
@@ -73,6 +76,14 @@ struct Arguments {
     write: bool,
 }
 
+/// What a process of this program does whose memory another one of it measures.
+#[derive(Debug, Parser)]
+struct BuildArguments {
+    /// Build a dataset version of the documents in that folder, and nothing else.
+    #[arg(long, value_name = "FOLDER")]
+    build_dataset: PathBuf,
+}
+
 /// What can be measured by itself, in the order of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
@@ -87,11 +98,16 @@ enum Part {
     Growth,
     LanguageModel,
     Datasets,
+    DatasetMemory,
     Training,
+    TrainingJob,
     Switching,
 }
 
 fn main() -> Result<()> {
+    if let Ok(BuildArguments { build_dataset }) = BuildArguments::try_parse() {
+        return dataset_memory::build(&build_dataset);
+    }
     let Arguments { cache, repository, rivals, rounds, only, write } = Arguments::parse();
     ensure!(rounds >= 3, "--rounds is {rounds}, must be at least 3");
     let bench = Bench::new(cache, &repository, rivals, rounds)?;
@@ -132,7 +148,9 @@ impl Part {
             Self::Growth => growth::measure(bench),
             Self::LanguageModel => language_model::measure(bench),
             Self::Datasets => Ok(datasets::measure(bench)?.into()),
+            Self::DatasetMemory => Ok(dataset_memory::measure(bench)?.into()),
             Self::Training => training::compare(bench),
+            Self::TrainingJob => Ok(training_job::measure(bench)?.into()),
             Self::Switching => switching::measure(bench),
         }
     }

@@ -9,6 +9,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use twin_stack::{TwinOptions, TwinProcess};
 
+use crate::memory;
 use crate::processor_time;
 
 /// Nothing listens there: the twin then loads no language model, and its answers fail where one would be asked.
@@ -44,11 +45,7 @@ impl Server {
 
     /// The most memory that it has had so far (`VmHWM`), megabytes.
     pub fn peak_memory_mb(&self) -> Result<f64> {
-        let path = format!("/proc/{}/status", self.id()?);
-        let status = fs::read_to_string(&path).with_context(|| format!("can not read {path}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()).context("there is no VmHWM")?;
-        Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
+        memory::of_process_mb(self.id()?, "VmHWM")?.context("twin has ended")
     }
 
     /// Its data folder.

@@ -5,7 +5,9 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
 use crate::problem::Problem;
-use crate::routes::learning::{datasets, decisions, evaluations, files, freezes, jobs, model_versions, recipes};
+use crate::routes::learning::{
+    datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, recipes,
+};
 use crate::routes::{chat, dead_letters, documents, models, query, sources, status};
 
 #[derive(utoipa::OpenApi)]
@@ -24,8 +26,8 @@ use crate::routes::{chat, dead_letters, documents, models, query, sources, statu
         status::status, dead_letters::list, dead_letters::show, dead_letters::replay,
         datasets::list, datasets::show, datasets::diff, freezes::request, freezes::show, files::read,
         jobs::list, jobs::show, jobs::train, jobs::sweep, jobs::cancel, jobs::retry, jobs::metrics,
-        model_versions::list, model_versions::show, model_versions::lineage, model_versions::files,
-        model_versions::taught_by, evaluations::evaluate, evaluations::report, evaluations::page,
+        model_versions::list, model_versions::show, model_versions::lineage, model_files::list,
+        model_files::read, model_versions::taught_by, evaluations::evaluate, evaluations::report, evaluations::page,
         decisions::approve, decisions::reject, decisions::deploy, decisions::roll_back, decisions::deployments,
         recipes::show, recipes::set,
         document, healthz, readyz, metrics,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{Artifacts, Error, object_path};
+use crate::{Artifacts, Error, name_of_hash, object_path};
 
 /// Bytes of a file held in memory at a time.
 const BLOCK: usize = 4 << 20;
@@ -24,13 +24,20 @@ pub struct FolderFile {
     pub bytes: u64,
 }
 
+impl FolderFile {
+    /// What a file on this machine is, under its own name.
+    pub async fn of(path: &Path) -> Result<Self, Error> {
+        let (artifact, bytes) = hash(path).await?;
+        Ok(Self { path: file_name(path), artifact, bytes })
+    }
+}
+
 impl Artifacts {
     /// Stores a file, a block at a time.
     pub async fn put_file(&self, path: &Path) -> Result<FolderFile, Error> {
-        let (artifact, bytes) = hash(path).await?;
-        let target = object_path(&artifact)?;
-        let file = FolderFile { path: file_name(path), artifact, bytes };
-        if self.store.head(&target).await.is_ok_and(|known| known.size == bytes) {
+        let file = FolderFile::of(path).await?;
+        let target = object_path(&file.artifact)?;
+        if self.store.head(&target).await.is_ok_and(|known| known.size == file.bytes) {
             return Ok(file);
         }
         let mut upload = WriteMultipart::new(self.store.put_multipart(&target).await?);
@@ -94,7 +101,7 @@ impl Artifacts {
             output.write_all(&block).await.map_err(|error| of_file(target, error))?;
         }
         output.sync_all().await.map_err(|error| of_file(target, error))?;
-        if name(hasher) == file.artifact { Ok(()) } else { Err(Error::Damaged(file.artifact.clone())) }
+        if name_of_hash(hasher) == file.artifact { Ok(()) } else { Err(Error::Damaged(file.artifact.clone())) }
     }
 }
 
@@ -126,15 +133,11 @@ async fn hash(path: &Path) -> Result<(String, u64), Error> {
     loop {
         let read = source.read(&mut block).await.map_err(|error| of_file(path, error))?;
         if read == 0 {
-            return Ok((name(hasher), bytes));
+            return Ok((name_of_hash(hasher), bytes));
         }
         bytes += read as u64;
         hasher.update(&block[..read]);
     }
-}
-
-fn name(hasher: Sha256) -> String {
-    format!("sha256:{}", hex::encode(hasher.finalize()))
 }
 
 /// The files below a folder, as paths from it, sorted.

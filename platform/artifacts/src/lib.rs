@@ -5,8 +5,10 @@
 //!
 //! Deliberately not here: what the content means, and when it may go.
 
+mod content;
 mod folder;
 
+pub use content::Content;
 pub use folder::FolderFile;
 
 use std::path::Path;
@@ -55,7 +57,7 @@ impl Error {
 }
 
 /// A store of artifacts; clones share it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Artifacts {
     store: Arc<dyn ObjectStore>,
     /// Where the objects lie, if that is a folder.
@@ -89,7 +91,11 @@ impl Artifacts {
 }
 
 fn name_of(content: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(content)))
+    name_of_hash(Sha256::new_with_prefix(content))
+}
+
+fn name_of_hash(hasher: Sha256) -> String {
+    format!("sha256:{}", hex::encode(hasher.finalize()))
 }
 
 /// Two levels, so that no folder grows without bound.

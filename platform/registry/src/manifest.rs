@@ -35,12 +35,46 @@ pub struct ModelManifest {
     pub curves: Vec<FolderFile>,
 }
 
+/// The name of the manifest among a model's files.
+const MANIFEST: &str = "manifest.json";
+
+impl ModelManifest {
+    /// The files that it names, by their paths in the folder that a job leaves: `adapter/…`, `merged/…`, and the curves
+    /// beside them.
+    pub fn files(&self) -> Vec<FolderFile> {
+        let within = |folder: &'static str| {
+            move |file: &FolderFile| FolderFile { path: format!("{folder}/{}", file.path), ..file.clone() }
+        };
+        let adapter = self.adapter.iter().map(within("adapter"));
+        adapter.chain(self.merged.iter().map(within("merged"))).chain(self.curves.iter().cloned()).collect()
+    }
+}
+
 impl Registry {
     /// The manifest of a model.
     pub async fn model_manifest(&self, artifacts: &Artifacts, model: &ModelId) -> Result<ModelManifest, Error> {
+        Ok(self.read_manifest(artifacts, model).await?.0)
+    }
+
+    /// All files of a model, its manifest too.
+    pub async fn model_files(&self, artifacts: &Artifacts, model: &ModelId) -> Result<Vec<FolderFile>, Error> {
+        let (manifest, itself) = self.read_manifest(artifacts, model).await?;
+        let mut files = manifest.files();
+        files.push(itself);
+        Ok(files)
+    }
+
+    /// The manifest, and as which file it is stored.
+    async fn read_manifest(
+        &self,
+        artifacts: &Artifacts,
+        model: &ModelId,
+    ) -> Result<(ModelManifest, FolderFile), Error> {
         let row = self.model(model).await?.ok_or_else(|| Error::missing("model", model))?;
         let content = artifacts.get(&row.manifest).await?;
-        serde_json::from_slice(&content)
-            .map_err(|error| Error::Stored { what: "model manifest", problem: error.to_string() })
+        let manifest = serde_json::from_slice(&content)
+            .map_err(|error| Error::Stored { what: "model manifest", problem: error.to_string() })?;
+        let (path, bytes) = (MANIFEST.to_owned(), content.len() as u64);
+        Ok((manifest, FolderFile { path, artifact: row.manifest, bytes }))
     }
 }

@@ -59,7 +59,7 @@ pub fn router(app: Arc<App>, admin: Router) -> Router {
 }
 
 fn learning_routes() -> Router<Arc<App>> {
-    use learning::{datasets, decisions, evaluations, files, freezes, jobs, model_versions, recipes};
+    use learning::{datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, recipes};
     Router::new()
         .route("/v1/datasets", get(datasets::list).post(freezes::request))
         .route("/v1/datasets/requests/{author}", get(freezes::show))
@@ -75,7 +75,8 @@ fn learning_routes() -> Router<Arc<App>> {
         .route("/v1/model-versions", get(model_versions::list))
         .route("/v1/model-versions/{id}", get(model_versions::show))
         .route("/v1/model-versions/{id}/lineage", get(model_versions::lineage))
-        .route("/v1/model-versions/{id}/files", get(model_versions::files))
+        .route("/v1/model-versions/{id}/files", get(model_files::list))
+        .route("/v1/model-versions/{id}/files/{*path}", get(model_files::read))
         .route("/v1/model-versions/{id}/evaluate", post(evaluations::evaluate))
         .route("/v1/model-versions/{id}/report", get(evaluations::report))
         .route("/v1/model-versions/{id}/report.html", get(evaluations::page))

@@ -43,7 +43,7 @@ pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> Dat
 }
 
 /// A dataset version whose id is `a` 64 times and whose manifest is not in the store.
-fn without_files() -> NewDataset {
+pub fn without_files() -> NewDataset {
     NewDataset {
         dataset: DatasetId("a".repeat(64)),
         author: "ada".parse().unwrap(),
@@ -72,6 +72,8 @@ async fn a_twin_without_the_learning_loop_says_so_on_each_of_its_routes() {
         "/v1/jobs/aa/metrics",
         "/v1/model-versions",
         "/v1/model-versions/ada-v1/report.html",
+        "/v1/model-versions/ada-v1/files",
+        "/v1/model-versions/ada-v1/files/manifest.json",
         "/v1/authors/ada/deployments",
         "/v1/authors/ada/recipe",
         &format!("/v1/documents/{}/models", document(1)),

@@ -2,11 +2,40 @@
 
 use chrono::Utc;
 use serde_json::{Value, json};
-use twin_registry::{JobOutcome, NewModel};
-use twin_schemas::{JobId, ModelId, Verdict};
+use twin_artifacts::FolderFile;
+use twin_registry::{JobOutcome, ModelManifest, NewDataset, NewModel};
+use twin_schemas::{DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 
-use crate::learning::{document, frozen};
+use crate::learning::{document, frozen, without_files};
 use crate::support::{Node, body, problem};
+
+/// What stands for weights: more than a block of the artifact store.
+fn weights() -> Vec<u8> {
+    (0..700_001_u32).map(|at| (at % 251) as u8).collect()
+}
+
+/// The files of a model, stored; the name of its manifest.
+async fn stored_files(node: &Node, job: &JobId) -> String {
+    let put = async |path: &str, content: Vec<u8>| {
+        let bytes = content.len() as u64;
+        FolderFile { path: path.to_owned(), artifact: node.artifacts.put(content).await.unwrap(), bytes }
+    };
+    let manifest = ModelManifest {
+        author: "ada".parse().unwrap(),
+        job: job.clone(),
+        dataset: DatasetId("a".repeat(64)),
+        base: "base".to_owned(),
+        recipe: "{}".to_owned(),
+        code_version: "1.2.3".to_owned(),
+        steps: 4,
+        evaluation_loss: None,
+        seconds: 1.0,
+        merged: vec![put("model.safetensors", weights()).await],
+        adapter: vec![put("adapter_model.safetensors", b"adapter".to_vec()).await],
+        curves: vec![put("loss.svg", b"<svg/>".to_vec()).await],
+    };
+    node.artifacts.put(serde_json::to_vec(&manifest).unwrap()).await.unwrap()
+}
 
 /// A model version of `ada`, trained with that rank on the dataset `aaa…`.
 async fn trained(node: &Node, rank: u32) -> ModelId {
@@ -17,7 +46,7 @@ async fn trained(node: &Node, rank: u32) -> ModelId {
     let queued = body(node.post("/v1/jobs", &job).await, 202).await;
     let job = JobId(queued["job"].as_str().unwrap().to_owned());
     assert!(node.registry.start_job(&job, Utc::now()).await.unwrap());
-    let manifest = node.artifacts.put(json!({"files": [], "rank": rank}).to_string().into_bytes()).await.unwrap();
+    let manifest = stored_files(node, &job).await;
     let outcome = JobOutcome::Succeeded(Some(NewModel { manifest }));
     node.registry.finish_job(&job, outcome, Utc::now()).await.unwrap().unwrap()
 }
@@ -67,7 +96,56 @@ async fn a_model_version_is_shown_with_its_evaluation_and_the_decisions_about_it
     assert_eq!(names, ["ada-v2", "ada-v1"]);
     assert_eq!(node.read("/v1/model-versions?limit=1").await["model_versions"].as_array().unwrap().len(), 1);
     assert_eq!(node.read("/v1/model-versions?author=bob").await["model_versions"], json!([]));
-    assert!(node.read(&format!("{path}/files")).await["rank"] == 4, "its manifest");
+}
+
+#[tokio::test]
+async fn the_files_of_a_model_are_listed_and_each_is_read_as_it_was_stored() {
+    let node = Node::start().await;
+    let path = format!("/v1/model-versions/{}/files", trained(&node, 4).await);
+    let listed = node.read(&path).await;
+    let files = listed["files"].as_array().unwrap();
+    let names: Vec<_> = files.iter().map(|file| file["path"].as_str().unwrap()).collect();
+    assert_eq!(names, ["adapter/adapter_model.safetensors", "merged/model.safetensors", "loss.svg", "manifest.json"]);
+    for file in files {
+        let response = node.get(&format!("{path}/{}", file["path"].as_str().unwrap())).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{file}");
+        let headers = response.headers().clone();
+        assert_eq!(headers["content-length"], file["bytes"].to_string().as_str(), "{file}");
+        assert_eq!(headers["etag"], format!("\"{}\"", file["sha256"].as_str().unwrap()).as_str());
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        let content = response.bytes().await.unwrap();
+        let stored = node.artifacts.put(content.to_vec()).await.unwrap();
+        assert_eq!(stored, format!("sha256:{}", file["sha256"].as_str().unwrap()), "{file}");
+    }
+    let merged = node.get(&format!("{path}/merged/model.safetensors")).send().await.unwrap();
+    assert!(merged.bytes().await.unwrap() == weights(), "the weights are what was stored");
+    let manifest = node.read(&format!("{path}/manifest.json")).await;
+    assert_eq!((&manifest["steps"], manifest["merged"][0]["path"].as_str()), (&json!(4), Some("model.safetensors")));
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_a_models_files() {
+    let node = Node::start().await;
+    let path = format!("/v1/model-versions/{}/files", trained(&node, 4).await);
+    let artifact = node.read(&path).await["files"][0]["sha256"].as_str().unwrap().to_owned();
+    let plain = ["merged", "merged/", "MERGED/model.safetensors", "model.safetensors", "merged//model.safetensors"];
+    let hostile = ["..%2F..%2F..%2Fetc%2Fpasswd", "merged%2F..%2F..%2Ftwin.db", "%2Fetc%2Fpasswd", "%2e%2e/twin.db"];
+    let stored = [format!("sha256:{artifact}"), format!("{}/{artifact}", &artifact[..2])];
+    for wrong in plain.into_iter().chain(hostile).map(str::to_owned).chain(stored) {
+        let response = node.get(&format!("{path}/{wrong}")).send().await.unwrap();
+        problem(response, 404).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_artifact_is_damaged_ends_before_its_length() {
+    let node = Node::start().await;
+    let path = format!("/v1/model-versions/{}/files", trained(&node, 4).await);
+    let file = node.read(&path).await["files"][1].clone();
+    node.damage(file["sha256"].as_str().unwrap());
+    let response = node.get(&format!("{path}/{}", file["path"].as_str().unwrap())).send().await.unwrap();
+    assert_eq!((response.status(), response.content_length()), (reqwest::StatusCode::OK, file["bytes"].as_u64()));
+    assert!(response.bytes().await.is_err(), "it must not look whole");
 }
 
 #[tokio::test]
@@ -87,9 +165,34 @@ async fn lineage_leads_from_a_model_to_its_documents_and_back() {
 }
 
 #[tokio::test]
+async fn lineage_names_the_documents_that_the_twin_knows_and_says_which_are_deleted() {
+    let node = Node::start().await;
+    let push = json!({"author": "ada", "category": "post", "natural_key": "posts/2", "text": "hello again",
+        "title": "Hello", "url": "https://example.org/2"});
+    let pushed = body(node.post("/v1/documents", &push).await, 201).await;
+    let id = pushed["document_id"].as_str().unwrap().to_owned();
+    let members = vec![(document(1), Revision(1)), (DocumentId(id.parse().unwrap()), Revision(1))];
+    node.registry.add_dataset(NewDataset { members, ..without_files() }, Utc::now()).await.unwrap();
+    let path = format!("/v1/model-versions/{}/lineage", trained(&node, 4).await);
+    let taught = async || {
+        let lineage = node.read(&path).await;
+        let documents = lineage["documents"].as_array().unwrap().clone();
+        assert_eq!(documents.len(), 2, "{lineage}");
+        documents.into_iter().partition::<Vec<_>, _>(|document| document["document_id"] == id)
+    };
+    let (known, unknown) = taught().await;
+    assert_eq!((&known[0]["title"], &known[0]["natural_key"]), (&json!("Hello"), &json!("posts/2")));
+    assert_eq!((&known[0]["url"], &known[0]["deleted"]), (&json!("https://example.org/2"), &json!(false)));
+    assert_eq!((&unknown[0]["title"], &unknown[0]["natural_key"]), (&Value::Null, &Value::Null));
+    assert!(node.delete(&format!("/v1/documents/{id}")).send().await.unwrap().status().is_success());
+    let (known, _) = taught().await;
+    assert_eq!((&known[0]["title"], &known[0]["deleted"]), (&json!("Hello"), &json!(true)));
+}
+
+#[tokio::test]
 async fn nothing_is_known_of_a_model_that_is_not_there() {
     let node = Node::start().await;
-    for route in ["", "/lineage", "/report", "/report.html", "/files"] {
+    for route in ["", "/lineage", "/report", "/report.html", "/files", "/files/manifest.json"] {
         let missing = node.get(&format!("/v1/model-versions/ada-v9{route}")).send().await.unwrap();
         assert!(problem(missing, 404).await["detail"].as_str().unwrap().contains("ada-v9"), "{route}");
     }

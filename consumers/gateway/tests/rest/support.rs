@@ -40,7 +40,7 @@ pub struct Node {
     pub running: JoinHandle<Result<(), Error>>,
     base: String,
     client: Client,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Node {
@@ -90,11 +90,19 @@ impl Node {
         let shutdown = Shutdown::new();
         let running = tokio::spawn(gateway.run(listener, shutdown.signal()));
         let client = Client::new();
-        let node = Self { warehouse, worker, registry, artifacts, shutdown, running, base, client, _folder: folder };
+        let node = Self { warehouse, worker, registry, artifacts, shutdown, running, base, client, folder };
         eventually("the gateway is ready", async || node.get("/readyz").send().await.unwrap().status() == 200).await;
         let document = json!({"author": "ada", "category": "post", "natural_key": "first", "text": "hello"});
         assert_eq!(node.post("/v1/documents", &document).await.status(), 201);
         node
+    }
+
+    /// Changes a byte of the artifact with that hash.
+    pub fn damage(&self, sha256: &str) {
+        let path = self.folder.path().join("artifacts").join(&sha256[..2]).join(sha256);
+        let mut content = std::fs::read(&path).unwrap();
+        content[0] ^= 1;
+        std::fs::write(path, content).unwrap();
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {

@@ -4,19 +4,18 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde::Deserialize;
 
+use super::super::Context;
 use super::super::text::{Align, Table, fields, moment, relative};
-use super::super::{AuthorOption, Context};
 use super::views::{Dataset, DatasetDetail};
-use super::{Limit, difference, export, freeze, short};
+use super::{Which, difference, export, freeze, listed, short};
 use crate::error::CommandError;
 
 /// What to do with dataset versions.
 #[derive(Debug, Subcommand)]
 pub enum Datasets {
     /// List dataset versions, newest first.
-    List(List),
+    List(Which),
     /// Show a dataset version and its files.
     Show(One),
     /// Show what changed from one dataset version to another.
@@ -25,15 +24,6 @@ pub enum Datasets {
     Export(Export),
     /// Freeze a dataset version now, of what the author's documents are at present.
     Freeze(freeze::Freeze),
-}
-
-/// Which dataset versions.
-#[derive(Debug, Args)]
-pub struct List {
-    #[command(flatten)]
-    author: AuthorOption,
-    #[command(flatten)]
-    limit: Limit,
 }
 
 /// A dataset version.
@@ -66,31 +56,17 @@ pub struct Export {
 /// Runs the command.
 pub async fn run(command: Datasets, context: &mut Context) -> Result<(), CommandError> {
     match command {
-        Datasets::List(args) => list(args, context).await,
+        Datasets::List(which) => list(which, context).await,
         Datasets::Show(args) => show(args, context).await,
         Datasets::Diff(Two { a, b }) => difference::run(&a, &b, context).await,
-        Datasets::Export(Export { id, folder }) => export::run(&id, &folder, context).await,
+        Datasets::Export(Export { id, folder }) => export::dataset(&id, &folder, context).await,
         Datasets::Freeze(args) => freeze::run(args, context).await,
     }
 }
 
-async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
-    #[derive(Deserialize)]
-    struct Listed {
-        datasets: Vec<Dataset>,
-    }
-    let limit = args.limit.limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(args.author.name().map(|author| ("author", author)));
-    let reply = context.client.get(&["datasets"], &query).await?;
-    if context.json {
-        return context.out.json(reply.json());
-    }
-    let datasets = reply.parse::<Listed>()?.datasets;
-    if datasets.is_empty() {
-        context.out.note("no dataset version; next: twin datasets freeze --author AUTHOR");
-        return Ok(());
-    }
+async fn list(which: Which, context: &mut Context) -> Result<(), CommandError> {
+    let empty = "no dataset version; next: twin datasets freeze --author AUTHOR";
+    let Some(datasets) = listed::<Dataset>("datasets", &which, empty, context).await? else { return Ok(()) };
     context.out.line(&table(&datasets, Utc::now()).render())
 }
 

@@ -20,10 +20,18 @@ pub mod watch;
 mod against_a_gateway;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod twin_under_test;
 
 use std::time::Duration;
 
 use clap::Args;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{AuthorOption, Context};
+use crate::client::unexpected;
+use crate::error::CommandError;
 
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_secs(1);
@@ -34,6 +42,39 @@ pub struct Limit {
     /// At most so many, 1 to 1000.
     #[arg(long, default_value_t = 50)]
     limit: u32,
+}
+
+/// Which rows a list shows.
+#[derive(Debug, Args)]
+pub struct Which {
+    #[command(flatten)]
+    author: AuthorOption,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+/// Fetches the rows of a route that lists them, to be told in a table. None: that was done, as the API's document or with
+/// the note for an empty list.
+async fn listed<T: DeserializeOwned>(
+    route: &str,
+    which: &Which,
+    note_if_empty: &str,
+    context: &mut Context,
+) -> Result<Option<Vec<T>>, CommandError> {
+    let limit = which.limit.limit.to_string();
+    let mut query = vec![("limit", limit.as_str())];
+    query.extend(which.author.name().map(|author| ("author", author)));
+    let reply = context.client.get(&[route], &query).await?;
+    if context.json {
+        context.out.json(reply.json())?;
+        return Ok(None);
+    }
+    let rows = Vec::deserialize(&reply.json()[route.replace('-', "_")]).map_err(unexpected)?;
+    if rows.is_empty() {
+        context.out.note(note_if_empty);
+        return Ok(None);
+    }
+    Ok(Some(rows))
 }
 
 /// Who decides, and why.

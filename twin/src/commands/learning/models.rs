@@ -1,26 +1,33 @@
 //! `twin models`: the model versions, where they come from, and which one answers.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::json;
 use twin_schemas::{AuthorId, DocumentId};
 
-use super::super::text::{Align, Table, fields, moment, relative};
-use super::super::{AuthorOption, Context};
+use super::super::Context;
+use super::super::text::{Align, Table, cut, fields, moment, relative};
 use super::views::{Dataset, Decision, Evaluation, Job, ModelVersion};
-use super::{Decider, Limit, deployment, recipe, report, short};
+use super::{Decider, Which, deployment, export, listed, recipe, report, short};
 use crate::error::CommandError;
+
+/// Width of a document's title in a table, columns.
+const NAME_WIDTH: usize = 50;
 
 /// What to do with model versions.
 #[derive(Debug, Subcommand)]
 pub enum Models {
     /// List model versions, newest first.
-    List(List),
+    List(Which),
     /// Show a model version, its evaluation and what was decided about it.
     Show(One),
     /// Show what a model version came from: job, recipe, dataset version, documents.
     Lineage(One),
+    /// Write the files of a model version into a folder: the adapter, the merged model, the losses, the manifest.
+    Export(Export),
     /// Show the report of a model version's evaluation.
     Report(report::Report),
     /// Queue the evaluation of a model version, or queue one again that failed.
@@ -37,20 +44,20 @@ pub enum Models {
     TaughtBy(TaughtBy),
 }
 
-/// Which model versions.
-#[derive(Debug, Args)]
-pub struct List {
-    #[command(flatten)]
-    author: AuthorOption,
-    #[command(flatten)]
-    limit: Limit,
-}
-
 /// A model version.
 #[derive(Debug, Args)]
 pub struct One {
     /// Its name: `<author>-v<number>`.
     model: String,
+}
+
+/// Where to write which model version.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Its name: `<author>-v<number>`.
+    model: String,
+    /// The folder, made if it is not there. Files of the same names are written over.
+    folder: PathBuf,
 }
 
 /// A decision about a model version.
@@ -104,15 +111,36 @@ struct Lineage {
 struct TaughtDocument {
     document_id: String,
     revision: u64,
+    title: Option<String>,
+    natural_key: Option<String>,
+    url: Option<String>,
+    deleted: bool,
     deleted_at: Option<DateTime<Utc>>,
+}
+
+impl TaughtDocument {
+    fn name(&self) -> String {
+        let name = self.title.as_deref().or(self.natural_key.as_deref());
+        cut(name.unwrap_or("(not known here)"), NAME_WIDTH)
+    }
+
+    fn deletion(&self) -> String {
+        match (self.deleted, self.deleted_at) {
+            (false, None) => String::new(),
+            (false, Some(at)) => format!("{}, is back", moment(at)),
+            (true, Some(at)) => moment(at),
+            (true, None) => "just now".to_owned(),
+        }
+    }
 }
 
 /// Runs the command.
 pub async fn run(command: Models, context: &mut Context) -> Result<(), CommandError> {
     match command {
-        Models::List(args) => list(args, context).await,
+        Models::List(which) => list(which, context).await,
         Models::Show(args) => show(args, context).await,
         Models::Lineage(args) => lineage(args, context).await,
+        Models::Export(Export { model, folder }) => export::model(&model, &folder, context).await,
         Models::Report(args) => report::run(args, context).await,
         Models::Evaluate(args) => evaluate(args, context).await,
         Models::Approve(args) => decide(args, "approve", context).await,
@@ -123,23 +151,9 @@ pub async fn run(command: Models, context: &mut Context) -> Result<(), CommandEr
     }
 }
 
-async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
-    #[derive(Deserialize)]
-    struct Listed {
-        model_versions: Vec<ModelVersion>,
-    }
-    let limit = args.limit.limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(args.author.name().map(|author| ("author", author)));
-    let reply = context.client.get(&["model-versions"], &query).await?;
-    if context.json {
-        return context.out.json(reply.json());
-    }
-    let models = reply.parse::<Listed>()?.model_versions;
-    if models.is_empty() {
-        context.out.note("no model version: the base model answers; next: twin train --author AUTHOR");
-        return Ok(());
-    }
+async fn list(which: Which, context: &mut Context) -> Result<(), CommandError> {
+    let empty = "no model version: the base model answers; next: twin train --author AUTHOR";
+    let Some(models) = listed::<ModelVersion>("model-versions", &which, empty, context).await? else { return Ok(()) };
     context.out.line(&table(&models, Utc::now()).render())
 }
 
@@ -245,10 +259,21 @@ fn ancestry(Lineage { model, job, dataset, documents }: &Lineage) -> String {
         ("documents", dataset.documents.to_string()),
         ("deleted since", dataset.deleted_documents.to_string()),
     ];
-    let mut table = Table::new(&[("DOCUMENT", Align::Left), ("REVISION", Align::Right), ("DELETED", Align::Left)]);
+    let mut table = Table::new(&[
+        ("DOCUMENT", Align::Left),
+        ("REVISION", Align::Right),
+        ("TITLE", Align::Left),
+        ("DELETED", Align::Left),
+        ("URL", Align::Left),
+    ]);
     for document in documents {
-        let deleted = document.deleted_at.map(moment).unwrap_or_default();
-        table.row(vec![document.document_id.clone(), document.revision.to_string(), deleted]);
+        table.row(vec![
+            document.document_id.clone(),
+            document.revision.to_string(),
+            document.name(),
+            document.deletion(),
+            document.url.clone().unwrap_or_default(),
+        ]);
     }
     format!("{}\n\nrecipe:\n{}\n\n{}", fields(&pairs), recipe::lines(&job.recipe), table.render())
 }
@@ -315,6 +340,24 @@ mod tests {
             "decisions": [{"action": "approve", "decided_by": "Grace", "why": "good", "at": "2026-01-02T03:04:05Z"}],
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_document_that_taught_a_model_is_told_by_its_title_and_whether_it_is_there() {
+        let taught = |title: Option<&str>, key: Option<&str>, deleted: bool, at: Option<&str>| -> TaughtDocument {
+            let document = json!({"document_id": "7", "revision": 3, "title": title, "natural_key": key,
+                "url": null, "deleted": deleted, "deleted_at": at});
+            serde_json::from_value(document).unwrap()
+        };
+        let at = Some("2026-01-02T03:04:05Z");
+        assert_eq!(taught(Some("Hello"), Some("post/1"), false, None).name(), "Hello");
+        assert_eq!(taught(None, Some("post/1"), false, None).name(), "post/1");
+        assert_eq!(taught(None, None, false, None).name(), "(not known here)");
+        assert_eq!(taught(None, None, false, None).deletion(), "");
+        assert_eq!(taught(None, None, true, None).deletion(), "just now");
+        let deleted = taught(None, None, true, at).deletion();
+        assert!(deleted.starts_with("2026-01-02"), "{deleted}");
+        assert_eq!(taught(None, None, false, at).deletion(), format!("{deleted}, is back"));
     }
 
     #[test]

@@ -6,11 +6,11 @@ use chrono::Utc;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::super::Context;
 use super::super::text::{Align, Table, duration};
-use super::super::{AuthorOption, Context};
 use super::chart::{self, Series};
-use super::views::{Job, Jobs, Metric, Metrics};
-use super::{Limit, compare, jobs, number, short};
+use super::views::{Job, Metric, Metrics};
+use super::{Which, compare, jobs, listed, number, short};
 use crate::error::CommandError;
 
 /// What is drawn of a run, as far as it has measured it.
@@ -20,20 +20,11 @@ const DRAWN: [(&str, char); 2] = [("loss", 'o'), ("evaluation_loss", 'e')];
 #[derive(Debug, Subcommand)]
 pub enum Runs {
     /// List runs with their last losses, newest first.
-    List(List),
+    List(Which),
     /// Show a run: its parameters, what it measured, and its losses as a curve.
     Show(Show),
     /// Compare two runs: parameters that differ, last values, and the curves in one picture.
     Compare(compare::Compare),
-}
-
-/// Which runs.
-#[derive(Debug, Args)]
-pub struct List {
-    #[command(flatten)]
-    author: AuthorOption,
-    #[command(flatten)]
-    limit: Limit,
 }
 
 /// A run.
@@ -70,7 +61,7 @@ pub struct Summary {
 /// Runs the command.
 pub async fn run(command: Runs, context: &mut Context) -> Result<(), CommandError> {
     match command {
-        Runs::List(args) => list(args, context).await,
+        Runs::List(which) => list(which, context).await,
         Runs::Show(args) => show(args, context).await,
         Runs::Compare(args) => compare::run(args, context).await,
     }
@@ -103,19 +94,9 @@ pub fn summaries(metrics: &[Metric]) -> Vec<Summary> {
         .collect()
 }
 
-async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
-    let limit = args.limit.limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(args.author.name().map(|author| ("author", author)));
-    let reply = context.client.get(&["jobs"], &query).await?;
-    if context.json {
-        return context.out.json(reply.json());
-    }
-    let jobs = reply.parse::<Jobs>()?.jobs;
-    if jobs.is_empty() {
-        context.out.note("no run; next: twin train --author AUTHOR");
-        return Ok(());
-    }
+async fn list(which: Which, context: &mut Context) -> Result<(), CommandError> {
+    let empty = "no run; next: twin train --author AUTHOR";
+    let Some(jobs) = listed::<Job>("jobs", &which, empty, context).await? else { return Ok(()) };
     context.out.line(&table(&jobs).render())?;
     context.out.note("next: twin runs show ID, twin runs compare ID ID");
     Ok(())

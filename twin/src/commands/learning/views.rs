@@ -161,6 +161,21 @@ pub struct ModelVersion {
     pub in_production: bool,
 }
 
+/// The files of a model version.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ModelFiles {
+    pub model: String,
+    pub files: Vec<ModelFile>,
+}
+
+/// A file of a model version.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ModelFile {
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
 /// The evaluation of a model version.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Evaluation {

@@ -19,7 +19,7 @@ use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::App;
 
 /// The page quotes documents and answers of models: nothing in it may run, load, be sent or be framed.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
+pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'; sandbox";
 
 /// Queue the evaluation of a model version, or queue one again that failed.

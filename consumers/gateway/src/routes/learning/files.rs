@@ -86,10 +86,12 @@ fn files_of(manifest: &Value) -> Result<Vec<ManifestFile>, Problem> {
     })
 }
 
-fn media_type(name: &str) -> &'static str {
+pub(super) fn media_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("jsonl" | "ndjson") => "application/x-ndjson",
         Some("json") => "application/json",
+        Some("csv") => "text/csv; charset=utf-8",
+        Some("svg") => "image/svg+xml",
         Some("md" | "txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }

@@ -9,6 +9,7 @@ pub mod evaluations;
 pub mod files;
 pub mod freezes;
 pub mod jobs;
+pub mod model_files;
 pub mod model_versions;
 pub mod model_views;
 pub mod recipes;

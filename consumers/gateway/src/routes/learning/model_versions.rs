@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::Value;
 use twin_schemas::{DocumentId, ModelId};
+use twin_warehouse::DocumentFilter;
 use utoipa::ToSchema;
 
 use super::datasets::AuthorAndLimit;
 use super::model_views::{DecisionView, EvaluationView, LineageView, ModelVersionView};
-use super::{checked_limit, find_model, json_artifact};
+use super::{checked_limit, find_model};
 use crate::extract::{Path, Query};
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
@@ -82,19 +82,10 @@ pub async fn show(
     responses((status = 200, description = "What it came from", body = LineageView), ReadProblems)
 )]
 pub async fn lineage(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<LineageView>, Problem> {
-    Ok(axum::Json(app.learning()?.registry.lineage(&ModelId(id)).await?.into()))
-}
-
-/// Show the manifest of a model version, which names its files.
-#[utoipa::path(
-    get, path = "/v1/model-versions/{id}/files", operation_id = "show_model_manifest", tag = "learning",
-    params(("id" = String, Path, description = "The model version's name", example = "ada-v3")),
-    responses((status = 200, description = "The manifest", body = Object), ReadProblems)
-)]
-pub async fn files(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<Value>, Problem> {
-    let learning = app.learning()?;
-    let row = find_model(&learning.registry, id).await?;
-    Ok(axum::Json(json_artifact(&learning.artifacts, &row.manifest).await?))
+    let lineage = app.learning()?.registry.lineage(&ModelId(id)).await?;
+    let author = Some(lineage.model.author.clone());
+    let all = DocumentFilter { author, with_deleted: true, limit: usize::MAX, ..DocumentFilter::default() };
+    Ok(axum::Json(LineageView::new(lineage, &app.warehouse.documents(&all).await?)))
 }
 
 /// List the model versions that learned from a document.

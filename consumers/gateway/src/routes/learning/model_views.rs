@@ -1,12 +1,15 @@
 //! Models, evaluations, decisions and deployments, as they are shown.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use twin_registry::{
     Action, DecisionRow, DeploymentRow, DeploymentState, EvaluationRow, EvaluationState, Lineage, ModelRow, ModelState,
     TaughtDocument,
 };
-use twin_schemas::Verdict;
+use twin_schemas::{DocumentId, Verdict};
+use twin_warehouse::DocumentRow;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -192,20 +195,39 @@ impl From<DeploymentRow> for DeploymentView {
     }
 }
 
-/// A document that a dataset version holds.
+/// A document that a dataset version holds. What it is called is that of its newest revision, as the twin knows it; a
+/// deleted document keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct TaughtDocumentView {
     /// The document.
     document_id: Uuid,
     /// The revision that was taught.
     revision: u64,
-    /// When the document was deleted, if it was since.
+    /// Its title.
+    title: Option<String>,
+    /// The source's own name for it; null: this twin does not know the document.
+    natural_key: Option<String>,
+    /// Where a person can read it.
+    url: Option<String>,
+    /// It is deleted now.
+    deleted: bool,
+    /// When the document was deleted, if it was since; it may have come back.
     deleted_at: Option<DateTime<Utc>>,
 }
 
-impl From<TaughtDocument> for TaughtDocumentView {
-    fn from(row: TaughtDocument) -> Self {
-        Self { document_id: row.document_id.0, revision: row.revision.0, deleted_at: row.deleted_at }
+impl TaughtDocumentView {
+    /// `known` is what the warehouse has of it.
+    fn new(taught: TaughtDocument, known: Option<&DocumentRow>) -> Self {
+        let meta = known.map(|row| &row.meta);
+        Self {
+            document_id: taught.document_id.0,
+            revision: taught.revision.0,
+            title: meta.and_then(|meta| meta.title.clone()),
+            natural_key: meta.map(|meta| meta.natural_key.clone()),
+            url: meta.and_then(|meta| meta.url.clone()),
+            deleted: known.map_or(taught.deleted_at.is_some(), |row| row.deleted),
+            deleted_at: taught.deleted_at,
+        }
     }
 }
 
@@ -222,13 +244,19 @@ pub struct LineageView {
     documents: Vec<TaughtDocumentView>,
 }
 
-impl From<Lineage> for LineageView {
-    fn from(lineage: Lineage) -> Self {
+impl LineageView {
+    /// `known` are the author's documents, deleted ones too.
+    pub fn new(lineage: Lineage, known: &[DocumentRow]) -> Self {
+        let known: HashMap<DocumentId, &DocumentRow> = known.iter().map(|row| (row.meta.document_id, row)).collect();
+        let view = |taught: TaughtDocument| {
+            let row = known.get(&taught.document_id).copied();
+            TaughtDocumentView::new(taught, row)
+        };
         Self {
             model: lineage.model.into(),
             job: lineage.job.into(),
             dataset: lineage.dataset.into(),
-            documents: lineage.documents.into_iter().map(TaughtDocumentView::from).collect(),
+            documents: lineage.documents.into_iter().map(view).collect(),
         }
     }
 }

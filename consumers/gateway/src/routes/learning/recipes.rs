@@ -29,7 +29,7 @@ pub struct RecipeView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRecipe {
-    /// The recipe, TOML.
+    /// The recipe, TOML or, as it is shown, its canonical text.
     recipe: String,
     /// Who sets it; `unnamed` if absent.
     #[schema(example = "Grace")]

@@ -1,0 +1,104 @@
+//! The files that a model version is made of: weights, adapter, curves, and the manifest.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
+use axum::response::{IntoResponse, Response};
+use futures::TryStreamExt;
+use serde::Serialize;
+use twin_artifacts::FolderFile;
+use twin_schemas::ModelId;
+use utoipa::ToSchema;
+
+use super::evaluations::PAGE_POLICY;
+use super::files::media_type;
+use crate::extract::{Path, PathPair};
+use crate::problem::Problem;
+use crate::problem_responses::ReadProblems;
+use crate::state::App;
+
+/// A file of a model version.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ModelFileView {
+    /// Its path, with `/` between names.
+    #[schema(example = "adapter/adapter_model.safetensors")]
+    path: String,
+    /// Its length.
+    bytes: u64,
+    /// SHA-256 of its content, 64 hexadecimal digits.
+    sha256: String,
+}
+
+impl From<FolderFile> for ModelFileView {
+    fn from(file: FolderFile) -> Self {
+        let sha256 = digest(&file).to_owned();
+        Self { path: file.path, bytes: file.bytes, sha256 }
+    }
+}
+
+/// The files of a model version.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelFileList {
+    /// The model version.
+    model: String,
+    /// `adapter/…` is the PEFT adapter, `merged/…` the model that any engine loads, `loss.csv`, `loss.json` and `loss.svg`
+    /// are the losses, and `manifest.json` says what all of it was made of.
+    files: Vec<ModelFileView>,
+}
+
+/// List the files of a model version.
+#[utoipa::path(
+    get, path = "/v1/model-versions/{id}/files", operation_id = "list_model_files", tag = "learning",
+    params(("id" = String, Path, description = "The model version's name", example = "ada-v3")),
+    responses((status = 200, description = "The files", body = ModelFileList), ReadProblems)
+)]
+pub async fn list(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<ModelFileList>, Problem> {
+    let learning = app.learning()?;
+    let files = learning.registry.model_files(&learning.artifacts, &ModelId(id.clone())).await?;
+    Ok(axum::Json(ModelFileList { model: id, files: files.into_iter().map(ModelFileView::from).collect() }))
+}
+
+/// Read a file of a model version.
+///
+/// The path is one of the list. The content is checked against its hash while it is sent: one that is damaged, or cut short,
+/// ends before its `content-length`. The `etag` is the hash.
+#[utoipa::path(
+    get, path = "/v1/model-versions/{id}/files/{path}", operation_id = "read_model_file", tag = "learning",
+    params(
+        ("id" = String, Path, description = "The model version's name", example = "ada-v3"),
+        ("path" = String, Path, description = "The file's path in the list, slashes as they are")
+    ),
+    responses(
+        (status = 200, description = "The file", content_type = "application/octet-stream", body = String),
+        ReadProblems
+    )
+)]
+pub async fn read(State(app): State<Arc<App>>, PathPair(id, path): PathPair) -> Result<Response, Problem> {
+    let learning = app.learning()?;
+    let files = learning.registry.model_files(&learning.artifacts, &ModelId(id.clone())).await?;
+    let Some(file) = files.iter().find(|file| file.path == path) else {
+        let known: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        return Err(Problem::not_found(format!("{id} has no file {path:?}, only {}", known.join(", "))));
+    };
+    let content = learning.artifacts.open(&file.artifact).await?;
+    let headers = [
+        (CONTENT_TYPE, media_type(&path).to_owned()),
+        (CONTENT_LENGTH, content.bytes().to_string()),
+        (ETAG, format!("\"{}\"", digest(file))),
+        // A picture may be opened in a browser: it is looked at and does nothing.
+        (CONTENT_SECURITY_POLICY, PAGE_POLICY.to_owned()),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    let artifact = file.artifact.clone();
+    let blocks = content.blocks().inspect_err(move |error| {
+        tracing::error!(%artifact, %error, "a file's body was cut short");
+    });
+    Ok((headers, Body::from_stream(blocks)).into_response())
+}
+
+/// The hash that names the artifact.
+fn digest(file: &FolderFile) -> &str {
+    file.artifact.rsplit_once(':').map_or(&file.artifact, |(_, digest)| digest)
+}

@@ -1,0 +1,259 @@
+//! A real gateway over a real registry and artifact store, and command lines that are run against it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use clap::{Parser, Subcommand};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use twin_artifacts::Artifacts;
+use twin_gateway::{
+    DeadLetterDesk, DeadLetterView, Dependencies, Gateway, Learning, LearningDesk, Options, SourceResolver,
+    TrainRequest,
+};
+use twin_registry::{JobOutcome, JobProgress, JobRow, Metric, NewDataset, NewJob, NewModel, Registry};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
+use twin_sqlite::Database;
+use twin_stream::sqlite::SqliteLog;
+use twin_telemetry::Health;
+use twin_warehouse::sqlite::SqliteWarehouse;
+
+use super::super::out::testing::{Written, captured};
+use super::super::{Command, Context, dispatch};
+use crate::client::{Client, testing::serve};
+use crate::error::CommandError;
+
+/// A document's id, as it is typed.
+pub const DOCUMENT: &str = "00000000-0000-0000-0000-000000000007";
+pub const LINE: &str = "{\"messages\": []}\n";
+
+pub struct Twin {
+    pub client: Client,
+    pub registry: Registry,
+    pub artifacts: Artifacts,
+    folder: TempDir,
+}
+
+impl Twin {
+    pub async fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        let database = Database::open(&folder.path().join("twin.db")).unwrap();
+        let registry = Registry::open(database.clone()).await.unwrap();
+        let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
+        let desk = Arc::new(Nothing(Some(registry.clone())));
+        let dependencies = Dependencies {
+            log: Arc::new(SqliteLog::open(database.clone(), 1 << 20).await.unwrap()),
+            warehouse: Arc::new(SqliteWarehouse::open(database).await.unwrap()),
+            sources: Arc::new(Nothing(None)),
+            dead_letters: Arc::new(Nothing(None)),
+            health: Health::default(),
+            registry: twin_telemetry::Registry::new(),
+            stages: Vec::new(),
+            default_interval_s: 900,
+            learning: Some(Learning { registry: registry.clone(), artifacts: artifacts.clone(), desk }),
+        };
+        let client = serve(Gateway::new(Options::default(), dependencies).unwrap().router()).await;
+        let twin = Self { client, registry, artifacts, folder };
+        let document = json!({"author": "ada", "category": "post", "natural_key": "first", "text": "hello",
+            "title": "Hello", "url": "https://example.org/hello"});
+        twin.client.post(&["documents"], &document).await.unwrap();
+        twin
+    }
+
+    /// The document that was pushed.
+    async fn document(&self) -> DocumentId {
+        let listed = self.client.get(&["documents"], &[]).await.unwrap();
+        DocumentId(listed.json()["documents"][0]["document_id"].as_str().unwrap().parse().unwrap())
+    }
+
+    /// A version whose id repeats the digit.
+    pub async fn freeze(&self, digit: &str) {
+        let name = self.artifacts.put(LINE.repeat(2).into_bytes()).await.unwrap();
+        let file = json!({"name": "sft/train.jsonl", "parts": [name], "lines": 2, "bytes": 2 * LINE.len()});
+        let manifest = json!({"files": [file]}).to_string().into_bytes();
+        let new = NewDataset {
+            dataset: DatasetId(digit.repeat(64)),
+            author: ada(),
+            manifest: self.artifacts.put(manifest).await.unwrap(),
+            training_samples: 12,
+            counts: BTreeMap::from([("voice".to_owned(), 12)]),
+            reason: "asked for".to_owned(),
+            members: vec![(DocumentId(DOCUMENT.parse().unwrap()), Revision(3)), (self.document().await, Revision(1))],
+        };
+        self.registry.add_dataset(new, Utc::now()).await.unwrap();
+    }
+
+    /// Starts a queued job and notes these losses.
+    pub async fn start_job(&self, job: &JobId, losses: &[f64]) {
+        assert!(self.registry.start_job(job, Utc::now()).await.unwrap());
+        let metrics = losses.iter().zip(1..).map(|(value, step)| Metric { name: "loss".into(), step, value: *value });
+        self.registry.add_metrics(job, metrics.collect()).await.unwrap();
+        let (steps, loss) = (losses.len() as u64, losses.last().copied());
+        let progress = JobProgress { step: steps, steps, loss, ..JobProgress::default() };
+        self.registry.note_job_progress(job, progress).await.unwrap();
+    }
+
+    /// Ends a running job with a model.
+    pub async fn finish_job(&self, job: &JobId) -> ModelId {
+        self.finish_job_with(job, "model.safetensors").await
+    }
+
+    /// Ends a running job with a model whose weights have that name.
+    pub async fn finish_job_with(&self, job: &JobId, weights: &str) -> ModelId {
+        let bytes = LINE.len() as u64;
+        let artifact = self.artifacts.put(LINE.into()).await.unwrap();
+        let file = |path: &str| json!({"path": path, "artifact": artifact, "bytes": bytes});
+        let manifest = json!({
+            "author": "ada", "job": job, "dataset": "a".repeat(64), "base": "base", "recipe": "{}", "seconds": 1.0,
+            "code_version": "1.2.3", "steps": 2, "evaluation_loss": null, "merged": [file(weights)],
+            "adapter": [file("adapter_model.safetensors")], "curves": [file("loss.svg")],
+        });
+        let manifest = self.artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
+        let outcome = JobOutcome::Succeeded(Some(NewModel { manifest }));
+        self.registry.finish_job(job, outcome, Utc::now()).await.unwrap().unwrap()
+    }
+
+    pub async fn evaluate(&self, model: &ModelId) {
+        self.registry.start_evaluation(model).await.unwrap();
+        let report = json!({
+            "verdict": "passed", "models": {"candidate": model, "base": "small"},
+            "checks": [{"kind": "primary", "metric": "loss_per_token", "outcome": "passed", "reason": "it fell"}],
+        });
+        let report = self.artifacts.put(report.to_string().into_bytes()).await.unwrap();
+        let page = self.artifacts.put(b"<!doctype html>".to_vec()).await.unwrap();
+        self.registry.finish_evaluation(model, Verdict::Passed, &report, &page, Utc::now()).await.unwrap();
+    }
+
+    /// Runs a command line; its results and its notes are written there.
+    pub fn command<'a>(
+        &self,
+        line: &str,
+        json: bool,
+    ) -> (impl Future<Output = Result<(), CommandError>> + use<'a>, Written, Written) {
+        let command = match Line::try_parse_from(["twin"].into_iter().chain(line.split(' '))).unwrap().command {
+            Words::Models(command) => Command::Models(command),
+            Words::Other(command) => command,
+        };
+        let (out, results, notes) = captured(false);
+        let mut context = Context { client: self.client.clone(), out, json };
+        (async move { dispatch(command, &mut context).await }, results, notes)
+    }
+
+    /// What a command writes.
+    pub async fn run(&self, line: &str) -> String {
+        let (command, results, _) = self.command(line, false);
+        command.await.unwrap_or_else(|error| panic!("{line}: {error}"));
+        results.text()
+    }
+
+    pub async fn run_json(&self, line: &str) -> Value {
+        let (command, results, _) = self.command(line, true);
+        command.await.unwrap_or_else(|error| panic!("{line}: {error}"));
+        serde_json::from_str(&results.text()).unwrap()
+    }
+
+    pub async fn refused(&self, line: &str) -> CommandError {
+        self.command(line, false).0.await.unwrap_err()
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+#[derive(Parser)]
+struct Line {
+    #[command(subcommand)]
+    command: Words,
+}
+
+#[derive(Subcommand)]
+enum Words {
+    #[command(subcommand)]
+    Models(super::models::Models),
+    #[command(flatten)]
+    Other(Command),
+}
+
+pub fn ada() -> AuthorId {
+    "ada".parse().unwrap()
+}
+
+/// No source and no dead letter; with a registry, jobs that are only queued.
+struct Nothing(Option<Registry>);
+
+impl SourceResolver for Nothing {
+    fn resolve(&self, _: Option<&str>, location: &str) -> Result<(SourceKind, String), String> {
+        Err(format!("{location} is no source"))
+    }
+
+    fn kinds(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+}
+
+#[async_trait]
+impl DeadLetterDesk for Nothing {
+    async fn list(&self, _: Option<&str>, _: usize) -> Result<Vec<DeadLetterView>, String> {
+        Ok(Vec::new())
+    }
+
+    async fn show(&self, _: &str) -> Result<Option<DeadLetterView>, String> {
+        Ok(None)
+    }
+
+    async fn replay(&self, _: &str) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl LearningDesk for Nothing {
+    async fn diff(&self, a: &str, b: &str) -> Result<Value, String> {
+        Ok(json!({"from": a, "to": b, "added": [DOCUMENT], "options_changed": true}))
+    }
+
+    async fn train(&self, request: TrainRequest) -> Result<JobRow, String> {
+        let recipe = request.recipe.unwrap_or_else(|| "rank = 8\n".to_owned());
+        let job = JobId::of(&request.dataset, "base", &recipe);
+        let new = NewJob {
+            job: job.clone(),
+            author: request.author,
+            dataset: request.dataset,
+            base: "base".into(),
+            recipe,
+            sweep: None,
+            code_version: "1.2.3".into(),
+        };
+        let registry = self.0.as_ref().ok_or("no registry")?;
+        registry.queue_job(new, Utc::now()).await.map_err(|error| error.to_string())?;
+        registry.job(&job.0).await.map_err(|error| error.to_string())?.ok_or_else(|| "gone".to_owned())
+    }
+
+    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, String> {
+        let registry = self.0.as_ref().ok_or("no registry")?;
+        let newest = registry.newest_dataset(author).await.map_err(|error| error.to_string())?;
+        let dataset = newest.ok_or("no dataset")?.dataset;
+        let mut jobs = Vec::new();
+        for recipe in sweep.lines() {
+            let request = TrainRequest {
+                author: author.clone(),
+                dataset: dataset.clone(),
+                recipe: Some(self.check_recipe(recipe)?),
+            };
+            jobs.push(self.train(request).await?);
+        }
+        Ok(jobs)
+    }
+
+    fn check_recipe(&self, recipe: &str) -> Result<String, String> {
+        toml::from_str::<toml::Table>(recipe).map(|table| table.to_string()).map_err(|error| error.to_string())
+    }
+}
+
+/// The job that a line of `twin train` names.
+pub fn job_of(output: &str) -> JobId {
+    JobId(output.split(' ').next().unwrap().to_owned())
+}
