@@ -27,6 +27,7 @@ mod language_model;
 mod llama;
 mod onnx;
 mod page;
+mod peft;
 mod pipeline;
 mod processor_time;
 mod report;
