@@ -118,6 +118,10 @@ def mean_loss(model, sequences):
     return losses.mean()
 
 
+def same_loss(what, ours, model, sequences):
+    near(f"{what} loss", ours, mean_loss(model, sequences).item(), LOSS_TOLERANCE)
+
+
 def preference_loss(model, reference, pairs, beta):
     terms = []
     for (chosen, rejected), (reference_chosen, reference_rejected) in zip(pairs, reference):
@@ -182,16 +186,16 @@ def check_supervised(twin, form, dataset):
     assert ours.steps[0]["tokens"] == tokens
     base = load(twin.base)
     with torch.no_grad():
-        near("transformers, base model, training loss", ours.summary["first_loss"], mean_loss(base, sequences).item(), LOSS_TOLERANCE)
-        near("transformers, base model, held-out loss", ours.summary["base_evaluation_loss"], mean_loss(base, held_out).item(), LOSS_TOLERANCE)
+        same_loss("transformers, base model, training", ours.summary["first_loss"], base, sequences)
+        same_loss("transformers, base model, held-out", ours.summary["base_evaluation_loss"], base, held_out)
 
     trainable = zeroed(with_adapter(twin.base, first.adapter, is_trainable=True))
     same_run("PEFT, supervised", ours, trainable, lambda model: mean_loss(model, sequences))
 
     adapted, merged = with_adapter(twin.base, ours.adapter).eval(), load(ours.merged)
     with torch.no_grad():
-        near("PEFT, trained adapter, held-out loss", ours.summary["evaluation_loss"], mean_loss(adapted, held_out).item(), LOSS_TOLERANCE)
-        near("transformers, merged model, held-out loss", ours.summary["evaluation_loss"], mean_loss(merged, held_out).item(), LOSS_TOLERANCE)
+        same_loss("PEFT, trained adapter, held-out", ours.summary["evaluation_loss"], adapted, held_out)
+        same_loss("transformers, merged model, held-out", ours.summary["evaluation_loss"], merged, held_out)
         same_logits(base, adapted, merged, held_out)
     same_weights(adapted, trainable)
     return merged
@@ -220,11 +224,12 @@ def same_weights(ours, theirs):
 
 def check_generation(form, base, merged):
     asked = [{"role": "user", "content": "What is the capital of France?"}]
-    prompt = form.tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+    tokenizer = form.tokenizer
+    prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True, return_tensors="pt")
     texts = []
     for model in (base, merged):
         written = model.generate(**prompt, max_new_tokens=24, do_sample=False)
-        texts.append(form.tokenizer.decode(written[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))
+        texts.append(tokenizer.decode(written[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))
     said("transformers writes", base=repr(texts[0]), merged=repr(texts[1]))
     # What our own engine writes: consumers/trainer/tests/engine_smollm.rs.
     assert texts[0] == "The capital of France is Paris." and texts[1]
@@ -232,15 +237,17 @@ def check_generation(form, base, merged):
 
 def check_preferences(twin, form, dataset):
     train = lines_of(dataset / "preference/train.jsonl", SAMPLES)
-    first = twin.train("first-preference", train, train[:1], method="dpo", learning_rate=1e-30, max_steps=1, warmup_steps=0)
-    ours = twin.train("preference", train, train[:1], method="dpo")
+    ours = twin.train("preference", train, train[:1], method="dpo", epochs=3)
     samples = messages(train, "prompt", "chosen", "rejected")
     pairs = [(form.tokens(prompt, chosen), form.tokens(prompt, rejected)) for prompt, chosen, rejected in samples]
-    model = zeroed(with_adapter(twin.base, first.adapter, is_trainable=True))
+    # The first weights follow from recipe and seed, not from the method.
+    first = twin.work / "first-weights/output/adapter"
+    model = zeroed(with_adapter(twin.base, first, is_trainable=True))
     with torch.no_grad():
         reference = [[token_losses(model, *sequence).sum() for sequence in pair] for pair in pairs]
     near("ln 2", ours.steps[0]["loss"], math.log(2), 1e-6)
-    same_run("PEFT, preferences", ours, model, lambda model: preference_loss(model, reference, pairs, RECIPE["dpo_beta"]))
+    beta = RECIPE["dpo_beta"]
+    same_run("PEFT, preferences", ours, model, lambda model: preference_loss(model, reference, pairs, beta))
 
 
 def check_trl(base, dataset, work):
