@@ -32,7 +32,7 @@ demo-stop: ## stop the twin that the demo left running
 test: lint models kafka python ## lints and all tests, with real servers; ends with "N passed, N failed"
 	@scripts/test
 
-test-long: models kafka ## the fault tests at length: 500 kills over each log, load, half an hour of use
+test-long: models kafka python ## the fault tests at length: 500 kills over each log, load, half an hour of use, PEFT and TRL
 	@scripts/test-long
 
 lint: packages target ## check format, scripts and code

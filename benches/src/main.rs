@@ -29,6 +29,7 @@ mod llama;
 mod memory;
 mod onnx;
 mod page;
+mod peft;
 mod pipeline;
 mod processor_time;
 mod report;

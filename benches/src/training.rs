@@ -1,15 +1,18 @@
-//! The training engine beside the machine's matrix product in single precision, which nearly all of a step is.
+//! The training engine beside the machine's matrix product in single precision, which nearly all of a step is, and beside
+//! PEFT on PyTorch where that is installed.
 
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
-use twin_trainer::engine::{Adapter, Decoder, Pack, Recipe, Sequence};
+use twin_trainer::engine::{AdamW, Adapter, Decoder, Pack, Recipe, Sequence, clip};
 
 use crate::bench::{Bench, Results};
 use crate::comparison::{Better, Comparison, Side, one_round};
 use crate::figure::Figure;
+use crate::peft::Peft;
 use crate::processor_time;
 use crate::target::Target;
 
@@ -75,5 +78,47 @@ pub fn compare(bench: &Bench) -> Result<Results> {
     step()?;
     let wall = Figure::once("training: one step of 256 tokens, all threads", "s", began.elapsed().as_secs_f64());
     let rate = Figure::new("training: tokens a processor second", "tokens", rates);
-    Ok(Results { comparisons: vec![ratio], figures: vec![rate, wall] })
+    let mut comparisons = vec![ratio];
+    comparisons.extend(beside_peft(bench, &decoder, &pack)?);
+    Ok(Results { comparisons, figures: vec![rate, wall] })
+}
+
+/// Whole steps: forward, backward, clipping and AdamW.
+fn beside_peft(bench: &Bench, decoder: &Decoder, pack: &Pack) -> Result<Option<Comparison>> {
+    let Some(peft) = Peft::start(bench, &bench.cache.join(MODEL))? else { return Ok(None) };
+    let (theirs, peft) = (peft.id(), RefCell::new(peft));
+    let recipe = Recipe::default();
+    let mut adapter = Adapter::new(decoder.config(), &recipe);
+    let mut optimizer = AdamW::new(&adapter);
+    let factors = vec![1.0 / pack.target_count() as f32; pack.target_count()];
+    let mut step = || -> Result<f64> {
+        let (losses, gradients) = decoder.gradients(pack, &adapter.to_device(&Device::Cpu)?, &factors)?;
+        let gradients = gradients.iter().map(|gradient| gradient.flatten_all()?.to_vec1::<f32>());
+        let mut gradients: Vec<Vec<f32>> = gradients.collect::<Result<_, _>>()?;
+        clip(&mut gradients, recipe.clip);
+        optimizer.update(&mut adapter, &gradients, recipe.learning_rate, recipe.weight_decay);
+        Ok(losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / losses.len() as f64)
+    };
+    // Both begin at the base model, so the first step says whether they compute the same.
+    let (our_loss, their_loss) = (step()?, peft.borrow().first_loss);
+    ensure!((our_loss - their_loss).abs() < 1e-3, "the first loss is {our_loss}, PEFT's {their_loss}");
+
+    let (here, tokens) = (std::process::id(), pack.len() as f64);
+    let mut sides: [Side<'_>; 2] = [
+        Box::new(|| Ok(tokens / processor_time::of_a_pass(here, || step().map(drop))?)),
+        Box::new(|| Ok(tokens / processor_time::of_a_pass(theirs, || peft.borrow_mut().step().map(drop))?)),
+    ];
+    let mut comparison = Comparison::new(
+        "training: whole steps, SmolLM2-135M, 256 tokens",
+        "tokens a processor second",
+        Better::Higher,
+        "PEFT on PyTorch, the same in single precision",
+    )
+    .wanting(Target::at_least(1.0));
+    for round in 0..bench.rounds {
+        let [ours, other] = one_round(round, &mut sides)?;
+        comparison.round(ours, other);
+    }
+    drop(sides);
+    Ok(Some(comparison))
 }

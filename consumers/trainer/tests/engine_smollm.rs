@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{D, Device};
 use tempfile::TempDir;
 use twin_schemas::{ChatMessage, Role};
-use twin_trainer::engine::{ChatFormat, Decoder, Observer, Progress, Recipe, Task, scorer, train};
+use twin_trainer::engine::{ChatFormat, Decoder, Observer, Pack, Progress, Recipe, Task, scorer, train};
 
 fn base() -> PathBuf {
     let cache = std::env::var_os("TWIN_CACHE").map(PathBuf::from);
@@ -37,6 +37,23 @@ fn the_model_gives_the_answer_that_it_gives_in_production() {
     let format = ChatFormat::read(&base()).unwrap();
     let wanted = format.tokens("The capital of France is Paris.<|im_end|>").unwrap();
     assert_eq!(greedy(&base(), "What is the capital of France?", wanted.len()), wanted);
+}
+
+#[test]
+fn an_answer_has_the_tokens_and_losses_that_transformers_gives_it() {
+    // Written by transformers 5.24.0 on PyTorch 2.15.0, from this directory. Both add up in single precision, each in
+    // another order, so that the fifth digit differs.
+    let tokens = [1589, 38346, 20407, 28, 284, 11859, 260, 1532, 30, 2];
+    let losses = [8.92229, 21.97916, 2.66081, 3.48947, 4.76289, 9.70646, 3.54852, 1.8527, 1.00694, 4.9411];
+    let prompt = [message(Role::User, "What is a router?")];
+    let format = ChatFormat::read(&base()).unwrap();
+    let sequence = format.sequence(&prompt, "It forwards packets, and drops the rest.").unwrap();
+    assert_eq!((sequence.completion, &sequence.tokens[35..]), (35, &tokens[..]));
+    let found = Decoder::load(&base(), &Device::Cpu).unwrap().losses(&Pack::new([&sequence]), None).unwrap();
+    assert_eq!(found.len(), losses.len());
+    for (ours, theirs) in found.iter().zip(losses) {
+        assert!((f64::from(*ours) - theirs).abs() < 1e-3, "{found:?} is not {losses:?}");
+    }
 }
 
 const QUESTIONS: [&str; 12] = [

@@ -1,7 +1,8 @@
 //! The card of a version: what a person reads of it, in the form of a Hugging Face dataset card.
 //!
 //! Deliberately not in it: number, date and id of the version. The card is a file of the version, so its bytes are part
-//! of the id, which must not depend on them; they are in `manifest.json` beside it.
+//! of the id, which must not depend on them; they are in `manifest.json` beside it. For the same reason a change of the
+//! card's wording gives versions frozen from then on another id, though their samples are the same.
 
 use std::fmt::Write;
 
@@ -15,6 +16,9 @@ const FORMS: [(&str, &str); 4] = [
     ("preference", "`prompt`, `chosen` (the author's words) and `rejected` (a model's), for DPO"),
     ("eval", "test samples with their reference, passages and the right one's index"),
 ];
+
+/// What `load_dataset(FOLDER)` gives: the form that most trainers take.
+const DEFAULT_FORM: &str = "sft";
 
 /// The card, as Markdown.
 pub(crate) fn card(manifest: &Manifest) -> String {
@@ -61,7 +65,12 @@ fn front_matter(files: &[DatasetFile]) -> String {
         if names.is_empty() {
             continue;
         }
-        let _ = writeln!(text, "- config_name: {form}\n  data_files:");
+        let _ = writeln!(text, "- config_name: {form}");
+        // Which one a reader gets who names none; without it that is an error.
+        if form == DEFAULT_FORM {
+            text.push_str("  default: true\n");
+        }
+        text.push_str("  data_files:\n");
         // In the order of training, as people expect them, not of the alphabet.
         for split in Split::ALL {
             let wanted = format!("{form}/{}.jsonl", split.as_str());

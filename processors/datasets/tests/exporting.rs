@@ -25,6 +25,9 @@ async fn an_export_is_a_folder_of_json_lines_with_a_card() {
         }
         assert!(card.contains(&format!("path: sft/{}.jsonl", split.as_str())));
     }
+    // Hugging Face's `datasets` asks for a name where no configuration is the default.
+    assert_eq!(card.matches("default: true").count(), 1);
+    assert!(card.contains("- config_name: sft\n  default: true\n  data_files:\n  - split: train\n"));
     assert!(read("lengths.svg").starts_with("<svg"));
     assert_eq!(serde_json::from_str::<Manifest>(&read("manifest.json")).unwrap(), manifest);
     for file in &manifest.files {

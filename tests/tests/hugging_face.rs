@@ -1,0 +1,106 @@
+//! Hugging Face's `datasets` reads an exported dataset version as it is.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use twin_stack::TwinProcess;
+use twin_tests::{Api, Llm, Script, author, python, school, start};
+
+/// Cargo runs tests in their package's folder.
+const SCRIPT: &str = "python/dataset_reader.py";
+const SPLITS: [&str; 3] = ["train", "validation", "test"];
+const PATIENCE_S: u64 = 120;
+
+/// A version of forty posts with every kind of sample, in a folder.
+async fn exported(folder: &Path) -> Result<Value> {
+    let model = Llm::start(Script::of(&["It moves ", "things around."], Duration::ZERO)).await?;
+    let twin = start(&[
+        ("TWIN_LLM_ENDPOINT", model.endpoint()),
+        ("TWIN_DATASETS_FREEZE_FIRST_SAMPLES", "20"),
+        ("TWIN_DATASETS_FREEZE_QUIET_S", "2"),
+        ("TWIN_DATASETS_BUILD_PREFERENCES", "40"),
+        ("TWIN_TRAINER_AUTOMATIC", "false"),
+    ])?;
+    let (api, author) = (Api::new(twin.base_url())?, author());
+    school::publish(&api, &author).await?;
+    let dataset = school::reaches_any(&twin, &format!("/v1/datasets?author={author}"), "datasets", PATIENCE_S).await?;
+    export(&twin, dataset["dataset"].as_str().context("a dataset has an id")?, folder)?;
+    Ok(serde_json::from_slice(&std::fs::read(folder.join("manifest.json"))?)?)
+}
+
+fn export(twin: &TwinProcess, id: &str, folder: &Path) -> Result<()> {
+    let folder = folder.to_str().context("the path is UTF-8")?;
+    let output = twin.command(&["datasets", "export", id, folder]).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// What Python makes of the folder.
+fn read(folder: &Path, cache: &Path) -> Result<Value> {
+    let mut command = Command::new(python()?);
+    command.arg(SCRIPT).arg(folder);
+    command.envs([
+        ("HF_HUB_OFFLINE", "1"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        ("HF_DATASETS_DISABLE_PROGRESS_BARS", "1"),
+    ]);
+    let output = command.env("HF_HOME", cache).output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the script ended with {}: {told}", output.status);
+    serde_json::from_slice(&output.stdout).context("the script writes JSON")
+}
+
+/// Samples that the manifest counts in a file.
+fn counted(manifest: &Value, form: &str, split: &str) -> u64 {
+    let kinds: &[&str] = match form {
+        "preference" => &["preference"],
+        _ => &["voice", "grounded", "refusal"],
+    };
+    kinds.iter().filter_map(|kind| manifest["counts"][split][kind].as_u64()).sum()
+}
+
+fn columns(form: &str) -> Value {
+    let messages = json!([{ "role": "string", "content": "string" }]);
+    match form {
+        "sft" => json!({ "messages": messages }),
+        "prompt_completion" => json!({ "prompt": messages, "completion": messages }),
+        "preference" => json!({ "prompt": messages, "chosen": messages, "rejected": messages }),
+        _ => json!({
+            "kind": "string", "document_id": "string", "prompt": messages, "reference": "string",
+            "passages": ["string"], "right": "int64"
+        }),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_loaded_by_hugging_face_datasets_as_it_is() -> Result<()> {
+    let place = TempDir::with_prefix("twin-hugging-face-")?;
+    // `scripts/peft` has more to do with the export.
+    let folder = std::env::var_os("TEST_EXPORT").map_or_else(|| place.path().join("export"), PathBuf::from);
+    let manifest = exported(&folder).await?;
+    let told = read(&folder, &place.path().join("cache"))?;
+
+    let forms = [("sft", &SPLITS[..]), ("prompt_completion", &SPLITS), ("preference", &SPLITS), ("eval", &SPLITS[2..])];
+    for (form, splits) in forms {
+        for split in splits {
+            let name = format!("{form}/{split}.jsonl");
+            let rows = counted(&manifest, form, split);
+            assert!(rows > 0, "{name}: {}", manifest["counts"]);
+            let wanted = json!({ "columns": columns(form), "rows": rows, "as_written": true });
+            assert_eq!(told["files"][&name], wanted, "{name}");
+            assert_eq!(told["configurations"][form][split], rows, "{form}, {split}");
+        }
+        assert_eq!(told["configurations"][form].as_object().map(|found| found.len()), Some(splits.len()), "{form}");
+    }
+    assert_eq!(told["files"].as_object().map(|files| files.len()), Some(10));
+    assert_eq!(told["configurations"].as_object().map(|found| found.len()), Some(forms.len()));
+    assert_eq!(
+        told["default"], told["configurations"]["sft"],
+        "the folder's name is enough for supervised fine-tuning"
+    );
+    Ok(())
+}
