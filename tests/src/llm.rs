@@ -42,16 +42,17 @@ impl Script {
 }
 
 /// The server. It ends with this value.
-#[derive(Debug)]
 pub struct Llm {
     endpoint: String,
     served: Arc<Served>,
     server: JoinHandle<()>,
 }
 
-#[derive(Debug)]
+/// What is written, by what was asked.
+type Rule = dyn Fn(&Value) -> Script + Send + Sync;
+
 struct Served {
-    script: Mutex<Arc<Script>>,
+    rule: Mutex<Arc<Rule>>,
     writing: AtomicUsize,
     last_request: Mutex<Value>,
 }
@@ -62,8 +63,16 @@ impl Llm {
     /// # Errors
     /// There is no port.
     pub async fn start(script: Script) -> Result<Self> {
-        let script = Mutex::new(Arc::new(script));
-        let served = Arc::new(Served { script, writing: AtomicUsize::new(0), last_request: Mutex::default() });
+        Self::answering(move |_| script.clone()).await
+    }
+
+    /// A model that writes what the rule says, given the body of the request.
+    ///
+    /// # Errors
+    /// There is no port.
+    pub async fn answering(rule: impl Fn(&Value) -> Script + Send + Sync + 'static) -> Result<Self> {
+        let rule = Mutex::new(Arc::new(rule) as Arc<Rule>);
+        let served = Arc::new(Served { rule, writing: AtomicUsize::new(0), last_request: Mutex::default() });
         let router = Router::new().route("/v1/chat/completions", post(write)).with_state(served.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}/v1", listener.local_addr()?);
@@ -76,7 +85,7 @@ impl Llm {
 
     /// From now on it writes this.
     pub fn say(&self, script: Script) {
-        *locked(&self.served.script) = Arc::new(script);
+        *locked(&self.served.rule) = Arc::new(move |_: &Value| script.clone());
     }
 
     /// What `llm.endpoint` is set to.
@@ -106,7 +115,6 @@ impl Drop for Llm {
 }
 
 /// An answer that is being written, until it is dropped.
-#[derive(Debug)]
 struct Writing(Arc<Served>);
 
 impl Writing {
@@ -126,8 +134,9 @@ async fn write(
     State(served): State<Arc<Served>>,
     Json(request): Json<Value>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let rule = locked(&served.rule).clone();
+    let script = rule(&request);
     *locked(&served.last_request) = request;
-    let script = locked(&served.script).clone();
     let events = unfold((Writing::begin(served), script, 0), async |(writing, script, at)| {
         let event = match script.chunks.get(at) {
             Some(chunk) => {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use twin_stack::{TwinOptions, TwinProcess};
 
-use crate::Api;
+use crate::{Api, eventually};
 
 /// How each of the author's posts begins and ends.
 pub const OPENING: &str = "TL;DR:";
@@ -81,7 +81,15 @@ pub fn posts() -> Vec<(String, String, String)> {
 /// # Errors
 /// The twin does not take them.
 pub async fn publish(api: &Api, author: &str) -> Result<()> {
-    for (key, title, text) in posts() {
+    publish_some(api, author, SUBJECTS.len()).await
+}
+
+/// Pushes so many of the author's posts.
+///
+/// # Errors
+/// The twin does not take them.
+pub async fn publish_some(api: &Api, author: &str, count: usize) -> Result<()> {
+    for (key, title, text) in posts().into_iter().take(count) {
         let document = json!({
             "author": author, "natural_key": key, "title": title, "text": text, "category": "post"
         });
@@ -132,7 +140,11 @@ pub fn short_school(folder: &Path, variables: &[(&str, &str)]) -> Result<TwinOpt
     school_with(folder, &recipe, variables)
 }
 
-fn school_with(folder: &Path, recipe_text: &str, variables: &[(&str, &str)]) -> Result<TwinOptions> {
+/// As [`school`], by another recipe.
+///
+/// # Errors
+/// The configuration can not be written.
+pub fn school_with(folder: &Path, recipe_text: &str, variables: &[(&str, &str)]) -> Result<TwinOptions> {
     let (recipe, configuration) = (folder.join("recipe.toml"), folder.join("twin.toml"));
     std::fs::write(&recipe, recipe_text)?;
     let trainer = format!("\n[trainer]\nrecipe = \"{}\"\n", recipe.display());
@@ -141,6 +153,31 @@ fn school_with(folder: &Path, recipe_text: &str, variables: &[(&str, &str)]) -> 
     let environment = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let arguments = vec!["--config".to_owned(), configuration.display().to_string()];
     Ok(TwinOptions { environment, arguments, ..TwinOptions::default() })
+}
+
+/// Asks for a dataset version of what the author has now, and tells what came of it.
+///
+/// # Errors
+/// The request failed, or nobody has answered it.
+pub async fn freeze(api: &Api, author: &str) -> Result<String> {
+    api.post("/v1/datasets", &json!({ "author": author, "by": "grace" })).await?;
+    eventually("somebody answers the request for a dataset", async || {
+        let request = api.get(&format!("/v1/datasets/requests/{author}")).await?;
+        Ok(request["outcome"].as_str().map(str::to_owned))
+    })
+    .await
+}
+
+/// The process that works on a job of this kind, if one does and has said who it is.
+pub fn worker(twin: &TwinProcess, kind: &str) -> Option<u32> {
+    let jobs = std::fs::read_dir(twin.data().join("jobs").join(kind)).ok()?;
+    let locks = jobs.filter_map(|job| Some(job.ok()?.path().join("lock")));
+    locks.filter_map(|lock| holder(&lock)).find(|pid| Path::new(&format!("/proc/{pid}")).exists())
+}
+
+fn holder(lock: &Path) -> Option<u32> {
+    let identity: Value = serde_json::from_slice(&std::fs::read(lock).ok()?).ok()?;
+    u32::try_from(identity["pid"].as_u64()?).ok()
 }
 
 /// Answers to these questions, as (text, model).

@@ -1,8 +1,6 @@
 //! The learning loop over Kafka with its processes killed at each step, the broker too: no step is lost, none is done
 //! twice.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -13,20 +11,8 @@ use twin_tests::{Api, eventually, quick_broker, school};
 /// What each wait may take, on a machine that does four other things.
 const PATIENCE_S: u64 = 600;
 
-/// The process that works on a job of this kind, if one does and has said who it is.
-fn child_of(twin: &TwinProcess, kind: &str) -> Option<u32> {
-    let jobs = fs::read_dir(twin.data().join("jobs").join(kind)).ok()?;
-    let locks = jobs.filter_map(|job| Some(job.ok()?.path().join("lock")));
-    locks.filter_map(|lock| holder(&lock)).find(|pid| Path::new(&format!("/proc/{pid}")).exists())
-}
-
-fn holder(lock: &PathBuf) -> Option<u32> {
-    let identity: Value = serde_json::from_slice(&fs::read(lock).ok()?).ok()?;
-    u32::try_from(identity["pid"].as_u64()?).ok()
-}
-
 async fn child(twin: &TwinProcess, kind: &str) -> Result<u32> {
-    eventually(&format!("a process does {kind}"), async || Ok(child_of(twin, kind))).await
+    eventually(&format!("a process does {kind}"), async || Ok(school::worker(twin, kind))).await
 }
 
 fn kill(pid: u32) -> Result<()> {

@@ -183,3 +183,29 @@ async fn a_worker_that_is_started_anew_takes_up_what_is_in_force() {
     switcher.catch_up().await;
     assert_eq!(models.of(&ada()).name(), "ada-v1");
 }
+
+#[tokio::test]
+async fn an_event_that_comes_again_loads_nothing_again() {
+    let f = fixture().await;
+    deployed(&f.registry).await;
+    f.switcher.catch_up().await;
+    let (model, before) = (f.models.of(&ada()), f.registry.deployments(&ada()).await.unwrap());
+    for _ in 0..3 {
+        f.switcher.catch_up().await;
+    }
+    assert!(Arc::ptr_eq(&f.models.of(&ada()), &model));
+    assert_eq!(f.registry.deployments(&ada()).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn of_two_deployments_in_a_row_the_later_is_taken_up_and_the_earlier_is_told_so() {
+    let f = fixture().await;
+    deployed(&f.registry).await;
+    f.registry.roll_back(&ada(), "grace", "", now()).await.unwrap();
+    f.switcher.catch_up().await;
+    assert_eq!((f.models.of(&ada()).name(), f.alive.load(Ordering::SeqCst)), ("base", 1));
+    let deployments = f.registry.deployments(&ada()).await.unwrap();
+    let states: Vec<_> = deployments.iter().map(|deployment| (deployment.number, deployment.state)).collect();
+    assert_eq!(states, [(2, DeploymentState::Serving), (1, DeploymentState::Failed)]);
+    assert!(deployments[1].detail.as_deref().is_some_and(|detail| detail.contains("a later deployment")));
+}

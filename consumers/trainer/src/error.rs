@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crate::engine::found_no_room;
+
 /// What can go wrong around a training job.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -29,6 +31,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a file found no room.
+    pub fn is_of_a_full_disk(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.is_of_a_full_disk(),
+            Self::File { source, .. } => found_no_room(source),
+            Self::Registry(_) | Self::Artifact(_) | Self::Job(_) | Self::Refused(_) => false,
+        }
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -28,11 +28,22 @@ pub async fn work(folder: &Path) -> Result<(), Error> {
             worker.finish(&outcome)?;
             return report(outcome);
         }
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => Err(error.to_string()),
+        Err(error) if error.is_transient() && !error.is_of_a_full_disk() => return Err(error),
+        Err(error) => Err(explained(&error)),
     };
     worker.finish(&outcome)?;
     report(outcome)
+}
+
+/// Why a job ends without a model. A disk that is full stays so until somebody makes room: another attempt at once would
+/// end as this one.
+fn explained(error: &Error) -> String {
+    if error.is_of_a_full_disk() {
+        return format!(
+            "the disk is full: {error}; make room, then try the job again: it goes on from its last checkpoint"
+        );
+    }
+    error.to_string()
 }
 
 fn report(outcome: Result<Product, String>) -> Result<(), Error> {
@@ -73,7 +84,7 @@ async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result
 fn train(worker: &Worker, task: &Task) -> Result<Product, String> {
     let began = Instant::now();
     let mut watch = Watch { worker, report: Report::default(), evaluation_loss: None };
-    let trained = engine::train(task, &mut watch).map_err(|error| error.to_string())?;
+    let trained = engine::train(task, &mut watch).map_err(|error| explained(&error.into()))?;
     let summary = &trained.manifest.summary;
     let curve: engine::Curve = read_curve(&trained.output)?;
     Ok(Product {

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use futures::TryStreamExt;
+use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStoreExt, WriteMultipart};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -33,11 +34,11 @@ impl FolderFile {
 }
 
 impl Artifacts {
-    /// Stores a file, a block at a time.
+    /// Stores a file, a block at a time. A stored one that was damaged since is replaced.
     pub async fn put_file(&self, path: &Path) -> Result<FolderFile, Error> {
         let file = FolderFile::of(path).await?;
         let target = object_path(&file.artifact)?;
-        if self.store.head(&target).await.is_ok_and(|known| known.size == file.bytes) {
+        if self.is_stored(&file, &target).await {
             return Ok(file);
         }
         let mut upload = WriteMultipart::new(self.store.put_multipart(&target).await?);
@@ -53,6 +54,14 @@ impl Artifacts {
         }
         upload.finish().await?;
         Ok(file)
+    }
+
+    /// Whether the file is there. Of a folder's files the content is looked at; elsewhere the store answers for that.
+    async fn is_stored(&self, file: &FolderFile, target: &ObjectPath) -> bool {
+        match &self.folder {
+            Some(folder) => is_whole(&folder.join(target.as_ref()), file).await,
+            None => self.store.head(target).await.is_ok_and(|known| known.size == file.bytes),
+        }
     }
 
     /// Stores every file of a folder, by path.
@@ -75,15 +84,23 @@ impl Artifacts {
         }
         let draft = folder.with_extension("partial");
         remove(&draft)?;
+        if let Err(error) = self.fetch_files(files, &draft).await {
+            remove(&draft)?;
+            return Err(error);
+        }
+        remove(folder)?;
+        std::fs::rename(&draft, folder).map_err(|error| of_file(folder, error))
+    }
+
+    async fn fetch_files(&self, files: &[FolderFile], folder: &Path) -> Result<(), Error> {
         for file in files {
             let relative = Path::new(&file.path);
             if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
                 return Err(Error::Name(file.path.clone()));
             }
-            self.fetch_file(file, &draft.join(relative)).await?;
+            self.fetch_file(file, &folder.join(relative)).await?;
         }
-        remove(folder)?;
-        std::fs::rename(&draft, folder).map_err(|error| of_file(folder, error))
+        Ok(())
     }
 
     async fn fetch_file(&self, file: &FolderFile, target: &Path) -> Result<(), Error> {
@@ -110,18 +127,22 @@ impl Artifacts {
     async fn link(&self, file: &FolderFile, target: &Path) -> bool {
         let (Some(folder), Ok(path)) = (&self.folder, object_path(&file.artifact)) else { return false };
         let stored = folder.join(path.as_ref());
-        let is_whole = hash(&stored).await.is_ok_and(|(artifact, _)| artifact == file.artifact);
-        is_whole && std::fs::hard_link(&stored, target).is_ok()
+        is_whole(&stored, file).await && std::fs::hard_link(&stored, target).is_ok()
     }
 }
 
 async fn holds(folder: &Path, files: &[FolderFile]) -> bool {
     for file in files {
-        if hash(&folder.join(&file.path)).await.ok().is_none_or(|(artifact, _)| artifact != file.artifact) {
+        if !is_whole(&folder.join(&file.path), file).await {
             return false;
         }
     }
     folder.is_dir()
+}
+
+/// Whether what lies there is the file's content.
+async fn is_whole(path: &Path, file: &FolderFile) -> bool {
+    hash(path).await.is_ok_and(|(artifact, _)| artifact == file.artifact)
 }
 
 /// The name of a file's content, and its length.
@@ -218,7 +239,11 @@ mod tests {
         let other = home.path().join("other");
         let refused = artifacts.fetch_folder(&files, &other).await;
         assert!(matches!(refused, Err(Error::Damaged(_))), "{refused:?}");
-        assert!(!other.exists(), "nothing half-made is there");
+        assert!(!other.exists() && !other.with_extension("partial").exists(), "nothing half-made is there");
+
+        assert_eq!(artifacts.put_folder(&home.path().join("made")).await.unwrap(), files, "stored again");
+        artifacts.fetch_folder(&files, &other).await.unwrap();
+        assert_eq!(std::fs::read(other.join("inner/config.json")).unwrap(), b"{}");
     }
 
     #[tokio::test]

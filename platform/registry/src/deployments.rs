@@ -8,6 +8,9 @@ use crate::model::{Action, DecisionRow, DeploymentRow, DeploymentState, ModelSta
 use crate::rows::{collect, name_of, named, optional_time, parsed, time, time_text};
 use crate::{Error, Registry, models, outbox};
 
+/// Why a deployment failed that nothing was wrong with.
+const OVERTAKEN: &str = "a later deployment took its place before it was taken up";
+
 /// Who decides, why and when.
 struct By<'a> {
     who: &'a str,
@@ -159,7 +162,8 @@ impl Registry {
         .await
     }
 
-    /// Notes what a worker made of a deployment. One that serves somewhere is not marked failed any more.
+    /// Notes what a worker made of a deployment. One that serves somewhere is not marked failed any more. When
+    /// one serves, earlier ones that no worker has taken up never will be, and are marked so: somebody may be waiting.
     pub async fn settle_deployment(
         &self,
         author: &AuthorId,
@@ -178,6 +182,13 @@ impl Registry {
                  WHERE author = ?1 AND number = ?2 AND state = 'requested'",
                 params![author.as_str(), number.cast_signed(), name_of(&state)?, detail, time_text(now)],
             )?;
+            if state == DeploymentState::Serving {
+                tx.execute(
+                    "UPDATE deployments SET state = 'failed', detail = ?3, settled_at = ?4
+                     WHERE author = ?1 AND number < ?2 AND state = 'requested'",
+                    params![author.as_str(), number.cast_signed(), OVERTAKEN, time_text(now)],
+                )?;
+            }
             Ok(())
         })
         .await

@@ -6,7 +6,7 @@ use twin_schemas::{AuthorId, DocumentId};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting that can not work.
-    #[error("datasets.{key} {problem}")]
+    #[error("datasets.build.{key} {problem}")]
     Option {
         /// The setting.
         key: &'static str,
@@ -18,7 +18,7 @@ pub enum Error {
     NoDocuments(AuthorId),
     /// Too little to make a dataset of.
     #[error(
-        "{author} has {found} training samples, a dataset needs {needed} (datasets.min_samples); {documents} documents \
+        "{author} has {found} training samples, a dataset needs {needed} (datasets.build.min_samples); {documents} documents \
          were read, {refused} passages refused"
     )]
     TooFewSamples {

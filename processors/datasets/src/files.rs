@@ -15,7 +15,7 @@ use crate::manifest::{DatasetFile, Manifest};
 use crate::work::blocking;
 
 /// Bytes of a part: what writing and reading a file takes of memory.
-const PART_BYTES: usize = 16 << 20;
+const PART_BYTES: usize = 4 << 20;
 
 /// The manifest's name in an export.
 const MANIFEST: &str = "manifest.json";

@@ -13,8 +13,8 @@ use crate::refusal::Refusals;
 use crate::split::Split;
 use crate::{Error, Options};
 
-/// The version of this crate's output: one more with each change that makes other samples of the same documents.
-pub const BUILD_VERSION: u32 = 1;
+/// The version of this crate's output: one more with each change that makes other files of the same documents.
+pub const BUILD_VERSION: u32 = 2;
 
 /// What of a manifest is no part of its id: when and as which it was made.
 const NOT_IN_ID: [&str; 4] = ["dataset", "number", "parent", "created_at"];
@@ -103,7 +103,7 @@ impl SampleKind {
 pub struct DatasetFile {
     /// Its path in an export: `sft/train.jsonl`.
     pub name: String,
-    /// The artifacts that it is the concatenation of, in order. Cut between lines, of about 16 MiB each, so that it is
+    /// The artifacts that it is the concatenation of, in order. Cut between lines, of about 4 MiB each, so that it is
     /// written and read in bounded memory.
     pub parts: Vec<String>,
     /// Lines.

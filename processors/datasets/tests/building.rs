@@ -324,7 +324,7 @@ async fn too_little_to_learn_from_is_an_error_that_says_so() {
     place.documents.put(article("short", "Short", "Too short to learn from.")).await.unwrap();
     let error = place.build().await.unwrap_err();
     assert!(matches!(error, Error::TooFewSamples { found: 0, needed: 10, documents: 1, .. }), "{error}");
-    assert!(error.to_string().contains("datasets.min_samples"), "{error}");
+    assert!(error.to_string().contains("datasets.build.min_samples"), "{error}");
     let deleted = Place::with(Options::default(), (0..3).map(generated)).await;
     for number in 0..3 {
         deleted.documents.delete(generated(number).meta.document_id, Revision(2)).await.unwrap();

@@ -2,40 +2,18 @@
 //! room again.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tempfile::TempDir;
 use twin_stack::{TwinOptions, TwinProcess, default_binary};
-use twin_tests::{Api, author};
+use twin_tests::{Api, author, bound, bounded};
 
 /// No file of the process grows beyond this, bytes.
 const ROOM: u64 = 3 << 20;
 /// Far more documents than there is room for.
 const DOCUMENTS: usize = 2_000;
-
-/// A program that starts twin under the limit. A write beyond it fails as on a full disk, and does not end the
-/// process: it inherits that the signal of it is ignored.
-fn limited(place: &TempDir, binary: &Path) -> Result<PathBuf> {
-    let path = place.path().join("twin");
-    let script =
-        format!("#!/bin/sh\ntrap '' XFSZ\nexec prlimit --fsize={ROOM}:unlimited '{}' \"$@\"\n", binary.display());
-    fs::write(&path, script)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-    Ok(path)
-}
-
-fn give_room(twin: &TwinProcess) -> Result<()> {
-    let process = twin.id().context("twin does not run")?.to_string();
-    let given = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited"]).status()?;
-    ensure!(given.success(), "prlimit ended with {given}");
-    Ok(())
-}
 
 /// Pushes until a push is refused; the keys that were acknowledged.
 async fn fill(api: &Api, author: &str) -> Result<BTreeSet<String>> {
@@ -64,7 +42,7 @@ async fn what_was_acknowledged_is_searchable_when_there_is_room_again() -> Resul
     let place = TempDir::with_prefix("twin-launcher-")?;
     let binary = default_binary()?;
     let mut twin = TwinProcess::start(TwinOptions {
-        binary: Some(limited(&place, &binary)?),
+        binary: Some(bounded(place.path(), &binary, Some(ROOM))?),
         environment: vec![("TWIN_LLM_ENDPOINT".to_owned(), "http://127.0.0.1:9/v1".to_owned())],
         ..TwinOptions::default()
     })?;
@@ -77,7 +55,7 @@ async fn what_was_acknowledged_is_searchable_when_there_is_room_again() -> Resul
     assert_eq!(listed, acknowledged);
     assert_eq!(api.get("/readyz").await?["ready"], true);
 
-    give_room(&twin)?;
+    bound(twin.id().context("twin does not run")?, None)?;
     let status = api.settled(&author).await?;
     assert_eq!(status["totals"]["searchable"], acknowledged.len());
     assert_eq!(status["totals"]["dead"], 0);

@@ -4,24 +4,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
 use serde_json::json;
 use twin_schemas::Topic;
 use twin_sqlite::Database;
 use twin_stack::{Kafka, TwinProcess};
+use twin_stream::EventLog;
 use twin_stream::kafka::{KafkaLog, KafkaOptions};
 use twin_stream::sqlite::SqliteLog;
-use twin_stream::{EventLog, NewRecord, StartAt, TopicPartition};
-use twin_tests::{Api, Folder, Trial, eventually, quick, quick_broker, stopped};
+use twin_tests::{Api, Folder, Trial, append_again, eventually, quick, quick_broker, records, stopped};
 
 const TOPICS: [Topic; 3] = [Topic::DocumentsRaw, Topic::DocumentsCleaned, Topic::DocumentsChunked];
 const STAGES: [&str; 3] = ["cleaner", "chunker", "embedder"];
 /// So small that some payloads travel by reference.
 const MAX_VALUE_BYTES: usize = 2_000;
-/// How often each event comes again.
-const TIMES: usize = 2;
 
 /// The log of a twin that does not run.
 async fn open(data: &Path, kafka: Option<&Kafka>) -> Result<Box<dyn EventLog>> {
@@ -32,39 +27,6 @@ async fn open(data: &Path, kafka: Option<&Kafka>) -> Result<Box<dyn EventLog>> {
             Box::new(KafkaLog::connect(KafkaOptions { brokers, ..KafkaOptions::default() }).await?)
         }
     })
-}
-
-/// Everything that a topic holds.
-async fn records(log: &dyn EventLog, topic: &str) -> Result<Vec<NewRecord>> {
-    let mut found = Vec::new();
-    for (partition, ends) in log.watermarks(topic).await? {
-        let partition = TopicPartition { topic: topic.into(), partition };
-        let mut next = ends.begin;
-        let mut tail = log.tail(&partition, StartAt::Beginning).await?;
-        while next < ends.end {
-            for record in tail.next().await? {
-                next = record.position.offset + 1;
-                let (key, value, headers) = (record.key, record.value, record.headers);
-                found.push(NewRecord { topic: topic.to_owned(), key, value, headers });
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Appends copies of everything, shuffled: later revisions before earlier ones, deletions before what they delete.
-async fn append_again(log: &dyn EventLog) -> Result<usize> {
-    let mut all = Vec::new();
-    for topic in TOPICS {
-        let records = records(log, topic.name()).await?;
-        ensure!(records.iter().any(|record| record.value.is_none()), "{} has no deletion", topic.name());
-        all.extend(std::iter::repeat_n(records, TIMES).flatten());
-    }
-    all.shuffle(&mut StdRng::seed_from_u64(7));
-    for some in all.chunks(100) {
-        log.append(some.to_vec()).await?;
-    }
-    Ok(all.len())
 }
 
 async fn repeats(kafka: Option<&Kafka>) -> Result<()> {
@@ -88,7 +50,13 @@ async fn repeats(kafka: Option<&Kafka>) -> Result<()> {
     let before = stopped(&mut twin)?;
     ensure!(twin.data().join("artifacts").read_dir()?.next().is_some(), "nothing travelled by reference");
 
-    let again = append_again(&*open(twin.data(), kafka).await?).await?;
+    let log = open(twin.data(), kafka).await?;
+    for topic in TOPICS {
+        let held = records(&*log, topic).await?;
+        ensure!(held.iter().any(|record| record.value.is_none()), "{} has no deletion", topic.name());
+    }
+    let again = append_again(&*log, &TOPICS).await?;
+    drop(log);
     twin.restart()?;
     let api = Api::new(twin.base_url())?;
     eventually("every stage has worked on all of it", async || {

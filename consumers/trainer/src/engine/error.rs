@@ -1,3 +1,4 @@
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// What can go wrong in training or scoring.
@@ -9,7 +10,7 @@ pub enum Error {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file is not what it should be.
     #[error("{}: {problem}", path.display())]
@@ -106,12 +107,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a file found no room.
+    pub fn is_of_a_full_disk(&self) -> bool {
+        matches!(self, Self::File { source, .. } if found_no_room(source))
+    }
+
     /// Makes a closure that adds the path to an I/O error.
-    pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+    pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::File { path: path.to_owned(), source }
     }
 
     pub(crate) fn malformed(path: &Path, problem: impl ToString) -> Self {
         Self::Malformed { path: path.to_owned(), problem: problem.to_string() }
     }
+}
+
+/// Whether the disk or the quota is full, or the process may write no longer file.
+pub(crate) fn found_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }

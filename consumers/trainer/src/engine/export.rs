@@ -76,17 +76,23 @@ pub(crate) struct Export<'a> {
 }
 
 impl Export<'_> {
-    /// Writes the folder. It gets its name when it is complete.
+    /// Writes the folder. It gets its name when it is complete; if it can not be written, nothing of it is left.
     pub fn write(self, folder: &Path) -> Result<Manifest, Error> {
         let partial = folder.with_extension("partial");
-        files::fresh(&partial)?;
-        let mut entries = self.adapter_files(&partial)?;
-        let (merged, base_files) = self.merged_files(&partial)?;
+        let manifest = self.write_in(&partial).inspect_err(|_| files::discard(&partial))?;
+        files::publish(&partial, folder)?;
+        Ok(manifest)
+    }
+
+    fn write_in(self, partial: &Path) -> Result<Manifest, Error> {
+        files::fresh(partial)?;
+        let mut entries = self.adapter_files(partial)?;
+        let (merged, base_files) = self.merged_files(partial)?;
         entries.extend(merged);
-        let curve = serde_json::to_vec_pretty(self.curve).map_err(|error| Error::malformed(&partial, error))?;
-        entries.push(files::write(&partial, "loss.csv", self.curve.csv().as_bytes())?);
-        entries.push(files::write(&partial, "loss.json", &curve)?);
-        entries.push(files::write(&partial, "loss.svg", self.curve.svg()?.as_bytes())?);
+        let curve = serde_json::to_vec_pretty(self.curve).map_err(|error| Error::malformed(partial, error))?;
+        entries.push(files::write(partial, "loss.csv", self.curve.csv().as_bytes())?);
+        entries.push(files::write(partial, "loss.json", &curve)?);
+        entries.push(files::write(partial, "loss.svg", self.curve.svg()?.as_bytes())?);
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         let manifest = Manifest {
             base: base_name(self.base),
@@ -97,9 +103,8 @@ impl Export<'_> {
             summary: self.summary,
             files: entries,
         };
-        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| Error::malformed(&partial, error))?;
-        files::write(&partial, "manifest.json", &text)?;
-        files::publish(&partial, folder)?;
+        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| Error::malformed(partial, error))?;
+        files::write(partial, "manifest.json", &text)?;
         Ok(manifest)
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use super::error::Error;
 
@@ -90,6 +91,15 @@ pub(crate) fn fresh(folder: &Path) -> Result<(), Error> {
         std::fs::remove_dir_all(folder).map_err(Error::at(folder))?;
     }
     std::fs::create_dir_all(folder).map_err(Error::at(folder))
+}
+
+/// Removes a folder that could not be finished. On a disk that is full it holds the room in which to say so.
+pub(crate) fn discard(partial: &Path) {
+    if partial.exists()
+        && let Err(error) = std::fs::remove_dir_all(partial)
+    {
+        warn!(folder = %partial.display(), %error, "what was half-written could not be removed");
+    }
 }
 
 /// Flushes a folder's entries: without, a name may be lost in a power cut.

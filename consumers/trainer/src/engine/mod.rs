@@ -44,6 +44,7 @@ pub use config::{Architecture, ModelConfig, RopeScaling};
 pub use curve::{Curve, EvaluationPoint, StepPoint};
 pub use decoder::Decoder;
 pub use error::Error;
+pub(crate) use error::found_no_room;
 pub use export::{Manifest, Summary};
 pub use files::FileEntry;
 pub use kernels::Kernels;

@@ -147,7 +147,10 @@ async fn dataset_to_train_on(
     let author = app.author(author).await?;
     let newest = learning.registry.newest_dataset(&author).await?;
     newest.ok_or_else(|| {
-        Problem::refused(format!("{author} has no dataset version yet; POST /v1/datasets asks for one to be frozen"))
+        Problem::refused(format!(
+            "{author} has no dataset version yet: `twin datasets freeze --author {author} --wait` asks for one (POST \
+             /v1/datasets) and says what is missing"
+        ))
     })
 }
 
