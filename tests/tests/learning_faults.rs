@@ -80,7 +80,8 @@ async fn an_author_of_too_little_is_told_so_and_nothing_is_made() -> Result<()> 
     ensure!(success, "{said}");
     let outcome = school::freeze(&api, empty).await?;
     ensure_has(&outcome, &["empty has no documents", "push documents first"])?;
-    let (_, said) = command(&twin, &["datasets", "freeze", "--author", empty, "--wait"])?;
+    let (success, said) = command(&twin, &["datasets", "freeze", "--author", empty, "--wait"])?;
+    ensure!(!success, "{said}");
     ensure_has(&said, &[&outcome])?;
 
     let outcome = eventually("the documents are collected", async || {
@@ -89,7 +90,8 @@ async fn an_author_of_too_little_is_told_so_and_nothing_is_made() -> Result<()> 
     })
     .await?;
     ensure_has(&outcome, &["training samples, a dataset needs 10 (datasets.build.min_samples)"])?;
-    let (_, said) = command(&twin, &["datasets", "freeze", "--author", "brief", "--wait"])?;
+    let (success, said) = command(&twin, &["datasets", "freeze", "--author", "brief", "--wait"])?;
+    ensure!(!success, "{said}");
     ensure_has(&said, &[&outcome])?;
     for author in [empty, "brief"] {
         let (success, said) = command(&twin, &["train", "--author", author])?;

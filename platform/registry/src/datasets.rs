@@ -72,9 +72,9 @@ impl Registry {
         let (author, by) = (author.to_string(), by.to_owned());
         self.write(move |tx| {
             tx.execute(
-                "INSERT INTO freeze_requests VALUES (?1, ?2, ?3, NULL)
+                "INSERT INTO freeze_requests (author, requested_by, requested_at) VALUES (?1, ?2, ?3)
                  ON CONFLICT (author) DO UPDATE SET requested_by = excluded.requested_by,
-                     requested_at = excluded.requested_at, outcome = NULL WHERE outcome IS NOT NULL",
+                     requested_at = excluded.requested_at, outcome = NULL, refused = 0 WHERE outcome IS NOT NULL",
                 params![author, by, time_text(now)],
             )?;
             Ok(())
@@ -101,13 +101,14 @@ impl Registry {
         .await
     }
 
-    /// Answers an author's open request, if there is one.
-    pub async fn answer_freeze(&self, author: &AuthorId, outcome: &str) -> Result<(), Error> {
-        let (author, outcome) = (author.to_string(), outcome.to_owned());
+    /// Answers an author's open request, if there is one: with the version that there is now, or with why there is none.
+    pub async fn answer_freeze(&self, author: &AuthorId, outcome: Result<&str, &str>) -> Result<(), Error> {
+        let refused = outcome.is_err();
+        let (author, outcome) = (author.to_string(), outcome.unwrap_or_else(|reason| reason).to_owned());
         self.write(move |tx| {
             tx.execute(
-                "UPDATE freeze_requests SET outcome = ?2 WHERE author = ?1 AND outcome IS NULL",
-                params![author, outcome],
+                "UPDATE freeze_requests SET outcome = ?2, refused = ?3 WHERE author = ?1 AND outcome IS NULL",
+                params![author, outcome, refused],
             )?;
             Ok(())
         })
@@ -185,5 +186,6 @@ fn freeze_row(row: &Row<'_>) -> Result<FreezeRequest, Error> {
         requested_by: row.get("requested_by")?,
         requested_at: time(row, "requested_at")?,
         outcome: row.get("outcome")?,
+        refused: row.get("refused")?,
     })
 }

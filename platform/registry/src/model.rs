@@ -63,6 +63,8 @@ pub struct FreezeRequest {
     pub requested_at: DateTime<Utc>,
     /// What came of it; none while it is open.
     pub outcome: Option<String>,
+    /// Whether no version could be made: the outcome is then the reason.
+    pub refused: bool,
 }
 
 /// A training job to queue.

@@ -1,7 +1,8 @@
 use twin_sqlite::Migration;
 
 /// Ids are stored as text and times as RFC 3339 text in UTC with microseconds, so that they sort and any tool reads them.
-pub(crate) const MIGRATIONS: &[Migration] = &["
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    "
 CREATE TABLE datasets (
     dataset          TEXT PRIMARY KEY,
     author           TEXT NOT NULL,
@@ -127,4 +128,6 @@ CREATE TABLE registry_outbox (
     published INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX registry_outbox_open ON registry_outbox (sequence) WHERE published = 0;
-"];
+",
+    "ALTER TABLE freeze_requests ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;",
+];

@@ -124,10 +124,12 @@ async fn a_request_to_freeze_is_answered_once_and_can_be_made_again() {
     registry.request_freeze(&ada(), "linus", at(1)).await.unwrap();
     let open = registry.open_freeze_requests().await.unwrap();
     assert_eq!((open.len(), open[0].requested_by.as_str()), (1, "grace"));
-    registry.answer_freeze(&ada(), "too few samples").await.unwrap();
+    registry.answer_freeze(&ada(), Err("too few samples")).await.unwrap();
+    assert!(registry.freeze_request(&ada()).await.unwrap().unwrap().refused);
     assert!(registry.open_freeze_requests().await.unwrap().is_empty());
     registry.request_freeze(&ada(), "linus", at(2)).await.unwrap();
-    assert_eq!(registry.open_freeze_requests().await.unwrap()[0].requested_by, "linus");
+    let again = &registry.open_freeze_requests().await.unwrap()[0];
+    assert_eq!((again.requested_by.as_str(), again.refused), ("linus", false));
 }
 
 #[tokio::test]

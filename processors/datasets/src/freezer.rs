@@ -121,7 +121,7 @@ impl Freezer {
                 let state = self.documents.author_state(author.clone(), 0).await?;
                 self.refused.insert(author.clone(), state.changed);
                 self.metrics.frozen("refused");
-                Ok(self.registry.answer_freeze(author, &error.to_string()).await?)
+                Ok(self.registry.answer_freeze(author, Err(&error.to_string())).await?)
             }
         }
     }
@@ -173,6 +173,6 @@ impl Freezer {
         } else {
             format!("nothing has changed since version {}, which is {}", registered.number, registered.dataset)
         };
-        Ok(self.registry.answer_freeze(author, &outcome).await?)
+        Ok(self.registry.answer_freeze(author, Ok(&outcome)).await?)
     }
 }

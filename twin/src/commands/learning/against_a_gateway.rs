@@ -15,7 +15,7 @@ async fn datasets_are_frozen_listed_compared_and_exported() {
     let answer = async {
         // The command may ask after the first answer: that one is for the request before.
         loop {
-            twin.registry.answer_freeze(&author, "nothing is new").await.unwrap();
+            twin.registry.answer_freeze(&author, Ok("nothing is new")).await.unwrap();
         }
     };
     tokio::select! {
@@ -23,6 +23,16 @@ async fn datasets_are_frozen_listed_compared_and_exported() {
         () = answer => {}
     }
     assert_eq!(results.text(), "nothing is new\n");
+    let refusing = async {
+        loop {
+            twin.registry.answer_freeze(&author, Err("too few samples")).await.unwrap();
+        }
+    };
+    let refused = tokio::select! {
+        refused = twin.refused("datasets freeze --author ada --by Grace --wait") => refused,
+        () = refusing => unreachable!(),
+    };
+    assert_eq!((refused.exit_code(), refused.to_string().as_str()), (1, "too few samples"));
 
     twin.freeze("a").await;
     twin.freeze("b").await;

@@ -50,11 +50,15 @@ async fn wait(request: Request, timeout: Duration, context: &mut Context) -> Res
         match context.client.get(&["datasets", "requests", &request.author], &[]).await {
             Ok(reply) => {
                 let seen: Request = reply.parse()?;
-                if let Some(outcome) = &seen.outcome {
+                if let Some(outcome) = seen.outcome {
                     if context.json {
-                        return context.out.json(reply.json());
+                        context.out.json(reply.json())?;
                     }
-                    return context.out.line(outcome);
+                    return match (seen.refused, context.json) {
+                        (true, _) => Err(CommandError::Failed(outcome)),
+                        (false, true) => Ok(()),
+                        (false, false) => context.out.line(&outcome),
+                    };
                 }
             }
             // A store that is busy now is asked again.

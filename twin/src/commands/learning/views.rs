@@ -48,6 +48,7 @@ pub struct Freeze {
     pub requested_by: String,
     pub requested_at: DateTime<Utc>,
     pub outcome: Option<String>,
+    pub refused: bool,
 }
 
 /// Where a job stands.

@@ -64,12 +64,14 @@ pub struct FreezeView {
     requested_at: DateTime<Utc>,
     /// What came of it; null while nobody has answered.
     outcome: Option<String>,
+    /// Whether no version could be made: `outcome` is then the reason.
+    refused: bool,
 }
 
 impl From<FreezeRequest> for FreezeView {
     fn from(row: FreezeRequest) -> Self {
-        let FreezeRequest { author, requested_by, requested_at, outcome } = row;
-        Self { author: author.to_string(), requested_by, requested_at, outcome }
+        let FreezeRequest { author, requested_by, requested_at, outcome, refused } = row;
+        Self { author: author.to_string(), requested_by, requested_at, outcome, refused }
     }
 }
 
