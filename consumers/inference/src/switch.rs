@@ -4,8 +4,9 @@
 //! there on, and the old one goes with its last answer. A version that does not load or says nothing leaves the old one
 //! in place, and its deployment failed.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -28,6 +29,9 @@ use crate::options::Device;
 
 /// Between looks at the registry when no event comes: what was deployed while the log could not be read is taken up too.
 const POLL: Duration = Duration::from_secs(2);
+/// Before a version is tried again that served and does not load any more, for example after a restart. A try reads all
+/// of its files.
+const RETRY: Duration = Duration::from_secs(300);
 /// How long the smoke test may take.
 const SMOKE_TEST: Duration = Duration::from_secs(120);
 /// Tokens of the smoke test.
@@ -78,6 +82,8 @@ pub struct Switcher {
     loader: Box<dyn Loader>,
     models: Arc<Models>,
     metrics: SwitchMetrics,
+    /// When a version last failed to load, by author and number of the deployment.
+    failed: Mutex<HashMap<(AuthorId, u64), Instant>>,
 }
 
 impl Switcher {
@@ -89,7 +95,7 @@ impl Switcher {
         models: Arc<Models>,
         metrics: SwitchMetrics,
     ) -> Self {
-        Self { registry, log, loader: Box::new(loader), models, metrics }
+        Self { registry, log, loader: Box::new(loader), models, metrics, failed: Mutex::default() }
     }
 
     /// Switches until the shutdown begins. Every process follows every deployment, so the events are read without a
@@ -117,12 +123,18 @@ impl Switcher {
             Err(error) => return warn!(%error, "deployments can not be read, trying again"),
         };
         for deployment in productions {
-            if self.models.version_of(&deployment.author) != deployment.model
-                || deployment.state == DeploymentState::Requested
-            {
+            let is_new = deployment.state == DeploymentState::Requested;
+            let is_missing = self.models.version_of(&deployment.author) != deployment.model;
+            if is_new || is_missing && !self.failed_lately(&deployment) {
                 self.take_up(&deployment).await;
             }
         }
+    }
+
+    fn failed_lately(&self, deployment: &DeploymentRow) -> bool {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = failed.get(&(deployment.author.clone(), deployment.number));
+        at.is_some_and(|at| at.elapsed() < RETRY)
     }
 
     async fn take_up(&self, deployment: &DeploymentRow) {
@@ -138,6 +150,8 @@ impl Switcher {
             Err(problem) => {
                 warn!(%author, deployment = number, problem, "the version does not serve; the one before goes on");
                 self.metrics.switched("failed");
+                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                failed.insert((author.clone(), number), Instant::now());
             }
         }
         if let Err(error) = self.registry.settle_deployment(author, number, outcome, Utc::now()).await {

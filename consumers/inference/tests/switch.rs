@@ -62,6 +62,17 @@ impl Loader for Shelf {
     }
 }
 
+/// Nothing loads any more; tries are counted.
+struct Damaged(Arc<AtomicUsize>);
+
+#[async_trait]
+impl Loader for Damaged {
+    async fn load(&self, _: &ModelId) -> Result<Arc<dyn ChatModel>, String> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err("a file is damaged".to_owned())
+    }
+}
+
 struct Fixture {
     registry: Registry,
     models: Arc<Models>,
@@ -172,16 +183,35 @@ async fn a_worker_that_is_started_anew_takes_up_what_is_in_force() {
     let f = fixture().await;
     deployed(&f.registry).await;
     f.switcher.catch_up().await;
-    let fresh = fixture().await;
-    let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &fresh.alive))));
-    let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();
-    let log: Arc<dyn EventLog> = {
-        let database = Database::open(&fresh._folder.path().join("other.db")).unwrap();
-        Arc::new(SqliteLog::open(database, 1 << 20).await.unwrap())
-    };
-    let switcher = Switcher::new(f.registry.clone(), log, Shelf(fresh.alive.clone()), models.clone(), metrics);
+    let (switcher, models) = anew(&f, Shelf(f.alive.clone())).await;
     switcher.catch_up().await;
     assert_eq!(models.of(&ada()).name(), "ada-v1");
+}
+
+#[tokio::test]
+async fn a_version_that_served_and_does_not_load_any_more_is_not_read_over_and_over() {
+    let f = fixture().await;
+    deployed(&f.registry).await;
+    f.switcher.catch_up().await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let (switcher, models) = anew(&f, Damaged(tries.clone())).await;
+    for _ in 0..3 {
+        switcher.catch_up().await;
+    }
+    assert_eq!((models.of(&ada()).name(), tries.load(Ordering::SeqCst)), ("base", 1));
+    // What is deployed from here on is tried at once.
+    deployed(&f.registry).await;
+    switcher.catch_up().await;
+    assert_eq!(tries.load(Ordering::SeqCst), 2);
+}
+
+/// The switcher of a process that starts later, and its models.
+async fn anew(f: &Fixture, loader: impl Loader + 'static) -> (Switcher, Arc<Models>) {
+    let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &f.alive))));
+    let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();
+    let database = Database::open(&f._folder.path().join("other.db")).unwrap();
+    let log = Arc::new(SqliteLog::open(database, 1 << 20).await.unwrap());
+    (Switcher::new(f.registry.clone(), log, loader, models.clone(), metrics), models)
 }
 
 #[tokio::test]
