@@ -123,6 +123,7 @@ type Item = Result<ChatChunk, Error>;
 
 /// Hands on what the model writes. Ends, and with it the model's stream and the generation, when nobody reads.
 async fn generate(model: &Model, request: RequestBuilder, reader: &mpsc::Sender<Item>) {
+    let engine = model.inner().get_sender(None).ok();
     let mut stream = match model.stream_chat_request(request).await {
         Ok(stream) => stream,
         Err(error) => {
@@ -130,6 +131,7 @@ async fn generate(model: &Model, request: RequestBuilder, reader: &mpsc::Sender<
             return;
         }
     };
+    let mut written = 0;
     loop {
         let response = tokio::select! {
             response = stream.next() => response,
@@ -137,8 +139,15 @@ async fn generate(model: &Model, request: RequestBuilder, reader: &mpsc::Sender<
         };
         let items = match response {
             Some(response) => read(response),
+            // mistral.rs 0.8.1 sends no last chunk where an answer ends within a character (`Sequence::get_delta`): it just
+            // closes the stream, as it does when its thread has died.
+            None if engine.as_ref().is_some_and(|engine| !engine.is_closed()) => {
+                let usage = Usage { prompt_tokens: 0, completion_tokens: written };
+                vec![Ok(ChatChunk::End { finish_reason: FinishReason::Length, usage })]
+            }
             None => vec![Err(Error::Generation("the model's engine ended".to_owned()))],
         };
+        written += 1;
         for item in items {
             let last = !matches!(item, Ok(ChatChunk::Text(_)));
             if reader.send(item).await.is_err() || last {

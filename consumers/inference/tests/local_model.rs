@@ -1,0 +1,49 @@
+//! The local model on the default weights.
+
+use std::path::PathBuf;
+
+use futures::StreamExt;
+use twin_inference::{Device, MistralModel};
+use twin_llm::{ChatChunk, ChatModel, ChatRequest};
+use twin_schemas::{ChatMessage, FinishReason, Role};
+
+fn model() -> PathBuf {
+    let cache = std::env::var_os("TWIN_CACHE").map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/llm-twin"));
+    cache.join("models/smollm2-135m-instruct-f32")
+}
+
+/// The answer and why it ended, within so many tokens.
+async fn answered(model: &MistralModel, question: &str, max_tokens: u32) -> (String, FinishReason) {
+    let request = ChatRequest {
+        messages: vec![ChatMessage { role: Role::User, content: question.to_owned() }],
+        max_tokens,
+        temperature: 0.0,
+        top_p: 1.0,
+        frequency_penalty: 0.0,
+        stop: Vec::new(),
+    };
+    let mut stream = model.chat(request).await.unwrap();
+    let mut text = String::new();
+    while let Some(chunk) = stream.next().await {
+        match chunk.unwrap() {
+            ChatChunk::Text(more) => text.push_str(&more),
+            ChatChunk::End { finish_reason, .. } => return (text, finish_reason),
+        }
+    }
+    panic!("the answer {text:?} has no end");
+}
+
+/// A crab is four bytes and more than one token. mistral.rs sends no last chunk where the limit cuts one in two.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_cut_within_a_character_ends_like_any_other() {
+    let model = MistralModel::load_from(&model(), "base", Device::Cpu).await.unwrap();
+    let question = "Repeat this line and nothing else: 🦀🦀🦀🦀🦀🦀🦀🦀";
+    let (whole, _) = answered(&model, question, 24).await;
+    assert!(whole.contains('🦀'), "{whole:?}");
+    for max_tokens in 1..8 {
+        let (text, reason) = answered(&model, question, max_tokens).await;
+        assert!(whole.starts_with(&text), "{text:?} is no beginning of {whole:?}");
+        assert_eq!(reason, FinishReason::Length);
+    }
+}
