@@ -48,6 +48,11 @@ impl Server {
         memory::of_process_mb(self.id()?, "VmHWM")?.context("twin has ended")
     }
 
+    /// The memory that it has now (`VmRSS`), megabytes.
+    pub fn memory_mb(&self) -> Result<f64> {
+        memory::of_process_mb(self.id()?, "VmRSS")?.context("twin has ended")
+    }
+
     /// Its data folder.
     pub fn data(&self) -> &Path {
         self.twin.data()
