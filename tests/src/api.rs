@@ -177,6 +177,19 @@ impl Api {
         .await
     }
 
+    /// Waits until every stage has worked on all events of its topic.
+    ///
+    /// # Errors
+    /// Not within the deadline.
+    pub async fn caught_up(&self) -> Result<()> {
+        eventually("every stage has worked on all of its topic", async || {
+            let status = self.get("/v1/status").await?;
+            let stages = status["stages"].as_array().context("stages are an array")?;
+            Ok(stages.iter().all(|stage| stage["lag"] == 0).then_some(()))
+        })
+        .await
+    }
+
     /// Waits until everything of the author that was collected is searchable, or has a reason not to be.
     ///
     /// # Errors

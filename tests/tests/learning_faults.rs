@@ -304,12 +304,7 @@ async fn changes_nothing_when_all_events_come_again(mut twin: TwinProcess, folde
     let options = school::school_with(folder, RECIPE, &automatic)?;
     let twin = TwinProcess::start(TwinOptions { data: Some(twin.data().to_owned()), ..options })?;
     let api = Api::new(twin.base_url())?;
-    eventually("every stage has worked on all of it", async || {
-        let status = api.get("/v1/status").await?;
-        let stages = status["stages"].as_array().context("stages are an array")?;
-        Ok(stages.iter().all(|stage| stage["lag"] == 0).then_some(()))
-    })
-    .await?;
+    api.caught_up().await?;
     let metrics = api.metrics().await?;
     for stage in ["datasets", "trainer", "evaluator"] {
         let worked = metrics.sum("twin_stage_events_total", &[&format!("stage=\"{stage}\"")]);

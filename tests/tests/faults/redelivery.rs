@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::json;
 use twin_schemas::Topic;
 use twin_sqlite::Database;
@@ -59,12 +59,7 @@ async fn repeats(kafka: Option<&Kafka>) -> Result<()> {
     drop(log);
     twin.restart()?;
     let api = Api::new(twin.base_url())?;
-    eventually("every stage has worked on all of it", async || {
-        let status = api.get("/v1/status").await?;
-        let stages = status["stages"].as_array().context("stages are an array")?;
-        Ok(stages.iter().all(|stage| stage["lag"] == 0).then_some(()))
-    })
-    .await?;
+    api.caught_up().await?;
     let metrics = api.metrics().await?;
     let worked: f64 =
         STAGES.iter().map(|stage| metrics.sum("twin_stage_events_total", &[&format!("stage=\"{stage}\"")])).sum();
