@@ -5,35 +5,65 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use twin_schemas::CleanedDocument;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use twin_schemas::{Category, CleanedDocument};
 
 use crate::bench::Bench;
-use crate::corpus;
+use crate::corpus::{self, Corpus};
 use crate::datasets;
 use crate::figure::Figure;
 use crate::memory;
 
-/// The smaller build has every so manieth document of the larger one.
-const TIMES: usize = 4;
+/// Each article of the repository comes so many times, in other words each time.
+const TIMES: [u64; 3] = [16, 64, 256];
 /// Between looks at a process's memory.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Peak memory of a build of some documents, and of so many times as many.
+/// Peak memory of builds of more and more documents.
 pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
-    for step in [TIMES, 1] {
-        let documents: Vec<CleanedDocument> = bench.corpus.documents.iter().step_by(step).cloned().collect();
+    for times in TIMES {
+        let documents = reworded_articles(&bench.corpus, times)?;
         let bytes: usize = documents.iter().map(|document| document.text.len()).sum();
         let name = format!(
             "datasets: peak memory of a build of {} documents ({:.1} MB of text)",
             documents.len(),
             bytes as f64 / 1e6
         );
-        let folder = bench.work.join(format!("dataset-memory-{step}"));
+        let folder = bench.work.join(format!("dataset-memory-{times}"));
         bench.runtime.block_on(datasets::store(&folder, &documents))?;
         figures.push(Figure::once(name, "MB", peak_mb(&folder)?));
     }
     Ok(figures)
+}
+
+/// The articles so many times. Their structure stays; each word is another word of the corpus, so that no passage is a
+/// duplicate of another.
+fn reworded_articles(corpus: &Corpus, times: u64) -> Result<Vec<CleanedDocument>> {
+    let words = corpus.words();
+    let articles = corpus.documents.iter().filter(|document| document.meta.category == Category::Article);
+    let mut documents = Vec::new();
+    for (article, time) in articles.flat_map(|article| (0..times).map(move |time| (article, time))) {
+        let mut random = StdRng::seed_from_u64(time);
+        let name = format!("{time}/{}", article.meta.natural_key);
+        documents.push(corpus::document(Category::Article, &name, reworded(&article.text, &words, &mut random))?);
+    }
+    Ok(documents)
+}
+
+fn reworded(text: &str, words: &[&str], random: &mut StdRng) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_word = false;
+    for character in text.chars() {
+        if !character.is_alphabetic() {
+            out.push(character);
+        } else if !in_word {
+            out.push_str(words[random.random_range(0..words.len())]);
+        }
+        in_word = character.is_alphabetic();
+    }
+    out
 }
 
 /// Builds a version of the documents in that folder: what the process that is looked at does.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use chrono::Utc;
 use serde_json::json;
 use twin_artifacts::Artifacts;
-use twin_registry::{DeploymentState, JobOutcome, ModelManifest, NewDataset, NewJob, NewModel, Registry};
+use twin_registry::{By, DeploymentState, JobOutcome, ModelManifest, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
 use twin_sqlite::Database;
 use twin_tests::TOPICS;
@@ -54,7 +54,7 @@ async fn questions(rounds: usize, server: &Server, registry: &Registry, model: &
             quiet.push(ask(server).await?);
         }
         let began = Instant::now();
-        let number = registry.deploy(model, "bench", "", Utc::now()).await?.number;
+        let number = registry.deploy(model, By::new("bench", "", Utc::now())).await?.number;
         let mut loaded = Vec::new();
         // A question that fails ends the measurement: there is always a warm model.
         while registry.production(&author).await?.is_none_or(|now| now.state == DeploymentState::Requested) {
@@ -66,7 +66,7 @@ async fn questions(rounds: usize, server: &Server, registry: &Registry, model: &
         asked += loaded.len();
         let median = |times: &[f64]| percentile(times, 0.5).context("questions were asked");
         comparison.round(median(&loaded)?, median(&quiet)?);
-        registry.roll_back(&author, "bench", "", Utc::now()).await?;
+        registry.roll_back(&author, By::new("bench", "", Utc::now())).await?;
     }
     let figures = vec![
         Figure::new("from the decision to the first answer of the new version", "s", seconds),
@@ -125,7 +125,7 @@ async fn registered(registry: &Registry, artifacts: &Artifacts, weights: &Path) 
     let model = model.context("the job was running")?;
     registry.queue_evaluation(&model, Utc::now()).await?;
     registry.finish_evaluation(&model, Verdict::Passed, "none", "none", Utc::now()).await?;
-    registry.approve(&model, "bench", "", Utc::now()).await?;
-    registry.roll_back(&author, "bench", "", Utc::now()).await?;
+    registry.approve(&model, By::new("bench", "", Utc::now())).await?;
+    registry.roll_back(&author, By::new("bench", "", Utc::now())).await?;
     Ok(model)
 }

@@ -32,7 +32,7 @@ const PRODUCTS: usize = 200;
 /// GFLOP a processor second, and tokens.
 pub fn compare(bench: &Bench) -> Result<Results> {
     let decoder = Decoder::load(&bench.cache.join(MODEL), &Device::Cpu)?;
-    let adapter = Adapter::new(decoder.config(), &Recipe::default()).to_device(&Device::Cpu)?;
+    let adapter = Adapter::new(decoder.config(), &Recipe::default()).on(&decoder)?;
     let sequence = Sequence { tokens: (100..100 + TOKENS as u32).collect(), completion: TOKENS / 2 };
     let pack = Pack::new(std::iter::repeat_n(&sequence, SEQUENCES));
     let factors = vec![1.0; pack.target_count()];
@@ -92,7 +92,7 @@ fn beside_peft(bench: &Bench, decoder: &Decoder, pack: &Pack) -> Result<Option<C
     let mut optimizer = AdamW::new(&adapter);
     let factors = vec![1.0 / pack.target_count() as f32; pack.target_count()];
     let mut step = || -> Result<f64> {
-        let (losses, gradients) = decoder.gradients(pack, &adapter.to_device(&Device::Cpu)?, &factors)?;
+        let (losses, gradients) = decoder.gradients(pack, &adapter.on(decoder)?, &factors)?;
         let gradients = gradients.iter().map(|gradient| gradient.flatten_all()?.to_vec1::<f32>());
         let mut gradients: Vec<Vec<f32>> = gradients.collect::<Result<_, _>>()?;
         clip(&mut gradients, recipe.clip);

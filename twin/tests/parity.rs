@@ -75,3 +75,27 @@ async fn the_trainer_sees_the_prompt_and_the_next_token_as_the_server_does() {
         }
     }
 }
+
+/// On a GPU the server computes in half precision, where the two likeliest tokens may change places: the trainer's
+/// decoder, in single precision there too, finds none of the server's tokens far from the likeliest.
+#[cfg(feature = "cuda")]
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_gpu_the_trainer_sees_nearly_the_next_token_that_the_server_does() {
+    let server = MistralModel::load_from(&model(), "served", Where::Auto).await.unwrap();
+    let decoder = Decoder::load(&model(), &Device::new_cuda(0).expect("this test needs a GPU")).unwrap();
+    let format = ChatFormat::read(&model()).unwrap();
+    for prompt in prompts() {
+        let (text, prompt_tokens) = served(&server, &prompt).await;
+        let sequence = format.sequence(&prompt, &text).unwrap();
+        assert_eq!(sequence.completion, prompt_tokens as usize, "tokens of the prompt");
+        let logits = decoder.logits(&sequence.tokens, None).unwrap().to_vec2::<f32>().unwrap();
+        let written = sequence.completion..sequence.tokens.len() - 1;
+        assert!(written.len() > 10, "{text}");
+        for index in written {
+            let before = &logits[index - 1];
+            let best = before.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let distance = best - before[sequence.tokens[index] as usize];
+            assert!(distance < 0.5, "token {index} of {text:?} is {distance} below the likeliest");
+        }
+    }
+}

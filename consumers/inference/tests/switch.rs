@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use twin_inference::{Loader, Models, SwitchMetrics, Switcher};
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
-use twin_registry::{DeploymentState, JobOutcome, NewDataset, NewJob, NewModel, Registry};
+use twin_registry::{By, DeploymentState, JobOutcome, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
 use twin_sqlite::Database;
 use twin_stream::sqlite::SqliteLog;
@@ -132,7 +132,7 @@ async fn deployed(registry: &Registry) -> ModelId {
     let model = registry.finish_job(&job, made, now()).await.unwrap().unwrap();
     registry.queue_evaluation(&model, now()).await.unwrap();
     registry.finish_evaluation(&model, Verdict::Passed, "r", "p", now()).await.unwrap();
-    registry.approve(&model, "grace", "", now()).await.unwrap();
+    registry.approve(&model, By::new("grace", "", now())).await.unwrap();
     model
 }
 
@@ -152,7 +152,7 @@ async fn an_answer_that_has_begun_keeps_its_model_and_the_model_goes_with_the_la
     deployed(&f.registry).await;
     f.switcher.catch_up().await;
     let answering = f.models.of(&ada());
-    f.registry.roll_back(&ada(), "grace", "", now()).await.unwrap();
+    f.registry.roll_back(&ada(), By::new("grace", "", now())).await.unwrap();
     f.switcher.catch_up().await;
     assert_eq!(f.models.of(&ada()).name(), "base");
     assert_eq!((answering.name(), f.alive.load(Ordering::SeqCst)), ("ada-v1", 2));
@@ -231,7 +231,7 @@ async fn an_event_that_comes_again_loads_nothing_again() {
 async fn of_two_deployments_in_a_row_the_later_is_taken_up_and_the_earlier_is_told_so() {
     let f = fixture().await;
     deployed(&f.registry).await;
-    f.registry.roll_back(&ada(), "grace", "", now()).await.unwrap();
+    f.registry.roll_back(&ada(), By::new("grace", "", now())).await.unwrap();
     f.switcher.catch_up().await;
     assert_eq!((f.models.of(&ada()).name(), f.alive.load(Ordering::SeqCst)), ("base", 1));
     let deployments = f.registry.deployments(&ada()).await.unwrap();

@@ -12,24 +12,28 @@ use crate::{Error, Registry, models, outbox};
 const OVERTAKEN: &str = "a later deployment took its place before it was taken up";
 
 /// Who decides, why and when.
-struct By<'a> {
-    who: &'a str,
-    why: &'a str,
-    at: DateTime<Utc>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// A person's name, or `policy`.
+    pub who: String,
+    /// In their words; may be empty.
+    pub why: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl By {
+    /// A decision of that moment.
+    pub fn new(who: impl Into<String>, why: impl Into<String>, at: DateTime<Utc>) -> Self {
+        Self { who: who.into(), why: why.into(), at }
+    }
 }
 
 impl Registry {
     /// Lets an evaluated model serve, and deploys it. Refused for one that did not pass.
-    pub async fn approve(
-        &self,
-        model: &ModelId,
-        who: &str,
-        why: &str,
-        at: DateTime<Utc>,
-    ) -> Result<DeploymentRow, Error> {
-        let (model, who, why) = (model.clone(), who.to_owned(), why.to_owned());
+    pub async fn approve(&self, model: &ModelId, by: By) -> Result<DeploymentRow, Error> {
+        let model = model.clone();
         self.write(move |tx| {
-            let by = By { who: &who, why: &why, at };
             let row = models::require(tx, &model)?;
             match (row.state, row.verdict) {
                 (ModelState::Approved, _) => {}
@@ -68,7 +72,7 @@ impl Registry {
             {
                 return Ok(false);
             }
-            let by = By { who: "policy", why: "it passed its evaluation", at };
+            let by = By::new("policy", "it passed its evaluation", at);
             models::set_state(tx, &model, ModelState::Approved)?;
             decide(tx, &row.author, Some(&model), Action::Approve, &by)?;
             deploy(tx, &row.author, Some(&model), Action::Deploy, &by)?;
@@ -78,8 +82,8 @@ impl Registry {
     }
 
     /// Keeps a model from ever serving. Refused while it is in production.
-    pub async fn reject(&self, model: &ModelId, who: &str, why: &str, at: DateTime<Utc>) -> Result<(), Error> {
-        let (model, who, why) = (model.clone(), who.to_owned(), why.to_owned());
+    pub async fn reject(&self, model: &ModelId, by: By) -> Result<(), Error> {
+        let model = model.clone();
         self.write(move |tx| {
             let row = models::require(tx, &model)?;
             if row.in_production {
@@ -89,20 +93,14 @@ impl Registry {
                 return Ok(());
             }
             models::set_state(tx, &model, ModelState::Rejected)?;
-            decide(tx, &row.author, Some(&model), Action::Reject, &By { who: &who, why: &why, at })
+            decide(tx, &row.author, Some(&model), Action::Reject, &by)
         })
         .await
     }
 
     /// Deploys a model that was approved. One that is in production already stays, and no new deployment is made.
-    pub async fn deploy(
-        &self,
-        model: &ModelId,
-        who: &str,
-        why: &str,
-        at: DateTime<Utc>,
-    ) -> Result<DeploymentRow, Error> {
-        let (model, who, why) = (model.clone(), who.to_owned(), why.to_owned());
+    pub async fn deploy(&self, model: &ModelId, by: By) -> Result<DeploymentRow, Error> {
+        let model = model.clone();
         self.write(move |tx| {
             let row = models::require(tx, &model)?;
             if row.state != ModelState::Approved {
@@ -113,23 +111,17 @@ impl Registry {
                 };
                 return Err(Error::Refused(format!("{model} may not serve: {advice}")));
             }
-            deploy(tx, &row.author, Some(&model), Action::Deploy, &By { who: &who, why: &why, at })
+            deploy(tx, &row.author, Some(&model), Action::Deploy, &by)
         })
         .await
     }
 
     /// Goes back to what served before the present model: an earlier model, or the base model.
-    pub async fn roll_back(
-        &self,
-        author: &AuthorId,
-        who: &str,
-        why: &str,
-        at: DateTime<Utc>,
-    ) -> Result<DeploymentRow, Error> {
-        let (author, who, why) = (author.clone(), who.to_owned(), why.to_owned());
+    pub async fn roll_back(&self, author: &AuthorId, by: By) -> Result<DeploymentRow, Error> {
+        let author = author.clone();
         self.write(move |tx| {
             let target = before_present(tx, &author)?;
-            deploy(tx, &author, target.as_ref(), Action::Rollback, &By { who: &who, why: &why, at })
+            deploy(tx, &author, target.as_ref(), Action::Rollback, &by)
         })
         .await
     }
@@ -210,7 +202,7 @@ fn deploy(
     author: &AuthorId,
     model: Option<&ModelId>,
     action: Action,
-    by: &By<'_>,
+    by: &By,
 ) -> Result<DeploymentRow, Error> {
     if let Some(present) = in_force(tx, author)?
         && present.model.as_ref() == model
@@ -230,13 +222,7 @@ fn deploy(
     in_force(tx, author)?.ok_or_else(|| Error::missing("deployment", number))
 }
 
-fn decide(
-    tx: &Connection,
-    author: &AuthorId,
-    model: Option<&ModelId>,
-    action: Action,
-    by: &By<'_>,
-) -> Result<(), Error> {
+fn decide(tx: &Connection, author: &AuthorId, model: Option<&ModelId>, action: Action, by: &By) -> Result<(), Error> {
     tx.execute(
         "INSERT INTO decisions (author, model, action, decided_by, why, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![author.as_str(), model.map(|m| &m.0), name_of(&action)?, by.who, by.why, time_text(by.at)],

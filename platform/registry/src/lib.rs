@@ -21,6 +21,7 @@ mod rows;
 mod runs;
 mod tables;
 
+pub use deployments::By;
 pub use error::Error;
 pub use lineage::{Lineage, TaughtDocument};
 pub use manifest::ModelManifest;

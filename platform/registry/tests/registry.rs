@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use twin_registry::{
-    Action, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, Metric, ModelState, NewDataset,
+    Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, Metric, ModelState, NewDataset,
     NewJob, NewModel, Registry, Relay,
 };
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Topic, Verdict};
@@ -188,22 +188,22 @@ async fn only_a_model_that_passed_and_was_approved_serves() {
     let fixture = fixture().await;
     let registry = &fixture.registry;
     let bad = evaluated(registry, "1", Verdict::Failed).await;
-    let refused = registry.approve(&bad, "grace", "", at(6)).await.unwrap_err();
+    let refused = registry.approve(&bad, By::new("grace", "", at(6))).await.unwrap_err();
     assert!(refused.to_string().contains("did not pass"), "{refused}");
     assert!(!registry.approve_by_policy(&bad, at(6)).await.unwrap());
 
     let good = evaluated(registry, "2", Verdict::Passed).await;
-    let refused = registry.deploy(&good, "grace", "", at(6)).await.unwrap_err();
+    let refused = registry.deploy(&good, By::new("grace", "", at(6))).await.unwrap_err();
     assert!(refused.to_string().contains("nobody has approved it"), "{refused}");
-    let deployed = registry.approve(&good, "grace", "reads well", at(7)).await.unwrap();
+    let deployed = registry.approve(&good, By::new("grace", "reads well", at(7))).await.unwrap();
     assert_eq!((deployed.number, deployed.model.as_ref()), (1, Some(&good)));
-    let again = registry.approve(&good, "grace", "twice", at(8)).await.unwrap();
+    let again = registry.approve(&good, By::new("grace", "twice", at(8))).await.unwrap();
     assert_eq!(again.number, 1, "what is in production is not deployed again");
-    let refused = registry.reject(&good, "grace", "", at(9)).await.unwrap_err();
+    let refused = registry.reject(&good, By::new("grace", "", at(9))).await.unwrap_err();
     assert!(refused.to_string().contains("roll back first"), "{refused}");
 
-    registry.reject(&bad, "grace", "loops", at(9)).await.unwrap();
-    let refused = registry.approve(&bad, "grace", "", at(10)).await.unwrap_err();
+    registry.reject(&bad, By::new("grace", "loops", at(9))).await.unwrap();
+    let refused = registry.approve(&bad, By::new("grace", "", at(10))).await.unwrap_err();
     assert!(refused.to_string().contains("was rejected"), "{refused}");
     let decisions = registry.decisions(&ada()).await.unwrap();
     let actions: Vec<_> = decisions.iter().map(|decision| (decision.action, decision.decided_by.as_str())).collect();
@@ -227,7 +227,7 @@ async fn a_late_event_does_not_undo_a_rollback_or_a_newer_model() {
     let registry = &fixture.registry;
     let first = evaluated(registry, "1", Verdict::Passed).await;
     assert!(registry.approve_by_policy(&first, at(6)).await.unwrap());
-    registry.roll_back(&ada(), "grace", "worse", at(7)).await.unwrap();
+    registry.roll_back(&ada(), By::new("grace", "worse", at(7))).await.unwrap();
     assert!(!registry.approve_by_policy(&first, at(8)).await.unwrap());
     assert_eq!(registry.production(&ada()).await.unwrap().unwrap().model, None);
 
@@ -242,18 +242,18 @@ async fn a_late_event_does_not_undo_a_rollback_or_a_newer_model() {
 async fn rollbacks_go_back_step_by_step_to_the_base_model() {
     let fixture = fixture().await;
     let registry = &fixture.registry;
-    let refused = registry.roll_back(&ada(), "grace", "", at(0)).await.unwrap_err();
+    let refused = registry.roll_back(&ada(), By::new("grace", "", at(0))).await.unwrap_err();
     assert!(refused.to_string().contains("nothing to go back to"), "{refused}");
     let first = evaluated(registry, "1", Verdict::Passed).await;
     let second = evaluated(registry, "2", Verdict::Inconclusive).await;
-    registry.approve(&first, "grace", "", at(6)).await.unwrap();
-    registry.approve(&second, "grace", "", at(7)).await.unwrap();
-    let back = registry.roll_back(&ada(), "grace", "", at(8)).await.unwrap();
+    registry.approve(&first, By::new("grace", "", at(6))).await.unwrap();
+    registry.approve(&second, By::new("grace", "", at(7))).await.unwrap();
+    let back = registry.roll_back(&ada(), By::new("grace", "", at(8))).await.unwrap();
     assert_eq!((back.number, back.model), (3, Some(first.clone())));
-    let back = registry.roll_back(&ada(), "grace", "", at(9)).await.unwrap();
+    let back = registry.roll_back(&ada(), By::new("grace", "", at(9))).await.unwrap();
     assert_eq!((back.number, back.model), (4, None));
-    assert!(registry.roll_back(&ada(), "grace", "", at(10)).await.is_err());
-    assert_eq!(registry.deploy(&second, "grace", "", at(11)).await.unwrap().number, 5);
+    assert!(registry.roll_back(&ada(), By::new("grace", "", at(10))).await.is_err());
+    assert_eq!(registry.deploy(&second, By::new("grace", "", at(11))).await.unwrap().number, 5);
 }
 
 #[tokio::test]
@@ -262,9 +262,9 @@ async fn a_deployment_that_fails_leaves_the_one_before_in_force() {
     let registry = &fixture.registry;
     let first = evaluated(registry, "1", Verdict::Passed).await;
     let second = evaluated(registry, "2", Verdict::Passed).await;
-    registry.approve(&first, "grace", "", at(6)).await.unwrap();
+    registry.approve(&first, By::new("grace", "", at(6))).await.unwrap();
     registry.settle_deployment(&ada(), 1, Ok(()), at(7)).await.unwrap();
-    registry.approve(&second, "grace", "", at(8)).await.unwrap();
+    registry.approve(&second, By::new("grace", "", at(8))).await.unwrap();
     registry.settle_deployment(&ada(), 2, Err("a tensor is missing".into()), at(9)).await.unwrap();
     let production = registry.production(&ada()).await.unwrap().unwrap();
     assert_eq!((production.number, production.state), (1, DeploymentState::Serving));
@@ -320,7 +320,7 @@ async fn lists_hold_the_newest_rows_and_no_more_than_asked_for() {
     assert_eq!(registry.newest_jobs(None, Some(JobState::Queued), 9).await.unwrap(), []);
     assert_eq!(registry.newest_jobs(None, None, 1).await.unwrap().len(), 1);
     for model in [&first, &second] {
-        registry.approve(model, "Grace", "it passed", at(7)).await.unwrap();
+        registry.approve(model, By::new("Grace", "it passed", at(7))).await.unwrap();
     }
     let deployments = registry.newest_deployments(&ada, 1).await.unwrap();
     assert_eq!((deployments.len(), deployments[0].number), (1, 2));

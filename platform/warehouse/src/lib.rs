@@ -14,8 +14,8 @@ pub mod sqlite;
 
 pub use error::Error;
 pub use model::{
-    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Pending, Progress,
-    ProgressState, Recorded, SourceRow, StageName, SyncFailure, SyncOutcome, Totals,
+    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, ProgressState,
+    Recorded, SourceRow, StageName, SyncFailure, SyncOutcome, Totals,
 };
 pub use outbox::{Outbox, OutboxOptions};
 pub use port::Warehouse;

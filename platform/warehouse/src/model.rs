@@ -272,13 +272,6 @@ pub enum ProgressState {
     },
 }
 
-/// What is still on its way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pending {
-    /// Documents whose newest revision is neither indexed, rejected nor dead-lettered.
-    pub documents: u64,
-}
-
 /// Totals of an author, or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {

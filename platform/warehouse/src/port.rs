@@ -7,8 +7,8 @@ use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use crate::Error;
 use crate::model::{
-    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Pending, Progress, Recorded,
-    SourceRow, Totals,
+    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded, SourceRow,
+    Totals,
 };
 
 /// The warehouse port. All writes are durable when their future ends.
@@ -97,9 +97,6 @@ pub trait Warehouse: Send + Sync {
 
     /// What is known of a document's newest revisions, by revision and stage.
     async fn progress(&self, document: DocumentId) -> Result<Vec<Progress>, Error>;
-
-    /// What is on its way, of one author or of all.
-    async fn pending(&self, author: Option<&AuthorId>) -> Result<Pending, Error>;
 
     /// Totals, of one author or of all.
     async fn totals(&self, author: Option<&AuthorId>) -> Result<Totals, Error>;

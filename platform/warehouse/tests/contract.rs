@@ -142,7 +142,7 @@ async fn a_document_is_pending_until_it_is_indexed_rejected_or_dead_lettered() {
         warehouse.record(observation(name, name)).await.unwrap();
         ids.push(observation(name, name).key.id());
     }
-    let pending = || async { warehouse.pending(Some(&ada())).await.unwrap().documents };
+    let pending = || async { warehouse.totals(Some(&ada())).await.unwrap().pending };
     assert_eq!(pending().await, 3);
     let note = |id, stage, state| Progress { document_id: id, revision: Revision(1), stage, state, at: Utc::now() };
     warehouse

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::attention::{Attention, HeadNorms};
 use super::config::{Architecture, ModelConfig};
@@ -11,7 +11,7 @@ use super::kernels::{Kernels, Rope, rms_norm, rms_norm_backward, swiglu, swiglu_
 use super::linear::{Gradients, Linear};
 use super::lora::{DeviceAdapter, target_shape};
 use super::pack::Pack;
-use super::recipe::Target;
+use super::recipe::{Precision, Target};
 use super::weights::Weights;
 
 struct Layer {
@@ -29,6 +29,7 @@ pub struct Decoder {
     config: ModelConfig,
     kernels: Kernels,
     device: Device,
+    dtype: DType,
     embedding: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
@@ -54,32 +55,33 @@ struct Saved {
 }
 
 impl Decoder {
-    /// Loads a Hugging Face directory onto a device, as F32.
+    /// Loads a Hugging Face directory onto a device, in single precision.
     ///
     /// # Errors
     /// A model of another kind, a weight that is missing or of another shape, a file that can not be read.
     pub fn load(model: &Path, device: &Device) -> Result<Self, Error> {
-        let kernels = if device.is_cpu() { Kernels::Fused } else { Kernels::Portable };
-        Self::load_with(model, device, kernels)
+        Self::load_with(model, device, Kernels::of(device), Precision::F32)
     }
 
-    /// As [`Self::load`], with a choice that [`Self::load`] makes by the device. Fused kernels need the CPU.
+    /// As [`Self::load`], with a choice of the kernels and of the precision. Fused kernels need the CPU and single
+    /// precision, half precision needs a GPU.
     ///
     /// # Errors
-    /// As [`Self::load`].
-    pub fn load_with(model: &Path, device: &Device, kernels: Kernels) -> Result<Self, Error> {
+    /// As [`Self::load`]; half precision on the CPU.
+    pub fn load_with(model: &Path, device: &Device, kernels: Kernels, precision: Precision) -> Result<Self, Error> {
+        let dtype = precision.on(device)?;
         let config = ModelConfig::read(model)?;
         let weights = Weights::open(model)?;
         let table = [config.vocabulary, config.hidden];
-        let embedding = weights.read("model.embed_tokens.weight", &table, device)?;
+        let embedding = weights.read("model.embed_tokens.weight", &table, device, dtype)?;
         let head = match config.tied_head {
             true => embedding.clone(),
-            false => weights.read("lm_head.weight", &table, device)?,
+            false => weights.read("lm_head.weight", &table, device, dtype)?,
         };
-        let layer = |index| Loader { config: &config, weights: &weights, device, index }.layer();
+        let layer = |index| Loader { config: &config, weights: &weights, device, dtype, index }.layer();
         let layers: Result<Vec<Layer>, Error> = (0..config.layers).map(layer).collect();
-        let norm = weights.read("model.norm.weight", &[config.hidden], device)?;
-        Ok(Self { embedding, head, layers: layers?, norm, kernels, device: device.clone(), config })
+        let norm = weights.read("model.norm.weight", &[config.hidden], device, dtype)?;
+        Ok(Self { embedding, head, layers: layers?, norm, kernels, device: device.clone(), dtype, config })
     }
 
     /// The model's dimensions.
@@ -90,6 +92,11 @@ impl Decoder {
     /// Where it is computed.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// The type of its numbers.
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
     }
 
     pub(crate) fn kernels(&self) -> Kernels {
@@ -112,7 +119,7 @@ impl Decoder {
 
     /// The last hidden states `[rows, hidden]` of a pack. Nothing is kept for a backward pass.
     pub(crate) fn hidden(&self, pack: &Pack, adapter: Option<&DeviceAdapter>) -> Result<Tensor, Error> {
-        let rope = self.rope(pack);
+        let rope = self.rope(pack)?;
         let mut x = self.embedded(pack)?;
         for index in 0..self.layers.len() {
             x = self.layer(index, x, pack, &rope, adapter)?.0;
@@ -122,7 +129,7 @@ impl Decoder {
 
     /// As [`Self::hidden`], with what [`Self::backward`] needs.
     pub(crate) fn forward(&self, pack: &Pack, adapter: &DeviceAdapter) -> Result<(Tensor, Tape), Error> {
-        let rope = self.rope(pack);
+        let rope = self.rope(pack)?;
         let mut x = self.embedded(pack)?;
         let mut layers = Vec::with_capacity(self.layers.len());
         for index in 0..self.layers.len() {
@@ -134,7 +141,7 @@ impl Decoder {
         Ok((hidden, Tape { layers, last: x }))
     }
 
-    /// The gradients of the adapter's matrices, given that for the hidden states.
+    /// The gradients of the adapter's matrices in single precision, given that for the hidden states.
     pub(crate) fn backward(
         &self,
         pack: &Pack,
@@ -142,7 +149,7 @@ impl Decoder {
         tape: Tape,
         gradient: &Tensor,
     ) -> Result<Vec<Tensor>, Error> {
-        let rope = self.rope(pack);
+        let rope = self.rope(pack)?;
         let mut gradients: Gradients = vec![None; adapter.len()];
         let Tape { mut layers, last } = tape;
         let mut gradient = rms_norm_backward(self.kernels, &last, &self.norm, self.config.norm_eps, gradient)?;
@@ -152,7 +159,8 @@ impl Decoder {
             gradient = pass.layer(&saved, gradient, &mut gradients)?;
         }
         let missing = || candle_core::Error::Msg("a matrix of the adapter has no gradient".to_owned());
-        gradients.into_iter().map(|gradient| gradient.ok_or_else(|| missing().into())).collect()
+        let single = |gradient: Option<Tensor>| Ok(gradient.ok_or_else(missing)?.to_dtype(DType::F32)?);
+        gradients.into_iter().map(single).collect()
     }
 
     fn layer(
@@ -179,9 +187,9 @@ impl Decoder {
         Attention { config: &self.config, kernels: self.kernels, pack, rope, norms }
     }
 
-    fn rope(&self, pack: &Pack) -> Rope {
+    fn rope(&self, pack: &Pack) -> Result<Rope, Error> {
         let longest = pack.lengths.iter().copied().max().unwrap_or(0);
-        Rope::new(&self.config.rope_frequencies(), longest)
+        Ok(Rope::new(&self.config.rope_frequencies(), longest, self.kernels, &self.device)?)
     }
 
     fn embedded(&self, pack: &Pack) -> Result<Tensor, Error> {
@@ -228,6 +236,7 @@ struct Loader<'a> {
     config: &'a ModelConfig,
     weights: &'a Weights,
     device: &'a Device,
+    dtype: DType,
     index: usize,
 }
 
@@ -260,18 +269,19 @@ impl Loader<'_> {
         for &target in targets {
             let (rows, columns) = target_shape(self.config, target);
             let name = format!("model.layers.{}.{}.weight", self.index, target.path());
-            projections.push((target, self.weights.read(&name, &[rows, columns], self.device)?));
+            projections.push((target, self.weights.read(&name, &[rows, columns], self.device, self.dtype)?));
         }
         let mut biases = Vec::new();
         for &target in biased {
             let (rows, _) = target_shape(self.config, target);
             let name = format!("model.layers.{}.{}.bias", self.index, target.path());
-            biases.push(self.weights.read(&name, &[rows], self.device)?);
+            biases.push(self.weights.read(&name, &[rows], self.device, self.dtype)?);
         }
         Linear::new(projections, &biases)
     }
 
     fn vector(&self, name: &str, width: usize) -> Result<Tensor, Error> {
-        self.weights.read(&format!("model.layers.{}.{name}.weight", self.index), &[width], self.device)
+        let name = format!("model.layers.{}.{name}.weight", self.index);
+        self.weights.read(&name, &[width], self.device, self.dtype)
     }
 }

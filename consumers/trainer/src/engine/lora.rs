@@ -4,11 +4,12 @@
 //! model. The numbers live in the host's memory as F32, where the optimizer works on them; the decoder is given copies
 //! on its device.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::config::ModelConfig;
+use super::decoder::Decoder;
 use super::error::Error;
 use super::recipe::{Recipe, Target};
 
@@ -53,12 +54,14 @@ impl Adapter {
         Self { parameters, targets, scale: recipe.scale() }
     }
 
-    /// Copies on a device, for the decoder.
+    /// Copies on a decoder's device, in its precision.
     ///
     /// # Errors
     /// The device's.
-    pub fn to_device(&self, device: &Device) -> Result<DeviceAdapter, Error> {
-        let tensor = |parameter: &Parameter| Tensor::from_vec(parameter.values.clone(), parameter.shape, device);
+    pub fn on(&self, decoder: &Decoder) -> Result<DeviceAdapter, Error> {
+        let tensor = |parameter: &Parameter| {
+            Tensor::from_slice(&parameter.values, parameter.shape, decoder.device())?.to_dtype(decoder.dtype())
+        };
         let tensors: Result<Vec<Tensor>, _> = self.parameters.iter().map(tensor).collect();
         Ok(DeviceAdapter { tensors: tensors?, targets: self.targets.clone(), scale: self.scale, dropout: None })
     }
@@ -143,6 +146,6 @@ impl Pair<'_> {
         let kept = (1.0 / (1.0 - dropout.rate)) as f32;
         let value = |rng: &mut ChaCha8Rng| if rng.random::<f64>() < dropout.rate { 0.0 } else { kept };
         let values: Vec<f32> = (0..x.elem_count()).map(|_| value(&mut rng)).collect();
-        Ok(Some(Tensor::from_vec(values, x.shape(), &Device::Cpu)?.to_device(x.device())?))
+        Ok(Some(Tensor::from_vec(values, x.shape(), x.device())?.to_dtype(x.dtype())?))
     }
 }

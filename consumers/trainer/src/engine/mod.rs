@@ -52,7 +52,7 @@ pub use lora::{Adapter, DeviceAdapter, Dropout, Parameter};
 pub use method::{preference_loss, preference_slope};
 pub use optimizer::{AdamW, clip};
 pub use pack::{Pack, Sequence};
-pub use recipe::{Method, Recipe, Schedule, Target};
+pub use recipe::{Method, Precision, Recipe, Schedule, Target};
 pub use run::{Trained, train};
 pub use scorer::{Scorer, scorer};
 pub use task::{Observer, Progress, Task};

@@ -2,6 +2,8 @@
 //!
 //! candle's own keeps its moments to itself, so that they could not go into a checkpoint.
 
+use rayon::prelude::*;
+
 use super::lora::Adapter;
 
 const BETA_1: f32 = 0.9;
@@ -33,27 +35,29 @@ impl AdamW {
         let (first_correction, second_correction) = (correction(BETA_1), correction(BETA_2));
         let rate = learning_rate as f32;
         let kept = 1.0 - (learning_rate * weight_decay) as f32;
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((parameter, gradient), (first, second)) in adapter.parameters.iter_mut().zip(gradients).zip(moments) {
-            for index in 0..gradient.len() {
-                let g = gradient[index];
-                first[index] = BETA_1 * first[index] + (1.0 - BETA_1) * g;
-                second[index] = BETA_2 * second[index] + (1.0 - BETA_2) * g * g;
-                let direction =
-                    first[index] / first_correction / ((second[index] / second_correction).sqrt() + EPSILON);
-                parameter.values[index] = parameter.values[index] * kept - rate * direction;
+        let moments = self.first.par_iter_mut().zip(&mut self.second);
+        let parameters = adapter.parameters.par_iter_mut().zip(gradients);
+        parameters.zip(moments).for_each(|((parameter, gradient), (first, second))| {
+            let numbers = parameter.values.iter_mut().zip(gradient);
+            for ((value, g), (first, second)) in numbers.zip(first.iter_mut().zip(second)) {
+                *first = BETA_1 * *first + (1.0 - BETA_1) * g;
+                *second = BETA_2 * *second + (1.0 - BETA_2) * g * g;
+                let direction = *first / first_correction / ((*second / second_correction).sqrt() + EPSILON);
+                *value = *value * kept - rate * direction;
             }
-        }
+        });
     }
 }
 
 /// Scales the gradients so that their norm over all parameters is `limit` at most (0 is no limit). The norm before.
 pub fn clip(gradients: &mut [Vec<f32>], limit: f64) -> f64 {
-    let squares = gradients.iter().flatten().map(|value| f64::from(*value).powi(2));
-    let norm = squares.sum::<f64>().sqrt();
+    let squares = |gradient: &Vec<f32>| gradient.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
+    // Each matrix by itself, so that the order of the additions does not depend on the threads.
+    let by_matrix: Vec<f64> = gradients.par_iter().map(squares).collect();
+    let norm = by_matrix.iter().sum::<f64>().sqrt();
     if limit > 0.0 && norm > limit {
         let scale = (limit / norm) as f32;
-        gradients.iter_mut().flatten().for_each(|value| *value *= scale);
+        gradients.par_iter_mut().for_each(|gradient| gradient.iter_mut().for_each(|value| *value *= scale));
     }
     norm
 }

@@ -12,6 +12,7 @@ use super::data::{Samples, Step, plan, size};
 use super::decoder::Decoder;
 use super::error::Error;
 use super::export::{Export, Manifest, Summary};
+use super::kernels::Kernels;
 use super::lora::{Adapter, Dropout};
 use super::method::{Loss, Objective};
 use super::optimizer::{AdamW, clip};
@@ -45,7 +46,8 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
     let fingerprint = task.fingerprint()?;
     let checkpoints = Checkpoints::new(&task.folder.join("checkpoints"))?;
     let format = ChatFormat::read(&task.base)?;
-    let decoder = Decoder::load(&task.base, &device()?)?;
+    let device = device()?;
+    let decoder = Decoder::load_with(&task.base, &device, Kernels::of(&device), task.recipe.precision)?;
     let samples = training_samples(task, &task.train, &format, &decoder)?;
     let validation = match &task.validation {
         Some(path) => {
@@ -163,18 +165,19 @@ impl Run<'_> {
         let (recipe, items) = (&self.task.recipe, &self.samples.items);
         let packs = &self.steps[index];
         let units = self.training.units(packs.iter().flatten().map(|item| &items[*item]));
-        let mut adapter = self.state.adapter.to_device(self.decoder.device())?;
+        let mut adapter = self.state.adapter.on(self.decoder)?;
         let mut total = Loss::default();
-        let parameters = &self.state.adapter.parameters;
-        let mut sums: Vec<Vec<f32>> = parameters.iter().map(|parameter| vec![0.0; parameter.values.len()]).collect();
+        let mut sums: Vec<Vec<f32>> = Vec::new();
         for (place, pack) in packs.iter().enumerate() {
             let number = (index * recipe.accumulation + place) as u64;
             adapter.dropout = Some(Dropout { rate: recipe.dropout, seed: recipe.seed, pack: number });
             let (loss, gradients) = self.training.gradients(items, pack, &adapter, units)?;
             total = total.add(loss);
-            for (sum, gradient) in sums.iter_mut().zip(&gradients) {
-                let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
-                sum.iter_mut().zip(gradient).for_each(|(sum, term)| *sum += term);
+            let numbers = gradients.iter().map(|gradient| gradient.flatten_all()?.to_vec1::<f32>());
+            let numbers: Vec<Vec<f32>> = numbers.collect::<Result<_, _>>()?;
+            match place {
+                0 => sums = numbers,
+                _ => sums.iter_mut().flatten().zip(numbers.iter().flatten()).for_each(|(sum, term)| *sum += term),
             }
         }
         Ok((total, sums))
@@ -200,7 +203,7 @@ impl Run<'_> {
     /// Adds to the curve, and decides by it whether training goes on.
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let items = &self.validation.items;
-        let adapter = self.state.adapter.to_device(self.decoder.device())?;
+        let adapter = self.state.adapter.on(self.decoder)?;
         let sizes: Vec<usize> = items.iter().map(size).collect();
         let mut loss = Loss::default();
         for pack in first_fit(&sizes, self.task.recipe.pack_tokens) {

@@ -93,7 +93,7 @@ pub trait Observer: Send {
     }
 }
 
-/// The GPU where the binary was built for one and the machine has it, otherwise the CPU.
+/// The first GPU in a build for GPUs, otherwise the CPU.
 pub(crate) fn device() -> Result<Device, Error> {
     Ok(Device::cuda_if_available(0)?)
 }

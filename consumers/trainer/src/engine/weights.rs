@@ -81,8 +81,8 @@ impl Weights {
         Ok(Self { shards, places })
     }
 
-    /// A tensor as F32 on `device`, whose shape must be `shape`.
-    pub fn read(&self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor, Error> {
+    /// A tensor on `device` as `to`, whose shape must be `shape`.
+    pub fn read(&self, name: &str, shape: &[usize], device: &Device, to: DType) -> Result<Tensor, Error> {
         let &(shard, index) = self.places.get(name).ok_or_else(|| Error::MissingTensor(name.to_owned()))?;
         let info = &self.shards[shard].tensors[index].1;
         if info.shape != shape {
@@ -94,7 +94,7 @@ impl Weights {
         }
         let bytes = self.shards[shard].bytes(info)?;
         Ok(Tensor::from_raw_buffer(&bytes, dtype(name, info.dtype)?, shape, &Device::Cpu)?
-            .to_dtype(DType::F32)?
+            .to_dtype(to)?
             .to_device(device)?)
     }
 }

@@ -6,7 +6,9 @@ use candle_core::Device;
 use safetensors::tensor::Dtype;
 use tempfile::TempDir;
 use twin_schemas::Role;
-use twin_trainer::engine::{ChatFormat, Decoder, Error, Method, ModelConfig, Recipe, Schedule, Target, scorer};
+use twin_trainer::engine::{
+    ChatFormat, Decoder, Error, Kernels, Method, ModelConfig, Precision, Recipe, Schedule, Target, scorer,
+};
 
 use crate::model::{self, Shape, message};
 
@@ -135,6 +137,25 @@ fn half_precision_weights_are_computed_in_full_precision() {
     });
     let difference = (half - full).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
     assert!(difference > 0.0 && difference < 0.3, "{difference}");
+}
+
+#[test]
+fn half_precision_on_the_cpu_is_refused_with_the_key_and_what_to_do() {
+    let folder = written(&Shape::of("LlamaForCausalLM"));
+    let refused = Decoder::load_with(folder.path(), &Device::Cpu, Kernels::Portable, Precision::Bf16);
+    let problem = problem(refused);
+    assert!(
+        problem.contains("`precision`") && problem.contains("needs a GPU") && problem.contains("`f32`"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn the_precision_is_part_of_a_recipes_hash_where_it_is_not_single() {
+    let half = Recipe::from_toml("precision = \"bf16\"").unwrap();
+    assert!(half.canonical().contains(r#""precision":"bf16""#));
+    // As the text was before there was a choice: jobs keep their names.
+    assert!(!Recipe::default().canonical().contains("precision"));
 }
 
 #[test]

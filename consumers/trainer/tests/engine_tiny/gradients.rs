@@ -4,7 +4,7 @@ use candle_core::Device;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
-use twin_trainer::engine::{Adapter, Decoder, Dropout, Kernels, Pack, Recipe, Sequence, Target};
+use twin_trainer::engine::{Adapter, Decoder, Dropout, Kernels, Pack, Precision, Recipe, Sequence, Target};
 
 use crate::model::{self, Shape};
 
@@ -34,18 +34,18 @@ pub fn sequences() -> Vec<Sequence> {
 }
 
 fn weighted_loss(decoder: &Decoder, adapter: &Adapter, pack: &Pack, factors: &[f32], dropout: Option<Dropout>) -> f64 {
-    let mut on_device = adapter.to_device(decoder.device()).unwrap();
+    let mut on_device = adapter.on(decoder).unwrap();
     on_device.dropout = dropout;
     let losses = decoder.losses(pack, Some(&on_device)).unwrap();
     losses.iter().zip(factors).map(|(loss, factor)| f64::from(loss * factor)).sum()
 }
 
 /// Checks, for each matrix, the derivative in the direction of its gradient and in a random direction.
-fn assert_gradients(decoder: &Decoder, dropout: Option<Dropout>) {
+pub fn assert_gradients(decoder: &Decoder, dropout: Option<Dropout>) {
     let pack = Pack::new(&sequences());
     let factors: Vec<f32> = (0..pack.target_count()).map(|index| 0.5 + 0.1 * index as f32).collect();
     let adapter = random_adapter(decoder, &all_targets());
-    let mut on_device = adapter.to_device(decoder.device()).unwrap();
+    let mut on_device = adapter.on(decoder).unwrap();
     on_device.dropout = dropout;
     let (_, gradients) = decoder.gradients(&pack, &on_device, &factors).unwrap();
     assert_eq!(gradients.len(), adapter.parameters.len());
@@ -115,8 +115,8 @@ fn the_fused_and_the_portable_kernels_give_the_same_losses_and_gradients() {
         let pack = Pack::new(&sequences());
         let factors = vec![1.0; pack.target_count()];
         let [fused, portable] = [Kernels::Fused, Kernels::Portable].map(|kernels| {
-            let decoder = Decoder::load_with(folder.path(), &Device::Cpu, kernels).unwrap();
-            let adapter = random_adapter(&decoder, &all_targets()).to_device(&Device::Cpu).unwrap();
+            let decoder = Decoder::load_with(folder.path(), &Device::Cpu, kernels, Precision::F32).unwrap();
+            let adapter = random_adapter(&decoder, &all_targets()).on(&decoder).unwrap();
             decoder.gradients(&pack, &adapter, &factors).unwrap()
         });
         for (a, b) in fused.0.iter().zip(&portable.0) {
@@ -134,7 +134,7 @@ fn a_pack_gives_the_losses_and_the_gradients_of_its_samples_one_by_one() {
     let folder = TempDir::new().unwrap();
     model::write(folder.path(), &Shape::of("Qwen3ForCausalLM"), None);
     let decoder = Decoder::load(folder.path(), &Device::Cpu).unwrap();
-    let adapter = random_adapter(&decoder, &all_targets()).to_device(&Device::Cpu).unwrap();
+    let adapter = random_adapter(&decoder, &all_targets()).on(&decoder).unwrap();
     let sequences = sequences();
     let gradients = |sequences: &[Sequence]| {
         let pack = Pack::new(sequences);

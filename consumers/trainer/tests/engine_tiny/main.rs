@@ -3,6 +3,8 @@
 mod checkpoints;
 mod export;
 mod formats;
+#[cfg(feature = "cuda")]
+mod gpu;
 mod gradients;
 mod model;
 mod reference;

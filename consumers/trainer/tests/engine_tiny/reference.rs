@@ -108,7 +108,7 @@ fn logits_losses_and_gradients_are_those_of_candles_autograd() {
         let reference = Reference::new(folder.path(), &adapter, decoder.config());
         let sequence = Sequence { tokens: (0..40).map(|index| index * 37 % 259).collect(), completion: 25 };
 
-        let on_device = adapter.to_device(&Device::Cpu).unwrap();
+        let on_device = adapter.on(&decoder).unwrap();
         let expected = reference.logits(&sequence.tokens).unwrap();
         let logits = decoder.logits(&sequence.tokens, Some(&on_device)).unwrap();
         let difference = (&logits - &expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();

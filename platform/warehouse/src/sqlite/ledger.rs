@@ -7,7 +7,7 @@ use twin_sqlite::rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{collect, parsed, time, time_text};
 use crate::Error;
-use crate::model::{LedgerEntry, Pending, Progress, ProgressState, StageName, Totals};
+use crate::model::{LedgerEntry, Progress, ProgressState, StageName, Totals};
 
 pub(super) fn mark_indexed(tx: &Connection, entries: &[LedgerEntry]) -> Result<(), Error> {
     let write = || -> Result<(), twin_sqlite::rusqlite::Error> {
@@ -134,17 +134,6 @@ fn state(text: &str, reason: String) -> Result<ProgressState, Error> {
 /// The newest revision of `d` is neither indexed nor ended.
 const IS_PENDING: &str = "coalesce(l.revision, 0) < d.revision AND NOT EXISTS (
     SELECT 1 FROM progress p WHERE p.document_id = d.document_id AND p.revision = d.revision AND p.state <> 'done')";
-
-pub(super) fn pending(c: &Connection, author: Option<&AuthorId>) -> Result<Pending, Error> {
-    let sql = format!(
-        "SELECT count(*) FROM documents d LEFT JOIN ledger l USING (document_id)
-         WHERE (?1 IS NULL OR d.author = ?1) AND {IS_PENDING}"
-    );
-    let documents: i64 = c
-        .prepare_cached(&sql)
-        .and_then(|mut statement| statement.query_row([author.map(AuthorId::as_str)], |row| row.get(0)))?;
-    Ok(Pending { documents: documents.unsigned_abs() })
-}
 
 pub(super) fn totals(c: &Connection, author: Option<&AuthorId>) -> Result<Totals, Error> {
     let ended = |state: &str| {

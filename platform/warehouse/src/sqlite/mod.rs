@@ -16,8 +16,8 @@ use twin_sqlite::Database;
 use twin_sqlite::rusqlite::Connection;
 
 use crate::model::{
-    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Pending, Progress, Recorded,
-    SourceRow, Totals,
+    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded, SourceRow,
+    Totals,
 };
 use crate::{Error, Warehouse};
 
@@ -145,11 +145,6 @@ impl Warehouse for SqliteWarehouse {
 
     async fn progress(&self, document: DocumentId) -> Result<Vec<Progress>, Error> {
         self.database.read(move |c| ledger::progress(c, document)).await
-    }
-
-    async fn pending(&self, author: Option<&AuthorId>) -> Result<Pending, Error> {
-        let author = author.cloned();
-        self.database.read(move |c| ledger::pending(c, author.as_ref())).await
     }
 
     async fn totals(&self, author: Option<&AuthorId>) -> Result<Totals, Error> {

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
+use twin_registry::By;
 use twin_schemas::{AuthorId, ModelId};
 use utoipa::{IntoParams, ToSchema};
 
@@ -30,13 +31,14 @@ pub struct Decision {
 }
 
 impl Decision {
-    fn check(self) -> Result<Self, Problem> {
+    /// What was decided now.
+    fn check(self) -> Result<By, Problem> {
         let mut checks = Checks::default();
         check_by(&mut checks, &self.by);
         let short = self.why.chars().count() <= WHY_MAX_CHARS;
         checks.require(short, "why", format!("is longer than {WHY_MAX_CHARS} characters"));
         checks.finish()?;
-        Ok(self)
+        Ok(By::new(self.by, self.why, Utc::now()))
     }
 }
 
@@ -70,8 +72,8 @@ type Deployed = Result<(StatusCode, axum::Json<DeploymentView>), Problem>;
 )]
 pub async fn approve(State(app): State<Arc<App>>, Path(id): Path<String>, Json(decision): Json<Decision>) -> Deployed {
     let registry = &app.learning()?.registry;
-    let Decision { by, why } = decision.check()?;
-    let deployment = registry.approve(&ModelId(id), &by, &why, Utc::now()).await?;
+    let by = decision.check()?;
+    let deployment = registry.approve(&ModelId(id), by).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(deployment.into())))
 }
 
@@ -89,8 +91,8 @@ pub async fn reject(
     Json(decision): Json<Decision>,
 ) -> Result<axum::Json<ModelVersionView>, Problem> {
     let registry = &app.learning()?.registry;
-    let Decision { by, why } = decision.check()?;
-    registry.reject(&ModelId(id.clone()), &by, &why, Utc::now()).await?;
+    let by = decision.check()?;
+    registry.reject(&ModelId(id.clone()), by).await?;
     Ok(axum::Json(find_model(registry, id).await?.into()))
 }
 
@@ -102,8 +104,8 @@ pub async fn reject(
 )]
 pub async fn deploy(State(app): State<Arc<App>>, Path(id): Path<String>, Json(decision): Json<Decision>) -> Deployed {
     let registry = &app.learning()?.registry;
-    let Decision { by, why } = decision.check()?;
-    let deployment = registry.deploy(&ModelId(id), &by, &why, Utc::now()).await?;
+    let by = decision.check()?;
+    let deployment = registry.deploy(&ModelId(id), by).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(deployment.into())))
 }
 
@@ -121,8 +123,8 @@ pub async fn roll_back(
     Json(decision): Json<Decision>,
 ) -> Deployed {
     let registry = &app.learning()?.registry;
-    let Decision { by, why } = decision.check()?;
-    let deployment = registry.roll_back(&author, &by, &why, Utc::now()).await?;
+    let by = decision.check()?;
+    let deployment = registry.roll_back(&author, by).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(deployment.into())))
 }
 

@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Result, Tensor, bail};
 
-use super::{Host, Kernels};
+use super::{Host, Kernels, wide};
 
 /// Cosine and sine of each position's angles.
 pub(crate) struct Rope {
@@ -11,14 +11,20 @@ pub(crate) struct Rope {
     cos: Vec<f32>,
     sin: Vec<f32>,
     half: usize,
+    /// The same as `[2, positions, head_dim / 2]`, for what computes with tensors.
+    angles: Option<Tensor>,
 }
 
 impl Rope {
     /// The angles of the first `positions`, computed in F32 as Hugging Face's and mistral.rs' models are.
-    pub fn new(frequencies: &[f32], positions: usize) -> Self {
+    pub fn new(frequencies: &[f32], positions: usize, kernels: Kernels, device: &Device) -> Result<Self> {
         let half = frequencies.len();
         let angles = || (0..positions).flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-        Self { cos: angles().map(f32::cos).collect(), sin: angles().map(f32::sin).collect(), half }
+        let (cos, sin): (Vec<f32>, Vec<f32>) = (angles().map(f32::cos).collect(), angles().map(f32::sin).collect());
+        let both = || Tensor::from_vec([cos.as_slice(), &sin].concat(), (2, positions, half), device);
+        let is_host = kernels == Kernels::Fused && device.is_cpu();
+        let angles = if is_host { None } else { Some(both()?) };
+        Ok(Self { cos, sin, half, angles })
     }
 
     /// Turns the vector at `position`; `direction` is 1, or -1 to turn it back, which is also the derivative.
@@ -35,17 +41,20 @@ impl Rope {
         }
     }
 
+    fn angles(&self) -> Result<&Tensor> {
+        let Some(angles) = &self.angles else { bail!("these angles were made for the kernels of the CPU") };
+        Ok(angles)
+    }
+
     fn turn_tensor(&self, heads: &Tensor, direction: f64) -> Result<Tensor> {
         let (_, tokens, _) = heads.dims3()?;
-        let table = |values: &[f32]| {
-            let values = values[..tokens * self.half].to_vec();
-            Tensor::from_vec(values, (1, tokens, self.half), &Device::Cpu)?.to_device(heads.device())
-        };
-        let (cos, sin) = (table(&self.cos)?, (table(&self.sin)? * direction)?);
-        let (left, right) = (heads.narrow(2, 0, self.half)?, heads.narrow(2, self.half, self.half)?);
+        let angles = self.angles()?.narrow(1, 0, tokens)?;
+        let (cos, sin) = (angles.narrow(0, 0, 1)?, (angles.narrow(0, 1, 1)? * direction)?);
+        let values = wide(heads)?;
+        let (left, right) = (values.narrow(2, 0, self.half)?, values.narrow(2, self.half, self.half)?);
         let left_out = (left.broadcast_mul(&cos)? - right.broadcast_mul(&sin)?)?;
         let right_out = (right.broadcast_mul(&cos)? + left.broadcast_mul(&sin)?)?;
-        Tensor::cat(&[left_out, right_out], 2)
+        Tensor::cat(&[left_out, right_out], 2)?.to_dtype(heads.dtype())
     }
 }
 
@@ -58,6 +67,28 @@ pub(crate) struct Columns {
     pub heads: usize,
     /// Width of a head.
     pub head_dim: usize,
+}
+
+/// Where the heads of one kind of a sequence stand in a matrix.
+pub(super) struct Place {
+    /// The sequence's first row.
+    pub row: usize,
+    /// The sequence's tokens.
+    pub tokens: usize,
+    /// All columns of the matrix.
+    pub columns: usize,
+    /// The first column of these heads.
+    pub first: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+}
+
+impl Place {
+    /// Where the vector of a head and a token begins, these counted as in `[heads, tokens, head_dim]`.
+    fn start(&self, index: usize) -> usize {
+        let (head, token) = (index / self.tokens, index % self.tokens);
+        (self.row + token) * self.columns + self.first + head * self.head_dim
+    }
 }
 
 /// The heads `[heads, tokens, head_dim]` of the sequence of `tokens` rows from `row` on, turned by `rope` if given.
@@ -75,16 +106,19 @@ pub(crate) fn split_heads(
         let split = part.reshape((tokens, heads, head_dim))?.transpose(0, 1)?.contiguous()?;
         return rope.map_or(Ok(split.clone()), |rope| rope.turn_tensor(&split, 1.0));
     }
-    let width = matrix.dim(1)?;
+    let place = Place { row, tokens, columns: matrix.dim(1)?, first, head_dim };
+    #[cfg(feature = "cuda")]
+    if matrix.device().is_cuda() {
+        return super::cuda::split_heads(matrix, &place, heads, rope.map(Rope::angles).transpose()?);
+    }
     let host = Host::of(matrix)?;
     let values = host.values()?;
     let mut out = vec![0f32; heads * tokens * head_dim];
     for (index, out) in out.chunks_exact_mut(head_dim).enumerate() {
-        let (head, token) = (index / tokens, index % tokens);
-        let start = (row + token) * width + first + head * head_dim;
+        let start = place.start(index);
         let input = &values[start..start + head_dim];
         match rope {
-            Some(rope) => rope.turn(token, 1.0, input, out),
+            Some(rope) => rope.turn(index % tokens, 1.0, input, out),
             None => out.copy_from_slice(input),
         }
     }
@@ -94,35 +128,61 @@ pub(crate) fn split_heads(
 /// The reverse of [`split_heads`]: the matrix `[rows, columns]` of the sequences one below the other. Each sequence is
 /// a list of its kinds of heads, side by side, with whether they are to be turned back by `rope`.
 pub(crate) fn join_heads(kernels: Kernels, sequences: &[Vec<(Tensor, bool)>], rope: &Rope) -> Result<Tensor> {
-    let Some((first, _)) = sequences.first().and_then(|kinds| kinds.first()) else { bail!("no heads to join") };
+    let Some((any, _)) = sequences.first().and_then(|kinds| kinds.first()) else { bail!("no heads to join") };
     if kernels == Kernels::Portable {
         let joined: Result<Vec<Tensor>> = sequences.iter().map(|kinds| join_sequence(kinds, rope)).collect();
         return Tensor::cat(&joined?, 0);
     }
-    let device = first.device().clone();
+    let shape = joined_shape(sequences)?;
+    #[cfg(feature = "cuda")]
+    if any.device().is_cuda() {
+        let matrix = Tensor::zeros(shape, any.dtype(), any.device())?;
+        each_place(sequences, shape.1, |place, heads, turned| {
+            let angles = if turned { Some(rope.angles()?) } else { None };
+            super::cuda::join_heads(&matrix, &place, heads, angles)
+        })?;
+        return Ok(matrix);
+    }
+    let mut out = vec![0f32; shape.0 * shape.1];
+    each_place(sequences, shape.1, |place, heads, turned| {
+        let host = Host::of(heads)?;
+        for (index, input) in host.values()?.chunks_exact(place.head_dim).enumerate() {
+            let start = place.start(index);
+            let out = &mut out[start..start + place.head_dim];
+            if turned { rope.turn(index % place.tokens, -1.0, input, out) } else { out.copy_from_slice(input) }
+        }
+        Ok(())
+    })?;
+    Tensor::from_vec(out, shape, any.device())
+}
+
+/// Rows and columns of the matrix that sequences are joined into.
+fn joined_shape(sequences: &[Vec<(Tensor, bool)>]) -> Result<(usize, usize)> {
     let mut rows = 0;
     for kinds in sequences {
         rows += kinds[0].0.dim(1)?;
     }
-    let width: usize = sequences[0].iter().map(|(heads, _)| heads.dims()[0] * heads.dims()[2]).sum();
-    let mut out = vec![0f32; rows * width];
+    let columns = sequences[0].iter().map(|(heads, _)| heads.dims()[0] * heads.dims()[2]).sum();
+    Ok((rows, columns))
+}
+
+/// Gives each sequence's kinds of heads the next place of a matrix with so many columns.
+fn each_place(
+    sequences: &[Vec<(Tensor, bool)>],
+    columns: usize,
+    mut put: impl FnMut(Place, &Tensor, bool) -> Result<()>,
+) -> Result<()> {
     let mut row = 0;
     for kinds in sequences {
-        let mut column = 0;
+        let mut first = 0;
         for (heads, turned) in kinds {
             let (count, tokens, head_dim) = heads.dims3()?;
-            let host = Host::of(heads)?;
-            for (index, input) in host.values()?.chunks_exact(head_dim).enumerate() {
-                let (head, token) = (index / tokens, index % tokens);
-                let start = (row + token) * width + column + head * head_dim;
-                let out = &mut out[start..start + head_dim];
-                if *turned { rope.turn(token, -1.0, input, out) } else { out.copy_from_slice(input) }
-            }
-            column += count * head_dim;
+            put(Place { row, tokens, columns, first, head_dim }, heads, *turned)?;
+            first += count * head_dim;
         }
         row += kinds[0].0.dim(1)?;
     }
-    Tensor::from_vec(out, (rows, width), &device)
+    Ok(())
 }
 
 fn join_sequence(kinds: &[(Tensor, bool)], rope: &Rope) -> Result<Tensor> {

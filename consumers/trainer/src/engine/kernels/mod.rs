@@ -1,9 +1,14 @@
 //! The steps of a decoder layer that are no matrix products, each with its derivative written by hand.
 //!
-//! On the CPU each is one pass over its rows, shared among the threads; candle would make a tensor of each
-//! intermediate result. On other devices each is put together from candle's own operations ([`Kernels`]). The tests
-//! hold the two forms against each other, and the derivatives against finite differences.
+//! Each is one pass over its rows: on the CPU shared among the threads, on NVIDIA GPUs a kernel of `kernels.cu`. candle
+//! would make a tensor of each intermediate result. It does so in the second form of each step, which is put together
+//! from candle's own operations ([`Kernels`]). The tests hold the forms against each other, and the derivatives against
+//! finite differences.
+//!
+//! In half precision the steps take and give half precision and compute in F32.
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod entropy;
 mod exp;
 mod heads;
@@ -19,15 +24,27 @@ pub(crate) use swiglu::{swiglu, swiglu_backward};
 
 use std::sync::RwLockReadGuard;
 
-use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, InplaceOp2, Layout, Result, Storage, Tensor, bail};
 
 /// Which form of the steps is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernels {
-    /// One pass over the rows, on the CPU alone.
+    /// One pass over the rows; the CPU, and NVIDIA GPUs in a build for them.
     Fused,
     /// Put together from candle's operations, on any device.
     Portable,
+}
+
+impl Kernels {
+    /// The faster form on a device.
+    pub fn of(device: &Device) -> Self {
+        if device.is_cpu() || device.is_cuda() { Self::Fused } else { Self::Portable }
+    }
+}
+
+/// In F32, whatever its type: exponentials and sums over rows need the digits.
+fn wide(tensor: &Tensor) -> Result<Tensor> {
+    tensor.to_dtype(DType::F32)
 }
 
 /// Rows that one thread takes at a time, at least: below, the hand-over costs more than the work.
@@ -102,6 +119,11 @@ pub(crate) fn add_columns(kernels: Kernels, whole: Tensor, part: &Tensor, column
         let right = whole.narrow(1, column + width, columns - column - width)?;
         let parts: Vec<Tensor> = [left, sum, right].into_iter().filter(|part| part.elem_count() > 0).collect();
         return Tensor::cat(&parts, 1);
+    }
+    #[cfg(feature = "cuda")]
+    if whole.device().is_cuda() {
+        cuda::add_columns(&whole, part, column, scale)?;
+        return Ok(whole);
     }
     let scale = scale as f32;
     whole.inplace_op2(

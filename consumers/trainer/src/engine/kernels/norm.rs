@@ -3,13 +3,19 @@
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
-use super::{Host, Kernels, ROWS};
+use super::{Host, Kernels, ROWS, wide};
 
 /// `x` `[rows, width]`, `weight` `[width]`.
 pub(crate) fn rms_norm(kernels: Kernels, x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     let (rows, width) = x.dims2()?;
     if kernels == Kernels::Portable {
-        return x.broadcast_mul(&inverse_rms(x, eps)?)?.broadcast_mul(weight);
+        let values = wide(x)?;
+        let normed = values.broadcast_mul(&inverse_rms(&values, eps)?)?.broadcast_mul(&wide(weight)?)?;
+        return normed.to_dtype(x.dtype());
+    }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return super::cuda::rms_norm(x, weight, eps);
     }
     let (x_host, weight_host) = (Host::of(x)?, Host::of(weight)?);
     let (values, weight) = (x_host.values()?, weight_host.values()?);
@@ -33,11 +39,16 @@ pub(crate) fn rms_norm_backward(
 ) -> Result<Tensor> {
     let (rows, width) = x.dims2()?;
     if kernels == Kernels::Portable {
-        let scale = inverse_rms(x, eps)?;
-        let weighted = gradient.broadcast_mul(weight)?;
-        let dot = ((x * &weighted)?.sum_keepdim(D::Minus1)? * (1.0 / width as f64))?;
-        let correction = x.broadcast_mul(&(dot * scale.powf(3.0)?)?)?;
-        return weighted.broadcast_mul(&scale)? - correction;
+        let values = wide(x)?;
+        let scale = inverse_rms(&values, eps)?;
+        let weighted = wide(gradient)?.broadcast_mul(&wide(weight)?)?;
+        let dot = ((&values * &weighted)?.sum_keepdim(D::Minus1)? * (1.0 / width as f64))?;
+        let correction = values.broadcast_mul(&(dot * scale.powf(3.0)?)?)?;
+        return (weighted.broadcast_mul(&scale)? - correction)?.to_dtype(x.dtype());
+    }
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return super::cuda::rms_norm_backward(x, weight, eps, gradient);
     }
     let (x_host, weight_host, gradient_host) = (Host::of(x)?, Host::of(weight)?, Host::of(gradient)?);
     let (values, weight, gradient) = (x_host.values()?, weight_host.values()?, gradient_host.values()?);

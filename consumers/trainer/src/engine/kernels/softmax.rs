@@ -4,16 +4,23 @@ use candle_core::{D, Device, Result, Tensor};
 use rayon::prelude::*;
 
 use super::exp::exp;
-use super::{Kernels, ROWS, Rewrite, RewriteBy};
+use super::{Kernels, ROWS, Rewrite, RewriteBy, wide};
 
 /// The attention weights of scores `[batch, rows, tokens]`, whose rows are one or more times all tokens in their order.
 /// The scores are multiplied by `scale` first. `scores` may be changed in place.
 pub(crate) fn causal_softmax(kernels: Kernels, scores: Tensor, scale: f64) -> Result<Tensor> {
-    let (_, rows, tokens) = scores.dims3()?;
+    let (_, _, tokens) = scores.dims3()?;
     if kernels == Kernels::Portable {
-        let masked = (&scores * scale)?.broadcast_add(&mask(rows, tokens)?.to_device(scores.device())?)?;
+        // `rows` is a multiple of `tokens`: one mask of a sequence fits all.
+        let sequences = wide(&scores)?.reshape(((), tokens, tokens))?;
+        let masked = (sequences * scale)?.broadcast_add(&mask(tokens, scores.device())?)?;
         let powers = masked.broadcast_sub(&masked.max_keepdim(D::Minus1)?)?.exp()?;
-        return powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?);
+        let weights = powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)?;
+        return weights.to_dtype(scores.dtype())?.reshape(scores.shape());
+    }
+    #[cfg(feature = "cuda")]
+    if scores.device().is_cuda() {
+        return super::cuda::causal_softmax(scores, scale);
     }
     let scale = scale as f32;
     scores.inplace_op1(&Rewrite(|scores: &mut [f32]| {
@@ -43,8 +50,13 @@ pub(crate) fn causal_softmax_backward(
 ) -> Result<Tensor> {
     let (_, _, tokens) = weights.dims3()?;
     if kernels == Kernels::Portable {
-        let mean = (weights * &gradient)?.sum_keepdim(D::Minus1)?;
-        return (weights * gradient.broadcast_sub(&mean)?)? * scale;
+        let (values, gradient) = (wide(weights)?, wide(&gradient)?);
+        let mean = (&values * &gradient)?.sum_keepdim(D::Minus1)?;
+        return ((values * gradient.broadcast_sub(&mean)?)? * scale)?.to_dtype(weights.dtype());
+    }
+    #[cfg(feature = "cuda")]
+    if weights.device().is_cuda() {
+        return super::cuda::causal_softmax_backward(weights, gradient, scale);
     }
     let scale = scale as f32;
     gradient.inplace_op2(
@@ -64,9 +76,10 @@ pub(crate) fn causal_softmax_backward(
     Ok(gradient)
 }
 
-/// 0 where a row's token sees a token, minus infinity elsewhere.
-fn mask(rows: usize, tokens: usize) -> Result<Tensor> {
-    let value = |row: usize, token: usize| if token <= row % tokens { 0f32 } else { f32::NEG_INFINITY };
-    let values: Vec<f32> = (0..rows).flat_map(|row| (0..tokens).map(move |token| value(row, token))).collect();
-    Tensor::from_vec(values, (1, rows, tokens), &Device::Cpu)
+/// `[tokens, tokens]`: 0 where a row's token sees a token, minus infinity elsewhere.
+fn mask(tokens: usize, device: &Device) -> Result<Tensor> {
+    let places = Tensor::arange(0u32, tokens as u32, device)?;
+    let hidden = places.unsqueeze(1)?.broadcast_lt(&places.unsqueeze(0)?)?;
+    let infinity = Tensor::full(f32::NEG_INFINITY, (tokens, tokens), device)?;
+    hidden.where_cond(&infinity, &infinity.zeros_like()?)
 }

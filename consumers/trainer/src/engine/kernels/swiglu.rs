@@ -4,14 +4,19 @@ use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
 use super::exp::exp;
-use super::{Host, Kernels, ROWS};
+use super::{Host, Kernels, ROWS, wide};
 
 /// `both` `[rows, 2 width]` holds gate and up side by side; the result is `[rows, width]`.
 pub(crate) fn swiglu(kernels: Kernels, both: &Tensor) -> Result<Tensor> {
     let (rows, columns) = both.dims2()?;
     let width = columns / 2;
     if kernels == Kernels::Portable {
-        return both.narrow(1, 0, width)?.silu()? * both.narrow(1, width, width)?;
+        let (gate, up) = halves(both)?;
+        return (gate.silu()? * up)?.to_dtype(both.dtype());
+    }
+    #[cfg(feature = "cuda")]
+    if both.device().is_cuda() {
+        return super::cuda::swiglu(both);
     }
     let host = Host::of(both)?;
     let mut out = vec![0f32; rows * width];
@@ -30,11 +35,16 @@ pub(crate) fn swiglu_backward(kernels: Kernels, both: &Tensor, gradient: &Tensor
     let (rows, columns) = both.dims2()?;
     let width = columns / 2;
     if kernels == Kernels::Portable {
-        let (gate, up) = (both.narrow(1, 0, width)?, both.narrow(1, width, width)?);
+        let (gate, up) = halves(both)?;
+        let gradient = &wide(gradient)?;
         let sigmoid = ((gate.neg()?.exp()? + 1.0)?).recip()?;
         let silu = (&gate * &sigmoid)?;
         let slope = (&sigmoid + (&silu * (1.0 - &sigmoid)?)?)?;
-        return Tensor::cat(&[(gradient * (up * slope)?)?, (gradient * silu)?], 1);
+        return Tensor::cat(&[(gradient * (up * slope)?)?, (gradient * silu)?], 1)?.to_dtype(both.dtype());
+    }
+    #[cfg(feature = "cuda")]
+    if both.device().is_cuda() {
+        return super::cuda::swiglu_backward(both, gradient);
     }
     let (host, gradient_host) = (Host::of(both)?, Host::of(gradient)?);
     let mut out = vec![0f32; rows * columns];
@@ -51,4 +61,10 @@ pub(crate) fn swiglu_backward(kernels: Kernels, both: &Tensor, gradient: &Tensor
         }
     });
     Tensor::from_vec(out, (rows, columns), both.device())
+}
+
+/// Gate and up, in F32.
+fn halves(both: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (both, width) = (wide(both)?, both.dim(1)? / 2);
+    Ok((both.narrow(1, 0, width)?, both.narrow(1, width, width)?))
 }
