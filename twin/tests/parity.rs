@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use candle_core::{D, Device};
-use futures::StreamExt;
 use twin_inference::{Device as Where, MistralModel};
-use twin_llm::{ChatChunk, ChatModel, ChatRequest, grounded_prompt, voice_prompt};
+use twin_llm::{ChatModel, ChatRequest, PromptOptions, Reply, grounded_prompt, voice_prompt, whole};
 use twin_schemas::{Category, ChatMessage, DocumentId, Passage, Revision, Role};
 use twin_trainer::engine::{ChatFormat, Decoder};
 
@@ -30,28 +29,14 @@ fn prompts() -> Vec<Vec<ChatMessage>> {
         text: "A river bends since its outer bank\n\n    wears away,   and its inner bank grows: \"meanders\".".into(),
         score: 0.9,
     };
-    let grounded = grounded_prompt(&author, &[question], &[passage], &twin_llm::PromptOptions::default());
+    let grounded = grounded_prompt(&author, &[question], &[passage], &PromptOptions::default());
     vec![voice_prompt(&author, "Say what a compiler is."), grounded]
 }
 
 async fn served(model: &MistralModel, prompt: &[ChatMessage]) -> (String, u32) {
-    let request = ChatRequest {
-        messages: prompt.to_vec(),
-        max_tokens: 40,
-        temperature: 0.0,
-        top_p: 1.0,
-        frequency_penalty: 0.0,
-        stop: Vec::new(),
-    };
-    let mut stream = model.chat(request).await.unwrap();
-    let mut text = String::new();
-    while let Some(chunk) = stream.next().await {
-        match chunk.unwrap() {
-            ChatChunk::Text(more) => text.push_str(&more),
-            ChatChunk::End { usage, .. } => return (text, usage.prompt_tokens),
-        }
-    }
-    panic!("the answer has no end");
+    let answer = model.chat(ChatRequest::greedy(prompt.to_vec(), 40)).await.unwrap();
+    let Reply { text, usage, .. } = whole(answer).await.unwrap();
+    (text, usage.prompt_tokens)
 }
 
 /// The prompt has as many tokens for the trainer as for the server, and of each token that the server wrote, the

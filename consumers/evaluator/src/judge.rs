@@ -5,10 +5,9 @@
 //! object and nothing else; a reply that is none is counted, and its pair is left out. The judge should be neither of
 //! the models judged.
 
-use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twin_llm::{ChatChunk, ChatModel, ChatRequest, quoted};
+use twin_llm::{ChatModel, ChatRequest, quoted, whole};
 use twin_schemas::{ChatMessage, DocumentId, Role};
 
 use crate::bootstrap::{Bootstrap, Interval, Part};
@@ -176,21 +175,5 @@ fn messages(contest: &Contest, a: &str, b: &str) -> Vec<ChatMessage> {
 }
 
 async fn ask(judge: &dyn ChatModel, messages: Vec<ChatMessage>) -> Result<String, twin_llm::Error> {
-    let request = ChatRequest {
-        messages,
-        max_tokens: REPLY_TOKENS,
-        temperature: 0.0,
-        top_p: 1.0,
-        frequency_penalty: 0.0,
-        stop: Vec::new(),
-    };
-    let mut stream = judge.chat(request).await?;
-    let mut reply = String::new();
-    while let Some(chunk) = stream.next().await {
-        match chunk? {
-            ChatChunk::Text(text) => reply.push_str(&text),
-            ChatChunk::End { .. } => break,
-        }
-    }
-    Ok(reply)
+    Ok(whole(judge.chat(ChatRequest::greedy(messages, REPLY_TOKENS)).await?).await?.text)
 }

@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::Utc;
-use futures::StreamExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 use twin_artifacts::Artifacts;
-use twin_llm::{ChatChunk, ChatModel, ChatRequest, voice_prompt};
+use twin_llm::{ChatModel, ChatRequest, voice_prompt, whole};
 use twin_registry::{DeploymentRow, DeploymentState, Registry};
 use twin_schemas::{AuthorId, ModelId, Topic};
 use twin_stream::{EventLog, StartAt, TopicPartition};
@@ -211,29 +210,14 @@ async fn announce(log: Arc<dyn EventLog>, partition: TopicPartition, announced: 
 
 /// Asks the new version for a few words, which also warms it up.
 async fn smoke_test(author: &AuthorId, model: &dyn ChatModel) -> Result<(), String> {
-    let request = ChatRequest {
-        messages: voice_prompt(author, "Introduce yourself in one sentence."),
-        max_tokens: SMOKE_TOKENS,
-        temperature: 0.0,
-        top_p: 1.0,
-        frequency_penalty: 0.0,
-        stop: Vec::new(),
-    };
-    let ask = async {
-        let mut stream = model.chat(request).await.map_err(|error| error.to_string())?;
-        let mut text = String::new();
-        while let Some(chunk) = stream.next().await {
-            match chunk.map_err(|error| error.to_string())? {
-                ChatChunk::Text(more) => text.push_str(&more),
-                ChatChunk::End { .. } => break,
-            }
-        }
-        Ok::<_, String>(text)
-    };
-    let text = tokio::time::timeout(SMOKE_TEST, ask)
+    let introduction = voice_prompt(author, "Introduce yourself in one sentence.");
+    let request = ChatRequest::greedy(introduction, SMOKE_TOKENS);
+    let ask = async { whole(model.chat(request).await?).await };
+    let reply = tokio::time::timeout(SMOKE_TEST, ask)
         .await
-        .map_err(|_| format!("the smoke test did not end within {} s", SMOKE_TEST.as_secs()))??;
-    if text.trim().is_empty() {
+        .map_err(|_| format!("the smoke test did not end within {} s", SMOKE_TEST.as_secs()))?
+        .map_err(|error| error.to_string())?;
+    if reply.text.trim().is_empty() {
         Err("the model says nothing when asked to introduce itself".to_owned())
     } else {
         Ok(())

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use futures::StreamExt;
 use twin_inference::{Device, MistralModel};
-use twin_llm::{ChatChunk, ChatModel, ChatRequest};
+use twin_llm::{ChatModel, ChatRequest, whole};
 use twin_schemas::{ChatMessage, FinishReason, Role};
 
 fn model() -> PathBuf {
@@ -15,23 +14,9 @@ fn model() -> PathBuf {
 
 /// The answer and why it ended, within so many tokens.
 async fn answered(model: &MistralModel, question: &str, max_tokens: u32) -> (String, FinishReason) {
-    let request = ChatRequest {
-        messages: vec![ChatMessage { role: Role::User, content: question.to_owned() }],
-        max_tokens,
-        temperature: 0.0,
-        top_p: 1.0,
-        frequency_penalty: 0.0,
-        stop: Vec::new(),
-    };
-    let mut stream = model.chat(request).await.unwrap();
-    let mut text = String::new();
-    while let Some(chunk) = stream.next().await {
-        match chunk.unwrap() {
-            ChatChunk::Text(more) => text.push_str(&more),
-            ChatChunk::End { finish_reason, .. } => return (text, finish_reason),
-        }
-    }
-    panic!("the answer {text:?} has no end");
+    let messages = vec![ChatMessage { role: Role::User, content: question.to_owned() }];
+    let reply = whole(model.chat(ChatRequest::greedy(messages, max_tokens)).await.unwrap()).await.unwrap();
+    (reply.text, reply.finish_reason)
 }
 
 /// A crab is four bytes and more than one token. mistral.rs sends no last chunk where the limit cuts one in two.

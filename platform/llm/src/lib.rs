@@ -13,6 +13,6 @@ mod prompt;
 mod quote;
 
 pub use error::Error;
-pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream};
+pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole};
 pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt, voice_prompt};
 pub use quote::quoted;

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use twin_schemas::{ChatMessage, FinishReason, Usage};
 
@@ -31,6 +32,13 @@ pub struct ChatRequest {
     pub stop: Vec<String>,
 }
 
+impl ChatRequest {
+    /// Asks for the likeliest answer, which is the same each time.
+    pub fn greedy(messages: Vec<ChatMessage>, max_tokens: u32) -> Self {
+        Self { messages, max_tokens, temperature: 0.0, top_p: 1.0, frequency_penalty: 0.0, stop: Vec::new() }
+    }
+}
+
 /// The answer as it comes; the last item is [`ChatChunk::End`] or an error.
 pub type ChatStream = BoxStream<'static, Result<ChatChunk, Error>>;
 
@@ -46,4 +54,48 @@ pub enum ChatChunk {
         /// Tokens used.
         usage: Usage,
     },
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its text.
+    pub text: String,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+    /// Tokens used.
+    pub usage: Usage,
+}
+
+/// Waits for the end of an answer.
+///
+/// # Errors
+/// The model's; [`Error::Generation`] for an answer that breaks off without an end.
+pub async fn whole(mut answer: ChatStream) -> Result<Reply, Error> {
+    let mut text = String::new();
+    while let Some(chunk) = answer.next().await {
+        match chunk? {
+            ChatChunk::Text(more) => text.push_str(&more),
+            ChatChunk::End { finish_reason, usage } => return Ok(Reply { text, finish_reason, usage }),
+        }
+    }
+    Err(Error::Generation("the answer broke off before its end".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_whole_answer_has_all_of_its_text_and_one_without_an_end_is_an_error() {
+        let text = |text: &str| Ok(ChatChunk::Text(text.to_owned()));
+        let usage = Usage { prompt_tokens: 3, completion_tokens: 2 };
+        let end = Ok(ChatChunk::End { finish_reason: FinishReason::Stop, usage });
+        let reply = whole(stream::iter([text("So "), text("it is."), end]).boxed()).await.unwrap();
+        assert_eq!(reply, Reply { text: "So it is.".to_owned(), finish_reason: FinishReason::Stop, usage });
+        let broken = whole(stream::iter([text("So ")]).boxed()).await.unwrap_err();
+        assert!(broken.to_string().contains("broke off before its end"), "{broken}");
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use twin_text::markdown::{Fence, atx_heading, underline_level};
+
 use crate::structure::{LineStart, Rank, Structure, lines};
 
 /// A line of text that is at least this long may have been broken by an editor.
@@ -26,9 +28,9 @@ pub(crate) fn scan(text: &str) -> (Structure, Vec<Heading>) {
     for (start, line) in lines(text) {
         scanner.line(start, line);
     }
-    if let Some(fence) = scanner.fence.take() {
+    if let Some((_, opened)) = scanner.fence.take() {
         // CommonMark: a fence that nothing closes goes to the end.
-        scanner.structure.verbatim.push(fence.start..text.len());
+        scanner.structure.verbatim.push(opened..text.len());
     }
     (scanner.structure, scanner.headings)
 }
@@ -38,7 +40,8 @@ struct Scanner<'a> {
     text: &'a str,
     structure: Structure,
     headings: Vec<Heading>,
-    fence: Option<Fence>,
+    /// The open fence, and where it began.
+    fence: Option<(Fence, usize)>,
     /// What stands before the line.
     before: Before,
     /// The content of the last line of text.
@@ -47,12 +50,6 @@ struct Scanner<'a> {
     after_heading: bool,
     /// The line before, if it begins a paragraph: an underline makes it a heading.
     paragraph_line: Option<Range<usize>>,
-}
-
-struct Fence {
-    start: usize,
-    mark: char,
-    length: usize,
 }
 
 #[derive(Default, PartialEq)]
@@ -74,13 +71,13 @@ impl<'a> Scanner<'a> {
         let paragraph_line = self.paragraph_line.take();
         if content.is_empty() {
             self.before = Before::Blank;
-        } else if let Some((mark, length)) = opening_fence(content) {
+        } else if let Some(fence) = Fence::opened_by(content) {
             self.begin(start, Rank::Block);
-            self.fence = Some(Fence { start, mark, length });
+            self.fence = Some((fence, start));
             self.before = Before::Line;
         } else if let Some((level, heading)) = atx_heading(line) {
             self.heading(start, end, level, heading.to_owned());
-        } else if let (Some(first), Some(level)) = (paragraph_line, underline_level(line)) {
+        } else if let (Some(first), Some(level)) = (paragraph_line, underline_level(content)) {
             self.underlined_heading(first, start, end, level);
         } else {
             let begins_block = self.before != Before::Line;
@@ -97,13 +94,12 @@ impl<'a> Scanner<'a> {
     }
 
     fn line_in_fence(&mut self, start: usize, end: usize, content: &str) {
-        let Some(fence) = self.fence.as_ref() else { return };
+        let Some((fence, opened)) = self.fence else { return };
         if content.is_empty() {
             self.before = Before::Blank;
             return;
         }
-        if closes_fence(content, fence) {
-            let opened = fence.start;
+        if fence.is_closed_by(content) {
             self.structure.lines.push(LineStart { byte: start, rank: Rank::Word, indent: 0 });
             self.structure.verbatim.push(opened..end);
             self.fence = None;
@@ -160,49 +156,6 @@ fn has_marker(content: &str) -> bool {
     let after_digits = content.trim_start_matches(|c: char| c.is_ascii_digit());
     let numbered = after_digits.len() < content.len() && after_digits.starts_with(['.', ')']);
     numbered || content.starts_with(['-', '*', '+', '•', '>', '|', '<'])
-}
-
-/// The mark and its length of a line that opens a fence (CommonMark 4.5; any indentation, for lists).
-fn opening_fence(content: &str) -> Option<(char, usize)> {
-    let mark = content.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
-    let length = content.chars().take_while(|&c| c == mark).count();
-    // Three back-ticks and more of them later are code within a line.
-    let inline = mark == '`' && content[length..].contains('`');
-    (length >= 3 && !inline).then_some((mark, length))
-}
-
-fn closes_fence(content: &str, fence: &Fence) -> bool {
-    content.chars().all(|c| c == fence.mark) && content.len() >= fence.length
-}
-
-/// Level and text of `## Text ##` (CommonMark 4.2).
-fn atx_heading(line: &str) -> Option<(usize, &str)> {
-    let content = line.trim_start_matches(' ');
-    if line.len() - content.len() > 3 {
-        return None;
-    }
-    let level = content.bytes().take_while(|&byte| byte == b'#').count();
-    let rest = &content[level..];
-    if !(1..=6).contains(&level) || !(rest.trim().is_empty() || rest.starts_with([' ', '\t'])) {
-        return None;
-    }
-    let text = rest.trim();
-    let without_closing = text.trim_end_matches('#');
-    let closed = without_closing.is_empty() || without_closing.ends_with([' ', '\t']);
-    Some((level, if closed { without_closing.trim_end() } else { text }))
-}
-
-/// The level of the heading that this line underlines (CommonMark 4.3; two marks at least, so that a lone hyphen
-/// stays what it is).
-fn underline_level(line: &str) -> Option<usize> {
-    let content = line.trim_end().trim_start_matches(' ');
-    let mark = content.chars().next()?;
-    let level = match mark {
-        '=' => 1,
-        '-' => 2,
-        _ => return None,
-    };
-    (content.len() >= 2 && content.chars().all(|c| c == mark)).then_some(level)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use twin_text::markdown::{Fence, atx_heading, underline_level};
+
 /// What a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -82,8 +84,8 @@ struct Open {
     range: Range<usize>,
     kind: Kind,
     lines: usize,
-    /// Mark and length, inside a fence.
-    fence: Option<(char, usize)>,
+    /// Inside a fence.
+    fence: Option<Fence>,
 }
 
 impl Reader<'_> {
@@ -92,12 +94,12 @@ impl Reader<'_> {
         let end = start + line.len();
         if let Some(open) = self.open.as_mut().filter(|open| open.fence.is_some()) {
             open.range.end = end;
-            if open.fence.is_some_and(|fence| closes_fence(content, fence)) {
+            if open.fence.is_some_and(|fence| fence.is_closed_by(content)) {
                 self.close();
             }
         } else if content.is_empty() || is_rule(content) && !self.is_one_line() {
             self.close();
-        } else if let Some(fence) = opening_fence(content) {
+        } else if let Some(fence) = Fence::opened_by(content) {
             self.close();
             self.open = Some(Open { range: start..end, kind: Kind::Whole, lines: 1, fence: Some(fence) });
         } else if let Some((level, heading)) = atx_heading(line) {
@@ -185,46 +187,6 @@ fn is_quoted(paragraph: &str) -> bool {
 fn is_rule(content: &str) -> bool {
     let marks = content.chars().filter(|c| !c.is_whitespace());
     ['-', '*', '_'].into_iter().any(|mark| marks.clone().all(|c| c == mark) && marks.clone().take(3).count() == 3)
-}
-
-/// Mark and length of a line that opens a fence (CommonMark 4.5; any indentation, for lists).
-fn opening_fence(content: &str) -> Option<(char, usize)> {
-    let mark = content.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
-    let length = content.chars().take_while(|&c| c == mark).count();
-    let inline = mark == '`' && content[length..].contains('`');
-    (length >= 3 && !inline).then_some((mark, length))
-}
-
-fn closes_fence(content: &str, (mark, length): (char, usize)) -> bool {
-    content.len() >= length && content.chars().all(|c| c == mark)
-}
-
-/// Level and text of `## Text ##` (CommonMark 4.2).
-fn atx_heading(line: &str) -> Option<(usize, &str)> {
-    let content = line.trim_start_matches(' ');
-    if line.len() - content.len() > 3 {
-        return None;
-    }
-    let level = content.bytes().take_while(|&byte| byte == b'#').count();
-    let rest = &content[level..];
-    if !(1..=6).contains(&level) || !(rest.trim().is_empty() || rest.starts_with([' ', '\t'])) {
-        return None;
-    }
-    let text = rest.trim();
-    let without_closing = text.trim_end_matches('#');
-    let closed = without_closing.is_empty() || without_closing.ends_with([' ', '\t']);
-    Some((level, if closed { without_closing.trim_end() } else { text }))
-}
-
-/// The level of the heading that this line underlines (CommonMark 4.3).
-fn underline_level(content: &str) -> Option<usize> {
-    let mark = content.chars().next()?;
-    let level = match mark {
-        '=' => 1,
-        '-' => 2,
-        _ => return None,
-    };
-    (content.len() >= 2 && content.chars().all(|c| c == mark)).then_some(level)
 }
 
 #[cfg(test)]

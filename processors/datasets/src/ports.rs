@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use serde::Deserialize;
-use twin_llm::{ChatChunk, ChatModel, ChatRequest, quoted};
+use twin_llm::{ChatModel, ChatRequest, quoted, whole};
 use twin_schemas::{ChatMessage, Role};
 
 /// Tokens of an instruction.
@@ -62,23 +61,7 @@ impl Asked {
     }
 
     async fn ask(&self, messages: Vec<ChatMessage>, max_tokens: u32) -> Result<String, PortError> {
-        let request = ChatRequest {
-            messages,
-            max_tokens,
-            temperature: 0.0,
-            top_p: 1.0,
-            frequency_penalty: 0.0,
-            stop: Vec::new(),
-        };
-        let mut stream = self.model.chat(request).await?;
-        let mut answer = String::new();
-        while let Some(chunk) = stream.next().await {
-            match chunk? {
-                ChatChunk::Text(text) => answer.push_str(&text),
-                ChatChunk::End { .. } => return Ok(answer),
-            }
-        }
-        Err(PortError::Form("it broke off before its end".to_owned()))
+        Ok(whole(self.model.chat(ChatRequest::greedy(messages, max_tokens)).await?).await?.text)
     }
 }
 

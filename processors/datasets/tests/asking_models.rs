@@ -124,7 +124,7 @@ async fn a_chat_model_is_asked_and_what_breaks_off_or_has_another_form_is_an_err
     let asked = |says, ends| Asked::new(Arc::new(Parrot { says, ends }));
     let json = "{\"instruction\": \"Why do rivers bend?\"}";
     assert_eq!(asked(json, true).instruction_for("Water digs.", None).await.unwrap(), "Why do rivers bend?");
-    assert!(matches!(asked(json, false).instruction_for("Water digs.", None).await, Err(PortError::Form(_))));
+    assert!(matches!(asked(json, false).instruction_for("Water digs.", None).await, Err(PortError::Model(_))));
     assert!(matches!(asked("Why?", true).instruction_for("Water digs.", None).await, Err(PortError::Form(_))));
     assert_eq!(asked("An answer.", true).answer(&[]).await.unwrap(), "An answer.");
     assert!(asked("An answer.", false).answer(&[]).await.is_err());

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use twin_artifacts::Artifacts;
 use twin_evaluator::{Answer, Loss, Order, Subject, SubjectError, SubjectRole, Subjects, Version};
 use twin_inference::{LlmOptions, MistralModel};
-use twin_llm::{ChatChunk, ChatModel, ChatRequest};
+use twin_llm::{ChatModel, ChatRequest, Reply, whole};
 use twin_schemas::ChatMessage;
 use twin_trainer::engine::{Scorer, scorer};
 
@@ -73,22 +72,11 @@ impl Subject for Opened {
 
     async fn answer(&self, prompt: &[ChatMessage]) -> Result<Answer, SubjectError> {
         let request = ChatRequest {
-            messages: prompt.to_vec(),
-            max_tokens: self.llm.max_tokens,
-            temperature: 0.0,
-            top_p: 1.0,
             frequency_penalty: self.llm.frequency_penalty,
-            stop: Vec::new(),
+            ..ChatRequest::greedy(prompt.to_vec(), self.llm.max_tokens)
         };
-        let mut stream = self.model.chat(request).await?;
-        let mut text = String::new();
-        while let Some(chunk) = stream.next().await {
-            match chunk? {
-                ChatChunk::Text(more) => text.push_str(&more),
-                ChatChunk::End { finish_reason, .. } => return Ok(Answer { text, finish_reason }),
-            }
-        }
-        Err("the model stopped without an end".into())
+        let Reply { text, finish_reason, .. } = whole(self.model.chat(request).await?).await?;
+        Ok(Answer { text, finish_reason })
     }
 
     async fn loss(&self, prompt: &[ChatMessage], completion: &str) -> Result<Loss, SubjectError> {

@@ -3,13 +3,11 @@
 //! A file is split at its top-level items; an item that is too long is split at its members, and so on. Comments,
 //! attributes and decorators before an item stay with it. Functions are not split here: blank lines do that later.
 
-mod language;
 mod name;
 
-use std::ops::{ControlFlow, Range};
-use std::time::{Duration, Instant};
+use std::ops::Range;
 
-use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
+use twin_text::code::{Node, line_start, parse};
 
 use crate::options::Options;
 use crate::outline::{Outline, Place};
@@ -19,15 +17,6 @@ use crate::units::Units;
 /// Items are looked for this deep: a class in a class in a module …
 const MAX_DEPTH: usize = 8;
 
-/// Calls of the parser's progress callback (every 100 steps) for each kilobyte, and for any text. Ordinary code
-/// takes a small part of it; text that makes the parser try everything is split at blank lines instead. A count
-/// and not a clock, so that the same text gives the same chunks on any machine.
-const CALLS_PER_KILOBYTE: usize = 64;
-const CALLS_AT_LEAST: usize = 1_000;
-
-/// The clock is the last resort, for steps that take long themselves.
-const PARSE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The items of a file, in order; none if the language is not known or the text can not be parsed in time.
 pub(crate) fn items(
     text: &str,
@@ -36,32 +25,10 @@ pub(crate) fn items(
     options: &Options,
     outline: &mut Outline,
 ) -> Option<Vec<Piece>> {
-    let tree = parse(text, &language::grammar(language)?)?;
+    let tree = parse(text, language)?;
     let mut splitter = Splitter { text, units, options, outline, pieces: Vec::new(), levels: 0 };
     splitter.split_all(tree.root_node());
     Some(splitter.pieces)
-}
-
-fn parse(text: &str, grammar: &tree_sitter::Language) -> Option<Tree> {
-    let mut parser = Parser::new();
-    if let Err(error) = parser.set_language(grammar) {
-        // Grammars are compiled in: this is a mistake in the build, and blank lines still do.
-        tracing::error!(%error, "grammar does not fit the parser");
-        return None;
-    }
-    let bytes = text.as_bytes();
-    let started = Instant::now();
-    let mut calls_left = CALLS_AT_LEAST + bytes.len() / 1024 * CALLS_PER_KILOBYTE;
-    let mut stop = |_: &ParseState| {
-        calls_left = calls_left.saturating_sub(1);
-        calls_left == 0 || started.elapsed() > PARSE_TIMEOUT
-    };
-    let options = ParseOptions::new().progress_callback(&mut stop);
-    let tree = parser.parse_with_options(&mut |byte, _| bytes.get(byte..).unwrap_or_default(), None, Some(options));
-    if tree.is_none() {
-        tracing::warn!(bytes = bytes.len(), "code takes too long to parse; it is cut at blank lines");
-    }
-    tree
 }
 
 struct Splitter<'a> {
@@ -167,17 +134,4 @@ fn member_starts<'tree>(container: Node<'tree>, text: &str, within: &Range<usize
     }
     starts.dedup_by_key(|(start, _)| *start);
     starts
-}
-
-/// The start of the line of this byte, if only white space stands between.
-fn line_start(text: &str, byte: usize) -> Option<usize> {
-    let before = text[..byte].char_indices().rev().try_for_each(|(index, c)| match c {
-        '\n' => ControlFlow::Break(Some(index + 1)),
-        c if c.is_whitespace() => ControlFlow::Continue(()),
-        _ => ControlFlow::Break(None),
-    });
-    match before {
-        ControlFlow::Break(line) => line,
-        ControlFlow::Continue(()) => Some(0),
-    }
 }

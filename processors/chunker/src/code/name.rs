@@ -1,7 +1,7 @@
 //! What the items of the known languages are called. The grammars' node kinds differ enough between languages for
 //! one table.
 
-use tree_sitter::Node;
+use twin_text::code::Node;
 
 /// A name longer than this is cut: a path is for people and for the embedder's window.
 const MAX_NAME_BYTES: usize = 80;

@@ -1,21 +1,6 @@
 //! The languages whose items are known. The grammars' node kinds differ enough between languages for one table.
 
-use tree_sitter::{Language, Node};
-
-/// The grammar of a language by the name that the cleaner gives it.
-pub(super) fn grammar(language: &str) -> Option<Language> {
-    let grammar = match language {
-        "rust" => tree_sitter_rust::LANGUAGE,
-        "python" => tree_sitter_python::LANGUAGE,
-        "javascript" | "jsx" => tree_sitter_javascript::LANGUAGE,
-        "typescript" => tree_sitter_typescript::LANGUAGE_TYPESCRIPT,
-        "tsx" => tree_sitter_typescript::LANGUAGE_TSX,
-        "go" => tree_sitter_go::LANGUAGE,
-        "java" => tree_sitter_java::LANGUAGE,
-        _ => return None,
-    };
-    Some(grammar.into())
-}
+use twin_text::code::Node;
 
 /// Whether a node is a comment.
 pub(super) fn is_comment(node: Node<'_>) -> bool {

@@ -1,11 +1,9 @@
 //! Items by their syntax trees.
 
-use std::ops::ControlFlow;
-
-use tree_sitter::{Node, ParseOptions, ParseState, Parser, Tree};
+use twin_text::code::{Node, line_start, parse};
 
 use super::Item;
-use super::grammar::{body, grammar, is_attribute, is_comment, is_item, members, name, unwrapped};
+use super::grammar::{body, is_attribute, is_comment, is_item, members, name, unwrapped};
 
 /// Members are looked for this deep: a class in a class in a module.
 const MAX_DEPTH: usize = 4;
@@ -13,16 +11,13 @@ const MAX_DEPTH: usize = 4;
 /// Larger files are data or generated; blank lines do for them.
 const MAX_BYTES: usize = 512 << 10;
 
-/// Calls of the parser's progress callback (every 100 steps) for each kilobyte, and for any text. A count and not a
-/// clock, so that the same text gives the same items on any machine.
-const CALLS_PER_KILOBYTE: usize = 64;
-const CALLS_AT_LEAST: usize = 1_000;
-
 /// The items of a file, in order; an item of more than `most` characters that has members is replaced by them. None if
 /// the language is not known, or the text is too long or takes too long to parse.
 pub(super) fn items(text: &str, language: &str, most: usize) -> Option<Vec<Item>> {
-    let grammar = grammar(language).filter(|_| text.len() <= MAX_BYTES)?;
-    let tree = parse(text, &grammar)?;
+    if text.len() > MAX_BYTES {
+        return None;
+    }
+    let tree = parse(text, language)?;
     let mut found = Vec::new();
     let mut open = vec![(tree.root_node(), Vec::new())];
     while let Some((container, path)) = open.pop() {
@@ -36,23 +31,6 @@ pub(super) fn items(text: &str, language: &str, most: usize) -> Option<Vec<Item>
     }
     found.sort_by_key(|item| item.range.start);
     Some(found)
-}
-
-fn parse(text: &str, grammar: &tree_sitter::Language) -> Option<Tree> {
-    let mut parser = Parser::new();
-    if let Err(error) = parser.set_language(grammar) {
-        // Grammars are compiled in: this is a mistake in the build, and blank lines still do.
-        tracing::error!(%error, "grammar does not fit the parser");
-        return None;
-    }
-    let bytes = text.as_bytes();
-    let mut calls_left = CALLS_AT_LEAST + bytes.len() / 1024 * CALLS_PER_KILOBYTE;
-    let mut stop = |_: &ParseState| {
-        calls_left = calls_left.saturating_sub(1);
-        calls_left == 0
-    };
-    let options = ParseOptions::new().progress_callback(&mut stop);
-    parser.parse_with_options(&mut |byte, _| bytes.get(byte..).unwrap_or_default(), None, Some(options))
 }
 
 /// The comments and attributes before an item.
@@ -105,17 +83,4 @@ fn item(text: &str, node: Node<'_>, line: usize, leading: &Leading, path: &[Stri
     let path = path.iter().cloned().chain(name(inner, text)).collect();
     let code = leading.attribute.unwrap_or(line);
     Item { range: leading.start.unwrap_or(line)..node.end_byte(), code, signature, path }
-}
-
-/// The start of the line of this byte, if only white space stands between.
-fn line_start(text: &str, byte: usize) -> Option<usize> {
-    let before = text[..byte].char_indices().rev().try_for_each(|(index, c)| match c {
-        '\n' => ControlFlow::Break(Some(index + 1)),
-        c if c.is_whitespace() => ControlFlow::Continue(()),
-        _ => ControlFlow::Break(None),
-    });
-    match before {
-        ControlFlow::Break(line) => line,
-        ControlFlow::Continue(()) => Some(0),
-    }
 }
