@@ -63,8 +63,8 @@ impl Decoder {
         Self::load_with(model, device, Kernels::of(device), Precision::F32)
     }
 
-    /// As [`Self::load`], with a choice of the kernels and of the precision. Fused kernels need the CPU and single
-    /// precision, half precision needs a GPU.
+    /// As [`Self::load`], with a choice of the kernels and of the precision. Fused kernels need the CPU or an NVIDIA GPU,
+    /// half precision needs a GPU.
     ///
     /// # Errors
     /// As [`Self::load`]; half precision on the CPU.
