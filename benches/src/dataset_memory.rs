@@ -44,8 +44,9 @@ fn reworded_articles(corpus: &Corpus, times: u64) -> Result<Vec<CleanedDocument>
     let words = corpus.words();
     let articles = corpus.documents.iter().filter(|document| document.meta.category == Category::Article);
     let mut documents = Vec::new();
+    // One for all: articles that drew the same words would be near duplicates, and left out.
+    let mut random = StdRng::seed_from_u64(7);
     for (article, time) in articles.flat_map(|article| (0..times).map(move |time| (article, time))) {
-        let mut random = StdRng::seed_from_u64(time);
         let name = format!("{time}/{}", article.meta.natural_key);
         documents.push(corpus::document(Category::Article, &name, reworded(&article.text, &words, &mut random))?);
     }
@@ -86,4 +87,26 @@ fn peak_mb(folder: &Path) -> Result<f64> {
     };
     ensure!(status.success(), "the build of {} ended with {status}", folder.display());
     Ok(peak)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn articles_of_the_same_words_get_other_words_each_time_and_keep_their_structure() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.md", "b.md"] {
+            std::fs::write(folder.path().join(name), "# One\n\ntwo, three four five.\n").unwrap();
+        }
+        let corpus = Corpus::read(folder.path()).unwrap();
+        let documents = reworded_articles(&corpus, 3).unwrap();
+        let texts: HashSet<&str> = documents.iter().map(|document| document.text.as_str()).collect();
+        assert_eq!(texts.len(), 6);
+        for text in texts {
+            assert!(text.starts_with("# ") && text.ends_with(".\n") && text.contains("\n\n"), "{text:?}");
+        }
+    }
 }
