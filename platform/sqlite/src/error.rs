@@ -76,3 +76,16 @@ impl Error {
         )
     }
 }
+
+impl From<Error> for twin_backend::Error {
+    fn from(error: Error) -> Self {
+        let kind = if error.is_of_the_disk() {
+            twin_backend::Kind::Disk
+        } else if error.is_transient() {
+            twin_backend::Kind::Transient
+        } else {
+            twin_backend::Kind::Permanent
+        };
+        Self::new(kind, error)
+    }
+}
