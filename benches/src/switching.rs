@@ -31,7 +31,7 @@ pub fn measure(bench: &Bench) -> Result<Results> {
         server.push(TOPICS.iter().map(|topic| (topic.file.to_owned(), topic.text))).await?;
         server.settled(TOPICS.len()).await?;
         let database = Database::open(&server.data().join("twin.db"))?;
-        let registry = Registry::open(database).await?;
+        let registry = Registry::in_database(database).await?;
         let artifacts = Artifacts::in_folder(&server.data().join("artifacts"))?;
         let model = registered(&registry, &artifacts, &bench.cache.join(MODEL)).await?;
         questions(bench.rounds, &server, &registry, &model).await
@@ -121,10 +121,10 @@ async fn registered(registry: &Registry, artifacts: &Artifacts, weights: &Path) 
     registry.queue_job(new, Utc::now()).await?;
     registry.start_job(&job, Utc::now()).await?;
     let made = NewModel { manifest: artifacts.put(serde_json::to_vec(&manifest)?).await? };
-    let model = registry.finish_job(&job, JobOutcome::Succeeded(Some(made)), Utc::now()).await?;
+    let model = registry.finish_job(&job, 1, JobOutcome::Succeeded(Some(made)), Utc::now()).await?;
     let model = model.context("the job was running")?;
     registry.queue_evaluation(&model, Utc::now()).await?;
-    registry.finish_evaluation(&model, Verdict::Passed, "none", "none", Utc::now()).await?;
+    registry.finish_evaluation(&model, 0, Verdict::Passed, "none", "none", Utc::now()).await?;
     registry.approve(&model, By::new("bench", "", Utc::now())).await?;
     registry.roll_back(&author, By::new("bench", "", Utc::now())).await?;
     Ok(model)

@@ -1,5 +1,6 @@
 //! Follows evaluations from the queue to the verdict.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 use twin_artifacts::Artifacts;
+use twin_coordination::{Held, Member};
 use twin_jobs::{Children, Limits, Look};
-use twin_registry::{EvaluationRow, EvaluationState, Registry};
+use twin_registry::{EvaluationRow, EvaluationState, Interest, Registry};
 use twin_schemas::{DatasetId, ModelId};
 use twin_telemetry::ShutdownSignal;
 use url::Url;
@@ -76,6 +78,8 @@ enum Problem {
     #[error(transparent)]
     Registry(#[from] twin_registry::Error),
     #[error(transparent)]
+    Lease(#[from] twin_backend::Error),
+    #[error(transparent)]
     Job(#[from] twin_jobs::Error),
     /// It can not succeed later either.
     #[error("{0}")]
@@ -104,13 +108,17 @@ pub struct Dependencies {
     pub base: BaseModel,
     /// Finds test samples.
     pub datasets: Box<dyn TestFiles>,
+    /// This process among those that evaluate.
+    pub member: Member,
 }
 
-/// Runs one evaluation after the other, each in a child process.
+/// Runs one evaluation after the other, each in a child process. Of several services one follows an evaluation, the one
+/// that holds its lease.
 pub struct Service {
     options: ServiceOptions,
     dependencies: Dependencies,
     children: Children,
+    following: HashMap<ModelId, Held>,
     metrics: Metrics,
 }
 
@@ -128,12 +136,13 @@ impl Service {
             memory: options.max_memory_mb << 20,
             time: Duration::from_secs(options.max_minutes.saturating_mul(60)),
         };
-        Self { options, dependencies, children: Children::new(program, arguments, folder, limits), metrics }
+        let children = Children::new(program, arguments, folder, limits);
+        Self { options, dependencies, children, following: HashMap::new(), metrics }
     }
 
     /// Follows evaluations until the shutdown begins. One that is under way goes on after that, and is found again.
-    pub async fn run(self, shutdown: ShutdownSignal) {
-        let mut changes = self.dependencies.registry.changes();
+    pub async fn run(mut self, shutdown: ShutdownSignal) {
+        let mut changes = self.dependencies.registry.changes(Interest::Evaluations);
         while !shutdown.has_begun() {
             if let Err(error) = self.look().await {
                 warn!(%error, "evaluations could not be looked after, trying again");
@@ -141,31 +150,64 @@ impl Service {
             tokio::select! {
                 () = shutdown.begun() => {}
                 () = tokio::time::sleep(LOOK) => {}
-                _ = changes.changed() => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ = changes.changed() => {}
             }
         }
     }
 
-    async fn look(&self) -> Result<(), Problem> {
+    async fn look(&mut self) -> Result<(), Problem> {
         let open = self.dependencies.registry.open_evaluations().await?;
-        let is_running = |evaluation: &&EvaluationRow| evaluation.state == EvaluationState::Running;
-        match (open.iter().find(is_running), open.first()) {
-            (Some(running), _) => self.follow(running).await,
-            (None, Some(next)) => self.start(next).await,
-            (None, None) => Ok(()),
+        self.leave_all_but(&open).await;
+        let (running, queued): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|evaluation| evaluation.state == EvaluationState::Running);
+        for evaluation in &running {
+            if self.holds(&evaluation.model).await? {
+                self.follow(evaluation).await?;
+            }
         }
+        if self.following.is_empty() {
+            for next in &queued {
+                if self.holds(&next.model).await? {
+                    return self.start(next).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of evaluations that have ended.
+    async fn leave_all_but(&mut self, open: &[EvaluationRow]) {
+        let is_over = |model: &ModelId| !open.iter().any(|evaluation| evaluation.model == *model);
+        for (model, lease) in self.following.extract_if(|model, _| is_over(model)).collect::<Vec<_>>() {
+            if let Err(error) = lease.release().await {
+                warn!(%error, %model, "the evaluation's lease was not released; it runs out");
+            }
+        }
+    }
+
+    /// Whether this process is the one that follows the evaluation.
+    async fn holds(&mut self, model: &ModelId) -> Result<bool, Problem> {
+        if self.following.get(model).is_some_and(Held::is_held) {
+            return Ok(true);
+        }
+        self.following.remove(model);
+        let Some(lease) = self.dependencies.member.hold(&format!("evaluate/{model}")).await? else { return Ok(false) };
+        self.following.insert(model.clone(), lease);
+        Ok(true)
     }
 
     async fn start(&self, evaluation: &EvaluationRow) -> Result<(), Problem> {
         match self.order(&evaluation.model).await {
             Ok(order) => {
                 self.children.reopen(&evaluation.model.0)?;
-                self.dependencies.registry.start_evaluation(&evaluation.model).await?;
-                self.children.start(&evaluation.model.0, &order)?;
-                info!(model = %evaluation.model, "evaluation starts");
+                let started = self.dependencies.registry.start_evaluation(&evaluation.model, Utc::now()).await?;
+                if started.is_some() {
+                    self.children.start(&evaluation.model.0, &order)?;
+                    info!(model = %evaluation.model, "evaluation starts");
+                }
                 Ok(())
             }
-            Err(Problem::Hopeless(reason)) => self.fail(&evaluation.model, &reason).await,
+            Err(Problem::Hopeless(reason)) => self.fail(evaluation, &reason).await,
             Err(error) => Err(error),
         }
     }
@@ -205,30 +247,33 @@ impl Service {
         let model = &evaluation.model;
         match self.children.look::<Product, serde_json::Value>(&model.0)? {
             Look::Working(_) => Ok(()),
-            Look::Ended(Ok(product)) => self.finish(model, &product).await,
-            Look::Ended(Err(reason)) => self.fail(model, &reason).await,
+            Look::Ended(Ok(product)) => self.finish(evaluation, &product).await,
+            Look::Ended(Err(reason)) => self.fail(evaluation, &reason).await,
             Look::Idle(_) if evaluation.attempts < self.options.attempts => {
                 warn!(%model, "the evaluation's process is gone; it is started again");
                 self.start(evaluation).await
             }
             Look::Idle(said) => {
                 let last = said.lines().last().unwrap_or("nothing").to_owned();
-                self.fail(model, &format!("its process was gone without an outcome; it said last: {last}")).await
+                self.fail(evaluation, &format!("its process was gone without an outcome; it said last: {last}")).await
             }
         }
     }
 
-    async fn finish(&self, model: &ModelId, product: &Product) -> Result<(), Problem> {
+    async fn finish(&self, evaluation: &EvaluationRow, product: &Product) -> Result<(), Problem> {
+        let (model, attempt) = (&evaluation.model, evaluation.attempts);
         let registry = &self.dependencies.registry;
-        registry.finish_evaluation(model, product.verdict, &product.report, &product.page, Utc::now()).await?;
+        let (report, page) = (&product.report, &product.page);
+        registry.finish_evaluation(model, attempt, product.verdict, report, page, Utc::now()).await?;
         self.metrics.ended(product.verdict.as_str());
         info!(%model, verdict = product.verdict.as_str(), "evaluated");
         Ok(self.children.remove(&model.0)?)
     }
 
-    async fn fail(&self, model: &ModelId, reason: &str) -> Result<(), Problem> {
+    async fn fail(&self, evaluation: &EvaluationRow, reason: &str) -> Result<(), Problem> {
+        let (model, attempt) = (&evaluation.model, evaluation.attempts);
         warn!(%model, reason, "the evaluation has failed");
         self.metrics.ended("error");
-        Ok(self.dependencies.registry.fail_evaluation(model, reason, Utc::now()).await?)
+        Ok(self.dependencies.registry.fail_evaluation(model, attempt, reason, Utc::now()).await?)
     }
 }

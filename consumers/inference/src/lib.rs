@@ -26,6 +26,7 @@ mod publisher;
 mod retrieve;
 mod switch;
 mod turns;
+mod workers;
 
 pub use handler::Queries;
 pub use metrics::SwitchMetrics;
@@ -34,6 +35,7 @@ pub use models::Models;
 pub use options::{Device, LlmOptions, RetrievalOptions};
 pub use retrieve::{Retrieved, Retriever};
 pub use switch::{Loader, Switcher, VersionLoader};
+pub use workers::Workers;
 
 use std::sync::Arc;
 

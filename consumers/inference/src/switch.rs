@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 use twin_artifacts::Artifacts;
 use twin_llm::{ChatModel, ChatRequest, voice_prompt, whole};
-use twin_registry::{DeploymentRow, DeploymentState, Registry};
+use twin_registry::rules::WorkerReport;
+use twin_registry::{DeploymentRow, DeploymentState, Interest, Registry};
 use twin_schemas::{AuthorId, ModelId, Topic};
 use twin_stream::{EventLog, StartAt, TopicPartition};
 use twin_telemetry::ShutdownSignal;
@@ -25,9 +26,10 @@ use crate::metrics::SwitchMetrics;
 use crate::mistral::MistralModel;
 use crate::models::Models;
 use crate::options::Device;
+use crate::workers::Workers;
 
 /// Between looks at the registry when no event comes: what was deployed while the log could not be read is taken up too.
-const POLL: Duration = Duration::from_secs(2);
+pub(crate) const POLL: Duration = Duration::from_secs(2);
 /// Before a version is tried again that served and does not load any more, for example after a restart. A try reads all
 /// of its files.
 const RETRY: Duration = Duration::from_secs(300);
@@ -80,9 +82,18 @@ pub struct Switcher {
     log: Arc<dyn EventLog>,
     loader: Box<dyn Loader>,
     models: Arc<Models>,
+    workers: Workers,
     metrics: SwitchMetrics,
-    /// When a version last failed to load, by author and number of the deployment.
-    failed: Mutex<HashMap<(AuthorId, u64), Instant>>,
+    /// Versions that did not load, by author and number of the deployment.
+    failed: Mutex<HashMap<(AuthorId, u64), Failure>>,
+}
+
+/// A version that did not load.
+#[derive(Clone)]
+struct Failure {
+    first: Instant,
+    last: Instant,
+    problem: String,
 }
 
 impl Switcher {
@@ -92,15 +103,16 @@ impl Switcher {
         log: Arc<dyn EventLog>,
         loader: impl Loader + 'static,
         models: Arc<Models>,
+        workers: Workers,
         metrics: SwitchMetrics,
     ) -> Self {
-        Self { registry, log, loader: Box::new(loader), models, metrics, failed: Mutex::default() }
+        Self { registry, log, loader: Box::new(loader), models, workers, metrics, failed: Mutex::default() }
     }
 
     /// Switches until the shutdown begins. Every process follows every deployment, so the events are read without a
     /// group; they only say that there is something to look at, which the registry then tells.
     pub async fn run(self, shutdown: ShutdownSignal) {
-        let mut changes = self.registry.changes();
+        let mut changes = self.registry.changes(Interest::Deployments);
         let (announced, mut announcements) = watch::channel(());
         let tails = self.tails(announced).await;
         while !shutdown.has_begun() {
@@ -121,39 +133,71 @@ impl Switcher {
             Ok(productions) => productions,
             Err(error) => return warn!(%error, "deployments can not be read, trying again"),
         };
+        let is_open = |deployment: &DeploymentRow| deployment.state == DeploymentState::Requested;
+        if let Err(error) = self.workers.be_seen(productions.iter().any(is_open)).await {
+            return warn!(%error, "the other workers can not be seen, trying again");
+        }
         for deployment in productions {
-            let is_new = deployment.state == DeploymentState::Requested;
-            let is_missing = self.models.version_of(&deployment.author) != deployment.model;
-            if is_new || is_missing && !self.failed_lately(&deployment) {
-                self.take_up(&deployment).await;
+            match self.failure(&deployment) {
+                Some(failure) if failure.last.elapsed() < RETRY => {
+                    if is_open(&deployment) {
+                        self.report(&deployment, Err(failure)).await;
+                    }
+                }
+                _ if is_open(&deployment) || self.models.version_of(&deployment.author) != deployment.model => {
+                    self.take_up(&deployment).await;
+                }
+                _ => {}
             }
         }
     }
 
-    fn failed_lately(&self, deployment: &DeploymentRow) -> bool {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = failed.get(&(deployment.author.clone(), deployment.number));
-        at.is_some_and(|at| at.elapsed() < RETRY)
+    fn failures(&self) -> std::sync::MutexGuard<'_, HashMap<(AuthorId, u64), Failure>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self, deployment: &DeploymentRow) -> Option<Failure> {
+        self.failures().get(&(deployment.author.clone(), deployment.number)).cloned()
     }
 
     async fn take_up(&self, deployment: &DeploymentRow) {
         let (author, number) = (&deployment.author, deployment.number);
         let began = Instant::now();
-        let outcome = self.switch(author, deployment.model.as_ref()).await;
-        match &outcome {
+        let outcome = match self.switch(author, deployment.model.as_ref()).await {
             Ok(()) => {
                 let version = deployment.model.as_ref().map_or("the base model", |model| model.0.as_str());
                 info!(%author, version, seconds = began.elapsed().as_secs_f64(), "deployed");
                 self.metrics.switched("serving");
+                self.failures().remove(&(author.clone(), number));
+                Ok(())
             }
             Err(problem) => {
                 warn!(%author, deployment = number, problem, "the version does not serve; the one before goes on");
                 self.metrics.switched("failed");
-                let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-                failed.insert((author.clone(), number), Instant::now());
+                let now = Instant::now();
+                let mut failures = self.failures();
+                let new = Failure { first: now, last: now, problem: problem.clone() };
+                let failure = failures.entry((author.clone(), number)).or_insert(new);
+                (failure.last, failure.problem) = (now, problem);
+                Err(failure.clone())
             }
-        }
-        if let Err(error) = self.registry.settle_deployment(author, number, outcome, Utc::now()).await {
+        };
+        self.report(deployment, outcome).await;
+    }
+
+    /// Notes what became of the deployment here. That it has failed is said again until all have said so: who was alive
+    /// and said nothing may have died since.
+    async fn report(&self, deployment: &DeploymentRow, outcome: Result<(), Failure>) {
+        let (author, number) = (&deployment.author, deployment.number);
+        let reported = async {
+            let Some(alive) = self.workers.alive(outcome.as_ref().err().map(|failure| failure.first)).await? else {
+                return Ok(());
+            };
+            let outcome = outcome.map_err(|failure| failure.problem);
+            let report = WorkerReport { number, worker: self.workers.name(), outcome, alive };
+            self.registry.report_deployment(author, report, Utc::now()).await
+        };
+        if let Err(error) = reported.await {
             warn!(%author, %error, "the deployment's outcome could not be noted, trying again");
         }
     }

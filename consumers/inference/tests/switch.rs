@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use twin_inference::{Loader, Models, SwitchMetrics, Switcher};
+use twin_inference::{Loader, Models, SwitchMetrics, Switcher, Workers};
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
 use twin_registry::{By, DeploymentState, JobOutcome, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
@@ -86,11 +86,11 @@ async fn fixture() -> Fixture {
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let log = SqliteLog::open(database.clone(), 1 << 20).await.unwrap();
     log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
-    let registry = Registry::open(database).await.unwrap();
+    let registry = Registry::in_database(database).await.unwrap();
     let alive = Arc::new(AtomicUsize::new(0));
     let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &alive))));
     let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();
-    let switcher = Switcher::new(registry.clone(), Arc::new(log), Shelf(alive.clone()), models.clone(), metrics);
+    let switcher = Switcher::new(registry.clone(), Arc::new(log), Shelf(alive.clone()), models.clone(), Workers::alone(), metrics);
     Fixture { registry, models, switcher, alive, _folder: folder }
 }
 
@@ -104,7 +104,7 @@ fn now() -> DateTime<Utc> {
 
 /// The author's next model, approved and thereby deployed.
 async fn deployed(registry: &Registry) -> ModelId {
-    let number = registry.models(None).await.unwrap().len();
+    let number = registry.newest_models(None, 9).await.unwrap().len();
     let dataset = DatasetId("d".repeat(64));
     let new = NewDataset {
         dataset: dataset.clone(),
@@ -129,9 +129,9 @@ async fn deployed(registry: &Registry) -> ModelId {
     registry.queue_job(new, now()).await.unwrap();
     registry.start_job(&job, now()).await.unwrap();
     let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
-    let model = registry.finish_job(&job, made, now()).await.unwrap().unwrap();
+    let model = registry.finish_job(&job, 1, made, now()).await.unwrap().unwrap();
     registry.queue_evaluation(&model, now()).await.unwrap();
-    registry.finish_evaluation(&model, Verdict::Passed, "r", "p", now()).await.unwrap();
+    registry.finish_evaluation(&model, 0, Verdict::Passed, "r", "p", now()).await.unwrap();
     registry.approve(&model, By::new("grace", "", now())).await.unwrap();
     model
 }
@@ -211,7 +211,7 @@ async fn anew(f: &Fixture, loader: impl Loader + 'static) -> (Switcher, Arc<Mode
     let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();
     let database = Database::open(&f._folder.path().join("other.db")).unwrap();
     let log = Arc::new(SqliteLog::open(database, 1 << 20).await.unwrap());
-    (Switcher::new(f.registry.clone(), log, loader, models.clone(), metrics), models)
+    (Switcher::new(f.registry.clone(), log, loader, models.clone(), Workers::alone(), metrics), models)
 }
 
 #[tokio::test]

@@ -8,6 +8,9 @@ pub enum Error {
     /// The registry.
     #[error(transparent)]
     Registry(#[from] twin_registry::Error),
+    /// The leases.
+    #[error(transparent)]
+    Lease(#[from] twin_backend::Error),
     /// A dataset's or model's files.
     #[error(transparent)]
     Artifact(#[from] twin_artifacts::Error),
@@ -36,7 +39,7 @@ impl Error {
         match self {
             Self::Engine(error) => error.is_of_a_full_disk(),
             Self::File { source, .. } => found_no_room(source),
-            Self::Registry(_) | Self::Artifact(_) | Self::Job(_) | Self::Refused(_) => false,
+            Self::Registry(_) | Self::Lease(_) | Self::Artifact(_) | Self::Job(_) | Self::Refused(_) => false,
         }
     }
 
@@ -44,6 +47,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Registry(error) => error.is_transient(),
+            Self::Lease(error) => error.is_transient(),
             Self::Artifact(error) => error.is_transient(),
             Self::Job(_) | Self::File { .. } => true,
             Self::Engine(_) | Self::Refused(_) => false,

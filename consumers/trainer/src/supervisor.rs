@@ -1,5 +1,6 @@
 //! Follows jobs from the queue to their end.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,9 @@ use std::time::Duration;
 use chrono::Utc;
 use tracing::{info, warn};
 use twin_artifacts::{Artifacts, FolderFile};
-use twin_registry::{JobOutcome, JobRow, ModelManifest, NewModel, Registry};
+use twin_coordination::{Held, Member};
+use twin_registry::{Interest, JobOutcome, JobRow, ModelManifest, NewModel, Registry};
+use twin_schemas::JobId;
 use twin_telemetry::ShutdownSignal;
 
 use crate::Error;
@@ -16,7 +19,7 @@ use crate::engine::Recipe;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::queue::from_canonical;
-use crate::runner::{JobRunner, Order, Product, Status};
+use crate::runner::{JobRunner, Order, Product, Report, Status};
 use crate::sweep;
 
 /// Between looks at the jobs.
@@ -39,7 +42,15 @@ pub struct SampleFiles {
     pub validation: Vec<String>,
 }
 
-/// Starts queued jobs one after the other, follows the running one, and collects what it made.
+/// A job that this process follows.
+struct Following {
+    lease: Held,
+    /// What was written of its last report.
+    written: Report,
+}
+
+/// Starts queued jobs one after the other, follows the running one, and collects what it made. Of several supervisors one
+/// follows a job, the one that holds its lease.
 pub struct Supervisor {
     options: Options,
     registry: Registry,
@@ -48,6 +59,8 @@ pub struct Supervisor {
     base: Base,
     runner: Arc<dyn JobRunner>,
     datasets: Arc<dyn DatasetFiles>,
+    member: Member,
+    following: HashMap<JobId, Following>,
     metrics: Metrics,
 }
 
@@ -62,14 +75,16 @@ impl Supervisor {
         base: Base,
         runner: Arc<dyn JobRunner>,
         datasets: Arc<dyn DatasetFiles>,
+        member: Member,
         metrics: Metrics,
     ) -> Self {
-        Self { options, registry, artifacts, artifacts_folder, base, runner, datasets, metrics }
+        let following = HashMap::new();
+        Self { options, registry, artifacts, artifacts_folder, base, runner, datasets, member, following, metrics }
     }
 
     /// Follows jobs until the shutdown begins. A job goes on after that, and is found again.
-    pub async fn run(self, shutdown: ShutdownSignal) {
-        let mut changes = self.registry.changes();
+    pub async fn run(mut self, shutdown: ShutdownSignal) {
+        let mut changes = self.registry.changes(Interest::Jobs);
         while !shutdown.has_begun() {
             if let Err(error) = self.look().await {
                 warn!(%error, "training jobs could not be looked after, trying again");
@@ -77,25 +92,51 @@ impl Supervisor {
             tokio::select! {
                 () = shutdown.begun() => {}
                 () = tokio::time::sleep(LOOK) => {}
-                _ = changes.changed() => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ = changes.changed() => {}
             }
         }
     }
 
     /// Looks at every job once.
-    pub async fn look(&self) -> Result<(), Error> {
+    pub async fn look(&mut self) -> Result<(), Error> {
         let running = self.registry.running_jobs().await?;
         self.metrics.running.set(running.len() as i64);
+        self.leave_all_but(&running).await;
         for job in &running {
-            self.follow(job).await?;
+            if self.holds(job).await? {
+                self.follow(job).await?;
+            }
         }
         sweep::conclude(&self.registry).await?;
-        if running.is_empty()
-            && let Some(next) = self.registry.queued_jobs().await?.into_iter().next()
-        {
-            self.start(&next).await?;
+        if self.following.is_empty() {
+            for next in self.registry.queued_jobs().await? {
+                if self.holds(&next).await? {
+                    return self.start(&next).await;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Lets go of jobs that run no more.
+    async fn leave_all_but(&mut self, running: &[JobRow]) {
+        let is_over = |job: &JobId| !running.iter().any(|row| row.job == *job);
+        for (job, following) in self.following.extract_if(|job, _| is_over(job)).collect::<Vec<_>>() {
+            if let Err(error) = following.lease.release().await {
+                warn!(%error, job = job.short(), "the job's lease was not released; it runs out");
+            }
+        }
+    }
+
+    /// Whether this process is the one that follows the job.
+    async fn holds(&mut self, job: &JobRow) -> Result<bool, Error> {
+        if self.following.get(&job.job).is_some_and(|following| following.lease.is_held()) {
+            return Ok(true);
+        }
+        self.following.remove(&job.job);
+        let Some(lease) = self.member.hold(&format!("train/{}", job.job)).await? else { return Ok(false) };
+        self.following.insert(job.job.clone(), Following { lease, written: Report::default() });
+        Ok(true)
     }
 
     async fn start(&self, job: &JobRow) -> Result<(), Error> {
@@ -103,13 +144,13 @@ impl Supervisor {
             Ok(order) => order,
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
-                self.registry.start_job(&job.job, Utc::now()).await?;
-                return self.finish(job, JobOutcome::Failed(error.to_string())).await;
+                let Some(attempt) = self.registry.start_job(&job.job, Utc::now()).await? else { return Ok(()) };
+                return self.finish(job, attempt, JobOutcome::Failed(error.to_string())).await;
             }
         };
         // Started again on purpose: an outcome from before does not count.
         self.runner.reopen(&job.job).await?;
-        if self.registry.start_job(&job.job, Utc::now()).await? {
+        if self.registry.start_job(&job.job, Utc::now()).await?.is_some() {
             info!(job = job.job.short(), author = %job.author, "training starts");
             self.runner.submit(&order).await?;
         }
@@ -139,30 +180,45 @@ impl Supervisor {
         })
     }
 
-    async fn follow(&self, job: &JobRow) -> Result<(), Error> {
+    async fn follow(&mut self, job: &JobRow) -> Result<(), Error> {
         match self.runner.status(&job.job).await? {
             Status::Running(report) => {
                 if let Some(report) = report {
-                    self.registry.note_job_progress(&job.job, report.progress).await?;
-                    self.registry.add_metrics(&job.job, report.metrics).await?;
+                    self.write_report(&job.job, report).await?;
                 }
                 if job.cancel_requested {
                     self.runner.cancel(&job.job).await?;
                     let reason = job.reason.clone().unwrap_or_else(|| "cancelled".to_owned());
-                    self.finish(job, JobOutcome::Cancelled(reason)).await?;
+                    self.finish(job, job.attempts, JobOutcome::Cancelled(reason)).await?;
                 }
                 Ok(())
             }
             Status::Succeeded(product) => self.collect(job, &product).await,
-            Status::Failed(problem) => self.finish(job, JobOutcome::Failed(problem)).await,
+            Status::Failed(problem) => self.finish(job, job.attempts, JobOutcome::Failed(problem)).await,
             Status::Absent(said) => self.after_a_death(job, &said).await,
         }
+    }
+
+    /// Writes what is new in a report.
+    async fn write_report(&mut self, job: &JobId, report: Report) -> Result<(), Error> {
+        let Some(following) = self.following.get_mut(job) else { return Ok(()) };
+        if following.written == report {
+            return Ok(());
+        }
+        let known = &following.written.metrics;
+        let new: Vec<_> = report.metrics.iter().filter(|metric| !known.contains(metric)).cloned().collect();
+        self.registry.add_metrics(job, new).await?;
+        if following.written.progress != report.progress {
+            self.registry.note_job_progress(job, report.progress.clone()).await?;
+        }
+        following.written = report;
+        Ok(())
     }
 
     /// The job's process is gone and has not said how it ended: it was killed, or its machine went down.
     async fn after_a_death(&self, job: &JobRow, said: &str) -> Result<(), Error> {
         if job.cancel_requested {
-            return self.finish(job, JobOutcome::Cancelled("cancelled".to_owned())).await;
+            return self.finish(job, job.attempts, JobOutcome::Cancelled("cancelled".to_owned())).await;
         }
         if job.attempts < self.options.attempts {
             warn!(
@@ -171,14 +227,14 @@ impl Supervisor {
                 "the job's process is gone; it goes on from its last checkpoint"
             );
             let reason = "its process was gone; it goes on from its last checkpoint";
-            return Ok(self.registry.requeue_job(&job.job, reason).await?);
+            return Ok(self.registry.requeue_job(&job.job, job.attempts, reason, Utc::now()).await?);
         }
         let last = said.lines().last().unwrap_or("nothing");
         let reason = format!("its process was gone {} times without an outcome; it said last: {last}", job.attempts);
-        self.finish(job, JobOutcome::Failed(reason)).await
+        self.finish(job, job.attempts, JobOutcome::Failed(reason)).await
     }
 
-    async fn finish(&self, job: &JobRow, outcome: JobOutcome) -> Result<(), Error> {
+    async fn finish(&self, job: &JobRow, attempt: u32, outcome: JobOutcome) -> Result<(), Error> {
         let name = match &outcome {
             JobOutcome::Succeeded(_) => "succeeded",
             JobOutcome::Failed(reason) => {
@@ -187,7 +243,7 @@ impl Supervisor {
             }
             JobOutcome::Cancelled(_) => "cancelled",
         };
-        let model = self.registry.finish_job(&job.job, outcome, Utc::now()).await?;
+        let model = self.registry.finish_job(&job.job, attempt, outcome, Utc::now()).await?;
         self.metrics.jobs.with_label_values(&[name]).inc();
         if let Some(model) = model {
             info!(job = job.job.short(), %model, "the job has made a model");
@@ -202,7 +258,7 @@ impl Supervisor {
             Some(_) => None,
             None => Some(NewModel { manifest: self.store(job, product).await? }),
         };
-        self.finish(job, JobOutcome::Succeeded(model)).await?;
+        self.finish(job, job.attempts, JobOutcome::Succeeded(model)).await?;
         self.runner.forget(&job.job).await
     }
 

@@ -143,13 +143,8 @@ impl JobQueue {
 /// Ends sweeps: cancels the trials that are past their budget, and makes the best recipe of those that are through the
 /// author's.
 pub(crate) async fn conclude(registry: &Registry) -> Result<(), Error> {
-    let mut sweeps: BTreeMap<String, Vec<JobRow>> = BTreeMap::new();
-    for job in registry.trials().await? {
-        if let Some(sweep) = job.sweep.clone() {
-            sweeps.entry(sweep).or_default().push(job);
-        }
-    }
-    for (sweep, trials) in sweeps {
+    for sweep in registry.open_sweeps().await? {
+        let trials = registry.trials(&sweep).await?;
         keep_to_budget(registry, &sweep, &trials, Utc::now()).await?;
         if trials.iter().all(|trial| trial.state.has_ended()) {
             choose(registry, &sweep, &trials).await?;
@@ -158,8 +153,13 @@ pub(crate) async fn conclude(registry: &Registry) -> Result<(), Error> {
     Ok(())
 }
 
-async fn keep_to_budget(registry: &Registry, sweep: &str, trials: &[JobRow], now: DateTime<Utc>) -> Result<(), Error> {
-    let minutes: i64 = sweep.rsplit_once('/').and_then(|(_, minutes)| minutes.parse().ok()).unwrap_or(0);
+async fn keep_to_budget(
+    registry: &Registry,
+    sweep: &twin_registry::rules::Sweep,
+    trials: &[JobRow],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let minutes: i64 = sweep.sweep.rsplit_once('/').and_then(|(_, minutes)| minutes.parse().ok()).unwrap_or(0);
     let began = trials.iter().filter_map(|trial| trial.started_at).min();
     let is_over = minutes > 0 && began.is_some_and(|began| now - began > TimeDelta::minutes(minutes));
     if is_over {
@@ -171,7 +171,7 @@ async fn keep_to_budget(registry: &Registry, sweep: &str, trials: &[JobRow], now
 }
 
 /// The trial of the lowest evaluation loss gives the author's recipe; of equals, the one with the lower id.
-async fn choose(registry: &Registry, sweep: &str, trials: &[JobRow]) -> Result<(), Error> {
+async fn choose(registry: &Registry, sweep: &twin_registry::rules::Sweep, trials: &[JobRow]) -> Result<(), Error> {
     let mut best: Option<(f64, &JobRow)> = None;
     for trial in trials.iter().filter(|trial| trial.state == JobState::Succeeded) {
         let metrics = registry.metrics(&trial.job).await?;
@@ -182,16 +182,16 @@ async fn choose(registry: &Registry, sweep: &str, trials: &[JobRow]) -> Result<(
             best = Some((loss, trial));
         }
     }
-    let Some((loss, trial)) = best else { return Ok(()) };
-    let origin = format!("sweep {sweep}, evaluation loss {loss:.4}");
-    let stored = registry.recipe(&trial.author).await?;
-    let last_end = trials.iter().filter_map(|trial| trial.ended_at).max();
-    // A recipe that was set after the sweep's end stays, and one that is there already is not set again.
-    if stored.is_some_and(|stored| stored.origin == origin || Some(stored.set_at) > last_end) {
-        return Ok(());
+    let recipe = match best {
+        Some((loss, trial)) => {
+            from_canonical(&trial.recipe)?;
+            Some((trial.recipe.clone(), format!("sweep {}, evaluation loss {loss:.4}", sweep.sweep)))
+        }
+        None => None,
+    };
+    if registry.conclude_sweep(sweep, recipe, Utc::now()).await? {
+        let loss = best.map(|(loss, _)| loss);
+        info!(author = %sweep.author, sweep = sweep.sweep, loss, "the sweep is over");
     }
-    from_canonical(&trial.recipe)?;
-    registry.set_recipe(&trial.author, &trial.recipe, &origin, Utc::now()).await?;
-    info!(author = %trial.author, sweep, loss, "the sweep has chosen a recipe");
     Ok(())
 }

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use twin_artifacts::Artifacts;
+use twin_coordination::sqlite::SqliteLeases;
+use twin_coordination::{Member, Options as LeaseOptions, Owner};
 use twin_registry::{JobProgress, JobState, Metric, NewDataset, Registry};
 use twin_schemas::{AuthorId, DatasetId, DatasetReady, JobId};
 use twin_sqlite::Database;
@@ -84,13 +86,20 @@ impl DatasetFiles for OneFile {
     }
 }
 
-struct Fixture {
+/// What several supervisors share.
+struct Parts {
     registry: Registry,
     artifacts: Artifacts,
+    base: Base,
+    database: Database,
+    folder: tempfile::TempDir,
+}
+
+struct Fixture {
+    supervisor: Supervisor,
     runner: Arc<Scripted>,
     queue: JobQueue,
-    supervisor: Supervisor,
-    folder: tempfile::TempDir,
+    parts: Parts,
 }
 
 /// The folders that a job leaves.
@@ -121,14 +130,10 @@ fn base(folder: &Path) -> Base {
 
 async fn fixture(fate: Fate) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
-    let registry = Registry::open(Database::open(&folder.path().join("twin.db")).unwrap()).await.unwrap();
+    let database = Database::open(&folder.path().join("twin.db")).unwrap();
+    let registry = Registry::in_database(database.clone()).await.unwrap();
     let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
-    let runner = Arc::new(Scripted {
-        fates: Mutex::default(),
-        otherwise: Mutex::new(fate),
-        submitted: Mutex::default(),
-        output: output(folder.path()),
-    });
+    let runner = scripted(fate, folder.path());
     let (options, base) = (Options { attempts: 2, ..Options::default() }, base(folder.path()));
     let queue = JobQueue::new(registry.clone(), base.clone(), &options).unwrap();
     let new = NewDataset {
@@ -141,18 +146,33 @@ async fn fixture(fate: Fate) -> Fixture {
         members: Vec::new(),
     };
     registry.add_dataset(new, at()).await.unwrap();
-    let metrics = Metrics::new(&twin_telemetry::Registry::new()).unwrap();
-    let supervisor = Supervisor::new(
-        options,
-        registry.clone(),
-        artifacts.clone(),
-        folder.path().join("artifacts"),
-        base,
-        runner.clone(),
-        Arc::new(OneFile),
-        metrics,
-    );
-    Fixture { registry, artifacts, runner, queue, supervisor, folder }
+    let parts = Parts { registry, artifacts, base, database, folder };
+    let supervisor = parts.supervisor("one", runner.clone()).await;
+    Fixture { supervisor, runner, queue, parts }
+}
+
+impl Parts {
+    /// A supervisor of its own node and runner.
+    async fn supervisor(&self, node: &str, runner: Arc<Scripted>) -> Supervisor {
+        let leases = Arc::new(SqliteLeases::open(self.database.clone()).await.unwrap());
+        let member = Member::new(leases, Owner::new(node), &LeaseOptions { lease_ms: 500 });
+        Supervisor::new(
+            Options { attempts: 2, ..Options::default() },
+            self.parts.registry.clone(),
+            self.parts.artifacts.clone(),
+            self.parts.folder.path().join("artifacts"),
+            self.base.clone(),
+            runner,
+            Arc::new(OneFile),
+            member,
+            Metrics::new(&twin_telemetry::Registry::new()).unwrap(),
+        )
+    }
+}
+
+fn scripted(fate: Fate, folder: &Path) -> Arc<Scripted> {
+    let (fates, submitted) = (Mutex::default(), Mutex::default());
+    Arc::new(Scripted { fates, otherwise: Mutex::new(fate), submitted, output: output(folder) })
 }
 
 fn ada() -> AuthorId {
@@ -169,10 +189,10 @@ fn dataset() -> DatasetId {
 
 impl Fixture {
     async fn job(&self) -> twin_registry::JobRow {
-        self.registry.jobs(None).await.unwrap().remove(0)
+        self.parts.registry.newest_jobs(None, None, 9).await.unwrap().remove(0)
     }
 
-    async fn looks(&self, times: usize) {
+    async fn looks(&mut self, times: usize) {
         for _ in 0..times {
             self.supervisor.look().await.unwrap();
         }
@@ -202,18 +222,18 @@ async fn a_dataset_becomes_one_job_however_often_its_event_comes() {
     let trigger = Trigger::new(f.queue.clone(), &Options::default());
     let outcomes = trigger.handle(vec![ready(0), ready(0), ready(1)]).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done)), "{outcomes:?}");
-    assert_eq!(f.registry.jobs(None).await.unwrap().len(), 1);
+    assert_eq!(f.parts.registry.newest_jobs(None, None, 9).await.unwrap().len(), 1);
     let by_hand = Trigger::new(f.queue.clone(), &Options { automatic: false, ..Options::default() });
-    f.registry.set_recipe(&ada(), &Recipe { rank: 2, ..Recipe::default() }.canonical(), "grace", at()).await.unwrap();
+    f.parts.registry.set_recipe(&ada(), &Recipe { rank: 2, ..Recipe::default() }.canonical(), "grace", at()).await.unwrap();
     by_hand.handle(vec![ready(0)]).await;
-    assert_eq!(f.registry.jobs(None).await.unwrap().len(), 1, "nothing is trained by itself");
+    assert_eq!(f.parts.registry.newest_jobs(None, None, 9).await.unwrap().len(), 1, "nothing is trained by itself");
     trigger.handle(vec![ready(0)]).await;
-    assert_eq!(f.registry.jobs(None).await.unwrap().len(), 2, "another recipe is another job");
+    assert_eq!(f.parts.registry.newest_jobs(None, None, 9).await.unwrap().len(), 2, "another recipe is another job");
 }
 
 #[tokio::test]
 async fn a_job_that_succeeds_makes_a_model_whose_manifest_names_its_files() {
-    let f = fixture(Fate::Runs(3)).await;
+    let mut f = fixture(Fate::Runs(3)).await;
     f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
     f.looks(2).await;
     let running = f.job().await;
@@ -222,16 +242,16 @@ async fn a_job_that_succeeds_makes_a_model_whose_manifest_names_its_files() {
     f.looks(2).await;
     let done = f.job().await;
     assert_eq!((done.state, done.attempts), (JobState::Succeeded, 1));
-    let manifest = f.registry.model_manifest(&f.artifacts, &done.model.unwrap()).await.unwrap();
+    let manifest = f.parts.registry.model_manifest(&f.parts.artifacts, &done.model.unwrap()).await.unwrap();
     assert_eq!((manifest.evaluation_loss, manifest.merged[0].path.as_str()), (Some(1.5), "config.json"));
     assert_eq!(manifest.curves.len(), 3);
     assert_eq!(f.runner.submitted.lock().unwrap().len(), 1);
-    assert!(f.folder.path().exists());
+    assert!(f.parts.folder.path().exists());
 }
 
 #[tokio::test]
 async fn a_job_whose_process_is_gone_is_started_again_and_then_fails_with_what_it_said_last() {
-    let f = fixture(Fate::Dies).await;
+    let mut f = fixture(Fate::Dies).await;
     f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
     f.looks(3).await;
     assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Running, 2));
@@ -244,11 +264,11 @@ async fn a_job_whose_process_is_gone_is_started_again_and_then_fails_with_what_i
 
 #[tokio::test]
 async fn a_job_fails_with_its_reason_and_can_be_tried_again() {
-    let f = fixture(Fate::Fails("the model's files hold no tensor `x`")).await;
+    let mut f = fixture(Fate::Fails("the model's files hold no tensor `x`")).await;
     let job = f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap().job;
     f.looks(2).await;
     assert_eq!(f.job().await.reason.as_deref(), Some("the model's files hold no tensor `x`"));
-    assert!(f.registry.retry_job(&job).await.unwrap());
+    assert!(f.parts.registry.retry_job(&job, Utc::now()).await.unwrap());
     *f.runner.otherwise.lock().unwrap() = Fate::Succeeds(1.0);
     f.looks(2).await;
     assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Succeeded, 2));
@@ -256,10 +276,10 @@ async fn a_job_fails_with_its_reason_and_can_be_tried_again() {
 
 #[tokio::test]
 async fn a_cancelled_job_stops_and_stays_cancelled() {
-    let f = fixture(Fate::Runs(1)).await;
+    let mut f = fixture(Fate::Runs(1)).await;
     let job = f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap().job;
     f.looks(1).await;
-    assert!(f.registry.cancel_job(&job, "grace", at()).await.unwrap());
+    assert!(f.parts.registry.cancel_job(&job, "grace", at()).await.unwrap());
     f.looks(3).await;
     let cancelled = f.job().await;
     assert_eq!((cancelled.state, cancelled.reason.as_deref()), (JobState::Cancelled, Some("cancelled by grace")));
@@ -267,13 +287,44 @@ async fn a_cancelled_job_stops_and_stays_cancelled() {
 }
 
 #[tokio::test]
+async fn a_job_that_another_supervisor_follows_is_left_to_it_though_its_folder_is_not_here() {
+    let mut f = fixture(Fate::Runs(1)).await;
+    f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
+    f.looks(2).await;
+    // A second supervisor, on another machine: its runner knows nothing of the job.
+    let elsewhere = scripted(Fate::Dies, f.parts.folder.path());
+    let mut second = f.parts.supervisor("two", elsewhere.clone()).await;
+    for _ in 0..5 {
+        second.look().await.unwrap();
+        f.looks(1).await;
+    }
+    assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Running, 1));
+    assert!(elsewhere.submitted.lock().unwrap().is_empty());
+
+    // The first stands still: its lease passes, and the job goes on with the second.
+    let first = std::mem::replace(&mut f.supervisor, f.parts.supervisor("three", elsewhere.clone()).await);
+    drop(first);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while elsewhere.submitted.lock().unwrap().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "the job was not taken over");
+        second.look().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Running, 2));
+    // What the first one's process ends with when it wakes up is of an attempt that is over.
+    let job = f.job().await.job;
+    f.parts.registry.finish_job(&job, 1, twin_registry::JobOutcome::Failed("late".into()), at()).await.unwrap();
+    assert_eq!(f.job().await.state, JobState::Running);
+}
+
+#[tokio::test]
 async fn a_job_for_another_base_model_fails_and_says_what_to_do() {
-    let f = fixture(Fate::Succeeds(1.0)).await;
-    let other = f.folder.path().join("other");
+    let mut f = fixture(Fate::Succeeds(1.0)).await;
+    let other = f.parts.folder.path().join("other");
     std::fs::create_dir_all(&other).unwrap();
     std::fs::write(other.join("config.json"), "{ }").unwrap();
-    std::fs::copy(f.folder.path().join("base/model.safetensors"), other.join("model.safetensors")).unwrap();
-    let queue = JobQueue::new(f.registry.clone(), Base::open(&other).unwrap(), &Options::default()).unwrap();
+    std::fs::copy(f.parts.folder.path().join("base/model.safetensors"), other.join("model.safetensors")).unwrap();
+    let queue = JobQueue::new(f.parts.registry.clone(), Base::open(&other).unwrap(), &Options::default()).unwrap();
     queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
     f.looks(2).await;
     let failed = f.job().await;
@@ -282,7 +333,7 @@ async fn a_job_for_another_base_model_fails_and_says_what_to_do() {
 
 #[tokio::test]
 async fn a_sweep_makes_the_recipe_of_the_lowest_loss_the_authors_and_no_model() {
-    let f = fixture(Fate::Succeeds(2.0)).await;
+    let mut f = fixture(Fate::Succeeds(2.0)).await;
     let sweep = "search = \"grid\"\ntrials = 4\n[values]\nrank = [2, 4]\nlearning_rate = [0.001, 0.002]\n";
     let trials = f.queue.sweep(&ada(), &dataset(), &Sweep::from_toml(sweep).unwrap()).await.unwrap();
     assert_eq!(trials.len(), 4);
@@ -290,15 +341,15 @@ async fn a_sweep_makes_the_recipe_of_the_lowest_loss_the_authors_and_no_model() 
     f.runner.fates.lock().unwrap().insert(best.job.clone(), Fate::Succeeds(1.0));
     f.runner.fates.lock().unwrap().insert(trials[3].job.clone(), Fate::Fails("too large"));
     f.looks(12).await;
-    assert!(f.registry.models(None).await.unwrap().is_empty());
-    let chosen = f.registry.recipe(&ada()).await.unwrap().unwrap();
+    assert!(f.parts.registry.newest_models(None, 9).await.unwrap().is_empty());
+    let chosen = f.parts.registry.recipe(&ada()).await.unwrap().unwrap();
     assert_eq!(chosen.recipe, best.recipe);
     assert!(chosen.origin.contains("evaluation loss 1.0000"), "{}", chosen.origin);
     assert_eq!(f.queue.recipe_of(&ada()).await.unwrap().canonical(), best.recipe);
     // A recipe that is set later stays.
-    f.registry.set_recipe(&ada(), &trials[0].recipe, "grace", Utc::now()).await.unwrap();
+    f.parts.registry.set_recipe(&ada(), &trials[0].recipe, "grace", Utc::now()).await.unwrap();
     f.looks(2).await;
-    assert_eq!(f.registry.recipe(&ada()).await.unwrap().unwrap().origin, "grace");
+    assert_eq!(f.parts.registry.recipe(&ada()).await.unwrap().unwrap().origin, "grace");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-use twin_sqlite::rusqlite;
+use crate::rules::Refused;
 
 /// What can go wrong with the registry.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database.
+    /// The store.
     #[error(transparent)]
-    Sqlite(#[from] twin_sqlite::Error),
+    Store(#[from] twin_backend::Error),
     /// A stored value that this version can not read.
     #[error("stored {what} can not be read: {problem}")]
     Stored {
@@ -37,7 +37,7 @@ impl Error {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Sqlite(error) => error.is_transient(),
+            Self::Store(error) => error.is_transient(),
             Self::Log(error) => error.is_transient(),
             Self::Artifact(error) => error.is_transient(),
             Self::Stored { .. } | Self::Missing { .. } | Self::Refused(_) => false,
@@ -47,7 +47,7 @@ impl Error {
     /// Whether the disk did not take a write: it is full, or failing.
     pub fn is_of_the_disk(&self) -> bool {
         match self {
-            Self::Sqlite(error) => error.is_of_the_disk(),
+            Self::Store(error) => error.is_of_the_disk(),
             Self::Log(error) => error.is_of_the_disk(),
             Self::Stored { .. } | Self::Missing { .. } | Self::Refused(_) | Self::Artifact(_) => false,
         }
@@ -58,8 +58,11 @@ impl Error {
     }
 }
 
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error.into())
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Missing { what, id } => Self::Missing { what, id },
+            Refused::NotAllowed(why) => Self::Refused(why),
+        }
     }
 }

@@ -1,168 +1,81 @@
 //! Training jobs.
 
 use chrono::{DateTime, Utc};
-use twin_schemas::{AuthorId, DatasetId, JobId, ModelEvent, ModelId};
-use twin_sqlite::rusqlite::{Connection, Row, params};
+use twin_schemas::{AuthorId, JobId, ModelId};
 
-use crate::model::{JobOutcome, JobProgress, JobRow, JobState, NewJob, NewModel, StoredRecipe};
-use crate::rows::{collect, json, json_text, name_of, named, optional_time, parsed, time, time_text};
-use crate::{Error, Registry, models, outbox};
+use crate::model::{JobOutcome, JobProgress, JobRow, JobState, NewJob, StoredRecipe};
+use crate::rows::Kind;
+use crate::rules::{Command, Sweep};
+use crate::{Error, Performed, Registry};
 
 impl Registry {
     /// Queues a job. False if it is there already, whatever became of it: the same work is not done twice.
     pub async fn queue_job(&self, new: NewJob, now: DateTime<Utc>) -> Result<bool, Error> {
-        self.write(move |tx| {
-            let inserted = tx.execute(
-                "INSERT INTO jobs (job, author, dataset, base, recipe, sweep, code_version, state, created_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued', ?8) ON CONFLICT (job) DO NOTHING",
-                params![
-                    new.job.0,
-                    new.author.as_str(),
-                    new.dataset.0,
-                    new.base,
-                    new.recipe,
-                    new.sweep,
-                    new.code_version,
-                    time_text(now)
-                ],
-            )?;
-            Ok(inserted == 1)
-        })
-        .await
-    }
-
-    /// Jobs of one author or of all, newest first.
-    pub async fn jobs(&self, author: Option<&AuthorId>) -> Result<Vec<JobRow>, Error> {
-        let author = author.map(ToString::to_string);
-        self.read(move |c| {
-            let mut statement =
-                c.prepare_cached("SELECT * FROM jobs WHERE ?1 IS NULL OR author = ?1 ORDER BY created_at DESC, job")?;
-            collect(&mut statement, [author], row)
-        })
-        .await
-    }
-
-    /// The trials of all sweeps, by sweep and id.
-    pub async fn trials(&self) -> Result<Vec<JobRow>, Error> {
-        self.read(|c| {
-            let mut statement = c.prepare_cached("SELECT * FROM jobs WHERE sweep IS NOT NULL ORDER BY sweep, job")?;
-            collect(&mut statement, [], row)
-        })
-        .await
+        let author = new.author.clone();
+        Ok(self.perform(&author, Command::QueueJob(new), now).await?.happened)
     }
 
     /// The job that an id, or the beginning of one, names; none if there is none or several.
     pub async fn job(&self, id: &str) -> Result<Option<JobRow>, Error> {
-        let (from, to) = (id.to_owned(), format!("{id}~"));
-        self.read(move |c| {
-            let mut statement = c.prepare_cached("SELECT * FROM jobs WHERE job >= ?1 AND job < ?2 LIMIT 2")?;
-            let mut found = collect(&mut statement, [from, to], row)?;
-            Ok(if found.len() == 1 { found.pop() } else { None })
-        })
-        .await
+        let Some(row) = self.only_one(Kind::Job, id).await? else { return Ok(None) };
+        Ok(self.with_progress(vec![row.read()?]).await?.pop())
     }
 
-    /// Jobs that are running, or said to be.
+    /// Jobs that are running, or said to be, oldest first.
     pub async fn running_jobs(&self) -> Result<Vec<JobRow>, Error> {
-        self.in_state(JobState::Running).await
+        self.in_states(Kind::Job, &["running"]).await
     }
 
     /// Jobs that wait, oldest first.
     pub async fn queued_jobs(&self) -> Result<Vec<JobRow>, Error> {
-        self.in_state(JobState::Queued).await
+        self.in_states(Kind::Job, &["queued"]).await
     }
 
-    async fn in_state(&self, state: JobState) -> Result<Vec<JobRow>, Error> {
-        let state = name_of(&state)?;
-        self.read(move |c| {
-            let mut statement = c.prepare_cached("SELECT * FROM jobs WHERE state = ?1 ORDER BY created_at, job")?;
-            collect(&mut statement, [state], row)
-        })
-        .await
-    }
-
-    /// Takes a queued job. False if it is not queued any more.
-    pub async fn start_job(&self, job: &JobId, now: DateTime<Utc>) -> Result<bool, Error> {
-        let job = job.clone();
-        self.write(move |tx| {
-            let started = tx.execute(
-                "UPDATE jobs SET state = 'running', reason = NULL, started_at = ?2, ended_at = NULL,
-                     attempts = attempts + 1 WHERE job = ?1 AND state = 'queued'",
-                params![job.0, time_text(now)],
-            )?;
-            Ok(started == 1)
-        })
-        .await
+    /// Takes a queued job: the number of the attempt that begins. None if it is not queued any more.
+    pub async fn start_job(&self, job: &JobId, now: DateTime<Utc>) -> Result<Option<u32>, Error> {
+        let started = self.perform_on(job, Command::StartJob { job: job.clone() }, now).await?;
+        let attempts = started.state.jobs.get(job).map(|row| row.attempts);
+        Ok(attempts.filter(|_| started.happened))
     }
 
     /// Notes how far a running job is.
     pub async fn note_job_progress(&self, job: &JobId, progress: JobProgress) -> Result<(), Error> {
-        let job = job.clone();
-        self.write(move |tx| {
-            tx.execute(
-                "UPDATE jobs SET progress = ?2 WHERE job = ?1 AND state = 'running'",
-                params![job.0, json_text(&progress)?],
-            )?;
-            Ok(())
-        })
-        .await
+        Ok(self.store.put_progress(job, &progress).await?)
     }
 
-    /// Ends a running job. With a model, that is registered and announced in the same step. A job that has ended already
-    /// stays as it is.
+    /// Ends an attempt. With a model, that is registered and announced in the same step. An attempt that is over already,
+    /// or is not the newest, changes nothing.
     pub async fn finish_job(
         &self,
         job: &JobId,
+        attempt: u32,
         outcome: JobOutcome,
         now: DateTime<Utc>,
     ) -> Result<Option<ModelId>, Error> {
-        let job = job.clone();
-        self.write(move |tx| finish(tx, &job, &outcome, now)).await
+        let command = Command::FinishJob { job: job.clone(), attempt, outcome };
+        let finished = self.perform_on(job, command, now).await?;
+        Ok(finished.state.jobs.get(job).and_then(|row| row.model.clone()))
     }
 
     /// Asks for a job to be stopped. A queued one ends at once. False if it has ended already.
     pub async fn cancel_job(&self, job: &JobId, by: &str, now: DateTime<Utc>) -> Result<bool, Error> {
-        let (job, reason) = (job.clone(), format!("cancelled by {by}"));
-        self.write(move |tx| {
-            let ended = tx.execute(
-                "UPDATE jobs SET state = 'cancelled', reason = ?2, ended_at = ?3 WHERE job = ?1 AND state = 'queued'",
-                params![job.0, reason, time_text(now)],
-            )?;
-            let asked = tx.execute(
-                "UPDATE jobs SET cancel_requested = 1, reason = ?2 WHERE job = ?1 AND state = 'running'",
-                params![job.0, reason],
-            )?;
-            Ok(ended + asked > 0)
-        })
-        .await
+        let command = Command::CancelJob { job: job.clone(), by: by.to_owned() };
+        let asked = self.perform_on(job, command, now).await?;
+        let is_running = asked.state.jobs.get(job).is_some_and(|row| row.state == JobState::Running);
+        Ok(asked.happened || is_running)
     }
 
     /// Queues a job again that failed or was cancelled; it goes on from its last checkpoint. False if it is in another
     /// state.
-    pub async fn retry_job(&self, job: &JobId) -> Result<bool, Error> {
-        let job = job.clone();
-        self.write(move |tx| {
-            let again = tx.execute(
-                "UPDATE jobs SET state = 'queued', reason = NULL, cancel_requested = 0, ended_at = NULL
-                 WHERE job = ?1 AND state IN ('failed', 'cancelled')",
-                [job.0],
-            )?;
-            Ok(again == 1)
-        })
-        .await
+    pub async fn retry_job(&self, job: &JobId, now: DateTime<Utc>) -> Result<bool, Error> {
+        Ok(self.perform_on(job, Command::RetryJob { job: job.clone() }, now).await?.happened)
     }
 
-    /// A running job whose process is gone waits for its turn again.
-    pub async fn requeue_job(&self, job: &JobId, reason: &str) -> Result<(), Error> {
-        let (job, reason) = (job.clone(), reason.to_owned());
-        self.write(move |tx| {
-            tx.execute(
-                "UPDATE jobs SET state = 'queued', reason = ?2 WHERE job = ?1 AND state = 'running'",
-                params![job.0, reason],
-            )?;
-            Ok(())
-        })
-        .await
+    /// A running job whose process is gone waits for its turn again, if that attempt is still the newest.
+    pub async fn requeue_job(&self, job: &JobId, attempt: u32, reason: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        let command = Command::RequeueJob { job: job.clone(), attempt, reason: reason.to_owned() };
+        self.perform_on(job, command, now).await?;
+        Ok(())
     }
 
     /// Makes a recipe that of an author's later jobs.
@@ -173,91 +86,53 @@ impl Registry {
         origin: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let (author, recipe, origin) = (author.to_string(), recipe.to_owned(), origin.to_owned());
-        self.write(move |tx| {
-            tx.execute(
-                "INSERT INTO recipes VALUES (?1, ?2, ?3, ?4) ON CONFLICT (author) DO UPDATE SET
-                     recipe = excluded.recipe, origin = excluded.origin, set_at = excluded.set_at",
-                params![author, recipe, origin, time_text(now)],
-            )?;
-            Ok(())
-        })
-        .await
+        let (recipe, origin) = (recipe.to_owned(), origin.to_owned());
+        self.perform(author, Command::SetRecipe { recipe, origin }, now).await?;
+        Ok(())
     }
 
     /// The recipe of an author's later jobs, if one was set.
     pub async fn recipe(&self, author: &AuthorId) -> Result<Option<StoredRecipe>, Error> {
-        let author = author.to_string();
-        self.read(move |c| {
-            let mut statement = c.prepare_cached("SELECT * FROM recipes WHERE author = ?1")?;
-            let read = |row: &Row<'_>| {
-                Ok(StoredRecipe {
-                    recipe: row.get("recipe")?,
-                    origin: row.get("origin")?,
-                    set_at: time(row, "set_at")?,
-                })
-            };
-            Ok(collect(&mut statement, [author], read)?.pop())
-        })
-        .await
+        Ok(self.state(author).await?.recipe.clone())
     }
-}
 
-fn finish(tx: &Connection, id: &JobId, outcome: &JobOutcome, now: DateTime<Utc>) -> Result<Option<ModelId>, Error> {
-    let job = get(tx, id)?.ok_or_else(|| Error::missing("job", id))?;
-    if job.state != JobState::Running {
-        return Ok(job.model);
+    /// Sweeps that are not concluded.
+    pub async fn open_sweeps(&self) -> Result<Vec<Sweep>, Error> {
+        self.in_states(Kind::Sweep, &["open"]).await
     }
-    let (state, reason, model) = match outcome {
-        JobOutcome::Succeeded(None) => (JobState::Succeeded, None, None),
-        JobOutcome::Succeeded(Some(model)) => (JobState::Succeeded, None, Some(register(tx, &job, model, now)?)),
-        JobOutcome::Failed(reason) => (JobState::Failed, Some(reason), None),
-        JobOutcome::Cancelled(reason) => (JobState::Cancelled, Some(reason), None),
-    };
-    tx.execute(
-        "UPDATE jobs SET state = ?2, reason = ?3, ended_at = ?4, model = ?5 WHERE job = ?1",
-        params![id.0, name_of(&state)?, reason, time_text(now), model.as_ref().map(|model| &model.0)],
-    )?;
-    Ok(model)
-}
 
-fn register(tx: &Connection, job: &JobRow, new: &NewModel, now: DateTime<Utc>) -> Result<ModelId, Error> {
-    let model = models::add(tx, job, new, now)?;
-    let event = ModelEvent::Trained {
-        model: model.clone(),
-        author: job.author.clone(),
-        dataset: job.dataset.clone(),
-        job: job.job.clone(),
-        manifest: new.manifest.clone(),
-        at: now,
-    };
-    outbox::put(tx, &format!("model/{model}/trained"), "trainer", &job.author, &model.0, &event)?;
-    Ok(model)
-}
+    /// The trials of a sweep, by id.
+    pub async fn trials(&self, sweep: &Sweep) -> Result<Vec<JobRow>, Error> {
+        let state = self.state(&sweep.author).await?;
+        Ok(sweep.trials.iter().filter_map(|trial| state.jobs.get(trial).cloned()).collect())
+    }
 
-pub(crate) fn get(c: &Connection, id: &JobId) -> Result<Option<JobRow>, Error> {
-    let mut statement = c.prepare_cached("SELECT * FROM jobs WHERE job = ?1")?;
-    Ok(collect(&mut statement, [&id.0], row)?.pop())
-}
+    /// Concludes a sweep whose trials have all ended, with the recipe that it has found and where that is from. False if
+    /// it is concluded already, or a trial is open.
+    pub async fn conclude_sweep(
+        &self,
+        sweep: &Sweep,
+        recipe: Option<(String, String)>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let command = Command::ConcludeSweep { sweep: sweep.sweep.clone(), recipe };
+        Ok(self.perform(&sweep.author, command, now).await?.happened)
+    }
 
-pub(crate) fn row(row: &Row<'_>) -> Result<JobRow, Error> {
-    let progress: Option<String> = row.get("progress")?;
-    Ok(JobRow {
-        job: JobId(row.get("job")?),
-        author: parsed(row, "author")?,
-        dataset: DatasetId(row.get("dataset")?),
-        base: row.get("base")?,
-        recipe: row.get("recipe")?,
-        sweep: row.get("sweep")?,
-        code_version: row.get("code_version")?,
-        state: named(row, "state")?,
-        reason: row.get("reason")?,
-        attempts: row.get("attempts")?,
-        cancel_requested: row.get("cancel_requested")?,
-        progress: progress.is_some().then(|| json(row, "progress")).transpose()?,
-        created_at: time(row, "created_at")?,
-        started_at: optional_time(row, "started_at")?,
-        ended_at: optional_time(row, "ended_at")?,
-        model: row.get::<_, Option<String>>("model")?.map(ModelId),
-    })
+    async fn perform_on(&self, job: &JobId, command: Command, now: DateTime<Utc>) -> Result<Performed, Error> {
+        let row = self.exactly(Kind::Job, &job.0).await?.ok_or_else(|| Error::missing("job", job))?;
+        self.perform(&row.author, command, now).await
+    }
+
+    /// The rows with how far those that have begun are.
+    pub(crate) async fn with_progress(&self, mut rows: Vec<JobRow>) -> Result<Vec<JobRow>, Error> {
+        let begun: Vec<JobId> = rows.iter().filter(|row| row.attempts > 0).map(|row| row.job.clone()).collect();
+        if !begun.is_empty() {
+            let mut progress = self.store.progress(&begun).await?;
+            for row in &mut rows {
+                row.progress = progress.remove(&row.job);
+            }
+        }
+        Ok(rows)
+    }
 }

@@ -1,11 +1,17 @@
 //! What the learning loop knows: dataset versions, training jobs, models, decisions and deployments.
 //!
-//! Each step of the loop is one transaction that moves a row from a state to the next and, where others wait for it,
-//! puts an event into the outbox. So a process that dies leaves the step before or the step after, never half of one;
-//! a step that is asked for twice happens once; and [`Relay`] publishes every event at least once, as the same event.
+//! What may happen is a pure function ([`rules`]): a command in an author's present state is a step, or refused. The
+//! steps of an author are numbered, and appending one is the only write that decides anything: if somebody else has
+//! appended that number, the command is decided again in the state after it. So a process that dies leaves the step
+//! before or the step after, never half of one; a step that is asked for twice happens once; and what one decided is
+//! true for all, on any store that can refuse a second row of one number ([`Store`]).
+//!
+//! A step holds its event, which [`Relay`] publishes at least once, as the same event. Lists and look-ups over all
+//! authors read rows that are made of the steps.
 //!
 //! Deliberately not here: what the steps do. Files (manifests, reports, weights) are artifacts; rows name them.
 
+mod changes;
 mod datasets;
 mod deployments;
 mod error;
@@ -15,12 +21,15 @@ mod lineage;
 mod manifest;
 mod model;
 mod models;
-mod outbox;
 mod pages;
+mod relay;
 mod rows;
+pub mod rules;
 mod runs;
-mod tables;
+pub mod sqlite;
+mod store;
 
+pub use changes::Interest;
 pub use deployments::By;
 pub use error::Error;
 pub use lineage::{Lineage, TaughtDocument};
@@ -30,47 +39,124 @@ pub use model::{
     JobOutcome, JobProgress, JobRow, JobState, Metric, ModelRow, ModelState, NewDataset, NewJob, NewModel,
     StoredRecipe,
 };
-pub use outbox::Relay;
+pub use relay::Relay;
+pub use rows::{Kind, Row};
+pub use store::{NewStep, Order, RowQuery, Store, Unsettled};
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
-use twin_sqlite::Database;
-use twin_sqlite::rusqlite::Connection;
+use twin_schemas::AuthorId;
 
-/// The registry in the embedded database; clones share it. All writes are durable when their future ends.
+use changes::Changes;
+use rules::{AuthorState, Command, Step, decide};
+
+/// Rows of one read where all are wanted.
+const PAGE: usize = 500;
+
+/// The registry over a store; clones share it.
 #[derive(Clone)]
 pub struct Registry {
-    database: Database,
-    changes: watch::Sender<u64>,
+    store: Arc<dyn Store>,
+    changes: Changes,
+    /// States as far as this process has read them: steps never change, so only later ones are read again.
+    states: Arc<Mutex<HashMap<AuthorId, Arc<AuthorState>>>>,
+}
+
+/// What became of a command.
+struct Performed {
+    state: Arc<AuthorState>,
+    /// It was a step. Else all was as it wanted.
+    happened: bool,
 }
 
 impl Registry {
-    /// Opens it, making or migrating its tables.
-    pub async fn open(database: Database) -> Result<Self, Error> {
-        let migrate = |tx: &Connection| Ok(twin_sqlite::migrate(tx, "registry", tables::MIGRATIONS)?);
-        database.write::<_, Error, _>(migrate).await?;
-        Ok(Self { database, changes: watch::channel(0).0 })
+    /// The registry over this store.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, changes: Changes::default(), states: Arc::default() }
     }
 
-    /// Changes whenever this process has written: who waits for a state looks again then.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    /// Changes whenever this process has written something of that interest: who waits for it looks again then.
+    pub fn changes(&self, interest: Interest) -> watch::Receiver<u64> {
+        self.changes.subscribe(interest)
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
-    {
-        let result = self.database.write(work).await?;
-        self.changes.send_modify(|count| *count += 1);
-        Ok(result)
+    /// An author's present state.
+    pub async fn state(&self, author: &AuthorId) -> Result<Arc<AuthorState>, Error> {
+        let known = self.states().get(author).cloned();
+        let known = known.unwrap_or_else(|| Arc::new(AuthorState::new(author.clone())));
+        let later = self.store.steps(author, known.number).await?;
+        if later.is_empty() {
+            return Ok(known);
+        }
+        let mut state = (*known).clone();
+        for step in later {
+            state.apply(step);
+        }
+        Ok(self.keep(state))
     }
 
-    async fn read<T, F>(&self, work: F) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
-    {
-        self.database.read(work).await
+    async fn perform(&self, author: &AuthorId, command: Command, at: DateTime<Utc>) -> Result<Performed, Error> {
+        loop {
+            let state = self.state(author).await?;
+            let Some(step) = decide(&state, command.clone(), at)? else {
+                return Ok(Performed { state, happened: false });
+            };
+            if let Some(state) = self.append(&state, step).await? {
+                return Ok(Performed { state, happened: true });
+            }
+        }
+    }
+
+    /// The state after the step; none if another step came before it.
+    async fn append(&self, before: &AuthorState, step: Step) -> Result<Option<Arc<AuthorState>>, Error> {
+        let mut after = before.clone();
+        after.apply(step.clone());
+        let (author, number, event) = (after.author.clone(), after.number, step.event(&after.author));
+        let interests = changes::interests(&step);
+        let appended = self.store.append(NewStep { author, number, step, event }, rows::changed(before, &after)).await?;
+        if !appended {
+            return Ok(None);
+        }
+        let state = self.keep(after);
+        self.changes.announce(interests);
+        Ok(Some(state))
+    }
+
+    /// Writes an author's rows anew.
+    async fn mend(&self, author: &AuthorId) -> Result<(), Error> {
+        let state = self.state(author).await?;
+        Ok(self.store.put_rows(rows::changed(&AuthorState::new(author.clone()), &state)).await?)
+    }
+
+    fn keep(&self, state: AuthorState) -> Arc<AuthorState> {
+        let state = Arc::new(state);
+        let mut states = self.states();
+        let known = states.entry(state.author.clone()).or_insert_with(|| state.clone());
+        if known.number < state.number {
+            *known = state.clone();
+        }
+        state
+    }
+
+    fn states(&self) -> std::sync::MutexGuard<'_, HashMap<AuthorId, Arc<AuthorState>>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every row of a query, however many pages.
+    async fn all_rows(&self, mut query: RowQuery) -> Result<Vec<Row>, Error> {
+        query.limit = PAGE;
+        let mut rows = Vec::new();
+        loop {
+            let page = self.store.rows(query.clone()).await?;
+            let is_last = page.len() < PAGE;
+            rows.extend(page);
+            query.after = rows.last().map(|row| (row.at, row.id.clone()));
+            if is_last {
+                return Ok(rows);
+            }
+        }
     }
 }

@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use twin_schemas::{DocumentId, ModelId, Revision};
-use twin_sqlite::rusqlite::Row;
 
 use crate::model::{DatasetRow, JobRow, ModelRow};
-use crate::rows::{collect, optional_time, parsed};
-use crate::{Error, Registry, datasets, jobs, models};
+use crate::rows::Kind;
+use crate::{Error, Registry};
 
 /// Everything that a model came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,35 +35,23 @@ pub struct TaughtDocument {
 impl Registry {
     /// Which documents taught this model, and how.
     pub async fn lineage(&self, id: &ModelId) -> Result<Lineage, Error> {
-        let id = id.clone();
-        self.read(move |c| {
-            let model = models::require(c, &id)?;
-            let job = jobs::get(c, &model.job)?.ok_or_else(|| Error::missing("job", &model.job))?;
-            let dataset = datasets::get(c, &model.dataset)?.ok_or_else(|| Error::missing("dataset", &model.dataset))?;
-            let mut statement = c.prepare_cached("SELECT * FROM dataset_members WHERE dataset = ?1")?;
-            let documents = collect(&mut statement, [&model.dataset.0], taught)?;
-            Ok(Lineage { model, job, dataset, documents })
-        })
-        .await
+        let model = self.require_model(id).await?;
+        let job = self.job(&model.job.0).await?.ok_or_else(|| Error::missing("job", &model.job))?;
+        let dataset = self.dataset(&model.dataset.0).await?;
+        let dataset = dataset.ok_or_else(|| Error::missing("dataset", &model.dataset))?;
+        let documents = self.store.members(&model.dataset).await?;
+        Ok(Lineage { model, job, dataset, documents })
     }
 
     /// Which models learned from this document, oldest first.
     pub async fn models_taught_by(&self, document: DocumentId) -> Result<Vec<ModelId>, Error> {
-        self.read(move |c| {
-            let mut statement = c.prepare_cached(
-                "SELECT m.model FROM models m JOIN dataset_members d USING (dataset)
-                 WHERE d.document_id = ?1 ORDER BY m.created_at, m.number",
-            )?;
-            collect(&mut statement, [document.to_string()], |row| Ok(ModelId(row.get(0)?)))
-        })
-        .await
+        let mut models = Vec::new();
+        for dataset in self.store.datasets_with(document).await? {
+            let Some(row) = self.exactly(Kind::Dataset, &dataset.0).await? else { continue };
+            let state = self.state(&row.author).await?;
+            models.extend(state.models.iter().filter(|model| model.dataset == dataset).cloned());
+        }
+        models.sort_by_key(|model| (model.created_at, model.number));
+        Ok(models.into_iter().map(|model| model.model).collect())
     }
-}
-
-fn taught(row: &Row<'_>) -> Result<TaughtDocument, Error> {
-    Ok(TaughtDocument {
-        document_id: parsed(row, "document_id")?,
-        revision: Revision(row.get::<_, i64>("revision")?.unsigned_abs()),
-        deleted_at: optional_time(row, "deleted_at")?,
-    })
 }

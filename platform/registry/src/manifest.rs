@@ -70,7 +70,7 @@ impl Registry {
         artifacts: &Artifacts,
         model: &ModelId,
     ) -> Result<(ModelManifest, FolderFile), Error> {
-        let row = self.model(model).await?.ok_or_else(|| Error::missing("model", model))?;
+        let row = self.require_model(model).await?;
         let content = artifacts.get(&row.manifest).await?;
         let manifest = serde_json::from_slice(&content)
             .map_err(|error| Error::Stored { what: "model manifest", problem: error.to_string() })?;

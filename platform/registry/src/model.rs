@@ -68,7 +68,7 @@ pub struct FreezeRequest {
 }
 
 /// A training job to queue.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewJob {
     /// Its id: a hash of what follows.
     pub job: JobId,
@@ -257,6 +257,13 @@ pub enum EvaluationState {
     Done,
     /// It could not be done.
     Failed,
+}
+
+impl EvaluationState {
+    /// Whether nothing more will happen by itself.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
 }
 
 /// The evaluation of a model.

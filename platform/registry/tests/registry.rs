@@ -1,13 +1,14 @@
 //! The steps of the learning loop as the registry sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use twin_registry::{
-    Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, Metric, ModelState, NewDataset,
+    Action, By, DeploymentState, EvaluationState, Interest, JobOutcome, JobProgress, JobState, Metric, ModelState, NewDataset,
     NewJob, NewModel, Registry, Relay,
 };
+use twin_registry::rules::WorkerReport;
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Topic, Verdict};
 use twin_sqlite::Database;
 use twin_stream::sqlite::SqliteLog;
@@ -24,7 +25,7 @@ async fn fixture() -> Fixture {
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let log = SqliteLog::open(database.clone(), 1 << 20).await.unwrap();
     log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
-    let registry = Registry::open(database).await.unwrap();
+    let registry = Registry::in_database(database).await.unwrap();
     Fixture { registry, log: Arc::new(log), _folder: folder }
 }
 
@@ -69,13 +70,19 @@ async fn evaluated(registry: &Registry, name: &str, verdict: Verdict) -> ModelId
     registry.add_dataset(dataset("a"), at(0)).await.unwrap();
     assert!(registry.queue_job(job(name), at(1)).await.unwrap());
     let id = job(name).job;
-    assert!(registry.start_job(&id, at(2)).await.unwrap());
+    assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), Some(1));
     let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
-    let model = registry.finish_job(&id, made, at(3)).await.unwrap().unwrap();
+    let model = registry.finish_job(&id, 1, made, at(3)).await.unwrap().unwrap();
     assert!(registry.queue_evaluation(&model, at(4)).await.unwrap());
-    registry.start_evaluation(&model).await.unwrap();
-    registry.finish_evaluation(&model, verdict, "sha256:r", "sha256:p", at(5)).await.unwrap();
+    assert_eq!(registry.start_evaluation(&model, at(4)).await.unwrap(), Some(1));
+    registry.finish_evaluation(&model, 1, verdict, "sha256:r", "sha256:p", at(5)).await.unwrap();
     model
+}
+
+/// A worker's report; the worker `one` alone is alive.
+fn report(number: u64, worker: &str, outcome: Result<(), &str>) -> WorkerReport {
+    let alive = BTreeSet::from(["one".to_owned()]);
+    WorkerReport { number, worker: worker.into(), outcome: outcome.map_err(str::to_owned), alive }
 }
 
 /// Ids of the events of a topic, in order.
@@ -124,7 +131,7 @@ async fn a_request_to_freeze_is_answered_once_and_can_be_made_again() {
     registry.request_freeze(&ada(), "linus", at(1)).await.unwrap();
     let open = registry.open_freeze_requests().await.unwrap();
     assert_eq!((open.len(), open[0].requested_by.as_str()), (1, "grace"));
-    registry.answer_freeze(&ada(), Err("too few samples")).await.unwrap();
+    registry.answer_freeze(&ada(), Err("too few samples"), at(1)).await.unwrap();
     assert!(registry.freeze_request(&ada()).await.unwrap().unwrap().refused);
     assert!(registry.open_freeze_requests().await.unwrap().is_empty());
     registry.request_freeze(&ada(), "linus", at(2)).await.unwrap();
@@ -139,19 +146,19 @@ async fn a_job_runs_once_however_often_it_is_asked_for() {
     assert!(registry.queue_job(job("1"), at(0)).await.unwrap());
     assert!(!registry.queue_job(job("1"), at(1)).await.unwrap());
     let id = job("1").job;
-    assert!(registry.start_job(&id, at(2)).await.unwrap());
-    assert!(!registry.start_job(&id, at(2)).await.unwrap());
+    assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), Some(1));
+    assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), None);
     let progress = JobProgress { step: 3, steps: 9, ..JobProgress::default() };
     registry.note_job_progress(&id, progress.clone()).await.unwrap();
     assert_eq!(registry.job("11").await.unwrap().unwrap().progress, Some(progress));
 
-    let first = registry.finish_job(&id, JobOutcome::Succeeded(Some(NewModel { manifest: "m".into() })), at(3)).await;
-    let second = registry.finish_job(&id, JobOutcome::Failed("late".into()), at(4)).await;
+    let first = registry.finish_job(&id, 1, JobOutcome::Succeeded(Some(NewModel { manifest: "m".into() })), at(3)).await;
+    let second = registry.finish_job(&id, 1, JobOutcome::Failed("late".into()), at(4)).await;
     assert_eq!(first.unwrap(), Some(ModelId("ada-v1".into())));
     assert_eq!(second.unwrap(), Some(ModelId("ada-v1".into())), "what has ended stays as it ended");
     assert!(!registry.queue_job(job("1"), at(5)).await.unwrap());
-    assert!(!registry.retry_job(&id).await.unwrap());
-    assert_eq!(registry.models(None).await.unwrap().len(), 1);
+    assert!(!registry.retry_job(&id, at(9)).await.unwrap());
+    assert_eq!(registry.newest_models(None, 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -163,12 +170,12 @@ async fn a_job_that_failed_or_was_cancelled_can_be_tried_again() {
     assert!(registry.cancel_job(&id, "grace", at(1)).await.unwrap());
     let cancelled = registry.job(&id.0).await.unwrap().unwrap();
     assert_eq!((cancelled.state, cancelled.reason.as_deref()), (JobState::Cancelled, Some("cancelled by grace")));
-    assert!(registry.retry_job(&id).await.unwrap());
+    assert!(registry.retry_job(&id, at(9)).await.unwrap());
     registry.start_job(&id, at(2)).await.unwrap();
     assert!(registry.cancel_job(&id, "grace", at(3)).await.unwrap());
     assert!(registry.running_jobs().await.unwrap()[0].cancel_requested, "a running job is asked to stop");
-    registry.finish_job(&id, JobOutcome::Failed("out of memory".into()), at(4)).await.unwrap();
-    assert!(registry.retry_job(&id).await.unwrap());
+    registry.finish_job(&id, 1, JobOutcome::Failed("out of memory".into()), at(4)).await.unwrap();
+    assert!(registry.retry_job(&id, at(9)).await.unwrap());
     let queued = registry.queued_jobs().await.unwrap();
     assert_eq!((queued[0].attempts, queued[0].cancel_requested), (1, false));
 }
@@ -263,15 +270,140 @@ async fn a_deployment_that_fails_leaves_the_one_before_in_force() {
     let first = evaluated(registry, "1", Verdict::Passed).await;
     let second = evaluated(registry, "2", Verdict::Passed).await;
     registry.approve(&first, By::new("grace", "", at(6))).await.unwrap();
-    registry.settle_deployment(&ada(), 1, Ok(()), at(7)).await.unwrap();
+    registry.report_deployment(&ada(), report(1, "one", Ok(())), at(7)).await.unwrap();
     registry.approve(&second, By::new("grace", "", at(8))).await.unwrap();
-    registry.settle_deployment(&ada(), 2, Err("a tensor is missing".into()), at(9)).await.unwrap();
+    registry.report_deployment(&ada(), report(2, "one", Err("a tensor is missing")), at(9)).await.unwrap();
     let production = registry.production(&ada()).await.unwrap().unwrap();
     assert_eq!((production.number, production.state), (1, DeploymentState::Serving));
-    registry.settle_deployment(&ada(), 1, Err("late".into()), at(10)).await.unwrap();
+    registry.report_deployment(&ada(), report(1, "one", Err("late")), at(10)).await.unwrap();
     assert_eq!(registry.productions().await.unwrap(), [production]);
     let failed = &registry.deployments(&ada()).await.unwrap()[0];
     assert_eq!((failed.state, failed.detail.as_deref()), (DeploymentState::Failed, Some("a tensor is missing")));
+}
+
+#[tokio::test]
+async fn a_deployment_that_one_worker_can_not_take_up_is_not_failed_for_the_others() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let model = evaluated(registry, "1", Verdict::Passed).await;
+    registry.approve(&model, By::new("grace", "", at(6))).await.unwrap();
+    let both = |worker: &str, outcome| {
+        let alive = ["one", "two"].map(str::to_owned).into();
+        WorkerReport { alive, ..report(1, worker, outcome) }
+    };
+    let full = "no space left on device";
+    registry.report_deployment(&ada(), both("one", Err(full)), at(7)).await.unwrap();
+    let state = |row: Option<twin_registry::DeploymentRow>| row.map(|row| row.state);
+    assert_eq!(state(registry.production(&ada()).await.unwrap()), Some(DeploymentState::Requested));
+    registry.report_deployment(&ada(), both("two", Ok(())), at(8)).await.unwrap();
+    registry.report_deployment(&ada(), report(1, "one", Err(full)), at(9)).await.unwrap();
+    assert_eq!(state(registry.production(&ada()).await.unwrap()), Some(DeploymentState::Serving));
+
+    registry.roll_back(&ada(), By::new("grace", "", at(10))).await.unwrap();
+    let second = |worker: &str| WorkerReport { number: 2, ..both(worker, Err(full)) };
+    registry.report_deployment(&ada(), second("one"), at(11)).await.unwrap();
+    registry.report_deployment(&ada(), second("two"), at(12)).await.unwrap();
+    let failed = &registry.deployments(&ada()).await.unwrap()[0];
+    assert_eq!((failed.state, failed.detail.as_deref()), (DeploymentState::Failed, Some(full)), "every live one failed");
+}
+
+#[tokio::test]
+async fn a_worker_that_died_is_not_waited_for() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let model = evaluated(registry, "1", Verdict::Passed).await;
+    registry.approve(&model, By::new("grace", "", at(6))).await.unwrap();
+    let with = |alive: &[&str]| {
+        let alive = alive.iter().map(|worker| (*worker).to_owned()).collect();
+        WorkerReport { alive, ..report(1, "one", Err("no")) }
+    };
+    registry.report_deployment(&ada(), with(&["one", "two"]), at(7)).await.unwrap();
+    assert!(registry.production(&ada()).await.unwrap().is_some(), "the other may yet take it up");
+    registry.report_deployment(&ada(), with(&["one"]), at(8)).await.unwrap();
+    assert_eq!(registry.production(&ada()).await.unwrap(), None);
+    assert!(registry.productions().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_given_up_changes_nothing_when_it_comes_back() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    registry.add_dataset(dataset("a"), at(0)).await.unwrap();
+    registry.queue_job(job("1"), at(1)).await.unwrap();
+    let id = job("1").job;
+    registry.start_job(&id, at(2)).await.unwrap();
+    registry.requeue_job(&id, 1, "its process was gone", at(3)).await.unwrap();
+    assert_eq!(registry.start_job(&id, at(4)).await.unwrap(), Some(2));
+    registry.finish_job(&id, 1, JobOutcome::Failed("late".into()), at(5)).await.unwrap();
+    registry.requeue_job(&id, 1, "late", at(5)).await.unwrap();
+    assert_eq!(registry.job(&id.0).await.unwrap().unwrap().state, JobState::Running);
+    let made = JobOutcome::Succeeded(Some(NewModel { manifest: "m".into() }));
+    let model = registry.finish_job(&id, 2, made, at(6)).await.unwrap().unwrap();
+
+    registry.queue_evaluation(&model, at(7)).await.unwrap();
+    registry.start_evaluation(&model, at(8)).await.unwrap();
+    assert_eq!(registry.start_evaluation(&model, at(9)).await.unwrap(), Some(2), "begun again after a death");
+    registry.fail_evaluation(&model, 1, "late", at(10)).await.unwrap();
+    registry.finish_evaluation(&model, 1, Verdict::Passed, "r", "p", at(10)).await.unwrap();
+    assert_eq!(registry.evaluation(&model).await.unwrap().unwrap().state, EvaluationState::Running);
+}
+
+#[tokio::test]
+async fn two_registries_over_one_store_give_a_number_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("twin.db");
+    let registries = [
+        Registry::in_database(Database::open(&path).unwrap()).await.unwrap(),
+        Registry::in_database(Database::open(&path).unwrap()).await.unwrap(),
+    ];
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let registry = registries[number % 2].clone();
+        let new = NewDataset { dataset: DatasetId(format!("{number:064}")), ..dataset("a") };
+        tasks.spawn(async move { registry.add_dataset(new, at(0)).await.unwrap().number });
+    }
+    let mut numbers = tasks.join_all().await;
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=20).collect::<Vec<_>>());
+    assert_eq!(registries[0].state(&ada()).await.unwrap(), registries[1].state(&ada()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_step_wakes_who_is_meant_and_nobody_else() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let jobs = registry.changes(Interest::Jobs);
+    let others = [Interest::Freezes, Interest::Evaluations, Interest::Deployments].map(|who| registry.changes(who));
+    registry.queue_job(job("1"), at(0)).await.unwrap();
+    assert!(jobs.has_changed().unwrap());
+    let jobs = registry.changes(Interest::Jobs);
+    registry.start_job(&job("1").job, at(1)).await.unwrap();
+    registry.note_job_progress(&job("1").job, JobProgress::default()).await.unwrap();
+    assert!(!jobs.has_changed().unwrap(), "who follows a job is not woken by what it writes itself");
+    assert!(others.iter().all(|other| !other.has_changed().unwrap()));
+}
+
+#[tokio::test]
+async fn a_sweep_is_concluded_once_and_again_when_a_trial_is_done_again() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let trial = |name: &str| NewJob { sweep: Some("s/0".into()), ..job(name) };
+    for name in ["1", "2"] {
+        registry.queue_job(trial(name), at(0)).await.unwrap();
+    }
+    let sweep = registry.open_sweeps().await.unwrap().remove(0);
+    let found = Some(("recipe".to_owned(), "sweep".to_owned()));
+    assert!(!registry.conclude_sweep(&sweep, found.clone(), at(1)).await.unwrap(), "trials are open");
+    for name in ["1", "2"] {
+        let id = trial(name).job;
+        let attempt = registry.start_job(&id, at(2)).await.unwrap().unwrap();
+        registry.finish_job(&id, attempt, JobOutcome::Failed("no".into()), at(3)).await.unwrap();
+    }
+    assert!(registry.conclude_sweep(&sweep, found, at(4)).await.unwrap());
+    assert!(registry.open_sweeps().await.unwrap().is_empty());
+    assert_eq!(registry.recipe(&ada()).await.unwrap().unwrap().recipe, "recipe");
+    registry.retry_job(&trial("1").job, at(5)).await.unwrap();
+    assert_eq!(registry.open_sweeps().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -280,11 +412,11 @@ async fn an_evaluation_is_done_once_and_a_failed_one_can_be_tried_again() {
     let registry = &fixture.registry;
     let model = evaluated(registry, "1", Verdict::Passed).await;
     assert!(!registry.queue_evaluation(&model, at(6)).await.unwrap());
-    registry.finish_evaluation(&model, Verdict::Failed, "other", "other", at(7)).await.unwrap();
-    registry.fail_evaluation(&model, "late", at(8)).await.unwrap();
+    registry.finish_evaluation(&model, 1, Verdict::Failed, "other", "other", at(7)).await.unwrap();
+    registry.fail_evaluation(&model, 1, "late", at(8)).await.unwrap();
     let evaluation = registry.evaluation(&model).await.unwrap().unwrap();
     assert_eq!((evaluation.state, evaluation.verdict), (EvaluationState::Done, Some(Verdict::Passed)));
-    assert!(!registry.retry_evaluation(&model).await.unwrap());
+    assert!(!registry.retry_evaluation(&model, at(9)).await.unwrap());
     let model = registry.model(&model).await.unwrap().unwrap();
     assert_eq!((model.state, model.in_production), (ModelState::Evaluated, false));
     assert!(registry.queue_evaluation(&ModelId("eve-v1".into()), at(9)).await.is_err());

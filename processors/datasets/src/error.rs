@@ -57,6 +57,9 @@ pub enum Error {
     /// The registry of versions.
     #[error(transparent)]
     Registry(#[from] twin_registry::Error),
+    /// The leases.
+    #[error(transparent)]
+    Lease(#[from] twin_backend::Error),
     /// A file.
     #[error("{path}: {source}")]
     File {
@@ -89,6 +92,7 @@ impl Error {
             Self::Database(error) => error.is_transient(),
             Self::Artifacts(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
+            Self::Lease(error) => error.is_transient(),
             Self::File { .. } => true,
             _ => false,
         }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tracing::{info, warn};
 use twin_artifacts::Artifacts;
-use twin_registry::{DatasetRow, NewDataset, Registry};
+use twin_coordination::Member;
+use twin_registry::{DatasetRow, Interest, NewDataset, Registry};
 use twin_schemas::AuthorId;
 use twin_telemetry::ShutdownSignal;
 
@@ -27,6 +28,7 @@ pub struct Freezer {
     documents: DocumentStore,
     registry: Registry,
     artifacts: Artifacts,
+    member: Member,
     metrics: Metrics,
     /// The newest change of each author, and when it was first seen.
     seen: HashMap<AuthorId, (u64, Instant)>,
@@ -42,15 +44,16 @@ impl Freezer {
         documents: DocumentStore,
         registry: Registry,
         artifacts: Artifacts,
+        member: Member,
         metrics: Metrics,
     ) -> Self {
         let (seen, refused) = (HashMap::new(), HashMap::new());
-        Self { policy, builder, documents, registry, artifacts, metrics, seen, refused }
+        Self { policy, builder, documents, registry, artifacts, member, metrics, seen, refused }
     }
 
     /// Freezes until the shutdown begins.
     pub async fn run(mut self, shutdown: ShutdownSignal) {
-        let mut changes = self.registry.changes();
+        let mut changes = self.registry.changes(Interest::Freezes);
         while !shutdown.has_begun() {
             tokio::select! {
                 // A build that is broken off leaves nothing behind that is referred to.
@@ -62,7 +65,7 @@ impl Freezer {
             tokio::select! {
                 () = shutdown.begun() => {}
                 () = tokio::time::sleep(LOOK) => {}
-                _ = changes.changed() => tokio::time::sleep(Duration::from_millis(50)).await,
+                _ = changes.changed() => {}
             }
         }
     }
@@ -77,10 +80,21 @@ impl Freezer {
         for author in authors {
             let requested = requests.iter().any(|request| request.author == author);
             if let Some(reason) = self.due(&author, requested).await? {
-                self.freeze(&author, reason).await?;
+                self.freeze_alone(&author, reason).await?;
             }
         }
         Ok(())
+    }
+
+    /// Freezes, unless another process does. Two that did would make the same version, at twice the work.
+    async fn freeze_alone(&mut self, author: &AuthorId, reason: FreezeReason) -> Result<(), Error> {
+        let Some(lease) = self.member.hold(&format!("freeze/{author}")).await? else { return Ok(()) };
+        let frozen = lease.run(self.freeze(author, reason)).await;
+        if lease.is_held() {
+            lease.release().await?;
+        }
+        // What was broken off is begun anew by who has the lease now.
+        frozen.unwrap_or(Ok(()))
     }
 
     async fn due(&mut self, author: &AuthorId, requested: bool) -> Result<Option<FreezeReason>, Error> {
@@ -121,7 +135,7 @@ impl Freezer {
                 let state = self.documents.author_state(author.clone(), 0).await?;
                 self.refused.insert(author.clone(), state.changed);
                 self.metrics.frozen("refused");
-                Ok(self.registry.answer_freeze(author, Err(&error.to_string())).await?)
+                Ok(self.registry.answer_freeze(author, Err(&error.to_string()), now).await?)
             }
         }
     }
@@ -173,6 +187,6 @@ impl Freezer {
         } else {
             format!("nothing has changed since version {}, which is {}", registered.number, registered.dataset)
         };
-        Ok(self.registry.answer_freeze(author, Ok(&outcome)).await?)
+        Ok(self.registry.answer_freeze(author, Ok(&outcome), now).await?)
     }
 }

@@ -232,7 +232,7 @@ async fn open(
     let registry = Registry::new();
     Ok(Node {
         log: Arc::new(ClaimCheck::new(log, artifacts.clone())),
-        learning: twin_registry::Registry::open(database.clone()).await?,
+        learning: twin_registry::Registry::in_database(database.clone()).await?,
         artifacts,
         folders: Folders::of(folder),
         warehouse: Arc::new(SqliteWarehouse::open(database.clone()).await?),

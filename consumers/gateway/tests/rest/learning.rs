@@ -179,7 +179,7 @@ async fn a_freeze_is_asked_for_once_and_its_answer_is_shown() {
     assert_eq!((asked["requested_by"].as_str(), &asked["outcome"]), (Some("Grace"), &Value::Null));
     let again = body(node.post("/v1/datasets", &json!({"author": "ada", "by": "Joan"})).await, 202).await;
     assert_eq!(again, asked, "an open request stays");
-    node.registry.answer_freeze(&"ada".parse().unwrap(), Ok("nothing is new since version 3")).await.unwrap();
+    node.registry.answer_freeze(&"ada".parse().unwrap(), Ok("nothing is new since version 3"), Utc::now()).await.unwrap();
     let answered = node.read("/v1/datasets/requests/ada").await;
     assert_eq!(answered["outcome"], "nothing is new since version 3");
     let unnamed = body(node.post("/v1/datasets", &json!({"author": "ada"})).await, 202).await;
@@ -241,7 +241,7 @@ async fn a_job_is_followed_cancelled_and_tried_again() {
     let early = refused(node.post(&format!("{path}/retry"), &json!({})).await, 409).await;
     assert!(early.contains("nothing to try again"), "{early}");
 
-    assert!(node.registry.start_job(&id, Utc::now()).await.unwrap());
+    assert_eq!(node.registry.start_job(&id, Utc::now()).await.unwrap(), Some(1));
     let progress = JobProgress { step: 30, steps: 120, loss: Some(1.5), eta_s: Some(60.0), ..JobProgress::default() };
     node.registry.note_job_progress(&id, progress).await.unwrap();
     let running = node.read(&path).await;
@@ -254,7 +254,7 @@ async fn a_job_is_followed_cancelled_and_tried_again() {
         (&stopping["cancel_requested"], stopping["reason"].as_str()),
         (&json!(true), Some("cancelled by Grace"))
     );
-    node.registry.finish_job(&id, JobOutcome::Cancelled("cancelled by Grace".into()), Utc::now()).await.unwrap();
+    node.registry.finish_job(&id, 1, JobOutcome::Cancelled("cancelled by Grace".into()), Utc::now()).await.unwrap();
     let late = refused(node.post(&format!("{path}/cancel"), &json!({})).await, 409).await;
     assert!(late.contains("has ended already"), "{late}");
     let again = body(node.post(&format!("{path}/retry"), &json!({})).await, 202).await;

@@ -45,21 +45,21 @@ async fn trained(node: &Node, rank: u32) -> ModelId {
     let job = json!({"dataset": "aa", "recipe": format!("rank = {rank}")});
     let queued = body(node.post("/v1/jobs", &job).await, 202).await;
     let job = JobId(queued["job"].as_str().unwrap().to_owned());
-    assert!(node.registry.start_job(&job, Utc::now()).await.unwrap());
+    assert_eq!(node.registry.start_job(&job, Utc::now()).await.unwrap(), Some(1));
     let manifest = stored_files(node, &job).await;
     let outcome = JobOutcome::Succeeded(Some(NewModel { manifest }));
-    node.registry.finish_job(&job, outcome, Utc::now()).await.unwrap().unwrap()
+    node.registry.finish_job(&job, 1, outcome, Utc::now()).await.unwrap().unwrap()
 }
 
 /// A model version that was evaluated with that verdict.
 async fn evaluated(node: &Node, rank: u32, verdict: Verdict) -> String {
     let model = trained(node, rank).await;
     body(node.post(&format!("/v1/model-versions/{model}/evaluate"), &json!({})).await, 202).await;
-    node.registry.start_evaluation(&model).await.unwrap();
+    node.registry.start_evaluation(&model, Utc::now()).await.unwrap();
     let report = json!({"verdict": verdict}).to_string().into_bytes();
     let report = node.artifacts.put(report).await.unwrap();
     let page = node.artifacts.put(b"<!doctype html><title>report</title>".to_vec()).await.unwrap();
-    node.registry.finish_evaluation(&model, verdict, &report, &page, Utc::now()).await.unwrap();
+    node.registry.finish_evaluation(&model, 1, verdict, &report, &page, Utc::now()).await.unwrap();
     model.0
 }
 
@@ -268,8 +268,8 @@ async fn an_evaluation_is_queued_once_and_again_after_it_failed() {
     let path = format!("/v1/model-versions/{model}/evaluate");
     assert_eq!(body(node.post(&path, &json!({})).await, 202).await["state"], "queued");
     assert!(why_refused(node.post(&path, &json!({})).await).await.contains("is queued"));
-    node.registry.start_evaluation(&model).await.unwrap();
-    node.registry.fail_evaluation(&model, "the judge is away", Utc::now()).await.unwrap();
+    node.registry.start_evaluation(&model, Utc::now()).await.unwrap();
+    node.registry.fail_evaluation(&model, 1, "the judge is away", Utc::now()).await.unwrap();
     let failed = problem(node.get(&format!("/v1/model-versions/{model}/report")).send().await.unwrap(), 404).await;
     assert!(failed["detail"].as_str().unwrap().contains("the judge is away"), "{failed}");
     let again = body(node.post(&path, &json!({})).await, 202).await;

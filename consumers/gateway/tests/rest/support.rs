@@ -64,7 +64,7 @@ impl Node {
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(database.clone(), 64 << 20).await.unwrap());
         log.ensure_topics(&TopicSpec::all(2)).await.unwrap();
         let warehouse: Arc<dyn Warehouse> = Arc::new(SqliteWarehouse::open(database.clone()).await.unwrap());
-        let registry = twin_registry::Registry::open(database).await.unwrap();
+        let registry = twin_registry::Registry::in_database(database).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
         let desk = Arc::new(Desk(registry.clone()));
         let learning = Learning { registry: registry.clone(), artifacts: artifacts.clone(), desk };

@@ -40,7 +40,7 @@ impl Twin {
     pub async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
-        let registry = Registry::open(database.clone()).await.unwrap();
+        let registry = Registry::in_database(database.clone()).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
         let desk = Arc::new(Nothing(Some(registry.clone())));
         let dependencies = Dependencies {
@@ -87,7 +87,7 @@ impl Twin {
 
     /// Starts a queued job and notes these losses.
     pub async fn start_job(&self, job: &JobId, losses: &[f64]) {
-        assert!(self.registry.start_job(job, Utc::now()).await.unwrap());
+        assert_eq!(self.registry.start_job(job, Utc::now()).await.unwrap(), Some(1));
         let metrics = losses.iter().zip(1..).map(|(value, step)| Metric { name: "loss".into(), step, value: *value });
         self.registry.add_metrics(job, metrics.collect()).await.unwrap();
         let (steps, loss) = (losses.len() as u64, losses.last().copied());
@@ -112,18 +112,18 @@ impl Twin {
         });
         let manifest = self.artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
         let outcome = JobOutcome::Succeeded(Some(NewModel { manifest }));
-        self.registry.finish_job(job, outcome, Utc::now()).await.unwrap().unwrap()
+        self.registry.finish_job(job, 1, outcome, Utc::now()).await.unwrap().unwrap()
     }
 
     pub async fn evaluate(&self, model: &ModelId) {
-        self.registry.start_evaluation(model).await.unwrap();
+        self.registry.start_evaluation(model, Utc::now()).await.unwrap();
         let report = json!({
             "verdict": "passed", "models": {"candidate": model, "base": "small"},
             "checks": [{"kind": "primary", "metric": "loss_per_token", "outcome": "passed", "reason": "it fell"}],
         });
         let report = self.artifacts.put(report.to_string().into_bytes()).await.unwrap();
         let page = self.artifacts.put(b"<!doctype html>".to_vec()).await.unwrap();
-        self.registry.finish_evaluation(model, Verdict::Passed, &report, &page, Utc::now()).await.unwrap();
+        self.registry.finish_evaluation(model, 1, Verdict::Passed, &report, &page, Utc::now()).await.unwrap();
     }
 
     /// Runs a command line; its results and its notes are written there.

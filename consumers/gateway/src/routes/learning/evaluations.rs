@@ -34,7 +34,8 @@ pub async fn evaluate(
 ) -> Result<(StatusCode, axum::Json<EvaluationView>), Problem> {
     let registry = &app.learning()?.registry;
     let model = find_model(registry, id).await?.model;
-    let queued = registry.queue_evaluation(&model, Utc::now()).await? || registry.retry_evaluation(&model).await?;
+    let now = Utc::now();
+    let queued = registry.queue_evaluation(&model, now).await? || registry.retry_evaluation(&model, now).await?;
     let row = registry.evaluation(&model).await?;
     let row = row.ok_or_else(|| Problem::not_found(format!("there is no evaluation of {model}")))?;
     if !queued {

@@ -209,7 +209,7 @@ pub async fn retry(
 ) -> Result<(StatusCode, axum::Json<JobView>), Problem> {
     let registry = &app.learning()?.registry;
     let job = find_job(registry, &id).await?.job;
-    let again = registry.retry_job(&job).await?;
+    let again = registry.retry_job(&job, Utc::now()).await?;
     let row = find_job(registry, &job.0).await?;
     if !again {
         let detail = format!("job {} has neither failed nor been cancelled: nothing to try again", job.short());

@@ -1,7 +1,7 @@
 use twin_sqlite::Migration;
 
 /// Ids are stored as text and times as RFC 3339 text in UTC with microseconds, so that they sort and any tool reads them.
-pub(crate) const MIGRATIONS: &[Migration] = &[
+pub(super) const MIGRATIONS: &[Migration] = &[
     "
 CREATE TABLE datasets (
     dataset          TEXT PRIMARY KEY,
@@ -130,4 +130,39 @@ CREATE TABLE registry_outbox (
 CREATE INDEX registry_outbox_open ON registry_outbox (sequence) WHERE published = 0;
 ",
     "ALTER TABLE freeze_requests ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;",
+    // From here on an author's steps are what decides. What the tables above hold is made the first step of each author
+    // by `import`, which then removes them; `dataset_members` and `run_metrics` stay.
+    "
+CREATE TABLE registry_steps (
+    sequence  INTEGER PRIMARY KEY AUTOINCREMENT,
+    author    TEXT NOT NULL,
+    number    INTEGER NOT NULL,
+    step      TEXT NOT NULL,
+    event     TEXT,
+    -- Null: there is no event. 0: it is not in the log yet.
+    published INTEGER,
+    UNIQUE (author, number)
+);
+CREATE INDEX registry_steps_open ON registry_steps (sequence) WHERE published = 0;
+
+-- Made of the steps, for lists and look-ups.
+CREATE TABLE registry_rows (
+    kind   TEXT NOT NULL,
+    id     TEXT NOT NULL,
+    author TEXT NOT NULL,
+    state  TEXT NOT NULL,
+    at     TEXT NOT NULL,
+    step   INTEGER NOT NULL,
+    body   TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE INDEX registry_rows_newest ON registry_rows (kind, at, id);
+CREATE INDEX registry_rows_author ON registry_rows (kind, author, at, id);
+CREATE INDEX registry_rows_state ON registry_rows (kind, state, at, id);
+
+CREATE TABLE job_progress (
+    job      TEXT PRIMARY KEY,
+    progress TEXT NOT NULL
+) WITHOUT ROWID;
+",
 ];

@@ -1,0 +1,67 @@
+//! Dataset versions, and wishes for them.
+
+use super::{At, AuthorState, Step};
+use crate::model::{DatasetRow, FreezeRequest, NewDataset};
+
+pub(super) fn add(state: &AuthorState, new: NewDataset, at: At) -> Option<Step> {
+    if state.datasets.iter().any(|known| known.dataset == new.dataset) {
+        return None;
+    }
+    let parent = state.datasets.last();
+    Some(Step::DatasetAdded {
+        number: parent.map_or(1, |parent| parent.number + 1),
+        parent: parent.map(|parent| parent.dataset.clone()),
+        dataset: new.dataset,
+        manifest: new.manifest,
+        training_samples: new.training_samples,
+        counts: new.counts,
+        reason: new.reason,
+        documents: new.members.len() as u64,
+        at,
+    })
+}
+
+/// An open wish stays as it is.
+pub(super) fn request_freeze(state: &AuthorState, by: String, at: At) -> Option<Step> {
+    let is_open = state.freeze.as_ref().is_some_and(|request| request.outcome.is_none());
+    (!is_open).then_some(Step::FreezeRequested { by, at })
+}
+
+/// Only an open wish is answered.
+pub(super) fn answer_freeze(state: &AuthorState, outcome: String, refused: bool) -> Option<Step> {
+    let is_open = state.freeze.as_ref().is_some_and(|request| request.outcome.is_none());
+    is_open.then_some(Step::FreezeAnswered { outcome, refused })
+}
+
+impl AuthorState {
+    pub(super) fn change_datasets(&mut self, step: Step) {
+        match step {
+            Step::DatasetAdded {
+                dataset, number, parent, manifest, training_samples, counts, reason, documents, at
+            } => self.datasets.push(DatasetRow {
+                dataset,
+                author: self.author.clone(),
+                number,
+                parent,
+                manifest,
+                training_samples,
+                counts,
+                reason,
+                created_at: at,
+                documents,
+                deleted_documents: 0,
+            }),
+            Step::FreezeRequested { by, at } => {
+                let author = self.author.clone();
+                self.freeze =
+                    Some(FreezeRequest { author, requested_by: by, requested_at: at, outcome: None, refused: false });
+            }
+            Step::FreezeAnswered { outcome, refused } => {
+                if let Some(request) = &mut self.freeze {
+                    (request.outcome, request.refused) = (Some(outcome), refused);
+                }
+            }
+            _ => {}
+        }
+    }
+}
