@@ -165,7 +165,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let author = author.clone();
         self.write(move |tx| {
-            let (state, detail) = match outcome {
+            let (state, detail) = match &outcome {
                 Ok(()) => (DeploymentState::Serving, None),
                 Err(problem) => (DeploymentState::Failed, Some(problem)),
             };

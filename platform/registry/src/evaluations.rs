@@ -47,7 +47,7 @@ impl Registry {
             tx.execute(
                 "UPDATE evaluations SET state = 'running', attempts = attempts + 1, reason = NULL
                  WHERE model = ?1 AND state IN ('queued', 'running')",
-                [model.0],
+                [&model.0],
             )?;
             Ok(())
         })
@@ -88,7 +88,7 @@ impl Registry {
             let again = tx.execute(
                 "UPDATE evaluations SET state = 'queued', reason = NULL, ended_at = NULL
                  WHERE model = ?1 AND state = 'failed'",
-                [model.0],
+                [&model.0],
             )?;
             Ok(again == 1)
         })

@@ -145,7 +145,7 @@ impl Registry {
             let again = tx.execute(
                 "UPDATE jobs SET state = 'queued', reason = NULL, cancel_requested = 0, ended_at = NULL
                  WHERE job = ?1 AND state IN ('failed', 'cancelled')",
-                [job.0],
+                [&job.0],
             )?;
             Ok(again == 1)
         })

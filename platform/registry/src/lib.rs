@@ -59,7 +59,7 @@ impl Registry {
     async fn write<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
     {
         let result = self.database.write(work).await?;
         self.changes.send_modify(|count| *count += 1);
