@@ -208,7 +208,7 @@ async fn replay(args: Replay, context: &mut Context) -> Result<(), CommandError>
 /// The ids of the letters that were not replayed, oldest first: events of one document keep their order.
 async fn not_replayed(context: &mut Context) -> Result<Vec<String>, CommandError> {
     let mut open = Vec::new();
-    let mut before = None;
+    let mut before: Option<String> = None;
     loop {
         let mut query = vec![("limit", PAGE)];
         query.extend(before.as_deref().map(|before| ("before", before)));
