@@ -58,7 +58,7 @@ impl Handler for Trigger {
             };
             outcomes.push(match self.step(event).await {
                 Ok(()) => Outcome::Done,
-                Err(error) if error.is_transient() => Outcome::retry("registry", error),
+                Err(error) if error.is_transient() => Outcome::wait("registry", error),
                 Err(error) => Outcome::dead("registry", error),
             });
         }

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use twin_schemas::{AuthorId, SourceKind};
-use twin_stream::EventLog;
+use twin_stream::{DeadLetterCursor, EventLog};
 use twin_telemetry::{Health, Registry};
 use twin_warehouse::{DocumentFilter, Warehouse};
 use utoipa::ToSchema;
@@ -65,8 +65,14 @@ pub trait SourceResolver: Send + Sync {
 /// Reads and replays dead letters.
 #[async_trait]
 pub trait DeadLetterDesk: Send + Sync {
-    /// The newest dead letters of a topic, or of all.
-    async fn list(&self, topic: Option<&str>, limit: usize) -> Result<Vec<DeadLetterView>, String>;
+    /// The newest dead letters of a topic, or of all, or those that come after an earlier part of the list; and where the
+    /// next part begins.
+    async fn list(
+        &self,
+        topic: Option<&str>,
+        before: Option<&DeadLetterCursor>,
+        limit: usize,
+    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), String>;
 
     /// One of them.
     async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String>;

@@ -58,6 +58,7 @@ impl Queries {
                 info!(request_id = %query.request_id, author = %query.author, outcome = ended.as_str(), "query ended");
                 Outcome::Done
             }
+            Err(error) if error.is_transient() => Outcome::wait("log", error),
             Err(error) => Outcome::retry("log", error),
         }
     }

@@ -123,7 +123,7 @@ impl Trigger {
         };
         match queued.await {
             Ok(_) => Outcome::Done,
-            Err(error) if error.is_transient() => Outcome::retry("registry", error),
+            Err(error) if error.is_transient() => Outcome::wait("registry", error),
             Err(error) => Outcome::dead("recipe", error),
         }
     }

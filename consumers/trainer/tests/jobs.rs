@@ -158,9 +158,9 @@ impl Parts {
         let member = Member::new(leases, Owner::new(node), &LeaseOptions { lease_ms: 500 });
         Supervisor::new(
             Options { attempts: 2, ..Options::default() },
-            self.parts.registry.clone(),
-            self.parts.artifacts.clone(),
-            self.parts.folder.path().join("artifacts"),
+            self.registry.clone(),
+            self.artifacts.clone(),
+            self.folder.path().join("artifacts"),
             self.base.clone(),
             runner,
             Arc::new(OneFile),

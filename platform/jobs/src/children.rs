@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use crate::Error;
+use crate::clock::{Moment, wall};
 use crate::files::{self, LOCK, LOG, ORDER, OUTCOME, PROGRESS};
 use crate::limits::{Limits, resident};
 
@@ -45,18 +46,27 @@ pub enum Look<O, P> {
 #[derive(Serialize, Deserialize)]
 struct Identity {
     pid: u32,
-    /// Seconds since 1970.
+    /// Seconds since 1970: what older versions know.
     since: u64,
+    /// None from an older version, and where the system does not say.
+    #[serde(default)]
+    started: Option<Moment>,
+}
+
+impl Identity {
+    fn of(pid: u32) -> Self {
+        Self { pid, since: wall(), started: Moment::now() }
+    }
+
+    fn running_for(&self) -> Duration {
+        let by_the_wall = || Duration::from_secs(wall().saturating_sub(self.since));
+        self.started.as_ref().and_then(Moment::elapsed).unwrap_or_else(by_the_wall)
+    }
 }
 
 /// What a child writes into its lock.
 pub(crate) fn identity(pid: u32) -> Vec<u8> {
-    let identity = Identity { pid, since: now() };
-    serde_json::to_vec(&identity).unwrap_or_default()
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    serde_json::to_vec(&Identity::of(pid)).unwrap_or_default()
 }
 
 impl Children {
@@ -145,8 +155,8 @@ impl Children {
         if memory > self.limits.memory {
             return Some(format!("it used {} MB of memory, allowed are {} MB", memory >> 20, self.limits.memory >> 20));
         }
-        let time = Duration::from_secs(now().saturating_sub(identity.since));
-        (time > self.limits.time).then(|| format!("it ran longer than the {} s allowed", self.limits.time.as_secs()))
+        (identity.running_for() > self.limits.time)
+            .then(|| format!("it ran longer than the {} s allowed", self.limits.time.as_secs()))
     }
 
     /// Ends the job's child, if there is one, and returns when it is gone.
@@ -211,9 +221,7 @@ fn holder(folder: &Path) -> Result<Option<Identity>, Error> {
     match lock.try_lock_shared() {
         Ok(()) => Ok(None),
         // A child that holds the lock and has not said who it is yet is looked at again.
-        Err(TryLockError::WouldBlock) => {
-            Ok(Some(files::read(&path).ok().flatten().unwrap_or(Identity { pid: 0, since: now() })))
-        }
+        Err(TryLockError::WouldBlock) => Ok(Some(files::read(&path).ok().flatten().unwrap_or_else(|| Identity::of(0)))),
         Err(TryLockError::Error(source)) => Err(of_file(source)),
     }
 }

@@ -8,6 +8,7 @@
 //! Deliberately not here: what the work is, and whether to try again.
 
 mod children;
+mod clock;
 mod files;
 mod limits;
 mod worker;

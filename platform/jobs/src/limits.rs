@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Limits {
     /// Resident memory, bytes.
     pub memory: u64,
-    /// From its start.
+    /// From its start; time in which the machine was suspended does not count.
     pub time: Duration,
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use twin_jobs::{Children, Error, Limits, Look, Worker};
 
 #[derive(Serialize, Deserialize)]
@@ -114,4 +115,34 @@ fn a_child_past_its_limits_is_killed_and_the_outcome_says_so() {
     assert!(matches!(&ended, Look::Ended(Err(why)) if why.contains("longer than")), "{ended:?}");
     brief.reopen("job").unwrap();
     assert!(matches!(brief.look::<u32, usize>("job").unwrap(), Look::Idle(_)));
+}
+
+#[test]
+fn a_clock_that_was_set_ends_no_child_and_the_time_that_passed_does() {
+    let home = tempfile::tempdir().unwrap();
+    let jobs = children(home.path(), AMPLE);
+    jobs.start("job", &order("sleep")).unwrap();
+    wait_for(&jobs, |look| *look == Look::Working(Some(5)));
+    let lock = home.path().join("job/lock");
+    let mut identity: Value = serde_json::from_slice(&std::fs::read(&lock).unwrap()).unwrap();
+    let rewrite = |identity: &Value| std::fs::write(&lock, identity.to_string()).unwrap();
+
+    // What the lock says if the system's clock was years behind when the child began.
+    let began = identity["since"].take().as_u64().unwrap();
+    identity["since"] = Value::from(0);
+    rewrite(&identity);
+    assert_eq!(jobs.look::<u32, usize>("job").unwrap(), Look::Working(Some(5)));
+
+    // What a child of an older version says.
+    let old = json!({ "pid": identity["pid"], "since": began });
+    rewrite(&old);
+    assert_eq!(jobs.look::<u32, usize>("job").unwrap(), Look::Working(Some(5)));
+
+    // The clock that counts here begins at the machine's start, which may be a moment ago.
+    let brief = children(home.path(), Limits { time: Duration::ZERO, ..AMPLE });
+    identity["started"]["seconds"] = Value::from(0);
+    identity["since"] = Value::from(u64::MAX >> 1);
+    rewrite(&identity);
+    let ended = brief.look::<u32, usize>("job").unwrap();
+    assert!(matches!(&ended, Look::Ended(Err(why)) if why.contains("longer than")), "{ended:?}");
 }

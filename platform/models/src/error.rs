@@ -63,7 +63,10 @@ pub enum Error {
         /// Position in the request.
         index: usize,
     },
-    /// The embedder has been shut down, or one of its threads died.
+    /// The model panicked on the request.
+    #[error("the embedding model panicked; the log says where")]
+    Panicked,
+    /// The embedder has been shut down.
     #[error("the embedder is closed")]
     Closed,
     /// A metric's name is taken.

@@ -8,6 +8,7 @@ pub(crate) struct Metrics {
     pub tokens: IntCounter,
     pub batch_seconds: Histogram,
     pub queue_texts: IntGauge,
+    pub restarts: IntCounter,
 }
 
 impl Metrics {
@@ -29,11 +30,16 @@ impl Metrics {
                 "twin_embedder_queue_texts",
                 "Texts that wait for the embedding model or are under way.",
             )?,
+            restarts: IntCounter::new(
+                "twin_embedder_restarts_total",
+                "Sessions of the embedding model loaded anew after a panic.",
+            )?,
         };
         registry.register(Box::new(metrics.texts.clone()))?;
         registry.register(Box::new(metrics.tokens.clone()))?;
         registry.register(Box::new(metrics.batch_seconds.clone()))?;
         registry.register(Box::new(metrics.queue_texts.clone()))?;
+        registry.register(Box::new(metrics.restarts.clone()))?;
         Ok(metrics)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Who waits for a text's vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,13 @@ impl<T> Queue<T> {
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Waits until the queue is closed, at most for that long. Whether it is.
+    pub(crate) fn closes_within(&self, patience: Duration) -> bool {
+        let open = |state: &mut State<T>| !state.closed;
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, open);
+        waited.unwrap_or_else(PoisonError::into_inner).0.closed
     }
 
     /// Ends the queue: what waits is dropped, every `pop` returns none.

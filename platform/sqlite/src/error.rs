@@ -37,6 +37,9 @@ pub enum Error {
     /// The file is damaged.
     #[error("the database is damaged ({0}): stop the twin and restore a backup, see docs/operations.md")]
     Damaged(String),
+    /// SQLite made an end of the transaction, and the work did not pass on why.
+    #[error("the transaction was undone while it was written")]
+    Undone,
     /// The work panicked.
     #[error("the work on the database panicked; the log above says where")]
     Panicked,
@@ -61,9 +64,9 @@ impl Error {
         matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
     }
 
-    /// Whether the same call may succeed later: the file is busy, the disk is full.
+    /// Whether the same call may succeed later: the file is busy, the disk is full, the transaction was undone.
     pub fn is_transient(&self) -> bool {
-        let Self::Statement(error) = self else { return false };
+        let Self::Statement(error) = self else { return matches!(self, Self::Undone) };
         matches!(
             error.sqlite_error_code(),
             Some(

@@ -1,7 +1,8 @@
 //! One SQLite file for the embedded log, warehouse and vector index.
 //!
 //! Promises: all writes of a process go through one thread, which puts those that wait together into one
-//! transaction (group commit) with a savepoint each, so that one failing write undoes itself alone; a write is
+//! transaction (group commit) with a savepoint each, so that one failing write undoes itself alone; if SQLite undoes the
+//! whole transaction (the disk is full), each is repeated in one of its own. A write is
 //! durable (WAL, `synchronous=FULL`) when its future ends. Reads run on a pool of connections, on blocking
 //! threads, and see a consistent snapshot.
 //!
@@ -64,12 +65,13 @@ impl Database {
         .await
     }
 
-    /// Runs `work` in a transaction on the writer's thread. An error undoes what `work` did.
+    /// Runs `work` in a transaction on the writer's thread. An error undoes what `work` did. It may be run again, when
+    /// the transaction that it shared with others was undone.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
-        F: FnOnce(&rusqlite::Connection) -> Result<T, E> + Send + 'static,
+        F: FnMut(&rusqlite::Connection) -> Result<T, E> + Send + 'static,
     {
         self.shared.writer.run(work).await
     }

@@ -3,20 +3,64 @@ use std::sync::mpsc;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use crate::Error;
 
 /// Writes put into one transaction, at most: bounds how long the first of them waits.
 const GROUP: usize = 256;
 
-/// A write that waits. Called with a connection it does its work and returns what to call once the transaction's
-/// fate is known.
-type Job = Box<dyn FnOnce(Result<&Connection, Error>) -> Reply + Send>;
-type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
+/// A write that waits. It is run again when the transaction that it was a part of could not be kept.
+trait Job: Send {
+    /// Does the work in a savepoint. An error is that the transaction is lost: what earlier jobs did in it, too.
+    fn run(&mut self, transaction: &Connection) -> Result<(), Error>;
+
+    /// Tells the caller, now that the fate of the transaction is known.
+    fn tell(self: Box<Self>, fate: Result<(), Error>);
+}
+
+struct Write<T, E, F> {
+    work: F,
+    /// Of the last run.
+    result: Option<Result<T, E>>,
+    caller: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Job for Write<T, E, F>
+where
+    T: Send,
+    E: From<Error> + Send,
+    F: FnMut(&Connection) -> Result<T, E> + Send,
+{
+    fn run(&mut self, transaction: &Connection) -> Result<(), Error> {
+        self.result = None;
+        transaction.execute_batch("SAVEPOINT job")?;
+        let work = catch_unwind(AssertUnwindSafe(|| (self.work)(transaction)));
+        let result = self.result.insert(work.unwrap_or_else(|_| Err(Error::Panicked.into())));
+        // Of a full disk, for one, SQLite makes an end of the whole transaction by itself.
+        if transaction.is_autocommit() {
+            return Err(Error::Undone);
+        }
+        let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+        Ok(transaction.execute_batch(end)?)
+    }
+
+    fn tell(self: Box<Self>, fate: Result<(), Error>) {
+        // An error of the work itself is the cause of what became of the transaction, and says more.
+        let result = match (self.result, fate) {
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(error.into()),
+            (None, Ok(())) => Err(Error::Closed.into()),
+        };
+        // The caller may have stopped waiting.
+        let _ = self.caller.send(result);
+    }
+}
 
 /// The thread that owns the writing connection.
 pub(crate) struct Writer {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Box<dyn Job>>,
 }
 
 impl Writer {
@@ -33,25 +77,15 @@ impl Writer {
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        F: FnMut(&Connection) -> Result<T, E> + Send + 'static,
     {
-        let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let result = match connection {
-                Ok(connection) => in_savepoint(connection, work),
-                Err(error) => Err(error.into()),
-            };
-            Box::new(move |committed| {
-                // The caller may have stopped waiting.
-                let _ = sender.send(committed.map_err(E::from).and(result));
-            })
-        });
-        self.jobs.send(job).map_err(|_| Error::Closed)?;
+        let (caller, receiver) = oneshot::channel();
+        self.jobs.send(Box::new(Write { work, result: None, caller })).map_err(|_| Error::Closed)?;
         receiver.await.map_err(|_| E::from(Error::Closed))?
     }
 }
 
-fn serve(mut connection: Connection, queue: &mpsc::Receiver<Job>) {
+fn serve(mut connection: Connection, queue: &mpsc::Receiver<Box<dyn Job>>) {
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
         while group.len() < GROUP {
@@ -60,46 +94,72 @@ fn serve(mut connection: Connection, queue: &mpsc::Receiver<Job>) {
                 Err(_) => break,
             }
         }
-        commit_together(&mut connection, group);
+        commit(&mut connection, group);
     }
 }
 
-/// Runs the jobs in one transaction. If it can not be committed, every caller learns of it.
-fn commit_together(connection: &mut Connection, group: Vec<Job>) {
-    let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
-        Ok(transaction) => transaction,
-        Err(error) => return refuse(group, &error),
+/// Runs the jobs in one transaction. If it can not be kept, each is run again in one of its own: what fits is written,
+/// and only those fail that can not be.
+fn commit(connection: &mut Connection, mut group: Vec<Box<dyn Job>>) {
+    let fate = match in_transaction(connection, &mut group) {
+        Err(Stopped::Lost(error)) if group.len() > 1 => {
+            warn!(%error, writes = group.len(), "a transaction was undone as a whole: each of its writes is repeated alone");
+            return commit_apart(connection, group);
+        }
+        Err(Stopped::NotBegun(error) | Stopped::Lost(error)) => Err(error),
+        Ok(()) => Ok(()),
     };
-    let replies: Vec<Reply> = group.into_iter().map(|job| job(Ok(&transaction))).collect();
-    let committed = transaction.commit();
-    for reply in replies {
-        reply(committed.as_ref().copied().map_err(copy));
+    for job in group {
+        job.tell(fate.as_ref().copied().map_err(copy));
     }
 }
 
-fn refuse(group: Vec<Job>, error: &rusqlite::Error) {
-    for job in group {
-        job(Err(copy(error)))(Ok(()));
+fn commit_apart(connection: &mut Connection, group: Vec<Box<dyn Job>>) {
+    let mut jobs = group.into_iter();
+    while let Some(mut job) = jobs.next() {
+        match in_transaction(connection, std::slice::from_mut(&mut job)) {
+            Ok(()) => job.tell(Ok(())),
+            Err(Stopped::Lost(error)) => job.tell(Err(error)),
+            // Somebody else holds the lock: the others would wait as long, one after the other.
+            Err(Stopped::NotBegun(error)) => {
+                for job in std::iter::once(job).chain(jobs.by_ref()) {
+                    job.tell(Err(copy(&error)));
+                }
+            }
+        }
     }
+}
+
+/// Why the jobs of a transaction have had no effect.
+enum Stopped {
+    /// It was not begun.
+    NotBegun(Error),
+    /// It was begun, and is undone.
+    Lost(Error),
+}
+
+fn in_transaction(connection: &mut Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Stopped> {
+    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let transaction = begun.map_err(|error| Stopped::NotBegun(error.into()))?;
+    for job in jobs {
+        // Dropping the transaction undoes what is left of it.
+        job.run(&transaction).map_err(Stopped::Lost)?;
+    }
+    transaction.commit().map_err(|error| Stopped::Lost(error.into()))
 }
 
 /// `rusqlite::Error` is not `Clone`; what matters of it here is the code and the text.
-fn copy(error: &rusqlite::Error) -> Error {
-    let code = error
-        .sqlite_error()
-        .copied()
-        .unwrap_or(rusqlite::ffi::Error { code: rusqlite::ErrorCode::Unknown, extended_code: 0 });
-    rusqlite::Error::SqliteFailure(code, Some(error.to_string())).into()
-}
-
-fn in_savepoint<T, E, F>(connection: &Connection, work: F) -> Result<T, E>
-where
-    E: From<Error>,
-    F: FnOnce(&Connection) -> Result<T, E>,
-{
-    connection.execute_batch("SAVEPOINT job").map_err(Error::from)?;
-    let result = catch_unwind(AssertUnwindSafe(|| work(connection))).unwrap_or_else(|_| Err(Error::Panicked.into()));
-    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    connection.execute_batch(end).map_err(Error::from)?;
-    result
+fn copy(error: &Error) -> Error {
+    match error {
+        Error::Statement(error) => {
+            let code = error
+                .sqlite_error()
+                .copied()
+                .unwrap_or(rusqlite::ffi::Error { code: rusqlite::ErrorCode::Unknown, extended_code: 0 });
+            Error::Statement(rusqlite::Error::SqliteFailure(code, Some(error.to_string())))
+        }
+        Error::Damaged(problem) => Error::Damaged(problem.clone()),
+        Error::Undone => Error::Undone,
+        _ => Error::Closed,
+    }
 }

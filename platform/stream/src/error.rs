@@ -1,16 +1,11 @@
-use twin_sqlite::rusqlite;
-
 use crate::log::{Position, TopicPartition};
 
 /// What can go wrong with an event log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The embedded log's database.
+    /// What keeps the log: a database, a cluster.
     #[error(transparent)]
-    Sqlite(#[from] twin_sqlite::Error),
-    /// The Kafka client or cluster.
-    #[error("kafka: {0}")]
-    Kafka(#[from] rdkafka::error::KafkaError),
+    Backend(#[from] twin_backend::Error),
     /// A topic that does not exist.
     #[error("there is no topic {0}; `twin run` creates the topics at its start")]
     NoTopic(String),
@@ -62,22 +57,15 @@ pub enum Error {
 impl Error {
     /// Whether the disk did not take a write: it is full, or failing.
     pub fn is_of_the_disk(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if error.is_of_the_disk())
+        matches!(self, Self::Backend(error) if error.is_of_the_disk())
     }
 
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Sqlite(error) => error.is_transient(),
-            Self::Kafka(_) => true,
+            Self::Backend(error) => error.is_transient(),
             Self::Artifact(error) => error.is_transient(),
             _ => false,
         }
-    }
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error.into())
     }
 }

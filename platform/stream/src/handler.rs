@@ -48,8 +48,12 @@ pub enum Outcome {
     Emit(Vec<NewEvent>),
     /// It can never succeed. It goes to the dead-letter topic.
     Dead(Reason),
-    /// It may succeed later. It is handed in again after a pause.
+    /// It failed, perhaps by its own fault, and may succeed later. It is handed in again after a pause, and dead-lettered
+    /// when it has failed for too long.
     Retry(Reason),
+    /// A store or a service that it needs is away, which is no fault of its own. It is handed in again after a pause, for
+    /// as long as that takes.
+    Wait(Reason),
 }
 
 impl Outcome {
@@ -61,6 +65,11 @@ impl Outcome {
     /// Retry, with a class from a small closed set and a message for people.
     pub fn retry(class: &'static str, message: impl ToString) -> Self {
         Self::Retry(Reason { class, message: message.to_string() })
+    }
+
+    /// Wait, with a class from a small closed set and a message for people.
+    pub fn wait(class: &'static str, message: impl ToString) -> Self {
+        Self::Wait(Reason { class, message: message.to_string() })
     }
 }
 

@@ -20,7 +20,7 @@ mod runtime;
 pub mod sqlite;
 
 pub use claim_check::ClaimCheck;
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterPage, DeadLetters, NoCursor};
 pub use error::Error;
 pub use event::NewEvent;
 pub use handler::{BatchLimits, Handler, Message, Outcome, Reason};

@@ -57,7 +57,7 @@ impl Handler for Chunker {
             // Each document's panic is caught by itself; what is left is a panic of this crate's own frame.
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             // The process ends before the work began.
-            Err(error) => return (0..events).map(|_| Outcome::retry("shutdown", &error)).collect(),
+            Err(error) => return (0..events).map(|_| Outcome::wait("shutdown", &error)).collect(),
         };
         let progress: Vec<Progress> = handled.iter().filter_map(|handled| handled.progress.clone()).collect();
         if progress.is_empty() {
@@ -84,6 +84,7 @@ impl Handled {
     /// What becomes of it when progress could not be noted: an event that had none to note keeps its outcome.
     fn without_progress(self, error: &twin_warehouse::Error) -> Outcome {
         match self.progress {
+            Some(_) if error.is_transient() => Outcome::wait("warehouse", error),
             Some(_) => Outcome::retry("warehouse", error),
             None => self.outcome,
         }

@@ -12,7 +12,7 @@ const LANGUAGE_SAMPLE_BYTES: usize = 4096;
 /// Titles are cut at so many characters.
 const MAX_TITLE_CHARACTERS: usize = 300;
 
-/// Cleans a document. No input or output but its arguments and the clock (the parser gives up at the deadline).
+/// Cleans a document. No input or output but its arguments and the thread's processor time (the parser gives up at the deadline).
 ///
 /// Prose comes out without trailing spaces, and without an empty line at either end. HTML and Markdown come out with
 /// at most one empty line between blocks; the inner layout of plain text is left as the author typed it.

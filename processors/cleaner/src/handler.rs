@@ -65,7 +65,7 @@ impl Cleaner {
                 Err(Rejection { kind: RejectionKind::TooSlow, detail: failure.to_string() })
             }
             Err(failure @ Failure::Panicked) => return Verdict::Unhandled(Outcome::dead("panic", failure)),
-            Err(failure @ (Failure::NoThread(_) | Failure::Spawn(_))) => {
+            Err(failure @ (Failure::Starved(_) | Failure::NoThread(_) | Failure::Spawn(_))) => {
                 return Verdict::Unhandled(Outcome::retry("threads", failure));
             }
         };
@@ -98,11 +98,12 @@ impl Cleaner {
             .collect();
         let failure = match noted.is_empty() {
             true => None,
-            false => self.warehouse.note_progress(noted).await.err().map(|error| error.to_string()),
+            false => self.warehouse.note_progress(noted).await.err(),
         };
         let settle = |verdict| match (verdict, &failure) {
             (Verdict::Unhandled(outcome), _) => outcome,
-            (Verdict::Handled { .. }, Some(cause)) => Outcome::retry("warehouse", cause),
+            (Verdict::Handled { .. }, Some(error)) if error.is_transient() => Outcome::wait("warehouse", error),
+            (Verdict::Handled { .. }, Some(error)) => Outcome::retry("warehouse", error),
             (Verdict::Handled { outcome, handled, .. }, None) => {
                 self.metrics.count(handled);
                 outcome

@@ -22,6 +22,7 @@ mod html;
 mod markdown;
 mod metrics;
 mod options;
+mod processor_time;
 mod rejection;
 mod walls;
 mod workers;

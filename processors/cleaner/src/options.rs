@@ -13,7 +13,8 @@ pub struct Options {
     pub max_depth: usize,
     /// Most tags of an HTML document. A page with more is rejected.
     pub max_tags: usize,
-    /// Longest time spent on one document, milliseconds. One that takes longer is rejected.
+    /// Most processor time spent on one document, milliseconds. One that takes more is rejected; one that only waits for
+    /// a processor is tried again.
     pub deadline_ms: u64,
     /// Documents cleaned at the same time, one thread each; 0: one per core.
     pub threads: usize,

@@ -37,7 +37,7 @@ impl Collector {
         };
         match marked {
             Ok(()) => Outcome::Done,
-            Err(error) if error.is_transient() => Outcome::retry("store", error),
+            Err(error) if error.is_transient() => Outcome::wait("store", error),
             Err(error) => Outcome::dead("store", error),
         }
     }

@@ -30,21 +30,39 @@ struct Newest {
 #[derive(Clone)]
 struct Failure {
     reason: Reason,
-    /// The same documents will fail again.
-    permanent: bool,
+    fault: Fault,
     /// The index is of another embedding model than the one that was used.
     other_model: bool,
 }
 
+/// Whose fault a failure is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// A document's: it will fail again.
+    Document,
+    /// Perhaps a document's.
+    Unclear,
+    /// Nobody's: a store is away.
+    Away,
+}
+
 impl Failure {
-    fn new(class: &'static str, error: &dyn std::fmt::Display, permanent: bool) -> Self {
-        Self { reason: Reason { class, message: error.to_string() }, permanent, other_model: false }
+    fn new(class: &'static str, error: &dyn std::fmt::Display, fault: Fault) -> Self {
+        Self { reason: Reason { class, message: error.to_string() }, fault, other_model: false }
+    }
+
+    fn of_store(class: &'static str, error: &dyn std::fmt::Display, is_transient: bool) -> Self {
+        Self::new(class, error, if is_transient { Fault::Away } else { Fault::Unclear })
     }
 }
 
 impl From<Failure> for Outcome {
     fn from(failure: Failure) -> Self {
-        if failure.permanent { Self::Dead(failure.reason) } else { Self::Retry(failure.reason) }
+        match failure.fault {
+            Fault::Document => Self::Dead(failure.reason),
+            Fault::Unclear => Self::Retry(failure.reason),
+            Fault::Away => Self::Wait(failure.reason),
+        }
     }
 }
 
@@ -58,7 +76,7 @@ impl Embedding {
     /// other with it. Returns the documents that failed.
     async fn index_batch(&self, newest: HashMap<DocumentId, Newest>) -> HashMap<DocumentId, Failure> {
         let Err(failure) = self.index(newest.clone()).await else { return HashMap::new() };
-        if !failure.permanent || newest.len() == 1 {
+        if failure.fault != Fault::Document || newest.len() == 1 {
             return newest.into_keys().map(|id| (id, failure.clone())).collect();
         }
         let mut failures = HashMap::new();
@@ -163,7 +181,7 @@ fn assemble(
     for document in documents {
         for chunk in &document.chunks {
             let vector = vectors.get(&chunk.content_hash).cloned().ok_or_else(|| {
-                Failure::new("embedding", &"the model returned fewer vectors than it was given texts", true)
+                Failure::new("embedding", &"the model returned fewer vectors than it was given texts", Fault::Document)
             })?;
             points.push(Point { meta: document.meta.clone(), chunk: chunk.clone(), vector });
         }
@@ -172,20 +190,26 @@ fn assemble(
 }
 
 fn warehouse(error: twin_warehouse::Error) -> Failure {
-    Failure::new("warehouse", &error, false)
+    Failure::of_store("warehouse", &error, error.is_transient())
 }
 
 fn index(error: twin_vectors::Error) -> Failure {
     let other_model = matches!(error, twin_vectors::Error::OtherModel { .. });
-    Failure { other_model, ..Failure::new("index", &error, false) }
+    Failure { other_model, ..Failure::of_store("index", &error, other_model || error.is_transient()) }
 }
 
+/// Whether the model can be loaded does not depend on any document.
 fn renewal(error: twin_index::Error) -> Failure {
-    Failure::new("index", &error, false)
+    Failure::new("index", &error, Fault::Away)
 }
 
 fn embedding(error: twin_models::Error) -> Failure {
-    Failure::new("embedding", &error, !error.is_transient())
+    let fault = match &error {
+        twin_models::Error::Closed => Fault::Away,
+        error if error.is_transient() => Fault::Unclear,
+        _ => Fault::Document,
+    };
+    Failure::new("embedding", &error, fault)
 }
 
 #[async_trait]

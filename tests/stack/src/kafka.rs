@@ -37,6 +37,8 @@ pub struct KafkaOptions {
     pub start_timeout: Duration,
     /// Whether clients can also come by a second address, at which a [`Toxiproxy`](crate::Toxiproxy) is to listen.
     pub proxied: bool,
+    /// Name and password of the one user (SASL/PLAIN) whom the address [`Kafka::secured`] lets in.
+    pub user: Option<(String, String)>,
     /// More lines for the broker's properties file. They win over those made here.
     pub properties: Vec<(String, String)>,
 }
@@ -49,6 +51,7 @@ impl Default for KafkaOptions {
             heap_mib: 512,
             start_timeout: Duration::from_secs(120),
             proxied: false,
+            user: None,
             properties: Vec::new(),
         }
     }
@@ -97,6 +100,11 @@ impl Kafka {
     /// The address for `bootstrap.servers`. It stays the same over restarts.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    /// The address that asks for [`KafkaOptions::user`].
+    pub fn secured(&self) -> String {
+        format!("127.0.0.1:{}", self.seat.secured)
     }
 
     /// Where a proxy has to listen, and where it has to connect to.

@@ -16,6 +16,8 @@ pub(crate) struct Seat {
     pub(crate) port: u16,
     /// A second listener for clients, and the port that they are told instead of it.
     pub(crate) proxied: Option<(u16, u16)>,
+    /// A listener that lets nobody in without a password.
+    pub(crate) secured: u16,
     controller_port: u16,
     /// `id@host:port` of each controller.
     voters: String,
@@ -27,7 +29,8 @@ impl Seat {
     pub(crate) fn alone(proxied: bool) -> Result<Self> {
         let proxied = if proxied { Some((free_port()?, free_port()?)) } else { None };
         let (port, controller_port) = (free_port()?, free_port()?);
-        Ok(Self { node: 1, port, proxied, controller_port, voters: voter(1, controller_port), brokers: 1 })
+        let secured = free_port()?;
+        Ok(Self { node: 1, port, proxied, secured, controller_port, voters: voter(1, controller_port), brokers: 1 })
     }
 
     /// The places of a cluster.
@@ -53,6 +56,16 @@ impl Seat {
             listeners.push_str(&format!(",PROXIED://127.0.0.1:{port}"));
             advertised.push_str(&format!(",PROXIED://127.0.0.1:{told}"));
         }
+        let mut users = String::new();
+        if let Some((name, password)) = &options.user {
+            let secured = format!(",SECURED://127.0.0.1:{}", self.secured);
+            listeners.push_str(&secured);
+            advertised.push_str(&secured);
+            users = format!(
+                "sasl.enabled.mechanisms=PLAIN\nlistener.name.secured.plain.sasl.jaas.config=\
+                 org.apache.kafka.common.security.plain.PlainLoginModule required user_{name}=\"{password}\";"
+            );
+        }
         let (replicas, in_sync) = (self.brokers, self.brokers.div_ceil(2));
         let mut text = format!(
             "process.roles=broker,controller
@@ -61,7 +74,8 @@ controller.quorum.voters={voters}
 listeners={listeners},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners={advertised}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SECURED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+{users}
 log.dirs={data}
 num.partitions=3
 default.replication.factor={replicas}

@@ -43,7 +43,11 @@ async fn what_was_acknowledged_is_searchable_when_there_is_room_again() -> Resul
     let binary = default_binary()?;
     let mut twin = TwinProcess::start(TwinOptions {
         binary: Some(bounded(place.path(), &binary, Some(ROOM))?),
-        environment: vec![("TWIN_LLM_ENDPOINT".to_owned(), "http://127.0.0.1:9/v1".to_owned())],
+        environment: vec![
+            ("TWIN_LLM_ENDPOINT".to_owned(), "http://127.0.0.1:9/v1".to_owned()),
+            // However long the disk was full, no event is given up for it.
+            ("TWIN_STAGES_RETRY_GIVE_UP_AFTER_S".to_owned(), "0".to_owned()),
+        ],
         ..TwinOptions::default()
     })?;
     let (api, author) = (Api::new(twin.base_url())?, author());

@@ -9,8 +9,8 @@ use super::Context;
 use super::text::{Align, Table, count, cut, fields, moment, relative};
 use crate::error::CommandError;
 
-/// As many as the API gives.
-const ALL: &str = "1000";
+/// Dead letters that the API gives at once, at most.
+const PAGE: &str = "1000";
 /// Width of a message in a table, columns.
 const MESSAGE_WIDTH: usize = 80;
 
@@ -31,6 +31,12 @@ pub struct List {
     /// Only those read from this topic.
     #[arg(long)]
     topic: Option<String>,
+    /// At most so many, 1 to 1000.
+    #[arg(long, default_value = PAGE)]
+    limit: String,
+    /// Those that come after an earlier list: what it named as `--before`.
+    #[arg(long, value_name = "PLACE")]
+    before: Option<String>,
 }
 
 /// Which dead letter.
@@ -54,6 +60,7 @@ pub struct Replay {
 #[derive(Deserialize)]
 struct Letters {
     dead_letters: Vec<Letter>,
+    next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -85,18 +92,22 @@ pub async fn run(command: Dlq, context: &mut Context) -> Result<(), CommandError
 }
 
 async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
-    let mut query = vec![("limit", ALL)];
+    let mut query = vec![("limit", args.limit.as_str())];
     query.extend(args.topic.as_deref().map(|topic| ("topic", topic)));
+    query.extend(args.before.as_deref().map(|before| ("before", before)));
     let reply = context.client.get(&["dlq"], &query).await?;
     if context.json {
         return context.out.json(reply.json());
     }
-    let letters = reply.parse::<Letters>()?.dead_letters;
-    if letters.is_empty() {
+    let Letters { dead_letters, next } = reply.parse()?;
+    if dead_letters.is_empty() {
         context.out.note("no dead letter");
         return Ok(());
     }
-    context.out.line(&table(&letters, Utc::now()).render())?;
+    context.out.line(&table(&dead_letters, Utc::now()).render())?;
+    if let Some(next) = next {
+        context.out.note(&format!("older ones: --before {next}"));
+    }
     context.out.note("next: twin dlq show ID, twin dlq replay ID");
     Ok(())
 }
@@ -196,13 +207,19 @@ async fn replay(args: Replay, context: &mut Context) -> Result<(), CommandError>
 
 /// The ids of the letters that were not replayed, oldest first: events of one document keep their order.
 async fn not_replayed(context: &mut Context) -> Result<Vec<String>, CommandError> {
-    let reply = context.client.get(&["dlq"], &[("limit", ALL)]).await?;
-    let letters = reply.parse::<Letters>()?.dead_letters;
-    if letters.len().to_string() == ALL {
-        context.out.note(&format!("only the newest {ALL} dead letters are looked at"));
+    let mut open = Vec::new();
+    let mut before: Option<String> = None;
+    loop {
+        let mut query = vec![("limit", PAGE)];
+        query.extend(before.as_deref().map(|before| ("before", before)));
+        let Letters { dead_letters, next } = context.client.get(&["dlq"], &query).await?.parse()?;
+        open.extend(dead_letters.into_iter().filter(|letter| !letter.replayed).map(|letter| letter.id));
+        before = next;
+        if before.is_none() {
+            open.reverse();
+            return Ok(open);
+        }
     }
-    let open = letters.into_iter().rev().filter(|letter| !letter.replayed);
-    Ok(open.map(|letter| letter.id).collect())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tracing::warn;
 use twin_crawler::Sources;
 use twin_gateway::{DeadLetterDesk, DeadLetterView, SourceResolver};
 use twin_schemas::{Attributes, SourceKind};
-use twin_stream::{DeadLetter, DeadLetterObserver, DeadLetters, Reason};
+use twin_stream::{DeadLetter, DeadLetterCursor, DeadLetterObserver, DeadLetters, Reason};
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 
 /// The crawler's sources for the gateway.
@@ -30,14 +30,19 @@ pub struct Desk(pub DeadLetters);
 
 #[async_trait]
 impl DeadLetterDesk for Desk {
-    async fn list(&self, topic: Option<&str>, limit: usize) -> Result<Vec<DeadLetterView>, String> {
-        let letters = self.0.list(topic, limit).await.map_err(|error| error.to_string())?;
-        Ok(letters.into_iter().map(|letter| view(letter, false)).collect())
+    async fn list(
+        &self,
+        topic: Option<&str>,
+        before: Option<&DeadLetterCursor>,
+        limit: usize,
+    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), String> {
+        let page = self.0.list(topic, before, limit).await.map_err(|error| error.to_string())?;
+        Ok((page.letters.into_iter().map(view).collect(), page.next))
     }
 
     async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String> {
         let letter = self.0.get(id).await.map_err(|error| error.to_string())?;
-        Ok(letter.map(|letter| view(letter, true)))
+        Ok(letter.map(view))
     }
 
     async fn replay(&self, id: &str) -> Result<Option<String>, String> {
@@ -46,11 +51,10 @@ impl DeadLetterDesk for Desk {
     }
 }
 
-fn view(letter: DeadLetter, with_value: bool) -> DeadLetterView {
+fn view(letter: DeadLetter) -> DeadLetterView {
     let attributes = Attributes::from_headers(&letter.headers).ok();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let headers: BTreeMap<_, _> = letter.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-    let value = letter.value.filter(|_| with_value);
     DeadLetterView {
         id: letter.id,
         topic: letter.original.partition.topic.to_string(),
@@ -66,7 +70,7 @@ fn view(letter: DeadLetter, with_value: bool) -> DeadLetterView {
         subject: attributes.as_ref().map(|attributes| attributes.subject.clone()),
         revision: attributes.and_then(|attributes| attributes.revision).map(|revision| revision.0),
         headers,
-        value: value.map(|value| serde_json::from_slice(&value).unwrap_or_else(|_| text(&value).into())),
+        value: letter.value.map(|value| serde_json::from_slice(&value).unwrap_or_else(|_| text(&value).into())),
         replayed: letter.replayed,
     }
 }

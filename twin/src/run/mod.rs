@@ -225,7 +225,7 @@ async fn open(
         LogKind::Kafka(options) => {
             let brokers = options.brokers.clone();
             let log = KafkaLog::connect(options).await;
-            Arc::new(log.with_context(|| format!("no Kafka cluster answers at {brokers}"))?)
+            Arc::new(log.with_context(|| format!("the Kafka cluster at {brokers} can not be used"))?)
         }
     };
     log.ensure_topics(&TopicSpec::all(config.log.partitions)).await?;

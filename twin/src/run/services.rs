@@ -176,6 +176,7 @@ pub(super) fn start_stage<H: Handler>(
 /// Loads the embedding model and opens the index for it.
 async fn open_index(node: &Node) -> Result<Index> {
     let embedder = load_embedder(node.config.embedder.clone(), node.registry.clone()).await?;
+    embedder.report_to(node.health.part("embedding-model"));
     let vectors = SqliteVectors::open(node.database.clone(), index_model(&embedder)).await?;
     Ok(Index::new(embedder, Arc::new(vectors)))
 }

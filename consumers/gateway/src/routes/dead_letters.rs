@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use twin_stream::{DeadLetterCursor, NoCursor};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::{Checks, Path, Query};
@@ -25,6 +26,8 @@ pub struct DeadLetterFilter {
     topic: Option<String>,
     /// At most so many, 1 to 1000; 50 if absent.
     limit: Option<usize>,
+    /// Those that come after an earlier part of the list: its `next`.
+    before: Option<String>,
 }
 
 /// Dead letters, newest first, without their payload.
@@ -32,6 +35,9 @@ pub struct DeadLetterFilter {
 pub struct DeadLetterList {
     /// Newest first.
     dead_letters: Vec<DeadLetterView>,
+    /// The `before` of the next part of the list; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// A dead letter that was replayed.
@@ -53,9 +59,13 @@ pub async fn list(
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT);
     let mut checks = Checks::default();
     checks.require((1..=LIMIT_MAX).contains(&limit), "limit", format!("must be 1 to {LIMIT_MAX}"));
+    let before = filter.before.map(|before| before.parse::<DeadLetterCursor>()).transpose();
+    checks.require(before.is_ok(), "before", NoCursor.to_string());
     checks.finish()?;
-    let dead_letters = app.dead_letters.list(filter.topic.as_deref(), limit).await.map_err(failed)?;
-    Ok(axum::Json(DeadLetterList { dead_letters }))
+    let before = before.unwrap_or_default();
+    let listed = app.dead_letters.list(filter.topic.as_deref(), before.as_ref(), limit).await;
+    let (dead_letters, next) = listed.map_err(failed)?;
+    Ok(axum::Json(DeadLetterList { dead_letters, next: next.map(|next| next.to_string()) }))
 }
 
 /// Show a dead letter, with its payload.

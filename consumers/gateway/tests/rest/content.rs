@@ -216,6 +216,8 @@ async fn dead_letters_are_listed_shown_and_replayed() {
     let node = Node::start().await;
     let listed = node.read("/v1/dlq?topic=twin.documents.raw.v1&limit=5").await;
     assert_eq!(listed["dead_letters"][0]["id"], "raw:1");
+    let rest = node.read(&format!("/v1/dlq?before={}", listed["next"].as_str().unwrap())).await;
+    assert_eq!(rest, json!({ "dead_letters": [] }));
     assert_eq!(node.read("/v1/dlq?topic=twin.queries.v1").await["dead_letters"], json!([]));
     assert_eq!(node.read("/v1/dlq/raw:1").await["value"], json!({"a": 1}));
     let replayed = node.post("/v1/dlq/raw:1/replay", &json!({})).await;

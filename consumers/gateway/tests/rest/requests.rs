@@ -147,6 +147,7 @@ async fn a_wrong_parameter_of_a_path_or_query_is_named() {
         ("/v1/status?author=Ada".to_owned(), "author"),
         ("/v1/dlq?limit=100000".to_owned(), "limit"),
         ("/v1/dlq?stage=cleaner".to_owned(), "stage"),
+        ("/v1/dlq?before=yesterday".to_owned(), "before"),
         ("/v1/datasets?limit=0".to_owned(), "limit"),
         ("/v1/jobs?limit=1001".to_owned(), "limit"),
         ("/v1/jobs?state=lost".to_owned(), "state"),

@@ -20,7 +20,7 @@ use twin_schemas::{
 };
 use twin_sqlite::Database;
 use twin_stream::sqlite::SqliteLog;
-use twin_stream::{EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
+use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
 use twin_telemetry::{Health, Registry, Shutdown};
 use twin_warehouse::Warehouse;
 use twin_warehouse::sqlite::SqliteWarehouse;
@@ -345,9 +345,18 @@ fn letter() -> DeadLetterView {
 
 #[async_trait]
 impl DeadLetterDesk for OneLetter {
-    async fn list(&self, topic: Option<&str>, _limit: usize) -> Result<Vec<DeadLetterView>, String> {
+    async fn list(
+        &self,
+        topic: Option<&str>,
+        before: Option<&DeadLetterCursor>,
+        _limit: usize,
+    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), String> {
         let letters = [letter()].into_iter().filter(|letter| topic.is_none_or(|topic| topic == letter.topic));
-        Ok(letters.map(|letter| DeadLetterView { value: None, ..letter }).collect())
+        if before.is_some() {
+            return Ok((Vec::new(), None));
+        }
+        let next = "twin.documents.raw.v1:1".parse().ok();
+        Ok((letters.map(|letter| DeadLetterView { value: None, ..letter }).collect(), next))
     }
 
     async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String> {

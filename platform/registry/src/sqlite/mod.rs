@@ -55,7 +55,7 @@ impl SqliteStore {
     async fn write<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+        F: FnMut(&Connection) -> Result<T, Error> + Send + 'static,
     {
         self.database.write(work).await
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
@@ -152,23 +152,29 @@ impl Drop for Polling {
 /// Polls, hands over what comes, and leaves the group at the end (the last owner of the client closes it).
 fn poll_until_closed(poller: &Poller, closed: &AtomicBool, deliveries: &mpsc::Sender<Result<Delivery, Error>>) {
     while !closed.load(Ordering::Acquire) {
-        let delivery = match poller.poll(POLL) {
+        let (records, problem) = match poller.poll(POLL) {
             None => continue,
             Some(Ok(message)) => gather(poller, record(&message)),
-            Some(Err(error)) if is_passing(&error) => {
-                warn!(%error, "kafka consumer");
-                continue;
-            }
-            Some(Err(error)) => Err(error.into()),
+            Some(Err(error)) => (Vec::new(), Some(Error::from(error))),
         };
-        if deliveries.blocking_send(delivery).is_err() {
-            return;
+        let records = (!records.is_empty()).then_some(Ok(Delivery::Records(records)));
+        let problem = problem.filter(|problem| {
+            if problem.is_transient() {
+                // The client mends it by itself.
+                warn!(error = %problem, "kafka consumer");
+            }
+            !problem.is_transient()
+        });
+        for delivery in records.into_iter().chain(problem.map(Err)) {
+            if deliveries.blocking_send(delivery).is_err() {
+                return;
+            }
         }
     }
 }
 
-/// What has come already, with the first.
-fn gather(poller: &Poller, first: Record) -> Result<Delivery, Error> {
+/// What has come already, with the first, and the error that came after it.
+fn gather(poller: &Poller, first: Record) -> (Vec<Record>, Option<Error>) {
     let mut bytes = first.size();
     let mut records = vec![first];
     while records.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
@@ -178,27 +184,11 @@ fn gather(poller: &Poller, first: Record) -> Result<Delivery, Error> {
                 bytes += record.size();
                 records.push(record);
             }
-            Some(Err(error)) => {
-                warn!(%error, "kafka consumer");
-                break;
-            }
+            Some(Err(error)) => return (records, Some(error.into())),
             None => break,
         }
     }
-    Ok(Delivery::Records(records))
-}
-
-/// Whether the client mends it by itself.
-fn is_passing(error: &KafkaError) -> bool {
-    !matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::Fatal
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed
-                | RDKafkaErrorCode::Authentication
-        )
-    )
+    (records, None)
 }
 
 fn record(message: &BorrowedMessage<'_>) -> Record {

@@ -8,9 +8,10 @@
 
 mod admin;
 mod consumer;
+mod error;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -21,6 +22,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::Error;
 use crate::log::{
@@ -29,6 +31,8 @@ use crate::log::{
 
 /// How long a request to the cluster may take before it is an error.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long one of the first requests may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a partition may have no leader before that is an error, and between two looks for one.
 const LEADER_WAIT: Duration = Duration::from_secs(5);
 const LEADER_PAUSE: Duration = Duration::from_millis(200);
@@ -104,14 +108,15 @@ pub struct KafkaLog {
 
 struct Shared {
     options: KafkaOptions,
-    producer: FutureProducer,
+    producer: FutureProducer<Connections>,
     partition_counts: Mutex<HashMap<String, u32>>,
 }
 
 impl KafkaLog {
     /// Connects to the cluster; an unreachable one is an error.
     pub async fn connect(options: KafkaOptions) -> Result<Self, Error> {
-        let producer: FutureProducer = base_config(&options)
+        let connections = Connections::default();
+        let producer: FutureProducer<Connections> = base_config(&options)
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("compression.type", "zstd")
@@ -120,9 +125,9 @@ impl KafkaLog {
             .set("linger.ms", "0")
             .set("message.max.bytes", (options.max_value_bytes + 100_000).to_string())
             .set("delivery.timeout.ms", "60000")
-            .create()?;
+            .create_with_context(connections.clone())?;
         let probe = producer.clone();
-        blocking(move || probe.client().fetch_metadata(None, REQUEST_TIMEOUT).map(|_| ())).await?;
+        tokio::task::spawn_blocking(move || reach(&probe, &connections)).await.map_err(|_| Error::Closed)??;
         Ok(Self { shared: Arc::new(Shared { options, producer, partition_counts: Mutex::default() }) })
     }
 
@@ -180,6 +185,38 @@ impl KafkaLog {
                 },
                 Err((error, _)) => return Err(error.into()),
             }
+        }
+    }
+}
+
+/// What the producer's client tells of its connections. A log-in that is refused is a time-out to the call that waits for
+/// the connection.
+#[derive(Clone, Default)]
+struct Connections {
+    refused: Arc<Mutex<Option<(KafkaError, String)>>>,
+}
+
+impl ClientContext for Connections {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // librdkafka reconnects by itself: this is for people who wonder why nothing moves.
+        warn!(%error, reason, "kafka client");
+        if error::is_refusal(&error) {
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((error, reason.to_owned()));
+        }
+    }
+}
+
+/// Waits until a broker answers, or it is clear that none will.
+fn reach(producer: &FutureProducer<Connections>, connections: &Connections) -> Result<(), Error> {
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    loop {
+        let answered = producer.client().fetch_metadata(None, PROBE_TIMEOUT);
+        let refused = connections.refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (answered, refused) {
+            (Ok(_), _) => return Ok(()),
+            (Err(_), Some((error, told))) => return Err(error::refused(error, &told)),
+            (Err(error), None) if Instant::now() >= deadline => return Err(error.into()),
+            (Err(_), None) => std::thread::sleep(LEADER_PAUSE),
         }
     }
 }

@@ -19,6 +19,7 @@ pub struct StageMetrics {
     pub(crate) lag: IntGaugeVec,
     pub(crate) paused: IntGaugeVec,
     pub(crate) partitions: IntGaugeVec,
+    pub(crate) waiting: IntGaugeVec,
 }
 
 impl StageMetrics {
@@ -58,6 +59,11 @@ impl StageMetrics {
             )?,
             partitions: register_int_gauge_vec_with_registry!(
                 Opts::new("twin_stage_partitions", "Partitions that this process has of a stage's topic."),
+                &["stage"],
+                registry
+            )?,
+            waiting: register_int_gauge_vec_with_registry!(
+                Opts::new("twin_stage_waiting_events", "Events that wait for a store or a service that is away."),
                 &["stage"],
                 registry
             )?,

@@ -4,6 +4,7 @@ mod metrics;
 mod partition;
 mod process;
 mod run;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use twin_schemas::{Attributes, Payload};
 use twin_telemetry::{Readiness, ShutdownSignal};
 
 pub use metrics::StageMetrics;
+
+use waiting::Waits;
 
 use crate::Error;
 use crate::handler::{BatchLimits, Handler, Reason};
@@ -46,7 +49,7 @@ pub struct RetryOptions {
     /// Milliseconds between repetitions, at most.
     pub longest_pause_ms: u64,
     /// Seconds after which an event that still fails is dead-lettered, so that it does not hold up its partition for
-    /// ever.
+    /// ever. Time in which it waits for a store or a service that is away does not count.
     pub give_up_after_s: u64,
 }
 
@@ -112,6 +115,7 @@ pub(crate) struct Context<H> {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) options: StageOptions,
     pub(crate) metrics: StageMetrics,
+    waits: Waits,
     pub(crate) observer: Option<Arc<dyn DeadLetterObserver>>,
 }
 
@@ -123,6 +127,7 @@ impl<H> Clone for Context<H> {
             log: self.log.clone(),
             options: self.options.clone(),
             metrics: self.metrics.clone(),
+            waits: self.waits.clone(),
             observer: self.observer.clone(),
         }
     }
@@ -138,8 +143,9 @@ impl<H: Handler> Stage<H> {
         metrics: StageMetrics,
         readiness: Readiness,
     ) -> Self {
-        let context =
-            Context { name: name.to_owned(), handler: Arc::new(handler), log, options, metrics, observer: None };
+        let waits = Waits::new(name, metrics.waiting.with_label_values(&[name]));
+        let (name, handler) = (name.to_owned(), Arc::new(handler));
+        let context = Context { name, handler, log, options, metrics, waits, observer: None };
         Self { context, readiness }
     }
 

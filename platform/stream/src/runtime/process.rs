@@ -19,41 +19,72 @@ use crate::log::{NewRecord, Record};
 #[derive(Debug)]
 pub(crate) struct Abandoned;
 
+/// An event that is not finished.
+struct Pending {
+    record: Record,
+    /// Since when it has failed without a break, and for how long it had failed before.
+    failing_since: Option<Instant>,
+    failed_for: Duration,
+}
+
+impl Pending {
+    fn new(record: Record) -> Self {
+        Self { record, failing_since: None, failed_for: Duration::ZERO }
+    }
+
+    /// Notes a failure. Returns for how long it has failed; time in which it waited does not count.
+    fn failed(&mut self, now: Instant) -> Duration {
+        if let Some(since) = self.failing_since.replace(now) {
+            self.failed_for += now.duration_since(since);
+        }
+        self.failed_for
+    }
+}
+
 impl<H: Handler> Context<H> {
     /// Works on the records until each is finished.
     pub(crate) async fn process(&self, records: Vec<Record>, stop: &CancellationToken) -> Result<(), Abandoned> {
-        let started = Instant::now();
         let first_seen = Utc::now();
-        let mut waiting = records;
+        let give_up_after = Duration::from_secs(self.options.retry.give_up_after_s);
+        let mut pending: Vec<Pending> = records.into_iter().map(Pending::new).collect();
+        let mut waiting = self.waits.batch();
         let mut attempt = 0;
-        while !waiting.is_empty() {
+        while !pending.is_empty() {
             attempt += 1;
-            let outcomes = self.attempt(&waiting).await;
-            let give_up = started.elapsed() >= Duration::from_secs(self.options.retry.give_up_after_s);
+            let outcomes = self.attempt(&pending).await;
+            let now = Instant::now();
             let mut appends = Vec::new();
             let mut again = Vec::new();
-            for (record, outcome) in waiting.into_iter().zip(outcomes) {
+            let mut waits_for = Vec::new();
+            for (mut event, outcome) in pending.into_iter().zip(outcomes) {
                 match outcome {
-                    Outcome::Done => self.count(&record, "done"),
+                    Outcome::Done => self.count(&event.record, "done"),
                     Outcome::Emit(events) => {
                         appends.extend(events.into_iter().map(crate::NewEvent::into_record));
-                        self.count(&record, "emitted");
+                        self.count(&event.record, "emitted");
                     }
-                    Outcome::Retry(reason) if !give_up => {
+                    Outcome::Wait(reason) => {
+                        self.metrics.events.with_label_values(&[self.name.as_str(), "waited"]).inc();
+                        waits_for.push(reason);
+                        event.failing_since = None;
+                        again.push(event);
+                    }
+                    Outcome::Retry(reason) if event.failed(now) < give_up_after => {
                         self.metrics.events.with_label_values(&[self.name.as_str(), "retried"]).inc();
-                        warn!(stage = self.name, position = %record.position, attempt, class = reason.class,
+                        warn!(stage = self.name, position = %event.record.position, attempt, class = reason.class,
                               cause = reason.message, "trying again");
-                        again.push(record);
+                        again.push(event);
                     }
                     Outcome::Dead(reason) | Outcome::Retry(reason) => {
-                        appends.push(dead_letter_record(&self.name, &record, &reason, attempt, first_seen));
-                        self.bury(&record, &reason).await;
+                        appends.push(dead_letter_record(&self.name, &event.record, &reason, attempt, first_seen));
+                        self.bury(&event.record, &reason).await;
                     }
                 }
             }
+            waiting.set(waits_for.len(), waits_for.first());
             self.append(appends, stop).await?;
-            waiting = again;
-            if !waiting.is_empty() {
+            pending = again;
+            if !pending.is_empty() {
                 self.pause(attempt, stop).await?;
             }
         }
@@ -77,15 +108,15 @@ impl<H: Handler> Context<H> {
         }
     }
 
-    /// Hands the records to the handler. A panic is pinned to the event that causes it by handing them in one by one.
-    async fn attempt(&self, records: &[Record]) -> Vec<Outcome> {
-        match self.hand_in(records).await {
+    /// Hands the events to the handler. A panic is pinned to the event that causes it by handing them in one by one.
+    async fn attempt(&self, events: &[Pending]) -> Vec<Outcome> {
+        match self.hand_in(events).await {
             Ok(outcomes) => outcomes,
-            Err(reason) if records.len() == 1 => vec![Outcome::Dead(reason)],
+            Err(reason) if events.len() == 1 => vec![Outcome::Dead(reason)],
             Err(_) => {
-                let mut outcomes = Vec::with_capacity(records.len());
-                for record in records {
-                    let one = self.hand_in(std::slice::from_ref(record)).await;
+                let mut outcomes = Vec::with_capacity(events.len());
+                for event in events {
+                    let one = self.hand_in(std::slice::from_ref(event)).await;
                     outcomes.extend(one.unwrap_or_else(|reason| vec![Outcome::Dead(reason)]));
                 }
                 outcomes
@@ -93,11 +124,11 @@ impl<H: Handler> Context<H> {
         }
     }
 
-    /// One outcome for each record, or why the handler failed as a whole.
-    async fn hand_in(&self, records: &[Record]) -> Result<Vec<Outcome>, Reason> {
-        let decoded: Vec<_> = records.iter().map(decode::<H::Input>).collect();
-        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(records.len());
-        let mut messages = Vec::with_capacity(records.len());
+    /// One outcome for each event, or why the handler failed as a whole.
+    async fn hand_in(&self, events: &[Pending]) -> Result<Vec<Outcome>, Reason> {
+        let decoded: Vec<_> = events.iter().map(|event| decode::<H::Input>(&event.record)).collect();
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(events.len());
+        let mut messages = Vec::with_capacity(events.len());
         for decoded in decoded {
             match decoded {
                 Ok(message) => {

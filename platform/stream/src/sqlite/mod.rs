@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use twin_sqlite::rusqlite::Connection;
+use twin_sqlite::rusqlite::{self, Connection};
 use twin_sqlite::{Database, Migration};
 
 use crate::Error;
@@ -53,6 +53,18 @@ CREATE TABLE log_offsets (
     PRIMARY KEY (consumer_group, topic_id, partition)
 ) WITHOUT ROWID;
 "];
+
+impl From<twin_sqlite::Error> for Error {
+    fn from(error: twin_sqlite::Error) -> Self {
+        Self::Backend(error.into())
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        twin_sqlite::Error::from(error).into()
+    }
+}
 
 /// The embedded event log; clones share it.
 #[derive(Clone)]

@@ -14,6 +14,7 @@ macro_rules! over_both_logs {
     };
 }
 
+mod dead_letters;
 mod log;
 mod stage;
 mod support;

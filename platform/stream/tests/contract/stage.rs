@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use twin_schemas::{CleanedDocument, DocumentId, RawDocument, Revision, Topic, dead_letter_topic};
 use twin_stream::{DeadLetters, NewEvent, Order, Outcome, TopicSpec};
@@ -18,6 +19,8 @@ over_both_logs!(
     a_refused_event_is_dead_lettered_before_its_offset_passes_and_can_be_replayed,
     a_panic_is_pinned_to_its_event,
     a_passing_failure_is_tried_again_and_holds_back_the_offset,
+    an_event_that_waits_for_a_store_is_never_given_up_and_one_that_fails_is,
+    time_spent_waiting_does_not_count_as_failing,
     a_slow_handler_pauses_its_partition_and_loses_nothing,
     an_unordered_stage_works_on_many_events_of_a_partition_at_once,
     lag_is_what_a_group_has_yet_to_commit,
@@ -93,12 +96,14 @@ async fn a_refused_event_is_dead_lettered_before_its_offset_passes_and_can_be_re
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let letters = DeadLetters::new(log.shared());
-    let list = letters.list(Some(RAW), 10).await.unwrap();
+    let list = letters.list(Some(RAW), None, 10).await.unwrap().letters;
     assert_eq!(list.len(), 2);
     let letter = list.iter().find(|letter| letter.class == "test").unwrap();
     assert_eq!((letter.stage.as_str(), letter.message.as_str()), ("test", "it is poison"));
     assert_eq!((letter.original.offset, letter.attempts), (1, 1));
-    assert_eq!((&letter.key, &letter.value), (&events[1].key, &events[1].value));
+    assert_eq!((&letter.key, &letter.value), (&events[1].key, &None), "a list is without values");
+    let shown = letters.get(&letter.id).await.unwrap().unwrap();
+    assert_eq!((&shown.key, &shown.value, shown.replayed), (&events[1].key, &events[1].value, false));
     assert_eq!(letter.headers, events[1].headers);
     assert_eq!(list.iter().filter(|letter| letter.class == "decode").count(), 1);
 
@@ -121,7 +126,7 @@ async fn a_panic_is_pinned_to_its_event(log: Log) {
     let stage = run_stage(log.shared(), &recorder, |_| {}).await;
     let letters = DeadLetters::new(log.shared());
     loop {
-        let list = letters.list(Some(RAW), 10).await.unwrap();
+        let list = letters.list(Some(RAW), None, 10).await.unwrap().letters;
         if let [letter] = list.as_slice() {
             assert_eq!((letter.class.as_str(), letter.original.offset), ("panic", 3));
             assert!(letter.message.contains("three is too much"), "{}", letter.message);
@@ -151,6 +156,56 @@ async fn a_passing_failure_is_tried_again_and_holds_back_the_offset(log: Log) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     stage.stop().await;
+}
+
+async fn an_event_that_waits_for_a_store_is_never_given_up_and_one_that_fails_is(log: Log) {
+    log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+    let back = Arc::new(Signal::default());
+    let store = back.clone();
+    let recorder = Recorder::answering(move |(id, _)| match id {
+        id if id == document(0) && !store.is_set() => Outcome::wait("store", "it is away"),
+        id if id == document(1) => Outcome::retry("test", "it fails"),
+        _ => Outcome::Done,
+    });
+    log.append((0..3).map(|n| raw(document(n), 1).into_record()).collect()).await.unwrap();
+    let stage = run_stage(log.shared(), &recorder, |options| options.retry.give_up_after_s = 0).await;
+    let tries = |number| recorder.seen().iter().filter(|(id, _)| *id == document(number)).count();
+    eventually("it is tried again and again", || tries(0) >= 5).await;
+    assert_eq!(stage.metric("twin_stage_waiting_events"), Some(1.0));
+    assert_eq!(tries(1), 1);
+    let letters = DeadLetters::new(log.shared());
+    let dead = async || -> Vec<u64> {
+        let letters = letters.list(Some(RAW), None, 10).await.unwrap().letters;
+        letters.into_iter().map(|letter| letter.original.offset).collect()
+    };
+    assert_eq!(dead().await, [1]);
+    back.set();
+    eventually("nothing waits any more", || stage.metric("twin_stage_waiting_events") == Some(0.0)).await;
+    stage.stop().await;
+    assert_eq!(dead().await, [1], "the one that waited was done");
+    assert_eq!(log.committed("twin.test", RAW).await.unwrap().get(&0), Some(&3));
+}
+
+async fn time_spent_waiting_does_not_count_as_failing(log: Log) {
+    log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+    let (started, answers) = (Instant::now(), AtomicUsize::new(0));
+    // It fails, then its store is away for longer than failures may last, and then it fails once more.
+    let recorder = Recorder::answering(move |_| match answers.fetch_add(1, Ordering::SeqCst) {
+        0 => Outcome::retry("test", "it fails"),
+        _ if started.elapsed() < Duration::from_millis(1_500) => Outcome::wait("store", "it is away"),
+        given if given < 100_000 => {
+            answers.store(100_000, Ordering::SeqCst);
+            Outcome::retry("test", "it fails")
+        }
+        _ => Outcome::Done,
+    });
+    log.append(vec![raw(document(0), 1).into_record()]).await.unwrap();
+    let stage = run_stage(log.shared(), &recorder, |options| options.retry.give_up_after_s = 1).await;
+    while log.committed("twin.test", RAW).await.unwrap().get(&0) != Some(&1) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stage.stop().await;
+    assert!(DeadLetters::new(log.shared()).list(Some(RAW), None, 10).await.unwrap().letters.is_empty());
 }
 
 async fn a_slow_handler_pauses_its_partition_and_loses_nothing(log: Log) {

@@ -2,6 +2,7 @@
 //! that these tests, which wait for servers most of the time, run two at once.
 
 mod broker_loss;
+mod credentials;
 mod kafka_faults;
 mod rebalances;
 #[allow(dead_code, reason = "the contract uses the rest of it")]

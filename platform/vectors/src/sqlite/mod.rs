@@ -54,7 +54,7 @@ impl SqliteVectors {
     /// Writes in one transaction in which the index is of this handle's model.
     async fn write(
         &self,
-        work: impl FnOnce(&Connection, &Generation) -> Result<(), Error> + Send + 'static,
+        mut work: impl FnMut(&Connection, &Generation) -> Result<(), Error> + Send + 'static,
     ) -> Result<(), Error> {
         let generation = self.generation.clone();
         self.database.write(move |tx| still_active(tx, &generation).and_then(|()| work(tx, &generation))).await

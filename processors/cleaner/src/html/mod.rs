@@ -15,11 +15,9 @@ mod prune;
 mod screen;
 mod table;
 
-use std::time::Instant;
-
 use dom_query::NodeRef;
 
-use crate::{Options, Rejection, markdown};
+use crate::{Options, Rejection, markdown, processor_time};
 
 pub(crate) use page::Page;
 
@@ -38,7 +36,7 @@ pub(crate) fn extract(html: &str, options: &Options) -> Result<Extracted, Reject
     screen::check(html, options)?;
     let is_page = page::is_page(html);
     // The parser gives up at half of the time, so that there is some left for the rest.
-    let give_up_at = Instant::now() + options.deadline() / 2;
+    let give_up_at = processor_time::of_this_thread() + options.deadline() / 2;
     let document = parse::parse(html, is_page, options.max_depth, give_up_at)?;
     if !is_page {
         prune::fragment(&document);

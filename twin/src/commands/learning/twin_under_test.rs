@@ -16,6 +16,7 @@ use twin_gateway::{
 use twin_registry::{JobOutcome, JobProgress, JobRow, Metric, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
 use twin_sqlite::Database;
+use twin_stream::DeadLetterCursor;
 use twin_stream::sqlite::SqliteLog;
 use twin_telemetry::Health;
 use twin_warehouse::sqlite::SqliteWarehouse;
@@ -196,8 +197,13 @@ impl SourceResolver for Nothing {
 
 #[async_trait]
 impl DeadLetterDesk for Nothing {
-    async fn list(&self, _: Option<&str>, _: usize) -> Result<Vec<DeadLetterView>, String> {
-        Ok(Vec::new())
+    async fn list(
+        &self,
+        _: Option<&str>,
+        _: Option<&DeadLetterCursor>,
+        _: usize,
+    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), String> {
+        Ok((Vec::new(), None))
     }
 
     async fn show(&self, _: &str) -> Result<Option<DeadLetterView>, String> {

@@ -1,15 +1,10 @@
-//! Dead letters: events that a stage refused, kept with the reason, to be looked at and replayed.
-
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+//! A dead letter as a record: the event as it was, with the reason in further headers.
 
 use chrono::{DateTime, TimeZone, Utc};
-use twin_schemas::{Topic, dead_letter_topic};
+use twin_schemas::dead_letter_topic;
 
-use crate::Error;
 use crate::handler::Reason;
-use crate::log::{EventLog, Headers, NewRecord, Position, Record, StartAt, TopicPartition};
+use crate::log::{Headers, NewRecord, Position, Record, TopicPartition};
 
 /// Headers that are added to a dead letter; the event's own stay as they were.
 mod header {
@@ -28,9 +23,6 @@ mod header {
 
 /// Messages are cut to this length, characters.
 const MESSAGE_LIMIT: usize = 2_000;
-
-/// A read of a dead-letter topic that gets nothing for this long ends with an error.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An event that a stage refused.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,81 +53,25 @@ pub struct DeadLetter {
     pub replayed: bool,
 }
 
-/// The dead letters of a log.
-#[derive(Clone)]
-pub struct DeadLetters {
-    log: Arc<dyn EventLog>,
+/// What a record of a dead-letter topic is.
+pub(super) enum Entry {
+    Letter(Box<DeadLetter>),
+    /// A note that the letter at this offset was replayed.
+    Replayed(u64),
 }
 
-impl DeadLetters {
-    /// The dead letters of `log`.
-    pub fn new(log: Arc<dyn EventLog>) -> Self {
-        Self { log }
+/// What that record of the dead-letter topic of `topic` is.
+pub(super) fn entry(topic: &str, record: Record) -> Entry {
+    match number(&record.headers, header::REPLAYED) {
+        Some(offset) => Entry::Replayed(offset),
+        None => Entry::Letter(Box::new(letter(topic, record))),
     }
+}
 
-    /// The newest letters, of one topic or of all, at most `limit`.
-    pub async fn list(&self, topic: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, Error> {
-        let mut letters = Vec::new();
-        for known in Topic::ALL.into_iter().filter(|known| known.has_dead_letters()) {
-            if topic.is_none_or(|topic| topic == known.name()) {
-                letters.extend(self.read(known.name()).await?);
-            }
-        }
-        letters.sort_by_key(|letter| std::cmp::Reverse(letter.dead_at));
-        letters.truncate(limit);
-        Ok(letters)
-    }
-
-    /// One letter; none if there is no such id.
-    pub async fn get(&self, id: &str) -> Result<Option<DeadLetter>, Error> {
-        let Some((topic, _)) = id.rsplit_once(':') else { return Ok(None) };
-        if !Topic::ALL.iter().any(|known| known.name() == topic && known.has_dead_letters()) {
-            return Ok(None);
-        }
-        Ok(self.read(topic).await?.into_iter().find(|letter| letter.id == id))
-    }
-
-    /// Appends the letter's event to its topic again, as it was, and notes that. Returns where it stands now.
-    pub async fn replay(&self, id: &str) -> Result<Option<Position>, Error> {
-        let Some(letter) = self.get(id).await? else { return Ok(None) };
-        let topic = letter.original.partition.topic.to_string();
-        let offset = id.rsplit_once(':').map(|(_, offset)| offset.to_owned()).unwrap_or_default();
-        let note = NewRecord {
-            topic: dead_letter_topic(&topic),
-            key: letter.key.clone(),
-            value: None,
-            headers: vec![(header::REPLAYED.to_owned(), offset.into_bytes())],
-        };
-        let event = NewRecord { topic, key: letter.key, value: letter.value, headers: letter.headers };
-        let position = self.log.append(vec![event]).await?.pop();
-        self.log.append(vec![note]).await?;
-        Ok(position)
-    }
-
-    async fn read(&self, topic: &str) -> Result<Vec<DeadLetter>, Error> {
-        let name = dead_letter_topic(topic);
-        let mut letters = Vec::new();
-        let mut replayed = BTreeSet::new();
-        for (partition, ends) in self.log.watermarks(&name).await? {
-            let partition = TopicPartition { topic: name.as_str().into(), partition };
-            let mut at = ends.begin;
-            let mut tail = self.log.tail(&partition, StartAt::Beginning).await?;
-            while at < ends.end {
-                let records = tokio::time::timeout(READ_TIMEOUT, tail.next()).await.map_err(|_| Error::Closed)??;
-                for record in records {
-                    at = record.position.offset + 1;
-                    match text(&record.headers, header::REPLAYED) {
-                        Some(offset) => drop(replayed.insert(offset)),
-                        None => letters.push(letter(topic, record)),
-                    }
-                }
-            }
-        }
-        for letter in &mut letters {
-            letter.replayed = letter.id.rsplit_once(':').is_some_and(|(_, offset)| replayed.contains(offset));
-        }
-        Ok(letters)
-    }
+/// The note that the letter at `offset` of the dead-letter topic of `topic` was replayed.
+pub(super) fn replay_note(topic: &str, offset: u64, key: Vec<u8>) -> NewRecord {
+    let headers = vec![(header::REPLAYED.to_owned(), offset.to_string().into_bytes())];
+    NewRecord { topic: dead_letter_topic(topic), key, value: None, headers }
 }
 
 fn text(headers: &Headers, name: &str) -> Option<String> {
@@ -143,8 +79,8 @@ fn text(headers: &Headers, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
-fn number<T: std::str::FromStr + Default>(headers: &Headers, name: &str) -> T {
-    text(headers, name).and_then(|text| text.parse().ok()).unwrap_or_default()
+fn number<T: std::str::FromStr>(headers: &Headers, name: &str) -> Option<T> {
+    text(headers, name)?.parse().ok()
 }
 
 fn letter(topic: &str, record: Record) -> DeadLetter {
@@ -156,14 +92,14 @@ fn letter(topic: &str, record: Record) -> DeadLetter {
         original: Position {
             partition: TopicPartition {
                 topic: original_topic.as_str().into(),
-                partition: number(headers, header::PARTITION),
+                partition: number(headers, header::PARTITION).unwrap_or_default(),
             },
-            offset: number(headers, header::OFFSET),
+            offset: number(headers, header::OFFSET).unwrap_or_default(),
         },
         stage: text(headers, header::STAGE).unwrap_or_default(),
         class: text(headers, header::CLASS).unwrap_or_default(),
         message: text(headers, header::MESSAGE).unwrap_or_default(),
-        attempts: number(headers, header::ATTEMPTS),
+        attempts: number(headers, header::ATTEMPTS).unwrap_or_default(),
         first_seen: first_seen.map(|time| time.with_timezone(&Utc)),
         dead_at: Utc.timestamp_millis_opt(record.timestamp_ms).single().unwrap_or_default(),
         headers: record.headers.iter().filter(|(name, _)| !name.starts_with(header::PREFIX)).cloned().collect(),

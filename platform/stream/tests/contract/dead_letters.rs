@@ -1,0 +1,151 @@
+//! Dead letters are read in parts, from the newest to the oldest.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use twin_schemas::{CleanedDocument, Revision};
+use twin_stream::{
+    Consumer, DeadLetters, Error, EventLog, NewEvent, NewRecord, Outcome, Position, Record, StartAt, Tail,
+    TopicPartition, TopicSpec, Watermarks,
+};
+
+use crate::support::{Log, Recorder, cleaned, document, eventually, raw, run_stage, stage_named};
+
+const RAW: &str = "twin.documents.raw.v1";
+
+over_both_logs!(a_list_over_all_topics_goes_on_where_it_ended,);
+
+/// A log that counts the records that are read without a group.
+struct Counting {
+    log: Arc<dyn EventLog>,
+    read: Arc<AtomicUsize>,
+}
+
+struct CountingTail {
+    tail: Box<dyn Tail>,
+    read: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Tail for CountingTail {
+    async fn next(&mut self) -> Result<Vec<Record>, Error> {
+        let records = self.tail.next().await?;
+        self.read.fetch_add(records.len(), Ordering::SeqCst);
+        Ok(records)
+    }
+}
+
+#[async_trait]
+impl EventLog for Counting {
+    async fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), Error> {
+        self.log.ensure_topics(specs).await
+    }
+
+    async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Position>, Error> {
+        self.log.append(records).await
+    }
+
+    async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Consumer>, Error> {
+        self.log.subscribe(group, topics).await
+    }
+
+    async fn tail(&self, partition: &TopicPartition, start: StartAt) -> Result<Box<dyn Tail>, Error> {
+        Ok(Box::new(CountingTail { tail: self.log.tail(partition, start).await?, read: self.read.clone() }))
+    }
+
+    async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {
+        self.log.watermarks(topic).await
+    }
+
+    async fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<u32, u64>, Error> {
+        self.log.committed(group, topic).await
+    }
+
+    fn max_value_bytes(&self) -> usize {
+        self.log.max_value_bytes()
+    }
+}
+
+/// Refuses so many raw documents.
+async fn refuse(log: &Log, count: u128) {
+    let recorder = Recorder::answering(|_| Outcome::dead("test", "refused"));
+    log.append((0..count).map(|n| raw(document(n), 1).into_record()).collect()).await.unwrap();
+    let stage = run_stage(log.shared(), &recorder, |_| {}).await;
+    eventually("all are refused", || recorder.finished() == count as usize).await;
+    stage.stop().await;
+}
+
+/// Every id, newest first, read in parts of `limit`, and the ids of those that were replayed.
+async fn all(letters: &DeadLetters, topic: Option<&str>, limit: usize) -> (Vec<String>, Vec<String>) {
+    let (mut ids, mut replayed, mut before) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = letters.list(topic, before.as_ref(), limit).await.unwrap();
+        assert!(page.letters.len() == limit || page.next.is_none());
+        for letter in page.letters {
+            assert_eq!(letter.value, None);
+            if letter.replayed {
+                replayed.push(letter.id.clone());
+            }
+            ids.push(letter.id);
+        }
+        match page.next {
+            Some(next) => before = Some(next.to_string().parse().unwrap()),
+            None => return (ids, replayed),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_thousand_letters_only_what_is_asked_for_is_read() {
+    let log = Log::sqlite().await;
+    log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+    refuse(&log, 2_000).await;
+    let read = Arc::new(AtomicUsize::new(0));
+    let letters = DeadLetters::new(Arc::new(Counting { log: log.shared(), read: read.clone() }));
+    let (newest, oldest) = (format!("{RAW}:1999"), format!("{RAW}:0"));
+
+    assert_eq!(letters.list(Some(RAW), None, 50).await.unwrap().letters[0].id, newest);
+    assert!(read.swap(0, Ordering::SeqCst) <= 200);
+    assert!(letters.get(&newest).await.unwrap().unwrap().value.is_some());
+    assert!(read.swap(0, Ordering::SeqCst) <= 2);
+
+    // The oldest was replayed: the note of it stands at the other end.
+    letters.replay(&oldest).await.unwrap().unwrap();
+    read.store(0, Ordering::SeqCst);
+    assert!(letters.get(&oldest).await.unwrap().unwrap().replayed);
+    assert!(read.swap(0, Ordering::SeqCst) <= 501, "one step of a reader, and the note");
+    let anew = DeadLetters::new(log.shared());
+    assert!(anew.get(&oldest).await.unwrap().unwrap().replayed);
+    assert_eq!(anew.get(&format!("{RAW}:2000")).await.unwrap(), None, "a note is no letter");
+    assert_eq!(anew.get(&format!("{RAW}:5000")).await.unwrap(), None);
+
+    let expected: Vec<String> = (0..2_000).rev().map(|offset| format!("{RAW}:{offset}")).collect();
+    assert_eq!(all(&letters, Some(RAW), 300).await, (expected, vec![oldest]));
+}
+
+async fn a_list_over_all_topics_goes_on_where_it_ended(log: Log) {
+    log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+    refuse(&log, 5).await;
+    let of_cleaned = Recorder::<CleanedDocument>::reading(|_| Outcome::dead("test", "refused"));
+    let text = |n| NewEvent::document("test", document(n), Revision(1), &cleaned(document(n), Revision(1)));
+    log.append((0..4).map(|n| text(n).into_record()).collect()).await.unwrap();
+    let stage = stage_named("other", log.shared(), &of_cleaned, |_| {}).await;
+    eventually("all are refused", || of_cleaned.finished() == 4).await;
+    stage.stop().await;
+
+    let letters = DeadLetters::new(log.shared());
+    let first = letters.list(None, None, 3).await.unwrap();
+    assert!(first.letters.iter().all(|letter| letter.stage == "other"), "the newest come first");
+    letters.replay(&first.letters[0].id).await.unwrap().unwrap();
+    // A letter that comes meanwhile is in no later part.
+    refuse(&log, 1).await;
+    let mut ids: Vec<String> = first.letters.iter().map(|letter| letter.id.clone()).collect();
+    let rest = letters.list(None, first.next.as_ref(), 100).await.unwrap();
+    assert!(rest.next.is_none());
+    ids.extend(rest.letters.into_iter().map(|letter| letter.id));
+    assert_eq!((ids.len(), ids.iter().collect::<HashSet<_>>().len()), (9, 9));
+    let (_, replayed) = all(&letters, None, 4).await;
+    assert_eq!(replayed, [first.letters[0].id.clone()]);
+}
