@@ -122,3 +122,19 @@ fn held(lock: File, locked: Result<(), TryLockError>, in_use: impl FnOnce() -> S
         Err(TryLockError::Error(error)) => Err(error).context("the data folder can not be locked"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_a_name_of_its_own_and_the_next_has_that_of_one_that_ended() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(place.path(), true).unwrap();
+        let (first, second) = (NodeName::take(&folder).unwrap(), NodeName::take(&folder).unwrap());
+        assert_ne!(first.as_str(), second.as_str());
+        let name = first.as_str().to_owned();
+        drop(first);
+        assert_eq!(NodeName::take(&folder).unwrap().as_str(), name);
+    }
+}
