@@ -1,9 +1,11 @@
 //! The data folder and its locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use uuid::Uuid;
 
 const DATABASE: &str = "twin.db";
 
@@ -61,9 +63,54 @@ impl DataFolder {
     }
 }
 
+/// A name among the processes that use the folder, which is this process's until it is dropped.
+pub struct NodeName {
+    name: String,
+    _lock: File,
+}
+
+impl NodeName {
+    /// Takes the first name that no running process has. So a process that is started after one has ended has its name,
+    /// and goes on at once with the work that it held.
+    pub fn take(folder: &DataFolder) -> Result<Self> {
+        let names = folder.path.join("nodes");
+        std::fs::create_dir_all(&names).with_context(|| format!("{} can not be made", names.display()))?;
+        let mut number = 0_u32;
+        loop {
+            let mut lock = open_lock(&names, &number.to_string())?;
+            match lock.try_lock() {
+                Ok(()) => {
+                    let name = read_or_write_name(&mut lock).with_context(|| names.display().to_string())?;
+                    return Ok(Self { name, _lock: lock });
+                }
+                Err(TryLockError::WouldBlock) => number += 1,
+                Err(TryLockError::Error(error)) => return Err(error).context("the data folder can not be locked"),
+            }
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
+fn read_or_write_name(file: &mut File) -> Result<String> {
+    let mut name = String::new();
+    file.read_to_string(&mut name)?;
+    if Uuid::parse_str(&name).is_err() {
+        name = Uuid::new_v4().to_string();
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(name.as_bytes())?;
+        file.sync_all()?;
+    }
+    Ok(name)
+}
+
 fn open_lock(folder: &Path, name: &str) -> Result<File> {
     let path = folder.join(name);
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
     opened.with_context(|| format!("{} can not be opened", path.display()))
 }
 
@@ -73,5 +120,21 @@ fn held(lock: File, locked: Result<(), TryLockError>, in_use: impl FnOnce() -> S
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => bail!("{}", in_use()),
         Err(TryLockError::Error(error)) => Err(error).context("the data folder can not be locked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_a_name_of_its_own_and_the_next_has_that_of_one_that_ended() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = DataFolder::open(place.path(), true).unwrap();
+        let (first, second) = (NodeName::take(&folder).unwrap(), NodeName::take(&folder).unwrap());
+        assert_ne!(first.as_str(), second.as_str());
+        let name = first.as_str().to_owned();
+        drop(first);
+        assert_eq!(NodeName::take(&folder).unwrap().as_str(), name);
     }
 }

@@ -62,7 +62,7 @@ impl Fixture {
     async fn index(&self, name: &str, text: &str) -> Revision {
         let observation = Observation {
             key: Self::key(name),
-            source_id: None,
+            claim: None,
             category: Category::Article,
             natural_key: name.to_owned(),
             title: None,

@@ -14,6 +14,12 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// The write of a sync, or of a removal, that has no right to it any more. Nothing was written.
+    #[error("the source was removed, registered anew or claimed by another meanwhile")]
+    ClaimLost,
+    /// The leases.
+    #[error("leases: {0}")]
+    Leases(#[from] twin_backend::Error),
     /// The event log, when publishing.
     #[error(transparent)]
     Log(#[from] twin_stream::Error),
@@ -25,7 +31,8 @@ impl Error {
         match self {
             Self::Sqlite(error) => error.is_of_the_disk(),
             Self::Log(error) => error.is_of_the_disk(),
-            Self::Stored { .. } => false,
+            Self::Leases(error) => error.is_of_the_disk(),
+            Self::Stored { .. } | Self::ClaimLost => false,
         }
     }
 
@@ -34,7 +41,8 @@ impl Error {
         match self {
             Self::Sqlite(error) => error.is_transient(),
             Self::Log(error) => error.is_transient(),
-            Self::Stored { .. } => false,
+            Self::Leases(error) => error.is_transient(),
+            Self::Stored { .. } | Self::ClaimLost => false,
         }
     }
 }

@@ -2,7 +2,9 @@
 //! each revision has come.
 //!
 //! Promises: one writer per revision (a conditional write, whoever races); a revision, once recorded, is published
-//! to the log even if the process dies right after ([`Outbox`]); a deletion is a revision too and its row stays.
+//! to the log even if the process dies right after ([`Outbox`]); a deletion is a revision too and its row stays. What a
+//! sync writes is fenced by its [`Claim`]: nothing of a sync that another has taken over, or whose source was removed, is
+//! written any more.
 //!
 //! Deliberately not here: vectors (`platform/vectors`) and files (`platform/artifacts`).
 
@@ -14,7 +16,7 @@ pub mod sqlite;
 
 pub use error::Error;
 pub use model::{
-    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, ProgressState,
+    Claim, DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, ProgressState,
     Recorded, SourceRow, StageName, SyncFailure, SyncOutcome, Totals,
 };
 pub use outbox::{Outbox, OutboxOptions};

@@ -12,8 +12,8 @@ use twin_schemas::{
 pub struct Observation {
     /// Its identity.
     pub key: DocumentKey,
-    /// The registered source; none for a pushed document.
-    pub source_id: Option<SourceId>,
+    /// The sync that saw it; none for a pushed document.
+    pub claim: Option<Claim>,
     /// What it is.
     pub category: Category,
     /// The source's own name for it, shown to people.
@@ -123,6 +123,20 @@ pub struct NewSource {
     pub category: Option<Category>,
     /// Seconds between syncs.
     pub interval_s: u64,
+}
+
+/// What entitles a sync, or a removal, to write for a source: the fence of all its writes. It is worth nothing any more
+/// when another has claimed the source, or the source was removed or registered anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The source.
+    pub source_id: SourceId,
+    /// Which registration of the source it is of.
+    pub generation: u64,
+    /// The epoch of the lease with which it was claimed.
+    pub epoch: u64,
+    /// How many syncs had been asked for until then: one that is asked for later still comes.
+    pub requests: u64,
 }
 
 /// A registered source.

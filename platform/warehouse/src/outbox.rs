@@ -1,11 +1,12 @@
 //! Publishes what the warehouse has recorded and the log does not hold yet.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
+use twin_coordination::{Held, Member};
 use twin_schemas::{DocumentId, RawDocument, Revision};
 use twin_stream::{EventLog, NewEvent};
 use twin_telemetry::ShutdownSignal;
@@ -33,24 +34,35 @@ impl Default for OutboxOptions {
 /// The relay from the warehouse to the log.
 ///
 /// A revision is appended, and marked once the log has acknowledged it. If the process dies between the two it is
-/// appended again, as the same event (its id is made of document and revision). Two relays do no harm either.
+/// appended again, as the same event (its id is made of document and revision).
+///
+/// Of several relays the one that holds the lease works. One that stands still before its append, for so long that another
+/// takes over, appends an old revision behind a newer one; its mark then finds the newer one and makes that unpublished,
+/// so that it is appended once more and is the last one of its document again.
 pub struct Outbox {
     options: OutboxOptions,
     warehouse: Arc<dyn Warehouse>,
     log: Arc<dyn EventLog>,
+    member: Member,
+    held: Option<Held>,
+    worked_at: Instant,
 }
 
+/// The lease of the relay.
+const LEASE: &str = "outbox";
 /// The pause after a failure, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// So long the lease is kept when there is nothing to publish: a lease for each revision would be two writes for each.
+const LINGER: Duration = Duration::from_secs(3);
 
 impl Outbox {
-    /// An outbox from `warehouse` to `log`.
-    pub fn new(options: OutboxOptions, warehouse: Arc<dyn Warehouse>, log: Arc<dyn EventLog>) -> Self {
-        Self { options, warehouse, log }
+    /// An outbox from `warehouse` to `log`, and who relays it.
+    pub fn new(options: OutboxOptions, warehouse: Arc<dyn Warehouse>, log: Arc<dyn EventLog>, member: Member) -> Self {
+        Self { options, warehouse, log, member, held: None, worked_at: Instant::now() }
     }
 
     /// Publishes until the shutdown begins.
-    pub async fn run(self, shutdown: ShutdownSignal) {
+    pub async fn run(mut self, shutdown: ShutdownSignal) {
         let mut changes = self.warehouse.changes();
         let poll = Duration::from_millis(self.options.poll_ms.max(1));
         let mut pause = poll;
@@ -58,6 +70,9 @@ impl Outbox {
             match self.publish_some().await {
                 Ok(0) => {
                     pause = poll;
+                    if self.worked_at.elapsed() > LINGER {
+                        self.release().await;
+                    }
                     tokio::select! {
                         () = shutdown.begun() => {}
                         // The sender lives as long as the warehouse that this holds.
@@ -76,20 +91,37 @@ impl Outbox {
                 }
             }
         }
+        self.release().await;
     }
 
-    /// Publishes one batch and returns how many revisions it held.
-    pub async fn publish_some(&self) -> Result<usize, Error> {
+    /// Publishes one batch and returns how many revisions it held: none, too, if another relay is at work.
+    pub async fn publish_some(&mut self) -> Result<usize, Error> {
+        if !self.held.as_ref().is_some_and(Held::is_held) {
+            if self.warehouse.unpublished(1).await?.is_empty() {
+                return Ok(0);
+            }
+            self.held = self.member.hold(LEASE).await?;
+        }
+        let Some(held) = &self.held else { return Ok(0) };
         let rows = self.warehouse.unpublished(self.options.batch).await?;
-        if rows.is_empty() {
+        // Looked at last, so that of what another has published meanwhile little is appended again.
+        if rows.is_empty() || !held.is_held() {
             return Ok(0);
         }
         let revisions: Vec<(DocumentId, Revision)> =
             rows.iter().map(|row| (row.meta.document_id, row.meta.revision)).collect();
         self.log.append(rows.iter().map(|row| event(row).into_record()).collect()).await?;
         self.warehouse.mark_published(&revisions).await?;
+        self.worked_at = Instant::now();
         debug!(revisions = revisions.len(), "published");
         Ok(revisions.len())
+    }
+
+    async fn release(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        if let Err(error) = held.release().await {
+            warn!(%error, "the lease of the outbox could not be given up; it passes on by itself");
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use crate::Error;
 use crate::model::{
-    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded, SourceRow,
-    Totals,
+    Claim, DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded,
+    SourceRow, Totals,
 };
 
 /// The warehouse port. All writes are durable when their future ends.
@@ -25,32 +25,61 @@ pub trait Warehouse: Send + Sync {
     /// One registered source.
     async fn source(&self, id: SourceId) -> Result<Option<SourceRow>, Error>;
 
-    /// Forgets a source. Its documents stay (retract them first if they should go). False if there is none.
-    async fn remove_source(&self, id: SourceId) -> Result<bool, Error>;
+    /// The sources that are due, longest due first.
+    async fn due_sources(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<SourceId>, Error>;
 
-    /// Stores how a sync went, what the source wants to remember, and when the next is due; a confirmation of
-    /// deletions is used up.
-    async fn finish_sync(
+    /// Claims a source that is due for a sync, with the epoch of the lease on it: from here on nothing of an earlier
+    /// claim is written. None if it is not due, not there, being removed, or claimed with a higher epoch.
+    async fn claim_source(
         &self,
         id: SourceId,
+        epoch: u64,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(Claim, SourceRow)>, Error>;
+
+    /// Whether what the claim entitles to would be written now.
+    async fn is_claimed(&self, claim: &Claim) -> Result<bool, Error>;
+
+    /// Stores how a sync went, what the source wants to remember, and when the next is due, unless one was asked for
+    /// meanwhile. A confirmation of deletions that the sync saw is used up. False if the claim was lost: nothing changes.
+    async fn finish_sync(
+        &self,
+        claim: &Claim,
         sync: LastSync,
         cursor: serde_json::Value,
         next_run_at: DateTime<Utc>,
-    ) -> Result<(), Error>;
+    ) -> Result<bool, Error>;
 
-    /// Makes the source due now; with `confirm_deletions`, lets that sync delete what it finds gone. False if there
+    /// Begins to remove a source: no sync of it writes anything from here on, or begins. None if there is none. Begun
+    /// twice it is the same removal.
+    async fn begin_removal(&self, id: SourceId) -> Result<Option<Claim>, Error>;
+
+    /// Forgets the source whose removal was begun. Its documents stay (retract them first if they should go). False if it
+    /// was done already, or the source was registered anew meanwhile.
+    async fn remove_source(&self, removal: &Claim) -> Result<bool, Error>;
+
+    /// Makes the source due now, though it is being synced; with `confirm_deletions`, lets that sync delete what it finds gone. False if there
     /// is no such source.
     async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error>;
 
-    // Documents: written by the crawler and the push endpoint, through these two functions alone.
+    // Documents: written by the crawler and the push endpoint, through these three functions alone.
 
     /// Records what a source or a push says of a document: nothing if unchanged, else one new revision, to be
-    /// published by the outbox. Safe against any number of concurrent callers.
+    /// published by the outbox. Safe against any number of concurrent callers. [`Error::ClaimLost`] if its claim is.
     async fn record(&self, observation: Observation) -> Result<Recorded, Error>;
 
     /// Records that a document is gone: a new revision without content. From here on no passage of it is served.
     /// None if there is no such document or it is deleted already.
     async fn retract(&self, document: DocumentId, observed_at: DateTime<Utc>) -> Result<Option<Revision>, Error>;
+
+    /// As [`Self::retract`], of a document that this source gave. None if another source has given it since.
+    /// [`Error::ClaimLost`] if the claim is.
+    async fn retract_claimed(
+        &self,
+        claim: &Claim,
+        document: DocumentId,
+        observed_at: DateTime<Utc>,
+    ) -> Result<Option<Revision>, Error>;
 
     /// The documents, not deleted, that a source has given.
     async fn known(&self, source: SourceId) -> Result<Vec<Known>, Error>;
@@ -72,7 +101,8 @@ pub trait Warehouse: Send + Sync {
     /// Documents whose newest revision is not in the log yet, oldest change first.
     async fn unpublished(&self, limit: usize) -> Result<Vec<DocumentRow>, Error>;
 
-    /// These revisions are in the log. One that is no longer the newest is passed over.
+    /// These revisions were just appended to the log. Where another is the newest by now, that one counts as not
+    /// published: what was appended late may stand after it.
     async fn mark_published(&self, revisions: &[(DocumentId, Revision)]) -> Result<(), Error>;
 
     /// Changes whenever this process records or retracts something: the outbox waits on it.

@@ -12,6 +12,8 @@
 //! - Whitespace of code is kept byte for byte.
 //! - No request leaves for an address that is not public, unless the operator listed its host ([`network`]); bodies,
 //!   times and redirects are bounded.
+//! - A source is synced by one crawler at a time, however many there are. A sync whose source is removed, or that another
+//!   crawler has taken over, ends, and writes nothing from then on.
 //! - A source that fails or panics is a failed sync of that source; the others go on.
 //!
 //! A new platform is one file in `src/sources/` that implements [`sources::Source`], and one line in
@@ -21,6 +23,7 @@
 //! warehouse's outbox), logging in anywhere, and running scripts of pages.
 
 mod charset;
+mod claimed;
 mod deletion;
 mod error;
 mod http;

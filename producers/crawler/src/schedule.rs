@@ -4,18 +4,20 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
+use twin_coordination::Member;
 use twin_schemas::SourceId;
 use twin_telemetry::{MetricError, Registry, ShutdownSignal};
-use twin_warehouse::{SourceRow, SyncOutcome, Warehouse};
+use twin_warehouse::Warehouse;
 
-use crate::Options;
+use crate::claimed::{ClaimedSyncer, LEASES, lease_of};
 use crate::metrics::Metrics;
 use crate::sources::Sources;
-use crate::sync::{Synced, Syncer};
+use crate::sync::Syncer;
+use crate::{Error, Options};
 
 /// The first pause after a failure is no longer than this, seconds.
 const FIRST_PAUSE_S: u64 = 60;
@@ -23,127 +25,110 @@ const FIRST_PAUSE_S: u64 = 60;
 const LONGEST_PAUSE_S: u64 = 3600;
 /// Share of the interval by which it is lengthened or shortened, so that sources do not come due together.
 const JITTER: f64 = 0.1;
-/// So much two machines' clocks may differ, or one be set by, without any consequence.
-const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
 /// Beyond this, a server's wish to be left alone is not followed to the letter, seconds.
 const LONGEST_RETRY_AFTER_S: u64 = 7 * 24 * 3600;
 
+/// Sources that are due are looked at up to this many beyond those that can be synced now: others may be syncing them.
+const LOOKED_BEYOND: usize = 100;
+
 /// The crawler: syncs each registered source when it is due.
 pub struct Crawler {
-    syncer: Syncer,
-    warehouse: Arc<dyn Warehouse>,
-    metrics: Metrics,
-    poll: Duration,
+    syncer: ClaimedSyncer,
     max_concurrent_syncs: usize,
     /// Failed syncs in a row, of the sources whose last one failed.
     failures: HashMap<SourceId, u32>,
 }
 
 impl Crawler {
-    /// A crawler of these sources. Fails if its metrics are registered already.
+    /// A crawler of these sources, and who it is among those that share them. Fails if its metrics are registered
+    /// already.
     pub fn new(
         options: Options,
         sources: Sources,
         warehouse: Arc<dyn Warehouse>,
+        member: Member,
         registry: &Registry,
     ) -> Result<Self, MetricError> {
-        Ok(Self {
+        let syncer = ClaimedSyncer {
             syncer: Syncer::new(&options, sources, warehouse.clone()),
             warehouse,
+            member,
             metrics: Metrics::new(registry)?,
             poll: Duration::from_millis(options.poll_ms.max(1)),
-            max_concurrent_syncs: options.max_concurrent_syncs.max(1),
-            failures: HashMap::new(),
-        })
+        };
+        let max_concurrent_syncs = options.max_concurrent_syncs.max(1);
+        Ok(Self { syncer, max_concurrent_syncs, failures: HashMap::new() })
     }
 
     /// Runs until shutdown. A sync that is under way then is dropped and done again at the next start.
     pub async fn run(mut self, shutdown: ShutdownSignal) {
-        let mut ticks = tokio::time::interval(self.poll);
+        let mut ticks = tokio::time::interval(self.syncer.poll);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut syncs: JoinSet<(SourceRow, Synced)> = JoinSet::new();
+        let mut syncs: JoinSet<(SourceId, Result<Option<u32>, Error>)> = JoinSet::new();
         let mut running: HashSet<SourceId> = HashSet::new();
         let mut warehouse_answers = true;
         loop {
             tokio::select! {
                 () = shutdown.begun() => break,
                 Some(ended) = syncs.join_next() => match ended {
-                    Ok((source, synced)) => {
-                        self.finish(&source, synced).await;
-                        running.remove(&source.id);
+                    Ok((source, ended)) => {
+                        running.remove(&source);
+                        self.note(source, ended);
                     }
                     // Panics of sources are caught within the sync.
                     Err(error) => error!(%error, "a sync ended without a result"),
                 },
                 _ = ticks.tick() => {
-                    let sources = self.warehouse.sources(None).await;
-                    if let Err(error) = &sources && warehouse_answers {
-                        warn!(%error, "the warehouse does not list the sources");
+                    let due = self.due(&running).await;
+                    if let Err(error) = &due && warehouse_answers {
+                        warn!(%error, "the warehouse does not list the sources that are due");
                     }
-                    warehouse_answers = sources.is_ok();
-                    let free = self.max_concurrent_syncs.saturating_sub(syncs.len());
-                    for source in due(sources.unwrap_or_default(), &running, Utc::now()).into_iter().take(free) {
-                        running.insert(source.id);
-                        let syncer = self.syncer.clone();
-                        syncs.spawn(async move {
-                            let synced = syncer.sync(&source).await;
-                            (source, synced)
-                        });
+                    warehouse_answers = due.is_ok();
+                    for source in due.unwrap_or_default() {
+                        running.insert(source);
+                        let failures = self.failures.get(&source).copied().unwrap_or(0);
+                        let (syncer, shutdown) = (self.syncer.clone(), shutdown.clone());
+                        syncs.spawn(async move { (source, syncer.sync(source, failures, &shutdown).await) });
                     }
                 }
             }
         }
-        syncs.shutdown().await;
+        // They see the shutdown too, and give their leases up.
+        while syncs.join_next().await.is_some() {}
     }
 
-    /// Stores how a sync went and when the next is due.
-    async fn finish(&mut self, source: &SourceRow, synced: Synced) {
-        let Synced { sync, cursor, retry_after_s } = synced;
-        self.metrics.synced(source.source.kind.as_str(), &sync);
-        let failures = match sync.outcome {
-            SyncOutcome::Failed { .. } => {
-                let failures = self.failures.entry(source.id).or_insert(0);
-                *failures = failures.saturating_add(1);
-                *failures
-            }
-            SyncOutcome::Completed | SyncOutcome::AwaitingConfirmation { .. } => {
-                self.failures.remove(&source.id);
-                0
-            }
-        };
-        let pause = pause_s(source.source.interval_s, failures, retry_after_s);
-        let next_run_at = sync.finished_at + jittered(pause, retry_after_s, rand::random_range(-JITTER..=JITTER));
-        info!(
-            source_id = %source.id,
-            kind = %source.source.kind,
-            seen = sync.seen,
-            new = sync.new,
-            changed = sync.changed,
-            deleted = sync.deleted,
-            failed = sync.failed_total,
-            failures,
-            %next_run_at,
-            "sync finished"
-        );
-        if let Err(error) = self.warehouse.finish_sync(source.id, sync, cursor, next_run_at).await {
+    /// The sources that are due and that nobody syncs, as many as there is room for, longest due first.
+    async fn due(&self, running: &HashSet<SourceId>) -> Result<Vec<SourceId>, twin_warehouse::Error> {
+        let free = self.max_concurrent_syncs.saturating_sub(running.len());
+        if free == 0 {
+            return Ok(Vec::new());
+        }
+        let limit = self.max_concurrent_syncs + LOOKED_BEYOND;
+        let mut due = self.syncer.warehouse.due_sources(Utc::now(), limit).await?;
+        due.retain(|source| !running.contains(source));
+        if !due.is_empty() {
+            let others = self.syncer.member.held_by_others(LEASES).await?;
+            due.retain(|source| !others.contains(&lease_of(*source)));
+        }
+        due.truncate(free);
+        Ok(due)
+    }
+
+    fn note(&mut self, source: SourceId, ended: Result<Option<u32>, Error>) {
+        match ended {
+            Ok(Some(0)) => drop(self.failures.remove(&source)),
+            Ok(Some(failures)) => drop(self.failures.insert(source, failures)),
+            Ok(None) => {}
             // It stays due, so it is synced again: recording the same documents twice changes nothing.
-            warn!(source_id = %source.id, %error, "the end of a sync could not be stored");
+            Err(error) => warn!(source_id = %source, %error, "a sync could not be begun, or its end not be stored"),
         }
     }
 }
 
-/// The sources that are due and not being synced, longest due first.
-fn due(sources: Vec<SourceRow>, running: &HashSet<SourceId>, now: DateTime<Utc>) -> Vec<SourceRow> {
-    let is_due = |source: &SourceRow| source.next_run_at <= now || clock_was_put_back(source, now);
-    let mut due: Vec<_> =
-        sources.into_iter().filter(|source| is_due(source) && !running.contains(&source.id)).collect();
-    due.sort_by_key(|source| source.next_run_at);
-    due
-}
-
-/// Its last sync ended in what is now the future, so its plan for the next one means nothing.
-fn clock_was_put_back(source: &SourceRow, now: DateTime<Utc>) -> bool {
-    source.last_sync.as_ref().is_some_and(|sync| sync.finished_at > now + CLOCKS_DIFFER)
+/// The time until the next sync, with jitter.
+pub(crate) fn pause_after(interval_s: u64, failures: u32, retry_after_s: Option<u64>) -> TimeDelta {
+    let pause = pause_s(interval_s, failures, retry_after_s);
+    jittered(pause, retry_after_s, rand::random_range(-JITTER..=JITTER))
 }
 
 /// Seconds to the next sync: the interval; after failures a pause that doubles with each; in any case as long as the
@@ -170,53 +155,6 @@ fn jittered(pause_s: u64, retry_after_s: Option<u64>, jitter: f64) -> TimeDelta 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twin_schemas::SourceKind;
-    use twin_warehouse::{LastSync, NewSource};
-
-    fn source(location: &str, next_run_s: i64) -> SourceRow {
-        let author = "ada".parse().unwrap();
-        let kind = SourceKind::new("folder");
-        SourceRow {
-            id: SourceId::of(&author, &kind, location),
-            source: NewSource { author, kind, location: location.into(), category: None, interval_s: 60 },
-            created_at: DateTime::UNIX_EPOCH,
-            cursor: serde_json::Value::Null,
-            last_sync: None,
-            next_run_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(next_run_s),
-            deletions_confirmed: false,
-        }
-    }
-
-    #[test]
-    fn the_source_that_is_due_longest_comes_first_and_none_runs_twice() {
-        let sources = vec![source("/a", 30), source("/b", 10), source("/c", 20), source("/d", 99)];
-        let running = HashSet::from([sources[2].id]);
-        let due = due(sources, &running, DateTime::UNIX_EPOCH + TimeDelta::seconds(30));
-        assert_eq!(due.iter().map(|source| source.source.location.as_str()).collect::<Vec<_>>(), ["/b", "/a"]);
-    }
-
-    #[test]
-    fn a_clock_that_is_put_back_by_a_day_does_not_stop_the_syncs_for_that_day() {
-        let now = DateTime::UNIX_EPOCH + TimeDelta::days(10);
-        let synced = |finished_at: DateTime<Utc>| SourceRow {
-            last_sync: Some(LastSync {
-                started_at: finished_at,
-                finished_at,
-                outcome: SyncOutcome::Completed,
-                seen: 0,
-                new: 0,
-                changed: 0,
-                deleted: 0,
-                failed: Vec::new(),
-                failed_total: 0,
-            }),
-            next_run_at: finished_at + TimeDelta::seconds(60),
-            ..source("/a", 0)
-        };
-        assert_eq!(due(vec![synced(now + TimeDelta::days(1))], &HashSet::new(), now).len(), 1);
-        assert_eq!(due(vec![synced(now + TimeDelta::seconds(2))], &HashSet::new(), now).len(), 0, "set by a little");
-        assert_eq!(due(vec![synced(now)], &HashSet::new(), now).len(), 0);
-    }
 
     #[test]
     fn pauses_after_failures_double_up_to_an_hour_or_the_interval() {

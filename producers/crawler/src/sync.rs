@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use twin_schemas::{DocumentId, DocumentKey};
-use twin_warehouse::{LastSync, Observation, Recorded, SourceRow, SyncFailure, SyncOutcome, Warehouse};
+use twin_warehouse::{Claim, LastSync, Observation, Recorded, SourceRow, SyncFailure, SyncOutcome, Warehouse};
 
 use crate::deletion::{Brake, Listed, gone};
 use crate::sources::{Collect, Evidence, Listing, Sink, SourceDocument, Sources};
@@ -45,15 +45,17 @@ impl Syncer {
         Self { sources, warehouse, brake, records_in_flight: options.records_in_flight.max(1) }
     }
 
-    /// Syncs one source. A source that fails, or panics, is a failed sync: nothing is deleted and its cursor stays.
+    /// Syncs a source that was claimed. A source that fails, or panics, is a failed sync: nothing is deleted and its
+    /// cursor stays. None if the claim was lost meanwhile: what was recorded until then is all that was.
     /// The future may be dropped at any await point; what was recorded until then stays recorded.
-    pub async fn sync(&self, source: &SourceRow) -> Synced {
+    pub async fn sync(&self, source: &SourceRow, claim: &Claim) -> Option<Synced> {
         let started_at = Utc::now();
         let mut counts = Counts::default();
-        let work = AssertUnwindSafe(self.run(source, &mut counts)).catch_unwind();
+        let work = AssertUnwindSafe(self.run(source, claim, &mut counts)).catch_unwind();
         let result = work.await.unwrap_or_else(|payload| Err(Error::panicked(&*payload)));
         let (outcome, cursor, retry_after_s) = match result {
             Ok((outcome, cursor)) => (outcome, cursor, None),
+            Err(Error::Warehouse(twin_warehouse::Error::ClaimLost)) => return None,
             Err(error) => {
                 let reason = error.to_string();
                 warn!(source_id = %source.id, kind = %source.source.kind, reason, "sync failed");
@@ -71,26 +73,32 @@ impl Syncer {
             failed: counts.failed,
             failed_total: counts.failed_total,
         };
-        Synced { sync, cursor, retry_after_s }
+        Some(Synced { sync, cursor, retry_after_s })
     }
 
-    async fn run(&self, source: &SourceRow, counts: &mut Counts) -> Result<(SyncOutcome, serde_json::Value), Error> {
+    async fn run(
+        &self,
+        source: &SourceRow,
+        claim: &Claim,
+        counts: &mut Counts,
+    ) -> Result<(SyncOutcome, serde_json::Value), Error> {
         let platform = self.sources.get(&source.source.kind)?;
         let known = self.warehouse.known(source.id).await?;
         let by_identity =
             known.iter().map(|known| (known.identity.clone(), (known.content_hash.clone(), known.document_id)));
         let request = Collect { source, known: Arc::new(by_identity.collect()) };
-        let mut recorder = Recorder::new(self, source, counts);
+        let mut recorder = Recorder::new(self, source, claim, counts);
         let Listing { cursor, evidence } = platform.collect(request, &mut recorder).await?;
         let listed = recorder.finish().await?;
         let gone = gone(&known, &listed, &evidence);
-        let outcome = self.delete(source, gone, &evidence, counts).await?;
+        let outcome = self.delete(source, claim, gone, &evidence, counts).await?;
         Ok((outcome, cursor))
     }
 
     async fn delete(
         &self,
         source: &SourceRow,
+        claim: &Claim,
         gone: Vec<DocumentId>,
         evidence: &Evidence,
         counts: &mut Counts,
@@ -107,7 +115,7 @@ impl Syncer {
         let observed_at = Utc::now();
         let retractions = stream::iter(gone).map(|document| {
             let warehouse = self.warehouse.clone();
-            async move { warehouse.retract(document, observed_at).await }
+            async move { warehouse.retract_claimed(claim, document, observed_at).await }
         });
         let retracted = retractions.buffer_unordered(self.records_in_flight);
         counts.deleted =
@@ -131,6 +139,7 @@ struct Counts {
 struct Recorder<'a> {
     warehouse: Arc<dyn Warehouse>,
     source: &'a SourceRow,
+    claim: Claim,
     observed_at: DateTime<Utc>,
     in_flight: JoinSet<Result<Recorded, twin_warehouse::Error>>,
     limit: usize,
@@ -139,10 +148,11 @@ struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    fn new(syncer: &Syncer, source: &'a SourceRow, counts: &'a mut Counts) -> Self {
+    fn new(syncer: &Syncer, source: &'a SourceRow, claim: &Claim, counts: &'a mut Counts) -> Self {
         Self {
             warehouse: syncer.warehouse.clone(),
             source,
+            claim: *claim,
             observed_at: Utc::now(),
             in_flight: JoinSet::new(),
             limit: syncer.records_in_flight,
@@ -159,7 +169,7 @@ impl<'a> Recorder<'a> {
                 scope: document.scope,
                 identity: document.identity,
             },
-            source_id: Some(self.source.id),
+            claim: Some(self.claim),
             category: document.category,
             natural_key: document.natural_key,
             title: document.title,

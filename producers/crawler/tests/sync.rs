@@ -3,13 +3,15 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::Utc;
 use common::write;
 use tempfile::{TempDir, tempdir};
+use twin_coordination::sqlite::SqliteLeases;
+use twin_coordination::{Member, Owner};
 use twin_crawler::sources::{Collect, Evidence, Listing, Sink, Source};
 use twin_crawler::{Crawler, Error, Options, Sources, Syncer};
 use twin_schemas::{AuthorId, Revision, SourceKind};
@@ -22,24 +24,30 @@ use twin_warehouse::{DocumentFilter, LastSync, NewSource, SourceRow, SyncOutcome
 struct Setup {
     _data: TempDir,
     folder: TempDir,
+    database: Database,
     warehouse: Arc<dyn Warehouse>,
     source: SourceRow,
+    syncs: u64,
 }
 
 impl Setup {
     async fn new() -> Self {
         let (data, folder) = (tempdir().unwrap(), tempdir().unwrap());
-        let warehouse: Arc<dyn Warehouse> = Arc::new(open(data.path()).await);
+        let database = Database::open(&data.path().join("twin.db")).unwrap();
+        let warehouse: Arc<dyn Warehouse> = Arc::new(SqliteWarehouse::open(database.clone()).await.unwrap());
         let source = register(&*warehouse, "folder", folder.path().to_str().unwrap(), 60).await;
-        Self { _data: data, folder, warehouse, source }
+        Self { _data: data, folder, database, warehouse, source, syncs: 0 }
     }
 
     async fn sync(&mut self) -> LastSync {
         let sources = Sources::new(&Options::default()).unwrap();
-        let row = self.warehouse.source(self.source.id).await.unwrap().unwrap();
-        let synced = Syncer::new(&Options::default(), sources, self.warehouse.clone()).sync(&row).await;
+        self.syncs += 1;
+        let claimed = self.warehouse.claim_source(self.source.id, self.syncs, Utc::now()).await.unwrap();
+        let (claim, row) = claimed.unwrap();
+        let syncer = Syncer::new(&Options::default(), sources, self.warehouse.clone());
+        let synced = syncer.sync(&row, &claim).await.expect("nobody else has claimed it");
         let sync = synced.sync.clone();
-        self.warehouse.finish_sync(row.id, synced.sync, synced.cursor, row.next_run_at).await.unwrap();
+        assert!(self.warehouse.finish_sync(&claim, synced.sync, synced.cursor, row.next_run_at).await.unwrap());
         sync
     }
 
@@ -55,10 +63,6 @@ impl Setup {
         let documents = self.warehouse.documents(&DocumentFilter { limit: 1000, ..Default::default() }).await.unwrap();
         documents.into_iter().map(|row| row.meta.natural_key).collect()
     }
-}
-
-async fn open(data: &Path) -> SqliteWarehouse {
-    SqliteWarehouse::open(Database::open(&data.join("twin.db")).unwrap()).await.unwrap()
 }
 
 async fn register(warehouse: &dyn Warehouse, kind: &str, location: &str, interval_s: u64) -> SourceRow {
@@ -203,7 +207,9 @@ async fn the_crawler_syncs_what_is_due_counts_it_and_outlives_a_source_that_pani
     let options = Options { poll_ms: 10, ..Options::default() };
     let builtin = Sources::new(&options).unwrap();
     let all = vec![builtin.get(&SourceKind::new("folder")).unwrap(), Arc::new(Broken)];
-    let crawler = Crawler::new(options, Sources::of(all), setup.warehouse.clone(), &registry).unwrap();
+    let leases = Arc::new(SqliteLeases::open(setup.database.clone()).await.unwrap());
+    let member = Member::new(leases, Owner::new("a"), &twin_coordination::Options::default());
+    let crawler = Crawler::new(options, Sources::of(all), setup.warehouse.clone(), member, &registry).unwrap();
     let shutdown = Shutdown::new();
     let running = tokio::spawn(crawler.run(shutdown.signal()));
 

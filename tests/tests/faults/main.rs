@@ -5,6 +5,7 @@
 
 mod brokers;
 mod clock;
+mod crawlers;
 mod damage;
 mod dead_letters;
 mod disk_full;

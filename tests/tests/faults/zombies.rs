@@ -44,18 +44,18 @@ impl Worker {
     fn losses(&self) -> usize {
         self.process.log().matches("lost partitions; another consumer has them").count()
     }
+}
 
-    /// Freezes it at a moment when it does not hold the lock of the file that all share. (While it does, nobody can
-    /// write anything: that is SQLite's affair and not the log's.)
-    async fn freeze(&self) -> Result<()> {
-        loop {
-            self.process.freeze()?;
-            if tokio::task::block_in_place(|| is_writable(self.process.data()))? {
-                return Ok(());
-            }
-            self.process.thaw()?;
-            tokio::time::sleep(Duration::from_millis(3)).await;
+/// Freezes a process at a moment when it does not hold the lock of the file that all share. (While it does, nobody can
+/// write anything: that is SQLite's affair.)
+pub(super) async fn freeze(process: &TwinProcess) -> Result<()> {
+    loop {
+        process.freeze()?;
+        if tokio::task::block_in_place(|| is_writable(process.data()))? {
+            return Ok(());
         }
+        process.thaw()?;
+        tokio::time::sleep(Duration::from_millis(3)).await;
     }
 }
 
@@ -68,7 +68,7 @@ fn is_writable(data: &Path) -> Result<bool> {
 /// The zombie sleeps while the other does the work of both, wakes up, and finds its place again.
 async fn sleep_and_wake(zombie: &Worker, other: &Worker) -> Result<()> {
     let losses = zombie.losses();
-    zombie.freeze().await?;
+    freeze(&zombie.process).await?;
     eventually("the other has taken over", async || {
         Ok((other.of_stages("twin_stage_partitions").await? == [PARTITIONS; 3]).then_some(()))
     })

@@ -33,6 +33,8 @@ pub struct Config {
     pub log: LogConfig,
     /// What every stage does alike.
     pub stages: StagesConfig,
+    /// Sharing work among processes.
+    pub coordination: twin_coordination::Options,
     /// Publishing what was collected.
     pub outbox: OutboxOptions,
     /// Collection.
@@ -124,6 +126,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             log: LogConfig::default(),
             stages: StagesConfig::default(),
+            coordination: twin_coordination::Options::default(),
             outbox: OutboxOptions::default(),
             crawler: twin_crawler::Options::default(),
             cleaner: twin_cleaner::Options::default(),

@@ -15,6 +15,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 use twin_artifacts::Artifacts;
+use twin_coordination::sqlite::SqliteLeases;
+use twin_coordination::{Member, Owner};
 use twin_models::Tokenizer;
 use twin_schemas::Topic;
 use twin_sqlite::Database;
@@ -26,7 +28,7 @@ use twin_warehouse::Warehouse;
 use twin_warehouse::sqlite::SqliteWarehouse;
 
 use crate::config::{Config, LogKind};
-use crate::folder::DataFolder;
+use crate::folder::{DataFolder, NodeName};
 
 /// Between two rounds of retention and compaction of the embedded log.
 const MAINTENANCE: Duration = Duration::from_secs(60);
@@ -130,6 +132,8 @@ struct Node {
     database: Database,
     log: Arc<dyn EventLog>,
     warehouse: Arc<dyn Warehouse>,
+    /// This process among those that share the work.
+    member: Member,
     learning: twin_registry::Registry,
     artifacts: Artifacts,
     folders: Folders,
@@ -151,9 +155,10 @@ pub async fn run(config: Config, file: Option<PathBuf>, services: &[Service]) ->
         .with_context(|| format!("{} can not be listened on: choose another with --listen", config.listen))?;
     let address = listener.local_addr()?;
     let folder = DataFolder::open(&config.data, log_kind != LogKind::Sqlite)?;
+    let name = NodeName::take(&folder)?;
     let mut tasks = JoinSet::new();
     let start = async {
-        let node = open(config, file, &folder, log_kind, &mut tasks, &shutdown.signal()).await?;
+        let node = open(config, file, &folder, &name, log_kind, &mut tasks, &shutdown.signal()).await?;
         services::start(node, &services, by_name, listener, &mut tasks, &shutdown.signal()).await
     };
     let running = tokio::select! {
@@ -208,6 +213,7 @@ async fn open(
     config: Config,
     config_file: Option<PathBuf>,
     folder: &DataFolder,
+    name: &NodeName,
     log_kind: LogKind,
     tasks: &mut JoinSet<Result<()>>,
     shutdown: &ShutdownSignal,
@@ -229,6 +235,7 @@ async fn open(
         }
     };
     log.ensure_topics(&TopicSpec::all(config.log.partitions)).await?;
+    let leases = Arc::new(SqliteLeases::open(database.clone()).await?);
     let registry = Registry::new();
     Ok(Node {
         log: Arc::new(ClaimCheck::new(log, artifacts.clone())),
@@ -236,6 +243,7 @@ async fn open(
         artifacts,
         folders: Folders::of(folder),
         warehouse: Arc::new(SqliteWarehouse::open(database.clone()).await?),
+        member: Member::new(leases, Owner::new(name.as_str()), &config.coordination),
         stage_metrics: StageMetrics::new(&registry)?,
         health: Health::default(),
         registry,

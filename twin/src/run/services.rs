@@ -131,8 +131,10 @@ fn serve_admin(node: &Node, listener: TcpListener, tasks: &mut Tasks, shutdown: 
 }
 
 fn start_crawler(node: &Node, sources: Sources, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
-    let crawler = Crawler::new(node.config.crawler.clone(), sources, node.warehouse.clone(), &node.registry)?;
-    let outbox = Outbox::new(node.config.outbox.clone(), node.warehouse.clone(), node.log.clone());
+    let (options, member) = (node.config.crawler.clone(), node.member.clone());
+    let crawler = Crawler::new(options, sources, node.warehouse.clone(), member, &node.registry)?;
+    let (options, member) = (node.config.outbox.clone(), node.member.clone());
+    let outbox = Outbox::new(options, node.warehouse.clone(), node.log.clone(), member);
     let (crawler_shutdown, outbox_shutdown) = (shutdown.clone(), shutdown.clone());
     tasks.spawn(async move {
         crawler.run(crawler_shutdown).await;

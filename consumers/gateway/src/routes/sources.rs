@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use twin_schemas::{AuthorId, Category, SourceId};
-use twin_warehouse::{LastSync, NewSource, SourceRow, SyncOutcome, Warehouse};
+use twin_warehouse::{Claim, LastSync, NewSource, SourceRow, SyncOutcome, Warehouse};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -286,26 +286,34 @@ pub async fn remove(
     Query(removal): Query<Removal>,
 ) -> Result<axum::Json<Removed>, Problem> {
     let warehouse = app.warehouse.as_ref();
-    warehouse.source(id).await?.ok_or_else(|| not_found(id))?;
-    let delete = removal.documents == DocumentsOfSource::Delete;
-    // Documents first: if this is cut off, the source is still there to be removed again. And once more after it, for
-    // what a sync under way has recorded meanwhile.
-    let mut documents_deleted = if delete { retract_all(warehouse, id).await? } else { 0 };
-    warehouse.remove_source(id).await?;
-    if delete {
-        documents_deleted += retract_all(warehouse, id).await?;
-    }
+    // From here on no sync records anything of it. Then the documents: if this is cut off, the source is still there to
+    // be removed again.
+    let begun = warehouse.begin_removal(id).await?.ok_or_else(|| not_found(id))?;
+    let documents_deleted = match removal.documents {
+        DocumentsOfSource::Delete => retract_all(warehouse, &begun).await?,
+        DocumentsOfSource::Keep => 0,
+    };
+    warehouse.remove_source(&begun).await?;
     Ok(axum::Json(Removed { id: id.0, documents_deleted }))
 }
 
-async fn retract_all(warehouse: &dyn Warehouse, id: SourceId) -> Result<u64, Problem> {
-    let known = warehouse.known(id).await?;
+/// Deletes the documents of a source that is being removed, and counts them. Who registers it anew meanwhile has those
+/// that are left.
+async fn retract_all(warehouse: &dyn Warehouse, removal: &Claim) -> Result<u64, Problem> {
+    let known = warehouse.known(removal.source_id).await?;
     let observed_at = Utc::now();
-    let retractions = stream::iter(known)
-        .map(|document| async move { warehouse.retract(document.document_id, observed_at).await })
+    let mut retractions = stream::iter(known)
+        .map(|document| async move { warehouse.retract_claimed(removal, document.document_id, observed_at).await })
         .buffer_unordered(RETRACTIONS_AT_A_TIME);
-    let retracted: Vec<_> = retractions.try_collect().await?;
-    Ok(retracted.into_iter().flatten().count() as u64)
+    let mut deleted = 0;
+    while let Some(retracted) = retractions.next().await {
+        match retracted {
+            Ok(revision) => deleted += u64::from(revision.is_some()),
+            Err(twin_warehouse::Error::ClaimLost) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(deleted)
 }
 
 /// A sync that is due.

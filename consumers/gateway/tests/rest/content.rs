@@ -5,9 +5,9 @@ use std::convert::Infallible;
 use chrono::Utc;
 use serde_json::{Value, json};
 use twin_gateway::Options;
-use twin_schemas::{ContentHash, DocumentKey, MediaType, Revision, SourceId, SourceKind};
+use twin_schemas::{AuthorId, ContentHash, DocumentKey, MediaType, Revision, SourceId, SourceKind};
 use twin_warehouse::{
-    LastSync, LedgerEntry, Observation, Progress, ProgressState, StageName, SyncFailure, SyncOutcome,
+    Claim, LastSync, LedgerEntry, Observation, Progress, ProgressState, StageName, SyncFailure, SyncOutcome,
 };
 
 use crate::support::{Node, body, problem};
@@ -56,12 +56,56 @@ async fn a_source_shows_how_its_last_sync_went() {
         failed: vec![SyncFailure { natural_key: "bad".into(), reason: "404".into() }],
         failed_total: 1,
     };
-    node.warehouse.finish_sync(id, sync, json!({}), Utc::now()).await.unwrap();
+    let (claim, _) = node.warehouse.claim_source(id, 1, Utc::now()).await.unwrap().unwrap();
+    assert!(node.warehouse.finish_sync(&claim, sync, json!({}), Utc::now()).await.unwrap());
     let shown = node.read(&format!("/v1/sources/{id}")).await;
     assert_eq!(shown["awaiting_deletions"], 40);
     assert_eq!(shown["last_sync"]["status"], "awaiting_confirmation");
     assert_eq!(shown["last_sync"]["failed"], json!([{"natural_key": "bad", "reason": "404"}]));
     assert_eq!(node.read("/v1/status").await["sources"][0]["last_sync"]["seen"], 10);
+}
+
+fn observation(claim: Claim, author: &AuthorId, identity: &str) -> Observation {
+    let (source_kind, author, scope) = (SourceKind::new("feed"), author.clone(), "https://example.org".into());
+    Observation {
+        key: DocumentKey { source_kind, author, scope, identity: identity.into() },
+        claim: Some(claim),
+        category: twin_schemas::Category::Article,
+        natural_key: identity.into(),
+        title: None,
+        url: None,
+        published_at: None,
+        media_type: MediaType::Text,
+        content: "hello".into(),
+        content_hash: ContentHash::sha256([b"hello".as_slice()]),
+        observed_at: Utc::now(),
+    }
+}
+
+#[tokio::test]
+async fn what_a_sync_records_while_its_source_is_removed_is_deleted_too() {
+    let node = Node::start().await;
+    let feed = json!({"author": "ada", "location": "https://example.org/feed"});
+    let source = body(node.post("/v1/sources", &feed).await, 201).await;
+    let id: SourceId = source["id"].as_str().unwrap().parse().unwrap();
+    let author: AuthorId = "ada".parse().unwrap();
+    let (claim, _) = node.warehouse.claim_source(id, 1, Utc::now()).await.unwrap().unwrap();
+    let (warehouse, of) = (node.warehouse.clone(), author.clone());
+    // Ends when it is told that it has no right to write any more.
+    let sync = tokio::spawn(async move {
+        let mut recorded = 0;
+        while warehouse.record(observation(claim, &of, &recorded.to_string())).await.is_ok() {
+            recorded += 1;
+        }
+        recorded
+    });
+    while node.warehouse.live_count(&author).await.unwrap() < 20 {
+        tokio::task::yield_now().await;
+    }
+    let removed = body(node.delete(&format!("/v1/sources/{id}")).send().await.unwrap(), 200).await;
+    assert_eq!(removed["documents_deleted"].as_u64(), Some(sync.await.unwrap()));
+    assert_eq!(node.warehouse.live_count(&author).await.unwrap(), 0);
+    problem(node.delete(&format!("/v1/sources/{id}")).send().await.unwrap(), 404).await;
 }
 
 #[tokio::test]
@@ -73,23 +117,9 @@ async fn a_source_is_removed_with_its_documents_unless_they_should_stay() {
         let feed = json!({"author": author, "location": location});
         let source = body(node.post("/v1/sources", &feed).await, 201).await;
         let id: SourceId = source["id"].as_str().unwrap().parse().unwrap();
-        let author = author.parse().unwrap();
-        let key =
-            DocumentKey { source_kind: SourceKind::new("feed"), author, scope: location.clone(), identity: "1".into() };
-        let observation = Observation {
-            key,
-            source_id: Some(id),
-            category: twin_schemas::Category::Article,
-            natural_key: "1".into(),
-            title: None,
-            url: None,
-            published_at: None,
-            media_type: MediaType::Text,
-            content: "hello".into(),
-            content_hash: ContentHash::sha256([b"hello".as_slice()]),
-            observed_at: Utc::now(),
-        };
-        let author = observation.key.author.clone();
+        let (claim, _) = node.warehouse.claim_source(id, 1, Utc::now()).await.unwrap().unwrap();
+        let author: AuthorId = author.parse().unwrap();
+        let observation = observation(claim, &author, "1");
         node.warehouse.record(observation).await.unwrap();
         let removal = node.delete(&format!("/v1/sources/{id}?documents={documents}")).send().await.unwrap();
         assert_eq!(body(removal, 200).await["documents_deleted"], 1 - left);

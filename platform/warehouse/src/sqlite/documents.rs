@@ -7,8 +7,9 @@ use twin_schemas::{AuthorId, ContentHash, DocumentId, Revision, SourceId};
 use twin_sqlite::rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{DOCUMENT_COLUMNS, collect, document, parsed, time, time_text};
+use super::schedule::is_claimed;
 use crate::Error;
-use crate::model::{DocumentFilter, DocumentRow, Known, Observation, Recorded};
+use crate::model::{Claim, DocumentFilter, DocumentRow, Known, Observation, Recorded};
 
 /// Documents listed when no limit is given.
 const DEFAULT_LIMIT: usize = 100;
@@ -16,8 +17,11 @@ const DEFAULT_LIMIT: usize = 100;
 type Statement<T> = Result<T, twin_sqlite::rusqlite::Error>;
 
 /// The writer runs one transaction at a time and takes the file's write lock at its start, so reading the newest
-/// revision and writing the next is atomic, between processes too.
+/// revision and writing the next is atomic, between processes too. So is looking at the claim.
 pub(super) fn record(tx: &Connection, observation: &Observation) -> Result<Recorded, Error> {
+    if let Some(claim) = &observation.claim {
+        fence(tx, claim)?;
+    }
     let id = observation.key.id();
     let newest = newest(tx, id)?;
     let recorded = match &newest {
@@ -32,21 +36,27 @@ pub(super) fn record(tx: &Connection, observation: &Observation) -> Result<Recor
     Ok(recorded)
 }
 
+fn fence(tx: &Connection, claim: &Claim) -> Result<(), Error> {
+    if is_claimed(tx, claim)? { Ok(()) } else { Err(Error::ClaimLost) }
+}
+
 struct Newest {
     revision: Revision,
     deleted: bool,
     content_hash: String,
+    source_id: Option<String>,
 }
 
 fn newest(tx: &Connection, id: DocumentId) -> Result<Option<Newest>, Error> {
     let mut statement =
-        tx.prepare_cached("SELECT revision, deleted, content_hash FROM documents WHERE document_id = ?1")?;
+        tx.prepare_cached("SELECT revision, deleted, content_hash, source_id FROM documents WHERE document_id = ?1")?;
     let newest = statement
         .query_row([id.to_string()], |row| {
             Ok(Newest {
                 revision: Revision(row.get::<_, i64>(0)?.unsigned_abs()),
                 deleted: row.get(1)?,
                 content_hash: row.get(2)?,
+                source_id: row.get(3)?,
             })
         })
         .optional()?;
@@ -78,7 +88,7 @@ fn write_revision(tx: &Connection, id: DocumentId, revision: Revision, seen: &Ob
         seen.key.author.as_str(),
         seen.category.as_str(),
         seen.key.source_kind.as_str(),
-        seen.source_id.map(|id| id.to_string()),
+        seen.claim.map(|claim| claim.source_id.to_string()),
         seen.key.scope,
         seen.key.identity,
         seen.natural_key,
@@ -95,7 +105,23 @@ fn write_revision(tx: &Connection, id: DocumentId, revision: Revision, seen: &Ob
 
 pub(super) fn retract(tx: &Connection, id: DocumentId, at: DateTime<Utc>) -> Result<Option<Revision>, Error> {
     let Some(newest) = newest(tx, id)?.filter(|newest| !newest.deleted) else { return Ok(None) };
-    let revision = newest.revision.next();
+    write_deletion(tx, id, newest.revision.next(), at).map(Some)
+}
+
+pub(super) fn retract_claimed(
+    tx: &Connection,
+    claim: &Claim,
+    id: DocumentId,
+    at: DateTime<Utc>,
+) -> Result<Option<Revision>, Error> {
+    fence(tx, claim)?;
+    let source_id = claim.source_id.to_string();
+    let is_its_own = |newest: &Newest| !newest.deleted && newest.source_id.as_ref() == Some(&source_id);
+    let Some(newest) = newest(tx, id)?.filter(is_its_own) else { return Ok(None) };
+    write_deletion(tx, id, newest.revision.next(), at).map(Some)
+}
+
+fn write_deletion(tx: &Connection, id: DocumentId, revision: Revision, at: DateTime<Utc>) -> Result<Revision, Error> {
     let write = || -> Statement<()> {
         let change = next_change(tx)?;
         tx.prepare_cached(
@@ -107,7 +133,7 @@ pub(super) fn retract(tx: &Connection, id: DocumentId, at: DateTime<Utc>) -> Res
         Ok(())
     };
     write()?;
-    Ok(Some(revision))
+    Ok(revision)
 }
 
 pub(super) fn known(c: &Connection, source: SourceId) -> Result<Vec<Known>, Error> {
@@ -130,7 +156,7 @@ pub(super) fn authors(c: &Connection) -> Result<BTreeMap<AuthorId, DateTime<Utc>
     let mut statement = c.prepare_cached(
         "SELECT author, min(at) FROM (
              SELECT author, observed_at AS at FROM documents WHERE deleted = 0
-             UNION ALL SELECT author, created_at FROM sources)
+             UNION ALL SELECT author, created_at FROM sources WHERE state <> 'removed')
          GROUP BY author",
     )?;
     let authors = collect(&mut statement, [], |row| {
@@ -180,8 +206,9 @@ pub(super) fn unpublished(c: &Connection, limit: usize) -> Result<Vec<DocumentRo
 }
 
 pub(super) fn mark_published(tx: &Connection, revisions: &[(DocumentId, Revision)]) -> Result<(), Error> {
-    let mut statement =
-        tx.prepare_cached("UPDATE documents SET published = 1 WHERE document_id = ?1 AND revision = ?2")?;
+    let mut statement = tx.prepare_cached(
+        "UPDATE documents SET published = (revision = ?2) WHERE document_id = ?1 AND published <> (revision = ?2)",
+    )?;
     for (id, revision) in revisions {
         statement.execute(params![id.to_string(), revision.0.cast_signed()])?;
     }

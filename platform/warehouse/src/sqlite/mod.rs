@@ -3,6 +3,7 @@
 mod documents;
 mod ledger;
 mod rows;
+mod schedule;
 mod sources;
 mod tables;
 
@@ -16,8 +17,8 @@ use twin_sqlite::Database;
 use twin_sqlite::rusqlite::Connection;
 
 use crate::model::{
-    DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded, SourceRow,
-    Totals,
+    Claim, DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded,
+    SourceRow, Totals,
 };
 use crate::{Error, Warehouse};
 
@@ -56,22 +57,46 @@ impl Warehouse for SqliteWarehouse {
         self.database.read(move |c| sources::get(c, id)).await
     }
 
-    async fn remove_source(&self, id: SourceId) -> Result<bool, Error> {
-        self.database.write(move |tx| sources::remove(tx, id)).await
+    async fn due_sources(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<SourceId>, Error> {
+        self.database.read(move |c| schedule::due(c, now, limit)).await
+    }
+
+    async fn claim_source(
+        &self,
+        id: SourceId,
+        epoch: u64,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(Claim, SourceRow)>, Error> {
+        self.database.write(move |tx| schedule::claim(tx, id, epoch, now)).await
+    }
+
+    async fn is_claimed(&self, claim: &Claim) -> Result<bool, Error> {
+        let claim = *claim;
+        self.database.read(move |c| schedule::is_claimed(c, &claim)).await
     }
 
     async fn finish_sync(
         &self,
-        id: SourceId,
+        claim: &Claim,
         sync: LastSync,
         cursor: serde_json::Value,
         next_run_at: DateTime<Utc>,
-    ) -> Result<(), Error> {
-        self.database.write(move |tx| sources::finish_sync(tx, id, &sync, &cursor, next_run_at)).await
+    ) -> Result<bool, Error> {
+        let claim = *claim;
+        self.database.write(move |tx| schedule::finish(tx, &claim, &sync, &cursor, next_run_at)).await
+    }
+
+    async fn begin_removal(&self, id: SourceId) -> Result<Option<Claim>, Error> {
+        self.database.write(move |tx| sources::begin_removal(tx, id)).await
+    }
+
+    async fn remove_source(&self, removal: &Claim) -> Result<bool, Error> {
+        let removal = *removal;
+        self.database.write(move |tx| sources::remove(tx, &removal)).await
     }
 
     async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error> {
-        self.database.write(move |tx| sources::request_sync(tx, id, confirm_deletions)).await
+        self.database.write(move |tx| schedule::request(tx, id, confirm_deletions)).await
     }
 
     async fn record(&self, observation: Observation) -> Result<Recorded, Error> {
@@ -84,6 +109,21 @@ impl Warehouse for SqliteWarehouse {
 
     async fn retract(&self, document: DocumentId, observed_at: DateTime<Utc>) -> Result<Option<Revision>, Error> {
         let revision = self.database.write(move |tx| documents::retract(tx, document, observed_at)).await?;
+        if revision.is_some() {
+            self.announce_change();
+        }
+        Ok(revision)
+    }
+
+    async fn retract_claimed(
+        &self,
+        claim: &Claim,
+        document: DocumentId,
+        observed_at: DateTime<Utc>,
+    ) -> Result<Option<Revision>, Error> {
+        let claim = *claim;
+        let retract = move |tx: &Connection| documents::retract_claimed(tx, &claim, document, observed_at);
+        let revision = self.database.write(retract).await?;
         if revision.is_some() {
             self.announce_change();
         }

@@ -1,15 +1,15 @@
 //! Registered sources.
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use twin_schemas::{AuthorId, SourceId, SourceKind};
-use twin_sqlite::rusqlite::{Connection, Row, params};
+use twin_sqlite::rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rows::{collect, json, json_text, parsed, time, time_text};
+use super::rows::{collect, json, parsed, time, time_text};
 use crate::Error;
-use crate::model::{LastSync, NewSource, SourceRow};
+use crate::model::{Claim, NewSource, SourceRow};
 
 const COLUMNS: &str = "source_id, author, kind, location, category, interval_s, created_at, cursor, last_sync, \
-     next_run_at, deletions_confirmed";
+     next_run_at, confirmation > 0";
 
 pub(super) fn put(tx: &Connection, new: &NewSource) -> Result<SourceRow, Error> {
     let id = SourceId::of(&new.author, &new.kind, &new.location);
@@ -18,7 +18,16 @@ pub(super) fn put(tx: &Connection, new: &NewSource) -> Result<SourceRow, Error> 
         "INSERT INTO sources (source_id, author, kind, location, category, interval_s, created_at, next_run_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
          ON CONFLICT (source_id) DO UPDATE SET category = excluded.category, interval_s = excluded.interval_s,
-             next_run_at = min(next_run_at, excluded.next_run_at)",
+             requests = requests + 1,
+             next_run_at = min(next_run_at, excluded.next_run_at),
+             -- After a removal, or in the midst of one, it is another source that only has the same id.
+             generation = generation + (state <> 'registered'),
+             created_at = iif(state = 'registered', created_at, excluded.created_at),
+             cursor = iif(state = 'registered', cursor, 'null'),
+             last_sync = iif(state = 'registered', last_sync, NULL),
+             finished_at = iif(state = 'registered', finished_at, NULL),
+             confirmation = iif(state = 'registered', confirmation, 0),
+             state = 'registered'",
         params![
             id.to_string(),
             new.author.as_str(),
@@ -33,13 +42,16 @@ pub(super) fn put(tx: &Connection, new: &NewSource) -> Result<SourceRow, Error> 
 }
 
 pub(super) fn list(c: &Connection, author: Option<&AuthorId>) -> Result<Vec<SourceRow>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM sources WHERE ?1 IS NULL OR author = ?1 ORDER BY author, location");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sources 
+         WHERE (?1 IS NULL OR author = ?1) AND state <> 'removed' ORDER BY author, location"
+    );
     let mut statement = c.prepare_cached(&sql)?;
     collect(&mut statement, [author.map(AuthorId::as_str)], source)
 }
 
 pub(super) fn get(c: &Connection, id: SourceId) -> Result<Option<SourceRow>, Error> {
-    let sql = format!("SELECT {COLUMNS} FROM sources WHERE source_id = ?1");
+    let sql = format!("SELECT {COLUMNS} FROM sources WHERE source_id = ?1 AND state <> 'removed'");
     let mut statement = c.prepare_cached(&sql)?;
     Ok(collect(&mut statement, [id.to_string()], source)?.pop())
 }
@@ -64,43 +76,23 @@ fn source(row: &Row<'_>) -> Result<SourceRow, Error> {
     })
 }
 
-pub(super) fn remove(tx: &Connection, id: SourceId) -> Result<bool, Error> {
-    let removed = tx.execute("DELETE FROM sources WHERE source_id = ?1", [id.to_string()])?;
+/// Its syncs are of an earlier generation from here on. The documents go next, and then the source.
+pub(super) fn begin_removal(tx: &Connection, id: SourceId) -> Result<Option<Claim>, Error> {
+    let begin = "UPDATE sources SET state = 'removing', generation = generation + (state = 'registered')
+         WHERE source_id = ?1 AND state <> 'removed'
+         RETURNING generation, claim_epoch, requests";
+    let claim = |row: &Row<'_>| {
+        let number = |index: usize| row.get::<_, i64>(index).map(i64::unsigned_abs);
+        Ok(Claim { source_id: id, generation: number(0)?, epoch: number(1)?, requests: number(2)? })
+    };
+    Ok(tx.query_row(begin, [id.to_string()], claim).optional()?)
+}
+
+pub(super) fn remove(tx: &Connection, removal: &Claim) -> Result<bool, Error> {
+    let removed = tx.execute(
+        "UPDATE sources SET state = 'removed', cursor = 'null', last_sync = NULL, finished_at = NULL, confirmation = 0
+         WHERE source_id = ?1 AND generation = ?2 AND state = 'removing'",
+        params![removal.source_id.to_string(), removal.generation.cast_signed()],
+    )?;
     Ok(removed > 0)
-}
-
-/// A sync that was asked for while this one ran (`next_run_at` moved back to a time after its start) still comes. A time
-/// that is yet to come is none that was asked for: it stood there before a clock was put back.
-pub(super) fn finish_sync(
-    tx: &Connection,
-    id: SourceId,
-    sync: &LastSync,
-    cursor: &serde_json::Value,
-    next_run_at: DateTime<Utc>,
-) -> Result<(), Error> {
-    tx.execute(
-        "UPDATE sources SET last_sync = ?2, cursor = ?3,
-             next_run_at = CASE WHEN next_run_at > ?5 AND next_run_at <= ?6 THEN next_run_at ELSE ?4 END,
-             deletions_confirmed =
-                 CASE WHEN next_run_at > ?5 AND next_run_at <= ?6 THEN deletions_confirmed ELSE 0 END
-         WHERE source_id = ?1",
-        params![
-            id.to_string(),
-            json_text(sync)?,
-            json_text(cursor)?,
-            time_text(next_run_at),
-            time_text(sync.started_at),
-            time_text(Utc::now()),
-        ],
-    )?;
-    Ok(())
-}
-
-pub(super) fn request_sync(tx: &Connection, id: SourceId, confirm_deletions: bool) -> Result<bool, Error> {
-    let updated = tx.execute(
-        "UPDATE sources SET next_run_at = ?2, deletions_confirmed = max(deletions_confirmed, ?3)
-             WHERE source_id = ?1",
-        params![id.to_string(), time_text(Utc::now()), confirm_deletions],
-    )?;
-    Ok(updated > 0)
 }

@@ -2,7 +2,8 @@ use twin_sqlite::Migration;
 
 /// Ids are stored as text: any tool that opens the file can read them. Times are RFC 3339 text in UTC with
 /// microseconds, so that they sort.
-pub(super) const MIGRATIONS: &[Migration] = &["
+pub(super) const MIGRATIONS: &[Migration] = &[
+    "
 CREATE TABLE sources (
     source_id   TEXT PRIMARY KEY,
     author      TEXT NOT NULL,
@@ -64,4 +65,23 @@ CREATE TABLE progress (
     at          TEXT NOT NULL,
     PRIMARY KEY (document_id, revision, stage)
 ) WITHOUT ROWID;
-"];
+",
+    "
+-- registered, removing or removed: a removed source keeps its row, so that its generation does not begin anew.
+ALTER TABLE sources ADD COLUMN state TEXT NOT NULL DEFAULT 'registered';
+-- Grows with each removal and each registration after one.
+ALTER TABLE sources ADD COLUMN generation INTEGER NOT NULL DEFAULT 1;
+-- Of the lease with which it was claimed last.
+ALTER TABLE sources ADD COLUMN claim_epoch INTEGER NOT NULL DEFAULT 0;
+-- Syncs that were asked for, and the number of the one that came with a confirmation of deletions; 0 is none.
+ALTER TABLE sources ADD COLUMN requests INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sources ADD COLUMN confirmation INTEGER NOT NULL DEFAULT 0;
+UPDATE sources SET requests = 1, confirmation = 1 WHERE deletions_confirmed;
+ALTER TABLE sources DROP COLUMN deletions_confirmed;
+-- When the last sync ended.
+ALTER TABLE sources ADD COLUMN finished_at TEXT;
+UPDATE sources SET finished_at = json_extract(last_sync, '$.finished_at');
+CREATE INDEX sources_next_run ON sources (next_run_at) WHERE state = 'registered';
+CREATE INDEX sources_finished ON sources (finished_at) WHERE state = 'registered';
+",
+];

@@ -130,7 +130,7 @@ impl PushRequest {
         };
         let mut observation = Observation {
             key,
-            source_id: None,
+            claim: None,
             category: self.category,
             natural_key: self.natural_key,
             title,
