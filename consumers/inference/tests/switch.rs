@@ -90,7 +90,8 @@ async fn fixture() -> Fixture {
     let alive = Arc::new(AtomicUsize::new(0));
     let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &alive))));
     let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();
-    let switcher = Switcher::new(registry.clone(), Arc::new(log), Shelf(alive.clone()), models.clone(), Workers::alone(), metrics);
+    let switcher =
+        Switcher::new(registry.clone(), Arc::new(log), Shelf(alive.clone()), models.clone(), Workers::alone(), metrics);
     Fixture { registry, models, switcher, alive, _folder: folder }
 }
 

@@ -224,7 +224,11 @@ async fn a_dataset_becomes_one_job_however_often_its_event_comes() {
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Done)), "{outcomes:?}");
     assert_eq!(f.parts.registry.newest_jobs(None, None, 9).await.unwrap().len(), 1);
     let by_hand = Trigger::new(f.queue.clone(), &Options { automatic: false, ..Options::default() });
-    f.parts.registry.set_recipe(&ada(), &Recipe { rank: 2, ..Recipe::default() }.canonical(), "grace", at()).await.unwrap();
+    f.parts
+        .registry
+        .set_recipe(&ada(), &Recipe { rank: 2, ..Recipe::default() }.canonical(), "grace", at())
+        .await
+        .unwrap();
     by_hand.handle(vec![ready(0)]).await;
     assert_eq!(f.parts.registry.newest_jobs(None, None, 9).await.unwrap().len(), 1, "nothing is trained by itself");
     trigger.handle(vec![ready(0)]).await;

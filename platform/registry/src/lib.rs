@@ -116,7 +116,8 @@ impl Registry {
         after.apply(step.clone());
         let (author, number, event) = (after.author.clone(), after.number, step.event(&after.author));
         let interests = changes::interests(&step);
-        let appended = self.store.append(NewStep { author, number, step, event }, rows::changed(before, &after)).await?;
+        let appended =
+            self.store.append(NewStep { author, number, step, event }, rows::changed(before, &after)).await?;
         if !appended {
             return Ok(None);
         }

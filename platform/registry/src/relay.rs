@@ -89,10 +89,7 @@ fn event_of(author: &AuthorId, event: &Event) -> Result<NewEvent, Error> {
     match Topic::ALL.into_iter().find(|known| known.name() == event.topic) {
         Some(Topic::Datasets) => typed::<DatasetReady>(author, event),
         Some(Topic::Models) => typed::<ModelEvent>(author, event),
-        _ => Err(Error::Stored {
-            what: "topic",
-            problem: format!("{} is none of the learning loop's", event.topic),
-        }),
+        _ => Err(Error::Stored { what: "topic", problem: format!("{} is none of the learning loop's", event.topic) }),
     }
 }
 

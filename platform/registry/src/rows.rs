@@ -67,7 +67,8 @@ impl Row {
     /// What it holds.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, Error> {
         let Self { kind, id, body, .. } = self;
-        let unreadable = |error: serde_json::Error| Error::Stored { what: kind.as_str(), problem: format!("{id}: {error}") };
+        let unreadable =
+            |error: serde_json::Error| Error::Stored { what: kind.as_str(), problem: format!("{id}: {error}") };
         serde_json::from_value(body).map_err(unreadable)
     }
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use twin_registry::{
-    Action, By, DeploymentState, EvaluationState, Interest, JobOutcome, JobProgress, JobState, Metric, ModelState, NewDataset,
-    NewJob, NewModel, Registry, Relay,
-};
 use twin_registry::rules::WorkerReport;
+use twin_registry::{
+    Action, By, DeploymentState, EvaluationState, Interest, JobOutcome, JobProgress, JobState, Metric, ModelState,
+    NewDataset, NewJob, NewModel, Registry, Relay,
+};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Topic, Verdict};
 use twin_sqlite::Database;
 use twin_stream::sqlite::SqliteLog;
@@ -152,7 +152,8 @@ async fn a_job_runs_once_however_often_it_is_asked_for() {
     registry.note_job_progress(&id, progress.clone()).await.unwrap();
     assert_eq!(registry.job("11").await.unwrap().unwrap().progress, Some(progress));
 
-    let first = registry.finish_job(&id, 1, JobOutcome::Succeeded(Some(NewModel { manifest: "m".into() })), at(3)).await;
+    let first =
+        registry.finish_job(&id, 1, JobOutcome::Succeeded(Some(NewModel { manifest: "m".into() })), at(3)).await;
     let second = registry.finish_job(&id, 1, JobOutcome::Failed("late".into()), at(4)).await;
     assert_eq!(first.unwrap(), Some(ModelId("ada-v1".into())));
     assert_eq!(second.unwrap(), Some(ModelId("ada-v1".into())), "what has ended stays as it ended");
@@ -304,7 +305,11 @@ async fn a_deployment_that_one_worker_can_not_take_up_is_not_failed_for_the_othe
     registry.report_deployment(&ada(), second("one"), at(11)).await.unwrap();
     registry.report_deployment(&ada(), second("two"), at(12)).await.unwrap();
     let failed = &registry.deployments(&ada()).await.unwrap()[0];
-    assert_eq!((failed.state, failed.detail.as_deref()), (DeploymentState::Failed, Some(full)), "every live one failed");
+    assert_eq!(
+        (failed.state, failed.detail.as_deref()),
+        (DeploymentState::Failed, Some(full)),
+        "every live one failed"
+    );
 }
 
 #[tokio::test]

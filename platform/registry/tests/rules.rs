@@ -83,11 +83,18 @@ fn command() -> impl Strategy<Value = Command> {
         dataset(),
         job(),
         job_id().prop_map(|job| Command::StartJob { job }),
-        (job_id(), attempt.clone()).prop_map(|(job, attempt)| Command::RequeueJob { job, attempt, reason: "gone".into() }),
+        (job_id(), attempt.clone()).prop_map(|(job, attempt)| Command::RequeueJob {
+            job,
+            attempt,
+            reason: "gone".into()
+        }),
         (job_id(), person()).prop_map(|(job, by)| Command::CancelJob { job, by }),
         job_id().prop_map(|job| Command::RetryJob { job }),
-        (job_id(), attempt.clone(), outcome())
-            .prop_map(|(job, attempt, outcome)| Command::FinishJob { job, attempt, outcome }),
+        (job_id(), attempt.clone(), outcome()).prop_map(|(job, attempt, outcome)| Command::FinishJob {
+            job,
+            attempt,
+            outcome
+        }),
         Just(Command::ConcludeSweep { sweep: "sweep".into(), recipe: Some(("r".into(), "sweep".into())) }),
         person().prop_map(|by| Command::RequestFreeze { by }),
         any::<bool>().prop_map(|refused| Command::AnswerFreeze { outcome: "so".into(), refused }),
@@ -98,9 +105,8 @@ fn command() -> impl Strategy<Value = Command> {
         (model_id(), attempt.clone(), verdict()).prop_map(|(model, attempt, verdict)| {
             Command::FinishEvaluation { model, attempt, verdict, report: "r".into(), page: "p".into() }
         }),
-        (model_id(), attempt).prop_map(|(model, attempt)| {
-            Command::FailEvaluation { model, attempt, reason: "no".into() }
-        }),
+        (model_id(), attempt)
+            .prop_map(|(model, attempt)| { Command::FailEvaluation { model, attempt, reason: "no".into() } }),
         model_id().prop_map(|model| Command::RetryEvaluation { model }),
         (model_id(), person()).prop_map(|(model, who)| Command::Approve { model, who, why: String::new() }),
         model_id().prop_map(|model| Command::ApproveByPolicy { model }),

@@ -68,8 +68,15 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
         builder = builder.with_answers(asked.clone()).with_instructor(asked);
     }
     let metrics = twin_datasets::Metrics::new(&node.registry)?;
-    let registry = node.learning.clone();
-    let freezer = Freezer::new(options.freeze, builder, documents.clone(), registry, node.artifacts.clone(), metrics);
+    let freezer = Freezer::new(
+        options.freeze,
+        builder,
+        documents.clone(),
+        node.learning.clone(),
+        node.artifacts.clone(),
+        node.member.clone(),
+        metrics,
+    );
     let stopping = shutdown.clone();
     tasks.spawn(async move {
         freezer.run(stopping).await;
@@ -102,6 +109,7 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
         queue.base().clone(),
         Arc::new(runner),
         Arc::new(Files(node.artifacts.clone())),
+        node.member.clone(),
         twin_trainer::Metrics::new(&node.registry)?,
     );
     let stopping = shutdown.clone();
@@ -133,6 +141,7 @@ pub(super) fn start_evaluator(node: &Node, by_name: bool, tasks: &mut Tasks, shu
         models_folder: node.folders.models.clone(),
         base: BaseModel { name, path: base.path },
         datasets: Box::new(Files(node.artifacts.clone())),
+        member: node.member.clone(),
     };
     let approval = options.approval;
     let service = twin_evaluator::Service::new(

@@ -12,7 +12,7 @@ use twin_crawler::{Crawler, Sources};
 use twin_embedder::Embedding;
 use twin_gateway::{Dependencies, Gateway, StageGroup};
 use twin_index::{Index, index_model};
-use twin_inference::{Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader};
+use twin_inference::{Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader, Workers};
 use twin_models::{Embedder, EmbedderOptions};
 use twin_stream::{BatchLimits, DeadLetters, Handler, Order, Stage, StageOptions, group_of};
 use twin_telemetry::{Registry, ShutdownSignal, admin_router};
@@ -21,7 +21,7 @@ use twin_warehouse::Outbox;
 
 use super::adapters::{Desk, KnownSources, NoteDeadLetters};
 use super::{Node, Service, learning};
-use crate::config::Config;
+use crate::config::{Config, LogKind};
 
 /// Queries of a partition under way at once. Generation has its own, smaller bound; this one only keeps cancellations
 /// from waiting behind queries.
@@ -187,6 +187,14 @@ pub(super) async fn load_embedder(options: EmbedderOptions, registry: Registry) 
     Ok(tokio::task::spawn_blocking(move || Embedder::load(options, &registry)).await??)
 }
 
+/// The workers that take up deployments. The embedded log has one process.
+fn workers(node: &Node) -> Workers {
+    match node.config.log_kind() {
+        Ok(LogKind::Sqlite) => Workers::alone(),
+        _ => Workers::among(node.member.clone()),
+    }
+}
+
 /// The language model is loaded while the other services run already.
 fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown: ShutdownSignal) {
     let loading = node.health.part("llm");
@@ -210,6 +218,7 @@ fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown
                 device: llm.device,
             },
             models.clone(),
+            workers(&node),
             SwitchMetrics::new(&node.registry)?,
         );
         // What was deployed before this process began answers from its first query on.

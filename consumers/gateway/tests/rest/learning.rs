@@ -179,7 +179,10 @@ async fn a_freeze_is_asked_for_once_and_its_answer_is_shown() {
     assert_eq!((asked["requested_by"].as_str(), &asked["outcome"]), (Some("Grace"), &Value::Null));
     let again = body(node.post("/v1/datasets", &json!({"author": "ada", "by": "Joan"})).await, 202).await;
     assert_eq!(again, asked, "an open request stays");
-    node.registry.answer_freeze(&"ada".parse().unwrap(), Ok("nothing is new since version 3"), Utc::now()).await.unwrap();
+    node.registry
+        .answer_freeze(&"ada".parse().unwrap(), Ok("nothing is new since version 3"), Utc::now())
+        .await
+        .unwrap();
     let answered = node.read("/v1/datasets/requests/ada").await;
     assert_eq!(answered["outcome"], "nothing is new since version 3");
     let unnamed = body(node.post("/v1/datasets", &json!({"author": "ada"})).await, 202).await;

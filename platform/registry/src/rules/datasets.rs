@@ -37,7 +37,15 @@ impl AuthorState {
     pub(super) fn change_datasets(&mut self, step: Step) {
         match step {
             Step::DatasetAdded {
-                dataset, number, parent, manifest, training_samples, counts, reason, documents, at
+                dataset,
+                number,
+                parent,
+                manifest,
+                training_samples,
+                counts,
+                reason,
+                documents,
+                at,
             } => self.datasets.push(DatasetRow {
                 dataset,
                 author: self.author.clone(),

@@ -111,7 +111,9 @@ fn before_present(state: &AuthorState) -> Result<Option<ModelId>, Refused> {
     }
     if history.len() < 2 {
         let author = &state.author;
-        return Err(Refused::NotAllowed(format!("the base model answers for {author}: there is nothing to go back to")));
+        return Err(Refused::NotAllowed(format!(
+            "the base model answers for {author}: there is nothing to go back to"
+        )));
     }
     history.truncate(history.len() - 1);
     let may_serve = |model: &Option<ModelId>| {

@@ -6,9 +6,7 @@ use twin_backend::Error;
 use twin_schemas::{AuthorId, DatasetId, JobId, ModelId};
 use twin_sqlite::rusqlite::{Connection, Row};
 
-use super::columns::{
-    self, collect, failed, from_json, get, named, optional_named, optional_time, parsed, time,
-};
+use super::columns::{self, collect, failed, from_json, get, named, optional_named, optional_time, parsed, time};
 use crate::model::{
     DatasetRow, DecisionRow, DeploymentRow, EvaluationRow, FreezeRequest, JobRow, ModelRow, StoredRecipe,
 };
@@ -88,7 +86,8 @@ fn states(c: &Connection) -> Result<States, Error> {
 
 const DATASETS: &str = "SELECT d.*, (SELECT count(*) FROM dataset_members m WHERE m.dataset = d.dataset) AS documents
     FROM datasets d ORDER BY author, number";
-const MODELS: &str = "SELECT m.*, e.verdict FROM models m LEFT JOIN evaluations e USING (model) ORDER BY author, number";
+const MODELS: &str =
+    "SELECT m.*, e.verdict FROM models m LEFT JOIN evaluations e USING (model) ORDER BY author, number";
 const EVALUATIONS: &str = "SELECT e.*, m.author FROM evaluations e JOIN models m USING (model)";
 
 fn of<'a>(states: &'a mut States, author: &AuthorId) -> &'a mut AuthorState {
@@ -124,7 +123,8 @@ fn freeze(row: &Row<'_>) -> Result<FreezeRequest, Error> {
 }
 
 fn recipe(row: &Row<'_>) -> Result<(AuthorId, StoredRecipe), Error> {
-    let stored = StoredRecipe { recipe: get(row, "recipe")?, origin: get(row, "origin")?, set_at: time(row, "set_at")? };
+    let stored =
+        StoredRecipe { recipe: get(row, "recipe")?, origin: get(row, "origin")?, set_at: time(row, "set_at")? };
     Ok((parsed(row, "author")?, stored))
 }
 

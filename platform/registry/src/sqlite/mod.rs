@@ -16,12 +16,12 @@ use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
 use twin_sqlite::Database;
 use twin_sqlite::rusqlite::{Connection, params};
 
+use crate::Registry;
 use crate::lineage::TaughtDocument;
 use crate::model::{JobProgress, Metric};
 use crate::rows::{Kind, Row};
 use crate::rules::Step;
 use crate::store::{NewStep, RowQuery, Store, Unsettled};
-use crate::Registry;
 use columns::{collect, from_json, to_json};
 
 /// A step that its event is missing in the log for: `published` is null where there is no event.
