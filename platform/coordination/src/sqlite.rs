@@ -60,7 +60,7 @@ impl Leases for SqliteLeases {
             let current = current(tx, &key)?;
             let Some(epoch) = next_epoch(current.as_ref(), &wanted, stands_still.as_ref()) else { return Ok(None) };
             take(tx, &key, &wanted, epoch, ttl)?;
-            Ok(Some(Lease { name: key, owner: wanted, epoch }))
+            Ok(Some(Lease { name: key.clone(), owner: wanted.clone(), epoch }))
         };
         Ok(self.database.write::<_, twin_sqlite::Error, _>(taken).await?)
     }

@@ -15,7 +15,7 @@ async fn datasets_are_frozen_listed_compared_and_exported() {
     let answer = async {
         // The command may ask after the first answer: that one is for the request before.
         loop {
-            twin.registry.answer_freeze(&author, Ok("nothing is new"), Utc::now()).await.unwrap();
+            twin.registry.answer_freeze(&author, Ok("nothing is new"), chrono::Utc::now()).await.unwrap();
         }
     };
     tokio::select! {
@@ -25,7 +25,7 @@ async fn datasets_are_frozen_listed_compared_and_exported() {
     assert_eq!(results.text(), "nothing is new\n");
     let refusing = async {
         loop {
-            twin.registry.answer_freeze(&author, Err("too few samples"), Utc::now()).await.unwrap();
+            twin.registry.answer_freeze(&author, Err("too few samples"), chrono::Utc::now()).await.unwrap();
         }
     };
     let refused = tokio::select! {
