@@ -71,7 +71,10 @@ async fn an_author_of_too_little_is_told_so_and_nothing_is_made() -> Result<()> 
     for arguments in [&["datasets", "freeze", "--author", "nobody", "--wait"][..], &["train", "--author", "nobody"]] {
         let (success, said) = command(&twin, arguments)?;
         ensure!(!success, "{said}");
-        ensure_has(&said, &["there is no author \"nobody\"", "`twin sources add` or `twin push` brings the first"])?;
+        ensure_has(
+            &said,
+            &["there is no author \"nobody\"", "`twin sources add` or `twin documents push` brings the first"],
+        )?;
     }
     // A source, and nothing in it.
     let (empty, nothing) = ("empty", tempfile::tempdir()?);

@@ -142,7 +142,7 @@ impl App {
             return Ok(author);
         }
         Err(Problem::not_found(format!(
-            "there is no author {author:?}: no source, no document; `twin sources add` or `twin push` brings the first",
+            "there is no author {author:?}: no source, no document; `twin sources add` or `twin documents push` brings the first",
             author = author.as_str()
         )))
     }
