@@ -25,7 +25,7 @@ pub struct Ask {
     /// The question.
     #[arg(required = true)]
     question: Vec<String>,
-    /// Passages to answer from, at most.
+    /// Passages to find, at most; the model is given the best of them (`llm.prompt.passages`).
     #[arg(short)]
     k: Option<u32>,
     /// Answer only from documents of this category: article, post or code.

@@ -34,7 +34,8 @@ pub struct QueryRequest {
     /// Whose twin; `gateway.default_author` if absent.
     #[schema(value_type = Option<String>, example = "ada")]
     author: Option<AuthorId>,
-    /// Passages to answer from, at most; 1 to `gateway.max_k`.
+    /// Passages to find, at most; 1 to `gateway.max_k`. The model is given the best of them, at most
+    /// `llm.prompt.passages`.
     k: Option<u32>,
     /// Answer only from documents of this category: `article`, `post` or `code`.
     #[schema(value_type = Option<String>, example = "article")]
@@ -53,7 +54,7 @@ pub struct QueryAnswer {
     answer: String,
     /// The twin does not know: nothing that its author published is near enough to the question.
     abstained: bool,
-    /// The passages that the model was given, by marker.
+    /// The passages that the model was given, by marker; none where it was not asked.
     citations: Vec<CitationView>,
     /// The model that answered.
     model: String,

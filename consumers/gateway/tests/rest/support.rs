@@ -29,7 +29,7 @@ use uuid::Uuid;
 use crate::desk::Desk;
 
 /// Far longer than anything here takes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Node {
     pub warehouse: Arc<dyn Warehouse>,
