@@ -307,7 +307,7 @@ async fn changes_nothing_when_all_events_come_again(mut twin: TwinProcess, folde
     let options = school::school_with(folder, RECIPE, &automatic)?;
     let twin = TwinProcess::start(TwinOptions { data: Some(twin.data().to_owned()), ..options })?;
     let api = Api::new(twin.base_url())?;
-    api.caught_up().await?;
+    api.idle().await?;
     let metrics = api.metrics().await?;
     for stage in ["datasets", "trainer", "evaluator"] {
         let worked = metrics.sum("twin_stage_events_total", &[&format!("stage=\"{stage}\"")]);
