@@ -25,6 +25,9 @@ const PLACES: [&str; 11] = [
 /// What a command is written behind; behind anything else, `twin` is a word of a sentence.
 const BEFORE: [&str; 7] = ["`", "\"", ": ", ", ", "; ", "see ", "nice "];
 
+/// Beginnings of sentences that such a mark stands before all the same.
+const SENTENCES: [&str; 3] = ["is running", "ended while", "was not"];
+
 /// What a command ends with, at the latest.
 const ENDS: [&str; 9] = ["`", "\"", "\\n", "\n", "#", ";", "|", ",", "("];
 
@@ -39,8 +42,8 @@ fn commands(text: &str) -> Vec<&str> {
         let end = ENDS.iter().filter_map(|end| rest.find(end)).min();
         rest[..end.unwrap_or(rest.len())].trim()
     });
-    // A log's line and Markdown's tables: `twin is running`.
-    ended.filter(|command| command.starts_with(|c: char| c.is_ascii_lowercase()) && *command != "is running").collect()
+    let is_sentence = |text: &str| SENTENCES.iter().any(|beginning| text.starts_with(beginning));
+    ended.filter(|text| text.starts_with(|c: char| c.is_ascii_lowercase()) && !is_sentence(text)).collect()
 }
 
 /// What is wrong with a command.
