@@ -16,7 +16,7 @@ export LLM_MODEL ?=
 export LLM_ENDPOINT ?=
 export LEARN ?=
 
-.PHONY: help demo demo-stop test test-long lint bench models clean packages target build kafka python
+.PHONY: help demo demo-stop test test-long lint bench models clean packages target build lint-tools kafka python
 
 # Lists the commands: the targets below that have a description.
 help:
@@ -35,7 +35,7 @@ test: lint models kafka python ## lints and all tests, with real servers; ends w
 test-long: models kafka python ## the fault tests at length: 500 kills over each log, load, half an hour of use, PEFT and TRL
 	@scripts/test-long
 
-lint: packages target ## check format, scripts and code
+lint: packages target lint-tools ## check format, scripts, code and dependencies
 	@scripts/lint
 
 bench: models kafka ## measure, both sides of each ratio in one run, and print the table
@@ -55,10 +55,14 @@ packages:
 target:
 	@scripts/claim-target
 
-# All targets: tests, benches and the binary then share one set of features, so that dependencies are compiled once.
+# What a demo runs and nothing else. Of the whole workspace, so that dependencies have the features that tests and benches
+# want of them: whatever is built later compiles none of them again.
 build: packages target
 	@echo "==> building (the first time takes some minutes)"
-	@cargo build --release --workspace --all-targets --locked
+	@cargo build --release --workspace --bin twin --locked
+
+lint-tools: packages
+	@scripts/lint-tools
 
 python: packages
 	@scripts/python

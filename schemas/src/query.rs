@@ -185,7 +185,7 @@ pub struct Answered {
     pub text: String,
     /// The twin did not know; the model was not asked.
     pub abstained: bool,
-    /// What stood behind the answer, in the order of its markers.
+    /// The passages that the model was given, in the order of their markers; none where it was not asked.
     pub citations: Vec<Citation>,
     /// The model that answered.
     pub model: String,

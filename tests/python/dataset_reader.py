@@ -30,7 +30,8 @@ def read(name):
 
 
 def splits(*configuration):
-    return {split: len(dataset) for split, dataset in load_dataset(str(folder), *configuration).items()}
+    loaded = load_dataset(str(folder), *configuration)
+    return {split: {"columns": form(dataset.features), "rows": len(dataset)} for split, dataset in loaded.items()}
 
 
 names = get_dataset_config_names(str(folder))

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, SubsecRound, Utc};
 use futures::StreamExt;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use twin_api::{NewSourceRequest, PushRequest, Pushed, RetrieveRequest, SourceView, StatusView, SyncStatus, SyncView};
+use twin_schemas::Category;
 
 use crate::{Exposition, eventually};
 
@@ -91,8 +95,17 @@ impl Api {
     ///
     /// # Errors
     /// It is not.
-    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value> {
         self.succeed(Method::POST, path, self.request(Method::POST, path).json(body)).await
+    }
+
+    /// `GET`, whose answer must be a success and of this type.
+    ///
+    /// # Errors
+    /// It is not.
+    pub async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let answer = self.get(path).await?;
+        serde_json::from_value(answer.clone()).with_context(|| format!("GET {path} gave {answer}"))
     }
 
     async fn succeed(&self, method: Method, path: &str, request: RequestBuilder) -> Result<Value> {
@@ -130,9 +143,15 @@ impl Api {
     /// # Errors
     /// It could not be registered or synced.
     pub async fn add_source(&self, author: &str, location: &str) -> Result<String> {
-        let body = json!({ "author": author, "location": location, "interval_s": 86_400 });
-        let source = self.post("/v1/sources", &body).await?;
-        let id = source["id"].as_str().context("a source has an id")?.to_owned();
+        let body = NewSourceRequest {
+            author: author.parse()?,
+            kind: None,
+            location: location.to_owned(),
+            category: None,
+            interval_s: Some(86_400),
+        };
+        let source: SourceView = serde_json::from_value(self.post("/v1/sources", &body).await?)?;
+        let id = source.id.to_string();
         self.completed_sync(&id, DateTime::UNIX_EPOCH).await?;
         self.settled(author).await?;
         Ok(id)
@@ -142,25 +161,21 @@ impl Api {
     ///
     /// # Errors
     /// It did not complete.
-    pub async fn sync(&self, source: &str) -> Result<Value> {
+    pub async fn sync(&self, source: &str) -> Result<SyncView> {
         // The warehouse may keep times less exactly than the clock gives them.
         let asked_at = Utc::now().trunc_subsecs(3);
         self.post(&format!("/v1/sources/{source}/sync"), &Value::Null).await?;
         self.completed_sync(source, asked_at).await
     }
 
-    async fn completed_sync(&self, source: &str, since: DateTime<Utc>) -> Result<Value> {
+    async fn completed_sync(&self, source: &str, since: DateTime<Utc>) -> Result<SyncView> {
         let path = format!("/v1/sources/{source}");
         let sync = eventually("a sync ends", async || {
-            let sync = self.get(&path).await?["last_sync"].clone();
-            let Some(started_at) = sync["started_at"].as_str() else { return Ok(None) };
-            let is_later = started_at.parse::<DateTime<Utc>>()? >= since;
-            Ok(is_later.then_some(sync))
+            let source: SourceView = self.read(&path).await?;
+            Ok(source.last_sync.filter(|sync| sync.started_at >= since))
         })
         .await?;
-        if sync["status"] != "completed" {
-            bail!("the sync did not complete: {sync}");
-        }
+        ensure!(sync.status == SyncStatus::Completed, "the sync did not complete: {sync:?}");
         Ok(sync)
     }
 
@@ -170,22 +185,8 @@ impl Api {
     /// It did not come so far.
     pub async fn idle(&self) -> Result<()> {
         eventually("every stage has committed what it read", async || {
-            let status = self.get("/v1/status").await?;
-            let stages = status["stages"].as_array().context("stages are an array")?;
-            Ok(stages.iter().all(|stage| stage["lag"] == 0).then_some(()))
-        })
-        .await
-    }
-
-    /// Waits until every stage has worked on all events of its topic.
-    ///
-    /// # Errors
-    /// Not within the deadline.
-    pub async fn caught_up(&self) -> Result<()> {
-        eventually("every stage has worked on all of its topic", async || {
-            let status = self.get("/v1/status").await?;
-            let stages = status["stages"].as_array().context("stages are an array")?;
-            Ok(stages.iter().all(|stage| stage["lag"] == 0).then_some(()))
+            let status: StatusView = self.read("/v1/status").await?;
+            Ok(status.stages.iter().all(|stage| stage.lag == 0).then_some(()))
         })
         .await
     }
@@ -208,7 +209,15 @@ impl Api {
     /// # Errors
     /// No answer came.
     pub async fn retrieve(&self, author: &str, query: &str, k: usize) -> Result<Vec<Value>> {
-        let body = json!({ "author": author, "query": query, "k": k });
+        let body = RetrieveRequest {
+            query: query.to_owned(),
+            author: Some(author.parse()?),
+            k: Some(u32::try_from(k)?),
+            category: None,
+            source_kind: None,
+            published_after: None,
+            published_before: None,
+        };
         let found = self.post("/v1/retrieve", &body).await?;
         Ok(found["hits"].as_array().context("hits are an array")?.clone())
     }
@@ -227,9 +236,19 @@ impl Api {
     /// # Errors
     /// It was refused, or is not searchable.
     pub async fn push(&self, author: &str, natural_key: &str, markdown: &str) -> Result<String> {
-        let body = json!({ "author": author, "category": "article", "natural_key": natural_key, "markdown": markdown });
-        let pushed = self.post("/v1/documents", &body).await?;
-        let id = pushed["document_id"].as_str().context("a document has an id")?.to_owned();
+        let body = PushRequest {
+            author: author.parse()?,
+            category: Category::Article,
+            natural_key: natural_key.to_owned(),
+            title: None,
+            url: None,
+            text: None,
+            markdown: Some(markdown.to_owned()),
+            html: None,
+            published_at: None,
+        };
+        let pushed: Pushed = serde_json::from_value(self.post("/v1/documents", &body).await?)?;
+        let id = pushed.document_id.to_string();
         self.settled(author).await?;
         let document = self.get(&format!("/v1/documents/{id}")).await?;
         ensure!(document["searchable"] == true, "{natural_key} is not searchable: {document}");

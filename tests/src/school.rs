@@ -113,7 +113,8 @@ prompt.passages = 1
 poll_ms = 50
 
 [datasets]
-freeze = { first_samples = 20, new_samples = 1000, quiet_s = 3 }
+# Each post is a sample: a version is made when all are known, however long that takes.
+freeze = { first_samples = 40, new_samples = 1000, quiet_s = 0 }
 build = { grounded_share = 0.0, refusal_share = 0.0 }
 
 [evaluator.measure]

@@ -18,7 +18,7 @@ use twin_stack::TwinProcess;
 use twin_tests::{Api, TOPICS, Usage, author, start};
 
 /// Far more than any of it takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The process with a model and 40 MB of hostile documents.
 const MEMORY_MB: u64 = 1_000;
 

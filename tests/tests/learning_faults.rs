@@ -71,7 +71,10 @@ async fn an_author_of_too_little_is_told_so_and_nothing_is_made() -> Result<()> 
     for arguments in [&["datasets", "freeze", "--author", "nobody", "--wait"][..], &["train", "--author", "nobody"]] {
         let (success, said) = command(&twin, arguments)?;
         ensure!(!success, "{said}");
-        ensure_has(&said, &["there is no author \"nobody\"", "`twin sources add` or `twin push` brings the first"])?;
+        ensure_has(
+            &said,
+            &["there is no author \"nobody\"", "`twin sources add` or `twin documents push` brings the first"],
+        )?;
     }
     // A source, and nothing in it.
     let (empty, nothing) = ("empty", tempfile::tempdir()?);
@@ -304,7 +307,7 @@ async fn changes_nothing_when_all_events_come_again(mut twin: TwinProcess, folde
     let options = school::school_with(folder, RECIPE, &automatic)?;
     let twin = TwinProcess::start(TwinOptions { data: Some(twin.data().to_owned()), ..options })?;
     let api = Api::new(twin.base_url())?;
-    api.caught_up().await?;
+    api.idle().await?;
     let metrics = api.metrics().await?;
     for stage in ["datasets", "trainer", "evaluator"] {
         let worked = metrics.sum("twin_stage_events_total", &[&format!("stage=\"{stage}\"")]);

@@ -71,7 +71,7 @@ async fn too_much(twin: &TwinProcess, load: &Load, clients: usize, timeout: Dura
     ensure!(refused.len() > told.len() / 2, "too few refused: {numbers}");
     ensure!(answers.len() as f64 > 0.4 * per_second * time.as_secs_f64(), "too few answered: {numbers}");
     ensure!(answer < timeout / 2 && refusal < timeout / 4, "too late: {numbers}");
-    ensure!(recovery < Duration::from_secs(5), "too long until it answers again: {numbers}");
+    ensure!(recovery < timeout / 2, "too long until it answers again: {numbers}");
     ensure!(after.memory_mb < before.memory_mb + MEMORY_MARGIN_MB, "memory grew: {numbers}");
     Ok(numbers)
 }
@@ -114,7 +114,8 @@ async fn a_question_that_could_not_be_answered_in_time_is_refused_at_once() -> R
         load.once().await?;
         let told = try_join_all((0..15).map(|_| load.once())).await?;
         let answers = answered(&told).len();
-        assert!((3..=6).contains(&answers), "{answers} answers of a second each in six seconds: {told:?}");
+        // A busy machine writes fewer, and never more.
+        assert!((2..=6).contains(&answers), "{answers} answers of a second each in six seconds: {told:?}");
         for told in told.iter().filter(|told| told.status != StatusCode::OK) {
             assert!(told.status == StatusCode::SERVICE_UNAVAILABLE && told.has_retry_after, "{told:?}");
             assert!(told.taken < Duration::from_secs(3), "{told:?}");

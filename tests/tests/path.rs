@@ -118,7 +118,7 @@ async fn a_renamed_document_with_an_id_of_its_own_keeps_its_identity(api: Api) -
     folder.rename("draft.md", "lighthouse.md")?;
     let sync = api.sync(&source).await?;
     api.settled(&author).await?;
-    assert_eq!((&sync["new"], &sync["deleted"]), (&json!(0), &json!(0)), "{sync}");
+    assert_eq!((sync.new, sync.deleted), (0, 0), "{sync:?}");
     let after = document_of(&api, &author, "lighthouse.md").await?;
     assert_eq!(id(&after), id(&before));
     let hits = api.retrieve(&author, "How often does the lamp turn?", 5).await?;

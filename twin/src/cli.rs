@@ -1,5 +1,8 @@
 //! The command line.
 
+#[cfg(test)]
+mod advice;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

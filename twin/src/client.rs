@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Host, Url};
@@ -81,7 +82,7 @@ impl Client {
     }
 
     /// `POST /v1/<path…>` with a JSON body.
-    pub async fn post(&self, path: &[&str], body: &Value) -> Result<Reply, CommandError> {
+    pub async fn post(&self, path: &[&str], body: &impl Serialize) -> Result<Reply, CommandError> {
         self.reply(self.request(Method::POST, path, &[]).timeout(WRITE_TIMEOUT).json(body)).await
     }
 
@@ -102,7 +103,7 @@ impl Client {
     }
 
     /// `POST /v1/<path…>`, answered as server-sent events. Dropping them ends the request.
-    pub async fn events(&self, path: &[&str], body: &Value) -> Result<Events<'_>, CommandError> {
+    pub async fn events(&self, path: &[&str], body: &impl Serialize) -> Result<Events<'_>, CommandError> {
         let request = self.request(Method::POST, path, &[]).header(ACCEPT, "text/event-stream").json(body);
         let response = request.send().await.map_err(|error| self.failed(&error))?;
         let response = self.accept(response).await?;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde::Deserialize;
+use twin_api::FieldError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,15 +42,6 @@ pub enum CommandError {
     /// Anything else.
     #[error("{0}")]
     Failed(String),
-}
-
-/// A wrong field of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct FieldError {
-    /// Its path.
-    pub field: String,
-    /// What is wrong with it.
-    pub detail: String,
 }
 
 /// The body of a problem; lenient, since a proxy on the way may have written it.

@@ -11,8 +11,9 @@ use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, RawPathP
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
+use twin_api::{Code, FieldError};
 
-use crate::problem::{Code, FieldError, Problem};
+use crate::problem::Problem;
 
 /// A JSON body longer than this is parsed on a thread of its own, bytes: parsing it takes more than about half a
 /// millisecond.

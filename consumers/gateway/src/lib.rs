@@ -53,7 +53,7 @@ pub use error::Error;
 pub use learning::{Learning, LearningDesk, TrainRequest};
 pub use openapi::openapi;
 pub use options::Options;
-pub use state::{DeadLetterDesk, DeadLetterView, Dependencies, SourceResolver, StageGroup};
+pub use state::{DeadLetterDesk, Dependencies, SourceResolver, StageGroup};
 
 use answers::WaitingRoom;
 use ask::Asker;

@@ -1,10 +1,10 @@
 //! The OpenAPI document of the gateway, made from its routes.
 
 use axum::Json;
+use twin_api::Problem;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
-use crate::problem::Problem;
 use crate::routes::learning::{
     datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, recipes,
 };

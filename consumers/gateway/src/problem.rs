@@ -4,110 +4,31 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use twin_api::{Code, FieldError, OpenAiError};
 
 use crate::ask::Failure;
 
-/// What went wrong (RFC 9457, `application/problem+json`).
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+/// What went wrong, and when to come back.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Problem {
-    /// Always `about:blank`: `code` and `status` tell problems apart.
-    #[serde(rename = "type")]
-    #[schema(value_type = String)]
-    kind: &'static str,
-    /// The phrase of the HTTP status.
-    #[schema(value_type = String)]
-    title: &'static str,
-    /// The HTTP status.
-    status: u16,
-    /// What kind of problem, for programs.
-    code: Code,
-    /// What happened, for people.
-    detail: String,
-    /// The fields that are wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldError>,
-    /// The same for OpenAI clients; on `/v1/chat/completions` and `/v1/models` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Box<OpenAiError>>,
+    pub body: twin_api::Problem,
     #[serde(skip)]
     retry_after_s: Option<u64>,
 }
 
-/// What kind of problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Code {
-    /// The request can not be read: no JSON, a cut-off body.
-    Malformed,
-    /// A field is missing, unknown, of a wrong type or out of its range; see `errors`.
-    InvalidField,
-    /// The content type is not one that this route reads.
-    UnsupportedMediaType,
-    /// The body or one of its fields is too large.
-    TooLarge,
-    /// There is no such route, document, source, author, dead letter, dataset, job or model.
-    NotFound,
-    /// The route does not know this method.
-    MethodNotAllowed,
-    /// The step is not allowed in the present state; `detail` says why and what to do.
-    Refused,
-    /// Too many queries are worked on; try again after `Retry-After` seconds.
-    Overloaded,
-    /// The model or a store can not be reached; try again after `Retry-After` seconds.
-    Unavailable,
-    /// The answer did not come in time.
-    Expired,
-    /// The query can not be served as it is.
-    InvalidQuery,
-    /// A fault of the gateway; its log has more.
-    Internal,
-}
-
-/// One wrong field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FieldError {
-    /// Its path: `messages[0].content`. `body` is the whole body.
-    #[schema(example = "messages[0].content")]
-    pub field: String,
-    /// What is wrong with it.
-    #[schema(example = "invalid type: integer `5`, expected a string")]
-    pub detail: String,
-}
-
-impl FieldError {
-    pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { field: field.into(), detail: detail.into() }
-    }
-}
-
-/// The `error` member that OpenAI clients read.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct OpenAiError {
-    /// What happened.
-    message: String,
-    /// `invalid_request_error` or `server_error`.
-    #[serde(rename = "type")]
-    #[schema(value_type = String)]
-    kind: &'static str,
-    /// What kind of problem.
-    code: Code,
-    /// The first wrong field.
-    param: Option<String>,
-}
-
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
-        Self {
-            kind: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
+        let body = twin_api::Problem {
+            kind: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             code,
             detail: detail.into(),
             errors: Vec::new(),
             error: None,
-            retry_after_s: None,
-        }
+        };
+        Self { body, retry_after_s: None }
     }
 
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
@@ -119,7 +40,9 @@ impl Problem {
             [one] => format!("{}: {}", one.field, one.detail),
             many => format!("{} fields are wrong, first {}", many.len(), many.first().map_or("", |e| &e.field)),
         };
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidField, detail) }
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidField, detail);
+        problem.body.errors = errors;
+        problem
     }
 
     pub(crate) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -149,15 +72,16 @@ impl Problem {
 
     /// The same problem as OpenAI's API would tell it: every invalid request is a 400, and `error` is there.
     pub(crate) fn for_openai(mut self) -> Self {
-        if self.status == StatusCode::UNPROCESSABLE_ENTITY.as_u16() {
-            self.status = StatusCode::BAD_REQUEST.as_u16();
-            self.title = "Bad Request";
+        let body = &mut self.body;
+        if body.status == StatusCode::UNPROCESSABLE_ENTITY.as_u16() {
+            body.status = StatusCode::BAD_REQUEST.as_u16();
+            body.title = "Bad Request".to_owned();
         }
-        self.error = Some(Box::new(OpenAiError {
-            message: self.detail.clone(),
-            kind: if self.status < 500 { "invalid_request_error" } else { "server_error" },
-            code: self.code,
-            param: self.errors.first().map(|error| error.field.clone()),
+        body.error = Some(Box::new(OpenAiError {
+            message: body.detail.clone(),
+            kind: if body.status < 500 { "invalid_request_error" } else { "server_error" }.to_owned(),
+            code: body.code,
+            param: body.errors.first().map(|error| error.field.clone()),
         }));
         self
     }
@@ -165,8 +89,8 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(&self)).into_response();
+        let status = StatusCode::from_u16(self.body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self.body)).into_response();
         let content_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         if let Some(seconds) = self.retry_after_s {

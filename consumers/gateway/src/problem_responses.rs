@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use twin_api::Problem;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder, schema::Schema};
 use utoipa::{IntoResponses, ToSchema};
-
-use crate::problem::Problem;
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 

@@ -1,23 +1,20 @@
 //! What the routes work with.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::http::{HeaderMap, StatusCode};
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+use twin_api::{Code, DeadLetterView};
 use twin_schemas::{AuthorId, SourceKind};
 use twin_stream::{DeadLetterCursor, EventLog};
 use twin_telemetry::{Health, Registry};
 use twin_warehouse::{DocumentFilter, Warehouse};
-use utoipa::ToSchema;
 
 use crate::Options;
 use crate::ask::Asker;
 use crate::learning::Learning;
 use crate::metrics::Metrics;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 
 /// What the gateway needs of the process around it.
 pub struct Dependencies {
@@ -81,47 +78,6 @@ pub trait DeadLetterDesk: Send + Sync {
     async fn replay(&self, id: &str) -> Result<Option<String>, String>;
 }
 
-/// An event that a stage gave up on.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct DeadLetterView {
-    /// Names it in the other routes.
-    pub id: String,
-    /// The topic that it was read from.
-    pub topic: String,
-    /// The stage that gave up.
-    pub stage: String,
-    /// Why, as a word for programs: `decode`, `warehouse`, `panic`, ….
-    pub class: String,
-    /// Why, for people.
-    pub message: String,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// When it was first tried, where the stage noted it.
-    pub first_seen: Option<DateTime<Utc>>,
-    /// When the stage gave up.
-    pub dead_at: DateTime<Utc>,
-    /// Where it stands in its topic: `topic[partition]@offset`.
-    pub original_position: String,
-    /// Its key.
-    pub key: String,
-    /// CloudEvents type.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_type: Option<String>,
-    /// CloudEvents subject: a document id, a request id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// The document's revision.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub revision: Option<u64>,
-    /// All headers of the event.
-    pub headers: BTreeMap<String, String>,
-    /// The payload as JSON, or as a string where it is none; absent for a tombstone and in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<serde_json::Value>,
-    /// It was replayed before.
-    pub replayed: bool,
-}
-
 /// The state of all routes.
 pub struct App {
     pub options: Options,
@@ -148,7 +104,7 @@ impl App {
             return Ok(author);
         }
         Err(Problem::not_found(format!(
-            "there is no author {author:?}: no source, no document; `twin sources add` or `twin push` brings the first",
+            "there is no author {author:?}: no source, no document; `twin sources add` or `twin documents push` brings the first",
             author = author.as_str()
         )))
     }

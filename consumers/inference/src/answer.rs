@@ -93,11 +93,13 @@ impl Answerer {
         }
         // Before anything is spent on it and before its first part is out: a client is then refused as a whole.
         let Some(place) = self.turns.enter(time_left(query)) else { return overloaded(publisher).await };
-        let Some((passages, timings)) = self.retrieve(query, asked_at, publisher).await? else {
+        let Some((mut passages, timings)) = self.retrieve(query, asked_at, publisher).await? else {
             return Ok(Ended::Failed);
         };
+        // From here on, those that the model is given.
+        passages.truncate(self.options.prompt.passages);
         if !self.retriever.knows(&passages) {
-            return self.abstain(&query.author, passages, timings, publisher).await;
+            return self.abstain(&query.author, timings, publisher).await;
         }
         self.generate(query, place, passages, timings, publisher).await
     }
@@ -130,14 +132,13 @@ impl Answerer {
     async fn abstain(
         &self,
         author: &AuthorId,
-        passages: Vec<Passage>,
         timings: StageTimings,
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
         let answered = Answered {
             text: ABSTENTION.to_owned(),
             abstained: true,
-            citations: citations(passages, ABSTENTION, 0),
+            citations: Vec::new(),
             model: self.models.of(author).name().to_owned(),
             finish_reason: FinishReason::Stop,
             usage: Usage::default(),
@@ -178,9 +179,8 @@ impl Answerer {
             }
         };
         turn.used();
-        let given = self.options.prompt.passages;
         let answered = Answered {
-            citations: citations(passages, &text, given),
+            citations: citations(passages, &text),
             text,
             abstained: false,
             model: model.name().to_owned(),
@@ -311,9 +311,9 @@ fn time_left(query: &Query) -> Duration {
     (query.deadline - Utc::now()).to_std().unwrap_or_default()
 }
 
-/// Every passage with its marker; the first `given` were in the prompt and can be cited.
-fn citations(passages: Vec<Passage>, answer: &str, given: usize) -> Vec<Citation> {
-    let cited = cited_markers(answer, given.min(passages.len()));
+/// Every passage that was in the prompt, with its marker.
+fn citations(passages: Vec<Passage>, answer: &str) -> Vec<Citation> {
+    let cited = cited_markers(answer, passages.len());
     let numbered = passages.into_iter().zip(1_u32..);
     numbered.map(|(passage, marker)| Citation { marker, cited: cited.contains(&marker), passage }).collect()
 }

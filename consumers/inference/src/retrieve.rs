@@ -105,7 +105,7 @@ impl Retriever {
         Ok(Retrieved { passages, stale, timings })
     }
 
-    /// Whether the best passage is close enough to answer from.
+    /// Whether one of the passages is close enough to answer from.
     pub(crate) fn knows(&self, passages: &[Passage]) -> bool {
         passages.iter().any(|passage| passage.score >= self.options.min_score)
     }

@@ -125,7 +125,7 @@ async fn a_caller_that_gives_up_leaves_no_text_behind() {
     assert!(text.contains("twin_embedder_texts_total{kind=\"query\"} 1"), "{text}");
     assert!(text.contains("twin_embedder_tokens_total"), "{text}");
     assert!(text.contains("twin_embedder_batch_seconds_count"), "{text}");
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while !gather_text(&registry).unwrap().contains("twin_embedder_queue_texts 0") {
         assert!(std::time::Instant::now() < deadline, "texts are left in the queue");
         tokio::task::yield_now().await;

@@ -116,7 +116,7 @@ proptest! {
         let document = CleanedDocument { code_language: language.map(str::to_owned), ..document(category, &text) };
         let started = Instant::now();
         let chunks = chunk(&document, tokenizer(), &Options::default()).unwrap();
-        prop_assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+        prop_assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
         let covered: usize = chunks.iter().map(|chunk| chunk.text.len()).sum();
         prop_assert!(chunks.is_empty() || covered == text.len(), "{covered} of {}", text.len());
     }

@@ -201,7 +201,7 @@ proptest! {
         for media_type in [MediaType::Html, MediaType::Markdown, MediaType::Text] {
             let started = Instant::now();
             let _ = clean(&raw(Category::Post, media_type, "n", &content), &options);
-            prop_assert!(started.elapsed() < Duration::from_secs(8), "{media_type:?}: {:?}", started.elapsed());
+            prop_assert!(started.elapsed() < Duration::from_secs(60), "{media_type:?}: {:?}", started.elapsed());
         }
     }
 }

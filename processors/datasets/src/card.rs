@@ -9,12 +9,51 @@ use std::fmt::Write;
 use crate::manifest::{DatasetFile, Manifest, SampleKind};
 use crate::split::Split;
 
-/// Kinds of files that are data, with what they are for.
-const FORMS: [(&str, &str); 4] = [
-    ("sft", "conversations (`messages`), for supervised fine-tuning"),
-    ("prompt_completion", "the same, as `prompt` and `completion`"),
-    ("preference", "`prompt`, `chosen` (the author's words) and `rejected` (a model's), for DPO"),
-    ("eval", "test samples with their reference, passages and the right one's index"),
+/// A kind of files that are data.
+struct Form {
+    /// The folder of the files.
+    name: &'static str,
+    /// What they are for.
+    what: &'static str,
+    columns: &'static [(&'static str, Type)],
+}
+
+/// What is in a column.
+enum Type {
+    Text,
+    Texts,
+    Index,
+    Messages,
+}
+
+const FORMS: [Form; 4] = [
+    Form {
+        name: "sft",
+        what: "conversations (`messages`), for supervised fine-tuning",
+        columns: &[("messages", Type::Messages)],
+    },
+    Form {
+        name: "prompt_completion",
+        what: "the same, as `prompt` and `completion`",
+        columns: &[("prompt", Type::Messages), ("completion", Type::Messages)],
+    },
+    Form {
+        name: "preference",
+        what: "`prompt`, `chosen` (the author's words) and `rejected` (a model's), for DPO",
+        columns: &[("prompt", Type::Messages), ("chosen", Type::Messages), ("rejected", Type::Messages)],
+    },
+    Form {
+        name: "eval",
+        what: "test samples with their reference, passages and the right one's index",
+        columns: &[
+            ("kind", Type::Text),
+            ("document_id", Type::Text),
+            ("prompt", Type::Messages),
+            ("reference", Type::Text),
+            ("passages", Type::Texts),
+            ("right", Type::Index),
+        ],
+    },
 ];
 
 /// What `load_dataset(FOLDER)` gives: the form that most trainers take.
@@ -57,30 +96,50 @@ pub(crate) fn card(manifest: &Manifest) -> String {
     card
 }
 
+/// The forms of which there are files.
+fn forms(files: &[DatasetFile]) -> impl Iterator<Item = &'static Form> {
+    let is_there = |form: &&Form| files.iter().any(|file| file.name.split('/').next() == Some(form.name));
+    FORMS.iter().filter(is_there)
+}
+
 /// What the Hugging Face hub and `datasets` read (<https://huggingface.co/docs/hub/datasets-manual-configuration>).
 fn front_matter(files: &[DatasetFile]) -> String {
     let mut text = String::from("---\ntask_categories:\n- text-generation\ntags:\n- llm-twin\nconfigs:\n");
-    for (form, _) in FORMS {
-        let names: Vec<&DatasetFile> = files.iter().filter(|file| file.name.split('/').next() == Some(form)).collect();
-        if names.is_empty() {
-            continue;
-        }
-        let _ = writeln!(text, "- config_name: {form}");
+    for Form { name, .. } in forms(files) {
+        let _ = writeln!(text, "- config_name: {name}");
         // Which one a reader gets who names none; without it that is an error.
-        if form == DEFAULT_FORM {
+        if *name == DEFAULT_FORM {
             text.push_str("  default: true\n");
         }
         text.push_str("  data_files:\n");
         // In the order of training, as people expect them, not of the alphabet.
         for split in Split::ALL {
-            let wanted = format!("{form}/{}.jsonl", split.as_str());
-            if names.iter().any(|file| file.name == wanted) {
+            let wanted = format!("{name}/{}.jsonl", split.as_str());
+            if files.iter().any(|file| file.name == wanted) {
                 let _ = writeln!(text, "  - split: {}\n    path: {wanted}", split.as_str());
             }
         }
     }
+    text.push_str("dataset_info:\n");
+    // A reader would guess them from the rows, and wrongly where a column is null or empty in each of them.
+    for Form { name, columns, .. } in forms(files) {
+        let _ = writeln!(text, "- config_name: {name}\n  features:");
+        for (column, of) in *columns {
+            let _ = writeln!(text, "  - name: {column}\n    {}", declared(of));
+        }
+    }
     text.push_str("---\n");
     text
+}
+
+/// A type as `datasets` writes it into a card.
+fn declared(of: &Type) -> &'static str {
+    match of {
+        Type::Text => "dtype: string",
+        Type::Texts => "list: string",
+        Type::Index => "dtype: int64",
+        Type::Messages => "list:\n    - name: role\n      dtype: string\n    - name: content\n      dtype: string",
+    }
 }
 
 fn files(files: &[DatasetFile]) -> String {
@@ -89,10 +148,8 @@ fn files(files: &[DatasetFile]) -> String {
         let _ = writeln!(text, "| {} | {} | {} |", file.name, file.lines, file.bytes);
     }
     text.push('\n');
-    for (form, what) in FORMS {
-        if files.iter().any(|file| file.name.starts_with(form)) {
-            let _ = writeln!(text, "- `{form}/`: {what}");
-        }
+    for Form { name, what, .. } in forms(files) {
+        let _ = writeln!(text, "- `{name}/`: {what}");
     }
     text
 }

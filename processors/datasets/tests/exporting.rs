@@ -28,6 +28,12 @@ async fn an_export_is_a_folder_of_json_lines_with_a_card() {
     // Hugging Face's `datasets` asks for a name where no configuration is the default.
     assert_eq!(card.matches("default: true").count(), 1);
     assert!(card.contains("- config_name: sft\n  default: true\n  data_files:\n  - split: train\n"));
+    // Each configuration's columns have types, so that none is guessed from rows in which it is null.
+    let (_, types) = card.split_once("dataset_info:\n").unwrap();
+    for form in ["sft", "prompt_completion", "eval"] {
+        assert!(types.contains(&format!("- config_name: {form}\n  features:\n")), "{types}");
+    }
+    assert!(types.contains("  - name: passages\n    list: string\n  - name: right\n    dtype: int64\n"));
     assert!(read("lengths.svg").starts_with("<svg"));
     assert_eq!(serde_json::from_str::<Manifest>(&read("manifest.json")).unwrap(), manifest);
     for file in &manifest.files {

@@ -59,7 +59,7 @@ async fn repeats(kafka: Option<&Kafka>) -> Result<()> {
     drop(log);
     twin.restart()?;
     let api = Api::new(twin.base_url())?;
-    api.caught_up().await?;
+    api.idle().await?;
     let metrics = api.metrics().await?;
     let worked: f64 =
         STAGES.iter().map(|stage| metrics.sum("twin_stage_events_total", &[&format!("stage=\"{stage}\"")])).sum();

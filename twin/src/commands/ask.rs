@@ -3,11 +3,11 @@
 use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use twin_schemas::Category;
+use twin_api::{CitationView, QueryAnswer, QueryRequest, TimingsView, UsageView};
+use twin_schemas::{Category, FinishReason};
 
 use super::text::{count, duration};
-use super::views::{Passage, Timings};
+use super::views::{beginning, heading};
 use super::{AuthorOption, Context};
 use crate::client::unexpected;
 use crate::error::CommandError;
@@ -25,7 +25,7 @@ pub struct Ask {
     /// The question.
     #[arg(required = true)]
     question: Vec<String>,
-    /// Passages to answer from, at most.
+    /// Passages to find, at most; the model is given the best of them (`llm.prompt.passages`).
     #[arg(short)]
     k: Option<u32>,
     /// Answer only from documents of this category: article, post or code.
@@ -34,32 +34,6 @@ pub struct Ask {
     /// Write the answer when it is complete.
     #[arg(long)]
     no_stream: bool,
-}
-
-/// The whole answer.
-#[derive(Debug, Deserialize)]
-struct Answer {
-    answer: String,
-    abstained: bool,
-    citations: Vec<Citation>,
-    model: String,
-    finish_reason: String,
-    usage: Usage,
-    timings_ms: Timings,
-}
-
-#[derive(Debug, Deserialize)]
-struct Citation {
-    marker: u32,
-    cited: bool,
-    #[serde(flatten)]
-    passage: Passage,
-}
-
-#[derive(Debug, Deserialize)]
-struct Usage {
-    prompt_tokens: u64,
-    completion_tokens: u64,
 }
 
 #[derive(Deserialize)]
@@ -75,13 +49,13 @@ struct Delta {
 /// Runs the command.
 pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
     let stream = !args.no_stream && !context.json;
-    let body = json!({
-        "question": args.question.join(" "),
-        "author": args.author.author,
-        "k": args.k,
-        "category": args.category,
-        "stream": stream,
-    });
+    let body = QueryRequest {
+        question: args.question.join(" "),
+        author: args.author.author,
+        k: args.k,
+        category: args.category,
+        stream,
+    };
     context.out.progress("searching…");
     if stream {
         return streamed(&body, context).await;
@@ -90,12 +64,12 @@ pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
     if context.json {
         return context.out.json(reply.json());
     }
-    let answer: Answer = reply.parse()?;
+    let answer: QueryAnswer = reply.parse()?;
     context.out.line(&answer.answer)?;
     tell_rest(&answer, context)
 }
 
-async fn streamed(body: &Value, context: &mut Context) -> Result<(), CommandError> {
+async fn streamed(body: &QueryRequest, context: &mut Context) -> Result<(), CommandError> {
     let mut text_came = false;
     let streamed = tell_stream(body, context, &mut text_came).await;
     if text_came && streamed.is_err() {
@@ -110,10 +84,10 @@ async fn streamed(body: &Value, context: &mut Context) -> Result<(), CommandErro
 
 /// Writes the answer as it comes, to the end of its last line. None: nobody reads it any more.
 async fn tell_stream(
-    body: &Value,
+    body: &QueryRequest,
     context: &mut Context,
     text_came: &mut bool,
-) -> Result<Option<Answer>, CommandError> {
+) -> Result<Option<QueryAnswer>, CommandError> {
     let Context { client, out, .. } = context;
     let mut events = client.events(&["query"], body).await?;
     while let Some(event) = events.next().await? {
@@ -127,7 +101,7 @@ async fn tell_stream(
                 out.text(&read::<Delta>(&event.data)?.text)?;
             }
             "done" => {
-                let answer: Answer = read(&event.data)?;
+                let answer: QueryAnswer = read(&event.data)?;
                 // An answer may come without parts.
                 out.line(if *text_came { "" } else { &answer.answer })?;
                 return Ok(Some(answer));
@@ -148,16 +122,16 @@ fn read<T: DeserializeOwned>(data: &str) -> Result<T, CommandError> {
 }
 
 /// What an answer rests on, and what it took.
-fn tell_rest(answer: &Answer, context: &mut Context) -> Result<(), CommandError> {
+fn tell_rest(answer: &QueryAnswer, context: &mut Context) -> Result<(), CommandError> {
     context.out.line(&rest(answer))
 }
 
-fn rest(answer: &Answer) -> String {
+fn rest(answer: &QueryAnswer) -> String {
     let mut lines = Vec::new();
     if answer.abstained {
         lines.push(String::new());
         lines.push("The twin does not know: nothing that was published is near enough to the question.".to_owned());
-    } else if answer.finish_reason == "length" {
+    } else if answer.finish_reason == FinishReason::Length {
         lines.push("(cut at the limit of tokens)".to_owned());
     }
     if !answer.citations.is_empty() {
@@ -169,7 +143,7 @@ fn rest(answer: &Answer) -> String {
         lines.extend(answer.citations.iter().map(citation_line));
         lines.push(String::new());
         for citation in best(&answer.citations) {
-            let first = citation.passage.first_lines(1, PASSAGE_WIDTH).pop().unwrap_or_default();
+            let first = beginning(&citation.passage, 1, PASSAGE_WIDTH).pop().unwrap_or_default();
             lines.push(format!("[{}] “{first}”", citation.marker));
         }
     }
@@ -179,18 +153,18 @@ fn rest(answer: &Answer) -> String {
 }
 
 /// Those that the answer cites first, then by score.
-fn best(citations: &[Citation]) -> impl Iterator<Item = &Citation> {
-    let mut best: Vec<&Citation> = citations.iter().collect();
+fn best(citations: &[CitationView]) -> impl Iterator<Item = &CitationView> {
+    let mut best: Vec<&CitationView> = citations.iter().collect();
     best.sort_by(|a, b| b.cited.cmp(&a.cited).then(b.passage.score.total_cmp(&a.passage.score)));
     best.into_iter().take(PASSAGES_SHOWN)
 }
 
 /// `* [1] Title — Heading (url) 0.83`.
-fn citation_line(citation: &Citation) -> String {
-    let Citation { marker, cited, passage } = citation;
+fn citation_line(citation: &CitationView) -> String {
+    let CitationView { marker, cited, passage } = citation;
     let mark = if *cited { '*' } else { ' ' };
     let mut line = format!("{mark} [{marker}] {}", passage.title.as_deref().unwrap_or("(no title)"));
-    let heading = passage.heading();
+    let heading = heading(passage);
     if !heading.is_empty() {
         line += &format!(" — {heading}");
     }
@@ -199,14 +173,14 @@ fn citation_line(citation: &Citation) -> String {
     line
 }
 
-fn timings_line(answer: &Answer) -> String {
+fn timings_line(answer: &QueryAnswer) -> String {
     let ms = |milliseconds: f64| duration(milliseconds / 1000.0);
-    let Timings { total, queue, embed, search, first_token, generate } = answer.timings_ms;
+    let TimingsView { total, queue, embed, search, first_token, generate } = answer.timings_ms;
     let mut line = format!("{}: queue {}, embed {}, search {}", ms(total), ms(queue), ms(embed), ms(search));
     if generate > 0.0 {
         line += &format!(", first token {}, generate {}", ms(first_token), ms(generate));
     }
-    let Usage { prompt_tokens, completion_tokens } = answer.usage;
+    let UsageView { prompt_tokens, completion_tokens, .. } = answer.usage;
     if completion_tokens > 0 {
         line += &format!("; {prompt_tokens} + {completion_tokens} tokens, {}", answer.model);
     }
@@ -217,15 +191,18 @@ fn timings_line(answer: &Answer) -> String {
 mod tests {
     use axum::Router;
     use axum::routing::post;
+    use serde_json::{Value, json};
 
     use super::super::out::testing::captured;
+    use super::super::views::testing::passage as passage_of;
     use super::*;
     use crate::client::testing::serve;
 
     fn answer_json(abstained: bool) -> Value {
-        let passage = |marker: u32, cited: bool, score: f64| {
-            json!({"marker": marker, "cited": cited, "natural_key": "posts/a.md", "text": "\nFirst line\nSecond",
-                "title": "Parsers", "url": null, "score": score, "heading_path": ["Top", "Errors"], "revision": 1})
+        let passage = |marker: u32, cited: bool, score: f32| {
+            let mut passage = passage_of("\nFirst line\nSecond", "Parsers", &["Top", "Errors"]);
+            passage.score = score;
+            CitationView { marker, cited, passage }
         };
         json!({
             "answer": "Yes [2].", "abstained": abstained, "model": "tiny", "finish_reason": "stop",
@@ -235,7 +212,7 @@ mod tests {
         })
     }
 
-    fn answer(abstained: bool) -> Answer {
+    fn answer(abstained: bool) -> QueryAnswer {
         serde_json::from_value(answer_json(abstained)).unwrap()
     }
 

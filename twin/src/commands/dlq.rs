@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde::Deserialize;
 use serde_json::{Value, json};
+use twin_api::{DeadLetterList, DeadLetterView, Replayed};
 
 use super::Context;
 use super::text::{Align, Table, count, cut, fields, moment, relative};
@@ -57,31 +57,6 @@ pub struct Replay {
     all: bool,
 }
 
-#[derive(Deserialize)]
-struct Letters {
-    dead_letters: Vec<Letter>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Letter {
-    id: String,
-    topic: String,
-    stage: String,
-    class: String,
-    message: String,
-    attempts: u32,
-    first_seen: Option<DateTime<Utc>>,
-    dead_at: DateTime<Utc>,
-    original_position: String,
-    key: String,
-    event_type: Option<String>,
-    subject: Option<String>,
-    revision: Option<u64>,
-    value: Option<Value>,
-    replayed: bool,
-}
-
 /// Runs the command.
 pub async fn run(command: Dlq, context: &mut Context) -> Result<(), CommandError> {
     match command {
@@ -99,7 +74,7 @@ async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
     if context.json {
         return context.out.json(reply.json());
     }
-    let Letters { dead_letters, next } = reply.parse()?;
+    let DeadLetterList { dead_letters, next } = reply.parse()?;
     if dead_letters.is_empty() {
         context.out.note("no dead letter");
         return Ok(());
@@ -112,7 +87,7 @@ async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn table(letters: &[Letter], now: DateTime<Utc>) -> Table {
+fn table(letters: &[DeadLetterView], now: DateTime<Utc>) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("ID", Left),
@@ -142,7 +117,7 @@ async fn show(args: Show, context: &mut Context) -> Result<(), CommandError> {
     if context.json {
         return context.out.json(reply.json());
     }
-    let letter: Letter = reply.parse()?;
+    let letter: DeadLetterView = reply.parse()?;
     context.out.line(&description(&letter))?;
     if !letter.replayed {
         context.out.note(&format!("next: twin dlq replay {}", letter.id));
@@ -150,7 +125,7 @@ async fn show(args: Show, context: &mut Context) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn description(letter: &Letter) -> String {
+fn description(letter: &DeadLetterView) -> String {
     let mut pairs = vec![
         ("id", letter.id.clone()),
         ("topic", letter.topic.clone()),
@@ -181,7 +156,7 @@ async fn replay(args: Replay, context: &mut Context) -> Result<(), CommandError>
     for id in &ids {
         match context.client.trigger(&["dlq", id, "replay"]).await {
             Ok(reply) => {
-                let position = reply.json()["position"].as_str().unwrap_or_default().to_owned();
+                let Replayed { position } = reply.parse()?;
                 if !context.json {
                     context.out.line(&format!("{id} -> {position}"))?;
                 }
@@ -212,7 +187,7 @@ async fn not_replayed(context: &mut Context) -> Result<Vec<String>, CommandError
     loop {
         let mut query = vec![("limit", PAGE)];
         query.extend(before.as_deref().map(|before| ("before", before)));
-        let Letters { dead_letters, next } = context.client.get(&["dlq"], &query).await?.parse()?;
+        let DeadLetterList { dead_letters, next } = context.client.get(&["dlq"], &query).await?.parse()?;
         open.extend(dead_letters.into_iter().filter(|letter| !letter.replayed).map(|letter| letter.id));
         before = next;
         if before.is_none() {
@@ -226,7 +201,7 @@ async fn not_replayed(context: &mut Context) -> Result<Vec<String>, CommandError
 mod tests {
     use super::*;
 
-    fn letter(value: Value) -> Letter {
+    fn letter(value: Value) -> DeadLetterView {
         serde_json::from_value(json!({
             "id": "twin.documents.raw.v1:7", "topic": "twin.documents.raw.v1", "stage": "cleaner", "class": "decode",
             "message": "no JSON", "attempts": 1, "first_seen": null, "dead_at": "2026-01-01T00:00:00Z",

@@ -1,11 +1,10 @@
 //! `twin documents`: single documents, pushed by hand or looked at on their way.
 
-use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde::Deserialize;
+use twin_api::{Change, DocumentList, DocumentSummary, DocumentView, Pushed};
 use twin_schemas::DocumentId;
 
-use super::push::{self, Push, Pushed};
+use super::push::{self, Push};
 use super::text::{Align, Table, cut, fields, moment};
 use super::{AuthorOption, Context};
 use crate::error::CommandError;
@@ -56,41 +55,6 @@ pub struct Remove {
     id: DocumentId,
 }
 
-#[derive(Deserialize)]
-struct Summary {
-    document_id: String,
-    revision: u64,
-    live_revision: Option<u64>,
-    author: String,
-    category: String,
-    source_kind: String,
-    source_id: Option<String>,
-    natural_key: String,
-    title: Option<String>,
-    url: Option<String>,
-    published_at: Option<DateTime<Utc>>,
-    observed_at: DateTime<Utc>,
-}
-
-#[derive(Deserialize)]
-struct Document {
-    #[serde(flatten)]
-    summary: Summary,
-    media_type: String,
-    content: String,
-    searchable: bool,
-    reason: Option<String>,
-    stages: Vec<Stage>,
-}
-
-#[derive(Deserialize)]
-struct Stage {
-    stage: String,
-    state: String,
-    at: Option<DateTime<Utc>>,
-    reason: Option<String>,
-}
-
 /// Runs the command.
 pub async fn run(command: Documents, context: &mut Context) -> Result<(), CommandError> {
     match command {
@@ -102,10 +66,6 @@ pub async fn run(command: Documents, context: &mut Context) -> Result<(), Comman
 }
 
 async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
-    #[derive(Deserialize)]
-    struct Listed {
-        documents: Vec<Summary>,
-    }
     let limit = args.limit.to_string();
     let mut query = vec![("limit", limit.as_str())];
     query.extend(args.author.name().map(|author| ("author", author)));
@@ -114,7 +74,7 @@ async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
     if context.json {
         return context.out.json(reply.json());
     }
-    let documents = reply.parse::<Listed>()?.documents;
+    let documents = reply.parse::<DocumentList>()?.documents;
     if documents.is_empty() {
         context.out.note("no document");
         return Ok(());
@@ -126,7 +86,7 @@ async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn table(documents: &[Summary]) -> Table {
+fn table(documents: &[DocumentSummary]) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("ID", Left),
@@ -140,9 +100,9 @@ fn table(documents: &[Summary]) -> Table {
     ]);
     for document in documents {
         table.row(vec![
-            document.document_id.clone(),
+            document.document_id.to_string(),
             document.author.clone(),
-            document.category.clone(),
+            document.category.as_str().to_owned(),
             document.source_kind.clone(),
             document.revision.to_string(),
             searched(document.live_revision),
@@ -162,20 +122,20 @@ async fn show(args: Show, context: &mut Context) -> Result<(), CommandError> {
     if context.json {
         return context.out.json(reply.json());
     }
-    let document: Document = reply.parse()?;
+    let document: DocumentView = reply.parse()?;
     if args.content {
         return context.out.line(document.content.trim_end());
     }
     context.out.line(&description(&document))
 }
 
-fn description(document: &Document) -> String {
+fn description(document: &DocumentView) -> String {
     let summary = &document.summary;
     let mut pairs = vec![
-        ("id", summary.document_id.clone()),
+        ("id", summary.document_id.to_string()),
         ("author", summary.author.clone()),
-        ("category", summary.category.clone()),
-        ("source", summary.source_id.clone().unwrap_or_else(|| summary.source_kind.clone())),
+        ("category", summary.category.as_str().to_owned()),
+        ("source", summary.source_id.map_or_else(|| summary.source_kind.clone(), |id| id.to_string())),
         ("key", summary.natural_key.clone()),
     ];
     let optional = [("title", &summary.title), ("url", &summary.url)];
@@ -183,7 +143,7 @@ fn description(document: &Document) -> String {
     pairs.extend(summary.published_at.map(|at| ("published", moment(at))));
     pairs.extend([
         ("observed", moment(summary.observed_at)),
-        ("content", format!("{} characters of {}", document.content.chars().count(), document.media_type)),
+        ("content", format!("{} characters of {}", document.content.chars().count(), document.media_type.as_str())),
         ("revision", summary.revision.to_string()),
         ("searched", searched(summary.live_revision)),
     ]);
@@ -194,7 +154,7 @@ fn description(document: &Document) -> String {
     let mut table =
         Table::new(&[("STAGE", Align::Left), ("STATE", Align::Left), ("WHEN", Align::Left), ("WHY", Align::Left)]);
     for stage in &document.stages {
-        let state = stage.state.replace('_', " ");
+        let state = stage.state.as_str().replace('_', " ");
         let why = stage.reason.clone().unwrap_or_default();
         table.row(vec![stage.stage.clone(), state, stage.at.map(moment).unwrap_or_default(), why]);
     }
@@ -207,7 +167,7 @@ async fn remove(args: Remove, context: &mut Context) -> Result<(), CommandError>
         return context.out.json(reply.json());
     }
     let pushed: Pushed = reply.parse()?;
-    let done = if pushed.change == "deleted" { "deleted" } else { "was deleted before:" };
+    let done = if pushed.change == Change::Deleted { "deleted" } else { "was deleted before:" };
     context.out.line(&format!("{done} {} (revision {})", pushed.document_id, pushed.revision))
 }
 
@@ -219,8 +179,8 @@ mod tests {
 
     #[test]
     fn a_document_that_is_not_searchable_says_why() {
-        let document: Document = serde_json::from_value(json!({
-            "document_id": "d1", "revision": 2, "live_revision": null, "author": "ada", "category": "post",
+        let document: DocumentView = serde_json::from_value(json!({
+            "document_id": uuid::Uuid::nil(), "revision": 2, "live_revision": null, "author": "ada", "category": "post",
             "source_kind": "push", "source_id": null, "natural_key": "k", "title": "T", "url": null,
             "published_at": null, "observed_at": "2026-01-01T00:00:00Z", "content_hash": "sha256:0", "deleted": false,
             "media_type": "text", "content": "héllo", "searchable": false, "reason": "still on its way: to be chunked next",

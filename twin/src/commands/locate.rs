@@ -2,26 +2,27 @@
 
 use std::path::Path;
 
-use super::views::Source;
+use twin_api::SourceView;
+
 use crate::error::CommandError;
 
 /// How many characters of an id are shown in tables, at least.
 const SHORT_ID: usize = 8;
 
 /// The source that a text on the command line means: an id, the beginning of one, or a location.
-pub fn find<'a>(sources: &'a [Source], text: &str) -> Result<&'a Source, CommandError> {
+pub fn find<'a>(sources: &'a [SourceView], text: &str) -> Result<&'a SourceView, CommandError> {
     if text.is_empty() {
         return Err(CommandError::Usage("the source is an empty text".to_owned()));
     }
-    if let Some(source) = sources.iter().find(|source| source.id == text) {
+    if let Some(source) = sources.iter().find(|source| source.id.to_string() == text) {
         return Ok(source);
     }
     let locations = spellings(text);
-    let is_meant = |source: &&Source| locations.contains(&source.location);
-    let mut found: Vec<&Source> = sources.iter().filter(is_meant).collect();
+    let is_meant = |source: &&SourceView| locations.contains(&source.location);
+    let mut found: Vec<&SourceView> = sources.iter().filter(is_meant).collect();
     if found.is_empty() {
         let beginning = text.to_ascii_lowercase();
-        found = sources.iter().filter(|source| source.id.starts_with(&beginning)).collect();
+        found = sources.iter().filter(|source| source.id.to_string().starts_with(&beginning)).collect();
     }
     match found.as_slice() {
         [source] => Ok(source),
@@ -58,10 +59,12 @@ pub fn absolute(location: &str) -> Result<String, CommandError> {
 }
 
 /// The shortest beginning of the source's id that no other has, 8 characters at least.
-pub fn short_id<'a>(source: &'a Source, all: &[Source]) -> &'a str {
-    let is_unique = |short: &&str| all.iter().filter(|other| other.id.starts_with(*short)).count() <= 1;
-    let lengths = SHORT_ID.min(source.id.len())..source.id.len();
-    lengths.filter_map(|length| source.id.get(..length)).find(is_unique).unwrap_or(&source.id)
+pub fn short_id(source: &SourceView, all: &[SourceView]) -> String {
+    let id = source.id.to_string();
+    let ids: Vec<String> = all.iter().map(|source| source.id.to_string()).collect();
+    let is_unique = |short: &&str| ids.iter().filter(|other| other.starts_with(*short)).count() <= 1;
+    let shortest = (SHORT_ID..id.len()).filter_map(|length| id.get(..length)).find(is_unique);
+    shortest.unwrap_or(&id).to_owned()
 }
 
 #[cfg(test)]
@@ -72,18 +75,18 @@ mod tests {
     #[test]
     fn a_source_is_found_by_id_by_its_beginning_and_by_location() {
         let sources = [
-            source("aa11-1", "/blog"),
-            source("aa12-2", "https://example.org/feed.xml"),
-            source("bb13-3", "/a/b"),
-            source("bb14-4", "/a/b"),
+            source("aa11", "/blog"),
+            source("aa12", "https://example.org/feed.xml"),
+            source("bb13", "/a/b"),
+            source("bb14", "/a/b"),
         ];
-        let id = |text: &str| find(&sources, text).map(|source| source.id.as_str());
-        assert_eq!(id("aa11-1").unwrap(), "aa11-1");
-        assert_eq!(id("AA12").unwrap(), "aa12-2");
-        assert_eq!(id("/blog/").unwrap(), "aa11-1");
-        assert_eq!(id("https://example.org/feed.xml").unwrap(), "aa12-2");
-        assert!(matches!(id("aa"), Err(CommandError::Usage(message)) if message.contains("aa11-1")));
-        assert!(matches!(id("/a/b"), Err(CommandError::Usage(message)) if message.contains("bb14-4")));
+        let id = |text: &str| find(&sources, text).map(|source| source.id);
+        assert_eq!(id(&sources[0].id.to_string()).unwrap(), sources[0].id);
+        assert_eq!(id("AA12").unwrap(), sources[1].id);
+        assert_eq!(id("/blog/").unwrap(), sources[0].id);
+        assert_eq!(id("https://example.org/feed.xml").unwrap(), sources[1].id);
+        assert!(matches!(id("aa"), Err(CommandError::Usage(message)) if message.contains("aa110000-")));
+        assert!(matches!(id("/a/b"), Err(CommandError::Usage(message)) if message.contains("bb140000-")));
         assert!(matches!(id("cc"), Err(CommandError::NotFound(_))));
         assert!(matches!(id(""), Err(CommandError::Usage(_))));
     }
@@ -100,7 +103,7 @@ mod tests {
     #[test]
     fn an_id_is_shown_as_short_as_it_is_unique() {
         let sources = [source("0123456789ab", "/a"), source("0123456780cd", "/b"), source("ff23456780cd", "/c")];
-        assert_eq!(short_id(&sources[0], &sources), "0123456789");
+        assert_eq!(short_id(&sources[0], &sources), "01234567-89");
         assert_eq!(short_id(&sources[2], &sources), "ff234567");
     }
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
-use serde::Deserialize;
-use serde_json::json;
+use twin_api::{PushRequest, Pushed};
 use twin_schemas::{AuthorId, Category};
 
 use super::Context;
@@ -48,38 +47,32 @@ enum Format {
     Text,
 }
 
-/// What pushing or deleting a document did.
-#[derive(Deserialize)]
-pub struct Pushed {
-    pub document_id: String,
-    pub revision: u64,
-    pub change: String,
-}
-
 /// Runs the command.
 pub async fn run(args: Push, context: &mut Context) -> Result<(), CommandError> {
     let format = args.format.unwrap_or_else(|| format_of(&args.file));
     let content = content(args.file).await?;
-    let field = match format {
-        Format::Html => "html",
-        Format::Markdown => "markdown",
-        Format::Text => "text",
+    let mut body = PushRequest {
+        author: args.author.clone(),
+        category: args.category,
+        natural_key: args.key,
+        title: args.title,
+        url: args.document_url,
+        text: None,
+        markdown: None,
+        html: None,
+        published_at: args.published_at,
     };
-    let body = json!({
-        "author": args.author,
-        "category": args.category,
-        "natural_key": args.key,
-        "title": args.title,
-        "url": args.document_url,
-        "published_at": args.published_at,
-        (field): content,
-    });
+    match format {
+        Format::Html => body.html = Some(content),
+        Format::Markdown => body.markdown = Some(content),
+        Format::Text => body.text = Some(content),
+    }
     let reply = context.client.post(&["documents"], &body).await?;
     if context.json {
         return context.out.json(reply.json());
     }
     let pushed: Pushed = reply.parse()?;
-    context.out.line(&format!("{} {} (revision {})", pushed.change, pushed.document_id, pushed.revision))?;
+    context.out.line(&format!("{} {} (revision {})", pushed.change.as_str(), pushed.document_id, pushed.revision))?;
     context.out.note(&format!("next: twin sync --author {} --wait", args.author));
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! `twin search`: passages, without an answer.
 
 use clap::Args;
-use serde::Deserialize;
-use serde_json::json;
+use twin_api::{PassageView, RetrieveAnswer, RetrieveRequest};
 use twin_schemas::Category;
 
 use super::text::{count, duration};
-use super::views::{Passage, Timings};
+use super::views::{beginning, heading};
 use super::{AuthorOption, Context};
 use crate::error::CommandError;
 
@@ -31,25 +30,22 @@ pub struct Search {
     category: Option<Category>,
 }
 
-#[derive(Deserialize)]
-struct Found {
-    hits: Vec<Passage>,
-    timings_ms: Timings,
-}
-
 /// Runs the command.
 pub async fn run(args: Search, context: &mut Context) -> Result<(), CommandError> {
-    let body = json!({
-        "query": args.query.join(" "),
-        "author": args.author.author,
-        "k": args.k,
-        "category": args.category,
-    });
+    let body = RetrieveRequest {
+        query: args.query.join(" "),
+        author: args.author.author,
+        k: args.k,
+        category: args.category,
+        source_kind: None,
+        published_after: None,
+        published_before: None,
+    };
     let reply = context.client.post(&["retrieve"], &body).await?;
     if context.json {
         return context.out.json(reply.json());
     }
-    let found: Found = reply.parse()?;
+    let found: RetrieveAnswer = reply.parse()?;
     for hit in &found.hits {
         context.out.line(&hit_text(hit))?;
     }
@@ -58,14 +54,14 @@ pub async fn run(args: Search, context: &mut Context) -> Result<(), CommandError
     Ok(())
 }
 
-fn hit_text(hit: &Passage) -> String {
+fn hit_text(hit: &PassageView) -> String {
     let mut text = format!("{:.2}  {}", hit.score, hit.natural_key);
-    let heading = hit.heading();
+    let heading = heading(hit);
     let title = hit.title.as_deref().filter(|title| *title != hit.natural_key).unwrap_or_default();
     for part in [title, heading.as_str()].into_iter().filter(|part| !part.is_empty()) {
         text += &format!("  {part}");
     }
-    for line in hit.first_lines(LINES_SHOWN, LINE_WIDTH) {
+    for line in beginning(hit, LINES_SHOWN, LINE_WIDTH) {
         text += &format!("\n      {line}");
     }
     text
@@ -73,18 +69,12 @@ fn hit_text(hit: &Passage) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::views::testing::passage;
     use super::*;
 
     #[test]
     fn a_hit_shows_where_it_is_and_how_it_begins() {
-        let hit = Passage {
-            natural_key: "posts/a.md".into(),
-            text: "One\n\nTwo\nThree".into(),
-            title: Some("Parsers".into()),
-            url: None,
-            score: 0.8312,
-            heading_path: vec!["Errors".into()],
-        };
+        let hit = passage("One\n\nTwo\nThree", "Parsers", &["Errors"]);
         assert_eq!(hit_text(&hit), "0.83  posts/a.md  Parsers  Errors\n      One\n      Two");
     }
 }

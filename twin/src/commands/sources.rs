@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use chrono::Utc;
 use clap::{Args, Subcommand};
-use serde::Deserialize;
-use serde_json::json;
+use twin_api::{NewSourceRequest, Removed, SourceView, SyncStatus};
 use twin_schemas::{AuthorId, Category};
 
 use super::locate::{absolute, find, short_id};
 use super::text::{Align, Table, count, duration, fields, moment, relative};
-use super::views::{Source, SyncStatus, author_query, list_sources};
+use super::views::{author_query, list_sources, sync_status};
 use super::{AuthorOption, Context};
 use crate::error::CommandError;
 
@@ -83,24 +82,24 @@ pub async fn run(command: Sources, context: &mut Context) -> Result<(), CommandE
 }
 
 async fn add(args: Add, context: &mut Context) -> Result<(), CommandError> {
-    let body = json!({
-        "author": args.author,
-        "kind": args.kind,
-        "location": absolute(&args.location)?,
-        "category": args.category,
-        "interval_s": args.interval,
-    });
+    let body = NewSourceRequest {
+        author: args.author,
+        kind: args.kind,
+        location: absolute(&args.location)?,
+        category: args.category,
+        interval_s: args.interval,
+    };
     let reply = context.client.post(&["sources"], &body).await?;
     if context.json {
         return context.out.json(reply.json());
     }
-    let source: Source = reply.parse()?;
+    let source: SourceView = reply.parse()?;
     let done = if reply.is_created() { "registered" } else { "was there, and has the new settings:" };
     let every = duration(source.interval_s as f64);
     context
         .out
         .line(&format!("{done} {} {} for {}, synced every {every}", source.kind, source.location, source.author))?;
-    context.out.line(&source.id)?;
+    context.out.line(&source.id.to_string())?;
     context.out.note(&format!("next: twin sync --author {} --wait", source.author));
     Ok(())
 }
@@ -121,7 +120,7 @@ async fn list(args: AuthorOption, context: &mut Context) -> Result<(), CommandEr
 async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
     let source = find_one(context, &args.source).await?;
     if context.json {
-        let reply = context.client.get(&["sources", &source.id], &[]).await?;
+        let reply = context.client.get(&["sources", &source.id.to_string()], &[]).await?;
         return context.out.json(reply.json());
     }
     context.out.line(&description(&source))
@@ -129,7 +128,7 @@ async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
 
 async fn confirm(args: One, context: &mut Context) -> Result<(), CommandError> {
     let source = find_one(context, &args.source).await?;
-    let reply = context.client.trigger(&["sources", &source.id, "confirm"]).await?;
+    let reply = context.client.trigger(&["sources", &source.id.to_string(), "confirm"]).await?;
     if context.json {
         return context.out.json(reply.json());
     }
@@ -143,13 +142,9 @@ async fn confirm(args: One, context: &mut Context) -> Result<(), CommandError> {
 }
 
 async fn remove(args: Remove, context: &mut Context) -> Result<(), CommandError> {
-    #[derive(Deserialize)]
-    struct Removed {
-        documents_deleted: u64,
-    }
     let source = find_one(context, &args.source).await?;
     let documents = if args.keep_documents { "keep" } else { "delete" };
-    let reply = context.client.delete(&["sources", &source.id], &[("documents", documents)]).await?;
+    let reply = context.client.delete(&["sources", &source.id.to_string()], &[("documents", documents)]).await?;
     if context.json {
         return context.out.json(reply.json());
     }
@@ -162,7 +157,7 @@ async fn remove(args: Remove, context: &mut Context) -> Result<(), CommandError>
     context.out.line(&format!("removed {} {}; {documents}", source.kind, source.location))
 }
 
-async fn find_one(context: &Context, text: &str) -> Result<Source, CommandError> {
+async fn find_one(context: &Context, text: &str) -> Result<SourceView, CommandError> {
     let sources = list_sources(&context.client, None).await?;
     find(&sources, text).cloned()
 }
@@ -176,7 +171,7 @@ fn whole_seconds(text: &str) -> Result<u64, String> {
 }
 
 /// The sources, one a line.
-pub fn table(sources: &[Source]) -> Table {
+pub fn table(sources: &[SourceView]) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("ID", Left),
@@ -193,15 +188,11 @@ pub fn table(sources: &[Source]) -> Table {
     ]);
     let now = Utc::now();
     for source in sources {
-        let mut row = vec![
-            short_id(source, sources).to_owned(),
-            source.author.clone(),
-            source.kind.clone(),
-            source.location.clone(),
-        ];
+        let mut row =
+            vec![short_id(source, sources), source.author.clone(), source.kind.clone(), source.location.clone()];
         match &source.last_sync {
             Some(sync) => {
-                row.push(format!("{}, {}", sync.status.as_str(), relative(sync.finished_at, now)));
+                row.push(format!("{}, {}", sync_status(sync.status), relative(sync.finished_at, now)));
                 let numbers = [sync.seen, sync.new, sync.changed, sync.deleted, sync.failed_total];
                 row.extend(numbers.map(|number| number.to_string()));
             }
@@ -216,13 +207,13 @@ pub fn table(sources: &[Source]) -> Table {
     table
 }
 
-fn description(source: &Source) -> String {
+fn description(source: &SourceView) -> String {
     let mut pairs = vec![
-        ("id", source.id.clone()),
+        ("id", source.id.to_string()),
         ("author", source.author.clone()),
         ("kind", source.kind.clone()),
         ("location", source.location.clone()),
-        ("category", source.category.clone().unwrap_or_else(|| "as the kind says".to_owned())),
+        ("category", source.category.map_or("as the kind says", Category::as_str).to_owned()),
         ("interval", duration(source.interval_s as f64)),
         ("registered", moment(source.created_at)),
         ("next sync", moment(source.next_run_at)),
@@ -233,7 +224,7 @@ fn description(source: &Source) -> String {
     };
     let took = (sync.finished_at - sync.started_at).as_seconds_f64();
     pairs.extend([
-        ("last sync", format!("{}, in {}", sync.status.as_str(), duration(took))),
+        ("last sync", format!("{}, in {}", sync_status(sync.status), duration(took))),
         ("started", moment(sync.started_at)),
         ("seen", sync.seen.to_string()),
         ("new", sync.new.to_string()),
@@ -263,10 +254,10 @@ fn description(source: &Source) -> String {
 pub mod testing {
     use super::*;
 
-    /// A source that was not synced yet.
-    pub fn source(id: &str, location: &str) -> Source {
-        Source {
-            id: id.to_owned(),
+    /// A source that was not synced yet, whose id begins with these hexadecimal digits.
+    pub fn source(id: &str, location: &str) -> SourceView {
+        SourceView {
+            id: format!("{id:0<32}").parse().unwrap(),
             author: "ada".to_owned(),
             kind: "folder".to_owned(),
             location: location.to_owned(),

@@ -1,10 +1,11 @@
 //! `twin status`: how far everything is.
 
 use clap::Args;
+use twin_api::StatusView;
 
 use super::sources;
 use super::text::{Align, Table, count};
-use super::views::{StatusReport, author_query};
+use super::views::author_query;
 use super::{AuthorOption, Context};
 use crate::error::CommandError;
 
@@ -21,12 +22,12 @@ pub async fn run(args: Status, context: &mut Context) -> Result<(), CommandError
     if context.json {
         return context.out.json(reply.json());
     }
-    let report: StatusReport = reply.parse()?;
+    let report: StatusView = reply.parse()?;
     let url = context.client.url().to_owned();
     context.out.line(&render(&report, &url))
 }
 
-fn render(report: &StatusReport, url: &str) -> String {
+fn render(report: &StatusView, url: &str) -> String {
     let state = if report.ready { "ready" } else { "not ready" };
     let mut blocks = vec![format!("twin {} at {url}: {state}", report.version)];
     let idle: Vec<String> = report
@@ -66,21 +67,27 @@ fn render(report: &StatusReport, url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::views::{Part, StageLag, Totals};
+    use twin_api::{PartView, StageLag, TotalsView};
+
     use super::*;
 
     #[test]
     fn a_part_that_is_not_ready_is_named_with_its_reason() {
-        let report = StatusReport {
+        let report = StatusView {
             version: "0.1.0".into(),
             ready: false,
             parts: vec![
-                Part { part: "gateway".into(), ready: true, reason: None },
-                Part { part: "embedder".into(), ready: false, reason: Some("no model".into()) },
+                PartView { part: "gateway".into(), ready: true, reason: None },
+                PartView { part: "embedder".into(), ready: false, reason: Some("no model".into()) },
             ],
-            totals: Totals { documents: 2, searchable: 1, rejected: 0, dead: 1, pending: 0, chunks: 7 },
+            totals: TotalsView { documents: 2, searchable: 1, rejected: 0, dead: 1, pending: 0, chunks: 7 },
             pending: 0,
-            stages: vec![StageLag { stage: "cleaner".into(), topic: "twin.documents.raw.v1".into(), lag: 3 }],
+            stages: vec![StageLag {
+                stage: "cleaner".into(),
+                group: "twin.cleaner".into(),
+                topic: "twin.documents.raw.v1".into(),
+                lag: 3,
+            }],
             sources: Vec::new(),
         };
         assert_eq!(

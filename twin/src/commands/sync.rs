@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::json;
 use tokio::time::Instant;
+use twin_api::{SourceView, StatusView, SyncView, TotalsView};
 
 use super::locate::find;
 use super::text::{Align, Table, count, duration};
-use super::views::{LastSync, Source, StatusReport, Totals, author_query, list_sources};
+use super::views::{author_query, list_sources, sum, sync_status};
 use super::wait::{End, Snapshot, Wait, requested_at};
 use super::{AuthorOption, Context};
 use crate::client::Client;
@@ -50,7 +51,7 @@ pub async fn run(args: Sync, context: &mut Context) -> Result<(), CommandError> 
     report(&wait, &end, started.elapsed(), context)
 }
 
-async fn targets(args: &Sync, client: &Client) -> Result<Vec<Source>, CommandError> {
+async fn targets(args: &Sync, client: &Client) -> Result<Vec<SourceView>, CommandError> {
     let mut sources = list_sources(client, args.author.name()).await?;
     if !args.sources.is_empty() {
         let mut named = Vec::new();
@@ -70,10 +71,10 @@ async fn targets(args: &Sync, client: &Client) -> Result<Vec<Source>, CommandErr
     Ok(sources)
 }
 
-async fn request_all(targets: &[Source], context: &mut Context) -> Result<(), CommandError> {
+async fn request_all(targets: &[SourceView], context: &mut Context) -> Result<(), CommandError> {
     let mut requested = Vec::new();
     for source in targets {
-        let reply = context.client.trigger(&["sources", &source.id, "sync"]).await?;
+        let reply = context.client.trigger(&["sources", &source.id.to_string(), "sync"]).await?;
         requested.push(reply.json().clone());
     }
     if context.json {
@@ -86,17 +87,17 @@ async fn request_all(targets: &[Source], context: &mut Context) -> Result<(), Co
 
 /// Requests the syncs, and notes when by the twin's clock.
 async fn request_noting_times(
-    targets: Vec<Source>,
+    targets: Vec<SourceView>,
     context: &Context,
-) -> Result<Vec<(Source, DateTime<Utc>)>, CommandError> {
+) -> Result<Vec<(SourceView, DateTime<Utc>)>, CommandError> {
     let mut requested = Vec::with_capacity(targets.len());
     for source in targets {
-        let id = source.id.as_str();
+        let id = source.id.to_string();
         // A sync that ends between the two looks hides the time of the request, which is then made again.
         let at = loop {
-            let before: Source = context.client.get(&["sources", id], &[]).await?.parse()?;
-            context.client.trigger(&["sources", id, "sync"]).await?;
-            let after: Source = context.client.get(&["sources", id], &[]).await?.parse()?;
+            let before: SourceView = context.client.get(&["sources", &id], &[]).await?.parse()?;
+            context.client.trigger(&["sources", &id, "sync"]).await?;
+            let after: SourceView = context.client.get(&["sources", &id], &[]).await?.parse()?;
             if let Some(at) = requested_at(&before, &after) {
                 break at;
             }
@@ -107,7 +108,7 @@ async fn request_noting_times(
 }
 
 /// Whose documents are waited for: those of the author named, else of the authors of the sources named, else all.
-fn scopes(args: &Sync, targets: &[Source]) -> Vec<Option<String>> {
+fn scopes(args: &Sync, targets: &[SourceView]) -> Vec<Option<String>> {
     if let Some(author) = args.author.name() {
         return vec![Some(author.to_owned())];
     }
@@ -155,10 +156,10 @@ async fn follow(
 async fn look(client: &Client, scopes: &[Option<String>]) -> Result<Snapshot, CommandError> {
     let mut all = Snapshot::default();
     for author in scopes {
-        let report: StatusReport = client.get(&["status"], &author_query(author.as_deref())).await?.parse()?;
+        let report: StatusView = client.get(&["status"], &author_query(author.as_deref())).await?.parse()?;
         all.sources.extend(report.sources);
         all.pending += report.pending;
-        all.totals = all.totals.plus(report.totals);
+        all.totals = sum(all.totals, report.totals);
     }
     Ok(all)
 }
@@ -176,7 +177,7 @@ fn timed_out(wait: &Wait, elapsed: Duration) -> CommandError {
 fn report(wait: &Wait, end: &Snapshot, elapsed: Duration, context: &mut Context) -> Result<(), CommandError> {
     let seconds = elapsed.as_secs_f64();
     if context.json {
-        let sources: Vec<&Source> = wait.targets().iter().map(|target| &target.source).collect();
+        let sources: Vec<&SourceView> = wait.targets().iter().map(|target| &target.source).collect();
         let document = json!({
             "sources": sources, "pending": end.pending, "totals": end.totals, "seconds": (seconds * 1000.0).round() / 1000.0,
         });
@@ -192,8 +193,8 @@ fn report(wait: &Wait, end: &Snapshot, elapsed: Duration, context: &mut Context)
     Err(CommandError::Failed(format!("{} of {total} not synced in full:\n  {}", troubles.len(), troubles.join("\n  "))))
 }
 
-fn tell(wait: &Wait, totals: &Totals, seconds: f64, context: &mut Context) -> Result<(), CommandError> {
-    let synced: Vec<(&Source, &LastSync)> = wait
+fn tell(wait: &Wait, totals: &TotalsView, seconds: f64, context: &mut Context) -> Result<(), CommandError> {
+    let synced: Vec<(&SourceView, &SyncView)> = wait
         .targets()
         .iter()
         .filter_map(|target| match &target.end {
@@ -226,7 +227,7 @@ fn tell(wait: &Wait, totals: &Totals, seconds: f64, context: &mut Context) -> Re
     Ok(())
 }
 
-fn table(synced: &[(&Source, &LastSync)]) -> Table {
+fn table(synced: &[(&SourceView, &SyncView)]) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("SOURCE", Left),
@@ -238,7 +239,7 @@ fn table(synced: &[(&Source, &LastSync)]) -> Table {
     ]);
     for (source, sync) in synced {
         let numbers = [sync.new, sync.changed, sync.deleted, sync.failed_total].map(|number| number.to_string());
-        let mut row = vec![source.location.clone(), sync.status.as_str().to_owned()];
+        let mut row = vec![source.location.clone(), sync_status(sync.status)];
         row.extend(numbers);
         table.row(row);
     }
@@ -246,7 +247,7 @@ fn table(synced: &[(&Source, &LastSync)]) -> Table {
 }
 
 /// `3 new, 1 changed, 0 deleted, 0 failed; 120 documents searchable (2.3 s)`.
-fn summary<'a>(syncs: impl Iterator<Item = &'a LastSync>, totals: &Totals, seconds: f64) -> String {
+fn summary<'a>(syncs: impl Iterator<Item = &'a SyncView>, totals: &TotalsView, seconds: f64) -> String {
     let [mut new, mut changed, mut deleted, mut failed] = [0; 4];
     for sync in syncs {
         new += sync.new;
@@ -261,13 +262,14 @@ fn summary<'a>(syncs: impl Iterator<Item = &'a LastSync>, totals: &Totals, secon
 
 #[cfg(test)]
 mod tests {
+    use twin_api::SyncStatus;
+
     use super::super::sources::testing::source;
-    use super::super::views::SyncStatus;
     use super::*;
 
-    fn sync(new: u64, failed_total: u64) -> LastSync {
+    fn sync(new: u64, failed_total: u64) -> SyncView {
         let time = DateTime::UNIX_EPOCH;
-        LastSync {
+        SyncView {
             status: SyncStatus::Completed,
             reason: None,
             started_at: time,
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_summary_adds_the_sources_up() {
-        let totals = Totals { searchable: 120, ..Totals::default() };
+        let totals = TotalsView { searchable: 120, ..TotalsView::default() };
         assert_eq!(
             summary([sync(3, 0), sync(4, 2)].iter(), &totals, 2.34),
             "7 new, 2 changed, 0 deleted, 2 failed; 120 documents searchable (2.3 s)"

@@ -4,9 +4,9 @@
 //! after that time, by the same clock; one that was under way when the request came began before it.
 
 use chrono::{DateTime, Utc};
+use twin_api::{SourceView, SyncStatus, SyncView, TotalsView};
 
 use super::text::count;
-use super::views::{LastSync, Source, SyncStatus, Totals};
 
 /// What is waited for.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Wait {
 #[derive(Debug)]
 pub struct Target {
     /// The source, as it was seen last.
-    pub source: Source,
+    pub source: SourceView,
     requested_at: DateTime<Utc>,
     /// Its end, once there.
     pub end: Option<End>,
@@ -29,7 +29,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq)]
 pub enum End {
     /// A sync that began after the request has ended.
-    Synced(LastSync),
+    Synced(SyncView),
     /// The source was removed.
     Removed,
 }
@@ -39,23 +39,23 @@ pub enum End {
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// The sources.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceView>,
     /// Documents on their way.
     pub pending: u64,
     /// All documents.
-    pub totals: Totals,
+    pub totals: TotalsView,
 }
 
 /// When a source's sync was requested, by the twin's clock. `before` and `after` are what the API showed of it around
 /// the request. None: a sync ended between them, so that `next_run_at` may not be the time of the request; ask again.
-pub fn requested_at(before: &Source, after: &Source) -> Option<DateTime<Utc>> {
-    let started_at = |source: &Source| source.last_sync.as_ref().map(|sync| sync.started_at);
+pub fn requested_at(before: &SourceView, after: &SourceView) -> Option<DateTime<Utc>> {
+    let started_at = |source: &SourceView| source.last_sync.as_ref().map(|sync| sync.started_at);
     (started_at(before) == started_at(after)).then_some(after.next_run_at)
 }
 
 impl Wait {
     /// Waits for the sync of each source, requested at that time, and for every document to be through.
-    pub fn new(requested: Vec<(Source, DateTime<Utc>)>) -> Self {
+    pub fn new(requested: Vec<(SourceView, DateTime<Utc>)>) -> Self {
         let target = |(source, requested_at)| Target { source, requested_at, end: None };
         // Something is on its way until a snapshot says otherwise.
         Self { targets: requested.into_iter().map(target).collect(), pending: u64::MAX }
@@ -107,7 +107,7 @@ impl Wait {
 impl Target {
     /// What kept this source from being synced in full, and what to do; none if nothing did.
     pub fn trouble(&self) -> Option<String> {
-        let Source { id, location, .. } = &self.source;
+        let SourceView { id, location, .. } = &self.source;
         match self.end.as_ref()? {
             End::Removed => Some(format!("{location}: it was removed meanwhile")),
             End::Synced(sync) => match sync.status {
@@ -140,8 +140,8 @@ mod tests {
     }
 
     /// A source whose last sync began then, and that is due then.
-    fn seen(id: &str, started: Option<i64>, due: i64) -> Source {
-        let last_sync = started.map(|started| LastSync {
+    fn seen(id: &str, started: Option<i64>, due: i64) -> SourceView {
+        let last_sync = started.map(|started| SyncView {
             status: SyncStatus::Completed,
             reason: None,
             started_at: at(started),
@@ -153,14 +153,14 @@ mod tests {
             failed: Vec::new(),
             failed_total: 0,
         });
-        Source { next_run_at: at(due), last_sync, ..source(id, &format!("/{id}")) }
+        SourceView { next_run_at: at(due), last_sync, ..source(id, &format!("/{id}")) }
     }
 
-    fn snapshot(sources: &[Source], pending: u64) -> Snapshot {
-        Snapshot { sources: sources.to_vec(), pending, totals: Totals::default() }
+    fn snapshot(sources: &[SourceView], pending: u64) -> Snapshot {
+        Snapshot { sources: sources.to_vec(), pending, totals: TotalsView::default() }
     }
 
-    fn waiting(sources: &[Source]) -> Wait {
+    fn waiting(sources: &[SourceView]) -> Wait {
         Wait::new(sources.iter().map(|source| (source.clone(), source.next_run_at)).collect())
     }
 
@@ -223,6 +223,9 @@ mod tests {
         assert_eq!(ended(SyncStatus::Completed), None);
         assert_eq!(ended(SyncStatus::Failed).unwrap(), "/a: it could not be read: no such folder");
         let awaiting = ended(SyncStatus::AwaitingConfirmation).unwrap();
-        assert!(awaiting.contains("12 documents") && awaiting.contains("`twin sources confirm a`"), "{awaiting}");
+        assert!(
+            awaiting.contains("12 documents") && awaiting.contains("`twin sources confirm a0000000-"),
+            "{awaiting}"
+        );
     }
 }

@@ -4,48 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use twin_api::{DeadLetterFilter, DeadLetterList, DeadLetterView, Replayed};
 use twin_stream::{DeadLetterCursor, NoCursor};
-use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::{Checks, Path, Query};
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
-use crate::state::{App, DeadLetterView};
+use crate::state::App;
 
 const LIMIT_DEFAULT: usize = 50;
 const LIMIT_MAX: usize = 1_000;
-
-/// Which dead letters.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct DeadLetterFilter {
-    /// Only those read from this topic.
-    #[param(example = "twin.documents.raw.v1")]
-    topic: Option<String>,
-    /// At most so many, 1 to 1000; 50 if absent.
-    limit: Option<usize>,
-    /// Those that come after an earlier part of the list: its `next`.
-    before: Option<String>,
-}
-
-/// Dead letters, newest first, without their payload.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DeadLetterList {
-    /// Newest first.
-    dead_letters: Vec<DeadLetterView>,
-    /// The `before` of the next part of the list; absent when there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-}
-
-/// A dead letter that was replayed.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Replayed {
-    /// Where it stands now: `topic[partition]@offset`.
-    position: String,
-}
 
 /// List dead letters.
 #[utoipa::path(

@@ -20,10 +20,11 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
+use twin_api::Code;
 
 use crate::metrics::measure;
 use crate::openapi;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::state::App;
 
 /// All routes, with `admin`'s beside them.

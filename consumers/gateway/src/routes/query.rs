@@ -7,13 +7,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use serde::{Deserialize, Serialize};
-use twin_schemas::{
-    Answered, AuthorId, Category, ChatMessage, FinishReason, QueryFilter, QueryKind, Role, Sampling, SourceKind,
-};
-use utoipa::ToSchema;
+use serde::Serialize;
+use twin_api::{QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest};
+use twin_schemas::{Answered, AuthorId, ChatMessage, QueryFilter, QueryKind, Role, Sampling};
 
 use crate::ask::{Part, Question};
 use crate::extract::{Checks, Json};
@@ -22,61 +19,17 @@ use crate::problem_responses::QueryProblems;
 use crate::routes::streamed::{REQUEST_ID, ServerSentEvent, keep_alive};
 use crate::state::{App, trace_parent};
 use crate::tell::{Step, steps, whole};
-use crate::views::{CitationView, PassageView, TimingsView, UsageView, citations};
+use crate::views::{Shown, citations, timings};
 
-/// A question for a twin.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct QueryRequest {
-    /// What is asked; up to `gateway.max_question_chars` characters.
-    #[schema(example = "What did you learn from rewriting the parser?")]
-    question: String,
-    /// Whose twin; `gateway.default_author` if absent.
-    #[schema(value_type = Option<String>, example = "ada")]
-    author: Option<AuthorId>,
-    /// Passages to answer from, at most; 1 to `gateway.max_k`.
-    k: Option<u32>,
-    /// Answer only from documents of this category: `article`, `post` or `code`.
-    #[schema(value_type = Option<String>, example = "article")]
-    category: Option<Category>,
-    /// Answer as server-sent events: `retrieved` (`{"passages": […]}`), `delta` (`{"text": "…"}`, as often as text
-    /// comes) and `done` (the whole answer), or `error` (a problem). `retrieved` may come twice before the first
-    /// `delta`, where the query was worked on twice: the later one counts.
-    #[serde(default)]
-    stream: bool,
-}
-
-/// The twin's answer.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct QueryAnswer {
-    /// The text, with markers like `[1]` where it rests on a passage.
-    answer: String,
-    /// The twin does not know: nothing that its author published is near enough to the question.
-    abstained: bool,
-    /// The passages that the model was given, by marker.
-    citations: Vec<CitationView>,
-    /// The model that answered.
-    model: String,
-    /// `stop`: the text is complete; `length`: the token limit cut it.
-    #[schema(value_type = String)]
-    finish_reason: FinishReason,
-    /// Tokens used.
-    usage: UsageView,
-    /// Where the time went.
-    timings_ms: TimingsView,
-}
-
-impl QueryAnswer {
-    fn new(mut answered: Answered, total_ms: f64) -> Self {
-        Self {
-            citations: citations(&mut answered),
-            answer: answered.text,
-            abstained: answered.abstained,
-            model: answered.model,
-            finish_reason: answered.finish_reason,
-            usage: answered.usage.into(),
-            timings_ms: TimingsView::new(total_ms, answered.timings),
-        }
+fn answer(mut answered: Answered, total_ms: f64) -> QueryAnswer {
+    QueryAnswer {
+        citations: citations(&mut answered),
+        answer: answered.text,
+        abstained: answered.abstained,
+        model: answered.model,
+        finish_reason: answered.finish_reason,
+        usage: answered.usage.shown(),
+        timings_ms: timings(total_ms, answered.timings),
     }
 }
 
@@ -106,7 +59,7 @@ pub async fn query(
     let request_id = answering.request_id().to_string();
     if !stream {
         let (answered, total_ms) = whole(answering).await?;
-        let answer = QueryAnswer::new(*answered, total_ms);
+        let answer = answer(*answered, total_ms);
         return Ok(([(REQUEST_ID, request_id)], axum::Json(answer)).into_response());
     }
     // A query that fails before its first part fails with its HTTP status, not with a stream.
@@ -118,11 +71,11 @@ pub async fn query(
 fn step_event(step: Step) -> Event {
     match step {
         Step::Retrieved(passages) => {
-            let passages: Vec<PassageView> = passages.into_iter().map(PassageView::from).collect();
+            let passages: Vec<_> = passages.into_iter().map(Shown::shown).collect();
             json_event("retrieved", &serde_json::json!({ "passages": passages }))
         }
         Step::Text(text) => json_event("delta", &serde_json::json!({ "text": text })),
-        Step::Done(answered, total_ms) => json_event("done", &QueryAnswer::new(*answered, total_ms)),
+        Step::Done(answered, total_ms) => json_event("done", &answer(*answered, total_ms)),
         Step::Failed(failure) => json_event("error", &Problem::from(failure)),
     }
 }
@@ -131,39 +84,6 @@ fn json_event(name: &str, data: &impl Serialize) -> Event {
     // The views have string keys only and no failing `Serialize` implementation of their own.
     let text = serde_json::to_string(data).expect("a view serialises to JSON");
     Event::default().event(name).data(text)
-}
-
-/// What to find.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RetrieveRequest {
-    /// What is looked for; up to `gateway.max_question_chars` characters.
-    #[schema(example = "error handling in parsers")]
-    query: String,
-    /// Whose documents; `gateway.default_author` if absent.
-    #[schema(value_type = Option<String>, example = "ada")]
-    author: Option<AuthorId>,
-    /// Passages wanted, at most; 1 to `gateway.max_k`.
-    k: Option<u32>,
-    /// Only this category: `article`, `post` or `code`.
-    #[schema(value_type = Option<String>, example = "article")]
-    category: Option<Category>,
-    /// Only this kind of source: `feed`, `git`, `folder`, `push`, ….
-    #[schema(value_type = Option<String>, example = "feed")]
-    source_kind: Option<SourceKind>,
-    /// Published at or after.
-    published_after: Option<DateTime<Utc>>,
-    /// Published before.
-    published_before: Option<DateTime<Utc>>,
-}
-
-/// What was found.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RetrieveAnswer {
-    /// Best first.
-    hits: Vec<PassageView>,
-    /// Where the time went.
-    timings_ms: TimingsView,
 }
 
 /// Find passages, without an answer.
@@ -194,10 +114,10 @@ pub async fn retrieve(
     let mut answering = app.asker.ask(question).await?;
     let request_id = answering.request_id().to_string();
     loop {
-        if let Part::Retrieved(passages, timings) = answering.next().await? {
+        if let Part::Retrieved(passages, stages) = answering.next().await? {
             answering.complete("retrieved");
-            let hits = passages.into_iter().map(PassageView::from).collect();
-            let timings_ms = TimingsView::new(answering.elapsed_ms(), timings);
+            let hits = passages.into_iter().map(Shown::shown).collect();
+            let timings_ms = timings(answering.elapsed_ms(), stages);
             return Ok(([(REQUEST_ID, request_id)], axum::Json(RetrieveAnswer { hits, timings_ms })).into_response());
         }
     }

@@ -4,156 +4,71 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use futures::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
-use twin_schemas::{AuthorId, Category, SourceId};
+use twin_api::{
+    DocumentsOfSource, NewSourceRequest, Removal, Removed, SourceFilter, SourceList, SourceView, SyncFailureView,
+    SyncRequested, SyncStatus, SyncView,
+};
+use twin_schemas::SourceId;
 use twin_warehouse::{Claim, LastSync, NewSource, SourceRow, SyncOutcome, Warehouse};
-use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
 
 use crate::extract::{Checks, Json, Path, Query};
 use crate::problem::Problem;
 use crate::problem_responses::{BodyProblems, ReadProblems};
 use crate::state::App;
+use crate::views::Shown;
 
 /// A year.
 const INTERVAL_MAX_S: u64 = 365 * 24 * 60 * 60;
 /// Deletions written at a time.
 const RETRACTIONS_AT_A_TIME: usize = 64;
 
-/// A source to register.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewSourceRequest {
-    /// Whose documents they are.
-    #[schema(value_type = String, example = "ada")]
-    author: AuthorId,
-    /// `feed`, `git`, `folder`, …; told from the location if absent.
-    #[schema(example = "feed")]
-    kind: Option<String>,
-    /// A URL or a path.
-    #[schema(example = "https://example.org/feed.xml")]
-    location: String,
-    /// What its documents are, where the kind leaves it open: `article`, `post` or `code`. The prose of a git
-    /// repository is code unless this says otherwise.
-    #[schema(value_type = Option<String>, example = "article")]
-    category: Option<Category>,
-    /// Seconds between syncs, 1 to a year; `crawler.interval_s` if absent.
-    interval_s: Option<u64>,
-}
+impl Shown for SourceRow {
+    type View = SourceView;
 
-/// A registered source.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SourceView {
-    /// Its id.
-    id: Uuid,
-    /// Whose documents they are.
-    author: String,
-    /// Its kind.
-    kind: String,
-    /// A URL or a path, in its normal form.
-    location: String,
-    /// What its documents are, where the kind leaves it open.
-    category: Option<&'static str>,
-    /// Seconds between syncs.
-    interval_s: u64,
-    /// When it was registered.
-    created_at: DateTime<Utc>,
-    /// When the next sync is due.
-    next_run_at: DateTime<Utc>,
-    /// The next sync may delete as many documents as it finds gone.
-    deletions_confirmed: bool,
-    /// Deletions that wait for `POST /v1/sources/{id}/confirm`.
-    awaiting_deletions: u64,
-    /// How the last sync went; null before the first.
-    last_sync: Option<SyncView>,
-}
-
-/// How a sync went.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SyncView {
-    /// `completed`, `failed` (the source could not be read; nothing was deleted) or `awaiting_confirmation` (it would
-    /// have deleted more than the brake allows; everything else was done).
-    #[schema(value_type = String, example = "completed")]
-    status: &'static str,
-    /// Why it failed, and what to do.
-    reason: Option<String>,
-    /// When it began.
-    started_at: DateTime<Utc>,
-    /// When it ended.
-    finished_at: DateTime<Utc>,
-    /// Documents that the source listed.
-    seen: u64,
-    /// Documents not seen before.
-    new: u64,
-    /// Documents with a new revision.
-    changed: u64,
-    /// Documents deleted.
-    deleted: u64,
-    /// Documents that could not be read, the first 100.
-    failed: Vec<SyncFailureView>,
-    /// How many could not be read in all.
-    failed_total: u64,
-}
-
-/// A document that a sync could not read.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SyncFailureView {
-    /// The source's own name for it.
-    natural_key: String,
-    /// Why.
-    reason: String,
-}
-
-/// Registered sources.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SourceList {
-    /// By author and location.
-    sources: Vec<SourceView>,
-}
-
-impl From<SourceRow> for SourceView {
-    fn from(row: SourceRow) -> Self {
-        let awaiting_deletions = match row.last_sync.as_ref().map(|sync| &sync.outcome) {
-            Some(SyncOutcome::AwaitingConfirmation { deletions }) if !row.deletions_confirmed => *deletions,
+    fn shown(self) -> SourceView {
+        let awaiting_deletions = match self.last_sync.as_ref().map(|sync| &sync.outcome) {
+            Some(SyncOutcome::AwaitingConfirmation { deletions }) if !self.deletions_confirmed => *deletions,
             _ => 0,
         };
-        Self {
-            id: row.id.0,
-            author: row.source.author.to_string(),
-            kind: row.source.kind.to_string(),
-            location: row.source.location,
-            category: row.source.category.map(Category::as_str),
-            interval_s: row.source.interval_s,
-            created_at: row.created_at,
-            next_run_at: row.next_run_at,
-            deletions_confirmed: row.deletions_confirmed,
+        SourceView {
+            id: self.id.0,
+            author: self.source.author.to_string(),
+            kind: self.source.kind.to_string(),
+            location: self.source.location,
+            category: self.source.category,
+            interval_s: self.source.interval_s,
+            created_at: self.created_at,
+            next_run_at: self.next_run_at,
+            deletions_confirmed: self.deletions_confirmed,
             awaiting_deletions,
-            last_sync: row.last_sync.map(SyncView::from),
+            last_sync: self.last_sync.map(Shown::shown),
         }
     }
 }
 
-impl From<LastSync> for SyncView {
-    fn from(sync: LastSync) -> Self {
-        let (status, reason) = match sync.outcome {
-            SyncOutcome::Completed => ("completed", None),
-            SyncOutcome::Failed { reason } => ("failed", Some(reason)),
-            SyncOutcome::AwaitingConfirmation { .. } => ("awaiting_confirmation", None),
+impl Shown for LastSync {
+    type View = SyncView;
+
+    fn shown(self) -> SyncView {
+        let (status, reason) = match self.outcome {
+            SyncOutcome::Completed => (SyncStatus::Completed, None),
+            SyncOutcome::Failed { reason } => (SyncStatus::Failed, Some(reason)),
+            SyncOutcome::AwaitingConfirmation { .. } => (SyncStatus::AwaitingConfirmation, None),
         };
-        let failed = sync.failed.into_iter();
-        Self {
+        let failed = self.failed.into_iter();
+        SyncView {
             status,
             reason,
-            started_at: sync.started_at,
-            finished_at: sync.finished_at,
-            seen: sync.seen,
-            new: sync.new,
-            changed: sync.changed,
-            deleted: sync.deleted,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            seen: self.seen,
+            new: self.new,
+            changed: self.changed,
+            deleted: self.deleted,
             failed: failed.map(|f| SyncFailureView { natural_key: f.natural_key, reason: f.reason }).collect(),
-            failed_total: sync.failed_total,
+            failed_total: self.failed_total,
         }
     }
 }
@@ -189,7 +104,7 @@ pub async fn register(
     let (author, category) = (request.author, request.category);
     let row = app.warehouse.put_source(NewSource { author, kind, location, category, interval_s }).await?;
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };
-    Ok((status, axum::Json(row.into())))
+    Ok((status, axum::Json(row.shown())))
 }
 
 async fn resolve(
@@ -207,16 +122,6 @@ async fn resolve(
     resolved.map_err(|problem| Problem::field("location", problem))
 }
 
-/// Which sources.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct SourceFilter {
-    /// Only this author's.
-    #[param(value_type = Option<String>, example = "ada")]
-    author: Option<AuthorId>,
-}
-
 /// List sources.
 #[utoipa::path(
     get, path = "/v1/sources", operation_id = "list_sources", tag = "sources", params(SourceFilter),
@@ -227,49 +132,18 @@ pub async fn list(
     Query(filter): Query<SourceFilter>,
 ) -> Result<axum::Json<SourceList>, Problem> {
     let rows = app.warehouse.sources(filter.author.as_ref()).await?;
-    Ok(axum::Json(SourceList { sources: rows.into_iter().map(SourceView::from).collect() }))
+    Ok(axum::Json(SourceList { sources: rows.into_iter().map(Shown::shown).collect() }))
 }
 
 /// Show a source, as registered, and how its last sync went.
 #[utoipa::path(
     get, path = "/v1/sources/{id}", operation_id = "show_source", tag = "sources",
-    params(("id" = Uuid, Path, description = "The source")),
+    params(("id" = uuid::Uuid, Path, description = "The source")),
     responses((status = 200, description = "The source", body = SourceView), ReadProblems)
 )]
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<SourceId>) -> Result<axum::Json<SourceView>, Problem> {
     let row = app.warehouse.source(id).await?.ok_or_else(|| not_found(id))?;
-    Ok(axum::Json(row.into()))
-}
-
-/// What becomes of the documents of a source that is removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum DocumentsOfSource {
-    /// They stay, and are searched.
-    Keep,
-    /// They are deleted.
-    #[default]
-    Delete,
-}
-
-/// How to remove a source.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct Removal {
-    /// What becomes of its documents; `delete` if absent.
-    #[serde(default)]
-    #[param(inline)]
-    documents: DocumentsOfSource,
-}
-
-/// A source that was removed.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Removed {
-    /// It.
-    id: Uuid,
-    /// Documents deleted with it.
-    documents_deleted: u64,
+    Ok(axum::Json(row.shown()))
 }
 
 /// Remove a source, with its documents unless they should stay.
@@ -277,7 +151,7 @@ pub struct Removed {
 /// A removal that was cut off can be sent again.
 #[utoipa::path(
     delete, path = "/v1/sources/{id}", operation_id = "remove_source", tag = "sources",
-    params(("id" = Uuid, Path, description = "The source"), Removal),
+    params(("id" = uuid::Uuid, Path, description = "The source"), Removal),
     responses((status = 200, description = "Removed", body = Removed), ReadProblems)
 )]
 pub async fn remove(
@@ -316,19 +190,10 @@ async fn retract_all(warehouse: &dyn Warehouse, removal: &Claim) -> Result<u64, 
     Ok(deleted)
 }
 
-/// A sync that is due.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SyncRequested {
-    /// The source.
-    id: Uuid,
-    /// The sync may delete as many documents as it finds gone.
-    deletions_confirmed: bool,
-}
-
 /// Sync a source now.
 #[utoipa::path(
     post, path = "/v1/sources/{id}/sync", operation_id = "sync_source", tag = "sources",
-    params(("id" = Uuid, Path, description = "The source")),
+    params(("id" = uuid::Uuid, Path, description = "The source")),
     responses((status = 202, description = "It is due now", body = SyncRequested), ReadProblems)
 )]
 pub async fn sync(
@@ -341,7 +206,7 @@ pub async fn sync(
 /// Confirm deletions: sync a source now, and let that sync delete as many documents as it finds gone.
 #[utoipa::path(
     post, path = "/v1/sources/{id}/confirm", operation_id = "confirm_deletions", tag = "sources",
-    params(("id" = Uuid, Path, description = "The source")),
+    params(("id" = uuid::Uuid, Path, description = "The source")),
     responses((status = 202, description = "It is due now", body = SyncRequested), ReadProblems)
 )]
 pub async fn confirm(

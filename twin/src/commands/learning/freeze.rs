@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
 use tokio::time::Instant;
+use twin_api::{FreezeView, NewFreeze};
 
 use super::super::text::duration;
 use super::super::{AuthorOption, Context};
 use super::LOOK;
-use super::views::Freeze as Request;
 use crate::error::CommandError;
 
 /// A version to freeze.
@@ -30,9 +29,9 @@ pub struct Freeze {
 
 /// Runs the command.
 pub async fn run(args: Freeze, context: &mut Context) -> Result<(), CommandError> {
-    let body = json!({ "author": args.author.author, "by": args.by.filter(|by| !by.is_empty()) });
+    let body = NewFreeze { author: args.author.author, by: args.by.filter(|by| !by.is_empty()) };
     let reply = context.client.post(&["datasets"], &body).await?;
-    let request: Request = reply.parse()?;
+    let request: FreezeView = reply.parse()?;
     if args.wait {
         return wait(request, args.timeout, context).await;
     }
@@ -44,12 +43,12 @@ pub async fn run(args: Freeze, context: &mut Context) -> Result<(), CommandError
     Ok(())
 }
 
-async fn wait(request: Request, timeout: Duration, context: &mut Context) -> Result<(), CommandError> {
+async fn wait(request: FreezeView, timeout: Duration, context: &mut Context) -> Result<(), CommandError> {
     let started = Instant::now();
     loop {
         match context.client.get(&["datasets", "requests", &request.author], &[]).await {
             Ok(reply) => {
-                let seen: Request = reply.parse()?;
+                let seen: FreezeView = reply.parse()?;
                 if let Some(outcome) = seen.outcome {
                     if context.json {
                         context.out.json(reply.json())?;

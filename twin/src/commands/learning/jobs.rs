@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use twin_api::{Asker, JobList, JobView};
 
 use super::super::text::{Align, Table, count, cut, duration, fields, moment, relative};
 use super::super::{AuthorOption, Context};
-use super::views::{Job, Jobs as Listed};
+use super::views::seconds;
 use super::{Limit, recipe, short, watch};
 use crate::error::CommandError;
 
@@ -135,7 +136,7 @@ async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
     if context.json {
         return context.out.json(reply.json());
     }
-    let jobs = reply.parse::<Listed>()?.jobs;
+    let jobs = reply.parse::<JobList>()?.jobs;
     if jobs.is_empty() {
         context.out.note("no job; next: twin train --author AUTHOR");
         return Ok(());
@@ -143,7 +144,7 @@ async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
     context.out.line(&table(&jobs, Utc::now()).render())
 }
 
-fn table(jobs: &[Job], now: DateTime<Utc>) -> Table {
+fn table(jobs: &[JobView], now: DateTime<Utc>) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("ID", Left),
@@ -165,14 +166,14 @@ fn table(jobs: &[Job], now: DateTime<Utc>) -> Table {
             watch::progress_cell(job),
             job.attempts.to_string(),
             relative(job.created_at, now),
-            job.seconds(now).map_or_else(|| "-".to_owned(), duration),
+            seconds(job, now).map_or_else(|| "-".to_owned(), duration),
             result.or_else(trial).unwrap_or_default(),
         ]);
     }
     table
 }
 
-fn state(job: &Job) -> &'static str {
+fn state(job: &JobView) -> &'static str {
     if job.cancel_requested && !job.state.has_ended() { "stopping" } else { job.state.as_str() }
 }
 
@@ -181,7 +182,7 @@ async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
     if context.json {
         return context.out.json(reply.json());
     }
-    let job: Job = reply.parse()?;
+    let job: JobView = reply.parse()?;
     context.out.line(&description(&job, Utc::now()))?;
     let id = short(&job.job);
     let next = if job.state.has_ended() { "runs show" } else { "jobs watch" };
@@ -190,7 +191,7 @@ async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
 }
 
 /// A job with its recipe.
-pub fn description(job: &Job, now: DateTime<Utc>) -> String {
+pub fn description(job: &JobView, now: DateTime<Utc>) -> String {
     let mut pairs = vec![
         ("id", job.job.clone()),
         ("author", job.author.clone()),
@@ -205,19 +206,19 @@ pub fn description(job: &Job, now: DateTime<Utc>) -> String {
     pairs.extend(job.sweep.as_deref().map(|sweep| ("trial of", short(sweep).to_owned())));
     pairs.extend(job.started_at.map(|at| ("started", moment(at))));
     pairs.extend(job.ended_at.map(|at| ("ended", moment(at))));
-    pairs.extend(job.seconds(now).map(|seconds| ("took", duration(seconds))));
+    pairs.extend(seconds(job, now).map(|seconds| ("took", duration(seconds))));
     pairs.push(("step", watch::progress_cell(job)));
     pairs.extend(job.model.clone().map(|model| ("model", model)));
     format!("{}\n\nrecipe:\n{}", fields(&pairs), recipe::lines(&job.recipe))
 }
 
 async fn cancel(args: Cancel, context: &mut Context) -> Result<(), CommandError> {
-    let body = json!({ "by": args.by.filter(|by| !by.is_empty()) });
+    let body = Asker { by: args.by.filter(|by| !by.is_empty()) };
     let reply = context.client.post(&["jobs", &args.id, "cancel"], &body).await?;
     if context.json {
         return context.out.json(reply.json());
     }
-    let job: Job = reply.parse()?;
+    let job: JobView = reply.parse()?;
     let done = if job.state.has_ended() { "is stopped" } else { "is to stop at its next step" };
     context.out.line(&format!("job {} {done}", short(&job.job)))
 }
@@ -227,7 +228,7 @@ async fn retry(args: One, context: &mut Context) -> Result<(), CommandError> {
     if context.json {
         return context.out.json(reply.json());
     }
-    let job: Job = reply.parse()?;
+    let job: JobView = reply.parse()?;
     context.out.line(&format!("job {} is queued again", short(&job.job)))?;
     context.out.note(&format!("next: twin jobs watch {}", short(&job.job)));
     Ok(())
@@ -235,18 +236,19 @@ async fn retry(args: One, context: &mut Context) -> Result<(), CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use twin_api::JobStateView;
+
     use super::super::testing::job;
-    use super::super::views::JobState;
     use super::*;
 
     #[test]
     fn a_job_shows_its_recipe_and_what_came_of_it() {
-        let made = Job { state: JobState::Succeeded, model: Some("ada-v3".into()), ..job("ab") };
+        let made = JobView { state: JobStateView::Succeeded, model: Some("ada-v3".into()), ..job("ab") };
         let now = made.created_at + chrono::TimeDelta::hours(2);
         let text = description(&made, now);
         assert!(text.contains("took        1 min 30 s") && text.contains("model       ada-v3"), "{text}");
         assert!(text.ends_with("recipe:\n  rank = 8\n  seed = 1"), "{text}");
-        let stopping = Job { state: JobState::Running, cancel_requested: true, ..job("cd") };
+        let stopping = JobView { state: JobStateView::Running, cancel_requested: true, ..job("cd") };
         let rows = table(&[made, stopping], now).render();
         assert!(rows.contains("succeeded") && rows.contains("stopping") && rows.contains("2 h ago"), "{rows}");
     }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde::Deserialize;
-use serde_json::json;
-use twin_schemas::{AuthorId, DocumentId};
+use twin_api::{
+    Decision, DecisionView, EvaluationState, EvaluationView, LineageView, ModelVersionDetail, ModelVersionState,
+    ModelVersionView, TaughtDocumentView, TaughtModels,
+};
+use twin_schemas::{AuthorId, DocumentId, Verdict};
 
 use super::super::Context;
 use super::super::text::{Align, Table, cut, fields, moment, relative};
-use super::views::{Dataset, Decision, Evaluation, Job, ModelVersion};
 use super::{Decider, Which, deployment, export, listed, recipe, report, short};
 use crate::error::CommandError;
 
@@ -92,45 +93,17 @@ pub struct TaughtBy {
     document: DocumentId,
 }
 
-#[derive(Deserialize)]
-struct Detail {
-    model: ModelVersion,
-    evaluation: Option<Evaluation>,
-    decisions: Vec<Decision>,
+fn name(document: &TaughtDocumentView) -> String {
+    let name = document.title.as_deref().or(document.natural_key.as_deref());
+    cut(name.unwrap_or("(not known here)"), NAME_WIDTH)
 }
 
-#[derive(Deserialize)]
-struct Lineage {
-    model: ModelVersion,
-    job: Job,
-    dataset: Dataset,
-    documents: Vec<TaughtDocument>,
-}
-
-#[derive(Deserialize)]
-struct TaughtDocument {
-    document_id: String,
-    revision: u64,
-    title: Option<String>,
-    natural_key: Option<String>,
-    url: Option<String>,
-    deleted: bool,
-    deleted_at: Option<DateTime<Utc>>,
-}
-
-impl TaughtDocument {
-    fn name(&self) -> String {
-        let name = self.title.as_deref().or(self.natural_key.as_deref());
-        cut(name.unwrap_or("(not known here)"), NAME_WIDTH)
-    }
-
-    fn deletion(&self) -> String {
-        match (self.deleted, self.deleted_at) {
-            (false, None) => String::new(),
-            (false, Some(at)) => format!("{}, is back", moment(at)),
-            (true, Some(at)) => moment(at),
-            (true, None) => "just now".to_owned(),
-        }
+fn deletion(document: &TaughtDocumentView) -> String {
+    match (document.deleted, document.deleted_at) {
+        (false, None) => String::new(),
+        (false, Some(at)) => format!("{}, is back", moment(at)),
+        (true, Some(at)) => moment(at),
+        (true, None) => "just now".to_owned(),
     }
 }
 
@@ -153,11 +126,13 @@ pub async fn run(command: Models, context: &mut Context) -> Result<(), CommandEr
 
 async fn list(which: Which, context: &mut Context) -> Result<(), CommandError> {
     let empty = "no model version: the base model answers; next: twin train --author AUTHOR";
-    let Some(models) = listed::<ModelVersion>("model-versions", &which, empty, context).await? else { return Ok(()) };
+    let Some(models) = listed::<ModelVersionView>("model-versions", &which, empty, context).await? else {
+        return Ok(());
+    };
     context.out.line(&table(&models, Utc::now()).render())
 }
 
-fn table(models: &[ModelVersion], now: DateTime<Utc>) -> Table {
+fn table(models: &[ModelVersionView], now: DateTime<Utc>) -> Table {
     use Align::Left;
     let mut table = Table::new(&[
         ("MODEL", Left),
@@ -173,8 +148,8 @@ fn table(models: &[ModelVersion], now: DateTime<Utc>) -> Table {
         table.row(vec![
             model.model.clone(),
             model.author.clone(),
-            model.state.clone(),
-            model.verdict.clone().unwrap_or_else(|| "none yet".to_owned()),
+            model.state.as_str().to_owned(),
+            model.verdict.map_or("none yet", Verdict::as_str).to_owned(),
             if model.in_production { "yes" } else { "no" }.to_owned(),
             short(&model.dataset).to_owned(),
             short(&model.job).to_owned(),
@@ -189,7 +164,7 @@ async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
     if context.json {
         return context.out.json(reply.json());
     }
-    let detail: Detail = reply.parse()?;
+    let detail: ModelVersionDetail = reply.parse()?;
     context.out.line(&description(&detail))?;
     if let Some(next) = next_step(&detail) {
         context.out.note(&format!("next: {next}"));
@@ -197,44 +172,46 @@ async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn description(Detail { model, evaluation, decisions }: &Detail) -> String {
+fn description(ModelVersionDetail { model, evaluation, decisions }: &ModelVersionDetail) -> String {
     let mut pairs = vec![
         ("model", model.model.clone()),
         ("author", model.author.clone()),
-        ("state", model.state.clone()),
+        ("state", model.state.as_str().to_owned()),
         ("answers now", if model.in_production { "yes" } else { "no" }.to_owned()),
         ("made", moment(model.created_at)),
         ("dataset", short(&model.dataset).to_owned()),
         ("job", short(&model.job).to_owned()),
         ("base model", model.base.clone()),
     ];
-    let evaluated = match (evaluation, &model.verdict) {
+    let evaluated = match (evaluation, model.verdict) {
         (None, _) => "none was queued".to_owned(),
-        (Some(_), Some(verdict)) => verdict.clone(),
-        (Some(Evaluation { state, reason: Some(reason), .. }), None) => format!("{state}: {reason}"),
-        (Some(Evaluation { state, .. }), None) => state.clone(),
+        (Some(_), Some(verdict)) => verdict.as_str().to_owned(),
+        (Some(EvaluationView { state, reason: Some(reason), .. }), None) => format!("{}: {reason}", state.as_str()),
+        (Some(EvaluationView { state, .. }), None) => state.as_str().to_owned(),
     };
     pairs.push(("evaluation", evaluated));
     pairs.extend(evaluation.as_ref().and_then(|row| row.ended_at).map(|at| ("evaluated", moment(at))));
     let mut text = fields(&pairs);
-    for Decision { action, decided_by, why, at } in decisions {
+    for DecisionView { action, decided_by, why, at, .. } in decisions {
         let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-        text += &format!("\n  {} {action} by {decided_by}{why}", at.format("%Y-%m-%d %H:%M UTC"));
+        text += &format!("\n  {} {} by {decided_by}{why}", at.format("%Y-%m-%d %H:%M UTC"), action.as_str());
     }
     text
 }
 
 /// What somebody can do with it now.
-fn next_step(Detail { model, evaluation, .. }: &Detail) -> Option<String> {
+fn next_step(ModelVersionDetail { model, evaluation, .. }: &ModelVersionDetail) -> Option<String> {
     let name = &model.model;
-    match (model.state.as_str(), model.verdict.as_deref()) {
-        ("trained", _) => {
-            let open = evaluation.as_ref().is_some_and(|row| row.state == "queued" || row.state == "running");
+    match (model.state, model.verdict) {
+        (ModelVersionState::Trained, _) => {
+            let open = evaluation
+                .as_ref()
+                .is_some_and(|row| matches!(row.state, EvaluationState::Queued | EvaluationState::Running));
             (!open).then(|| format!("twin models evaluate {name}"))
         }
-        ("evaluated", Some("failed")) => Some(format!("twin models report {name}")),
-        ("evaluated", _) => Some(format!("twin models report {name}, twin models approve {name}")),
-        ("approved", _) if !model.in_production => Some(format!("twin models deploy {name}")),
+        (ModelVersionState::Evaluated, Some(Verdict::Failed)) => Some(format!("twin models report {name}")),
+        (ModelVersionState::Evaluated, _) => Some(format!("twin models report {name}, twin models approve {name}")),
+        (ModelVersionState::Approved, _) if !model.in_production => Some(format!("twin models deploy {name}")),
         _ => None,
     }
 }
@@ -247,7 +224,7 @@ async fn lineage(args: One, context: &mut Context) -> Result<(), CommandError> {
     context.out.line(&ancestry(&reply.parse()?))
 }
 
-fn ancestry(Lineage { model, job, dataset, documents }: &Lineage) -> String {
+fn ancestry(LineageView { model, job, dataset, documents }: &LineageView) -> String {
     let pairs = [
         ("model", model.model.clone()),
         ("made", moment(model.created_at)),
@@ -268,10 +245,10 @@ fn ancestry(Lineage { model, job, dataset, documents }: &Lineage) -> String {
     ]);
     for document in documents {
         table.row(vec![
-            document.document_id.clone(),
+            document.document_id.to_string(),
             document.revision.to_string(),
-            document.name(),
-            document.deletion(),
+            name(document),
+            deletion(document),
             document.url.clone().unwrap_or_default(),
         ]);
     }
@@ -287,8 +264,8 @@ async fn evaluate(args: One, context: &mut Context) -> Result<(), CommandError> 
 }
 
 async fn decide(args: Decide, action: &str, context: &mut Context) -> Result<(), CommandError> {
-    let Decider { by, why } = &args.decider;
-    let body = json!({ "by": by, "why": why });
+    let Decider { by, why } = args.decider;
+    let body = Decision { by, why };
     let reply = context.client.post(&["model-versions", &args.model, action], &body).await?;
     if context.json {
         return context.out.json(reply.json());
@@ -300,8 +277,8 @@ async fn decide(args: Decide, action: &str, context: &mut Context) -> Result<(),
 }
 
 async fn rollback(args: Rollback, context: &mut Context) -> Result<(), CommandError> {
-    let Decider { by, why } = &args.decider;
-    let body = json!({ "by": by, "why": why });
+    let Decider { by, why } = args.decider;
+    let body = Decision { by, why };
     let reply = context.client.post(&["authors", args.author.as_str(), "rollback"], &body).await?;
     if context.json {
         return context.out.json(reply.json());
@@ -310,15 +287,11 @@ async fn rollback(args: Rollback, context: &mut Context) -> Result<(), CommandEr
 }
 
 async fn taught_by(args: TaughtBy, context: &mut Context) -> Result<(), CommandError> {
-    #[derive(Deserialize)]
-    struct Taught {
-        models: Vec<String>,
-    }
     let reply = context.client.get(&["documents", &args.document.to_string(), "models"], &[]).await?;
     if context.json {
         return context.out.json(reply.json());
     }
-    let models = reply.parse::<Taught>()?.models;
+    let models = reply.parse::<TaughtModels>()?.models;
     if models.is_empty() {
         context.out.note("no model version learned from it");
         return Ok(());
@@ -328,36 +301,45 @@ async fn taught_by(args: TaughtBy, context: &mut Context) -> Result<(), CommandE
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn detail(state: &str, verdict: Option<&str>) -> Detail {
+    fn detail(state: &str, verdict: Option<&str>) -> ModelVersionDetail {
         serde_json::from_value(json!({
             "model": {
-                "model": "ada-v3", "author": "ada", "job": "ab".repeat(32), "dataset": "cd".repeat(32), "base": "base",
-                "state": state, "created_at": "2026-01-01T00:00:00Z", "verdict": verdict, "in_production": false,
+                "model": "ada-v3", "author": "ada", "number": 3, "job": "ab".repeat(32), "dataset": "cd".repeat(32),
+                "base": "base", "manifest": "sha256:m", "state": state, "created_at": "2026-01-01T00:00:00Z",
+                "verdict": verdict, "in_production": false,
             },
-            "evaluation": verdict.map(|_| json!({"state": "done", "reason": null, "attempts": 1, "report": "sha256:r"})),
-            "decisions": [{"action": "approve", "decided_by": "Grace", "why": "good", "at": "2026-01-02T03:04:05Z"}],
+            "evaluation": verdict.map(|verdict| json!({
+                "model": "ada-v3", "state": "done", "reason": null, "attempts": 1, "verdict": verdict, "report": "sha256:r",
+                "page": null, "created_at": "2026-01-01T00:00:00Z", "ended_at": null,
+            })),
+            "decisions": [{
+                "author": "ada", "model": "ada-v3", "action": "approve", "decided_by": "Grace", "why": "good",
+                "at": "2026-01-02T03:04:05Z",
+            }],
         }))
         .unwrap()
     }
 
     #[test]
     fn a_document_that_taught_a_model_is_told_by_its_title_and_whether_it_is_there() {
-        let taught = |title: Option<&str>, key: Option<&str>, deleted: bool, at: Option<&str>| -> TaughtDocument {
-            let document = json!({"document_id": "7", "revision": 3, "title": title, "natural_key": key,
+        let taught = |title: Option<&str>, key: Option<&str>, deleted: bool, at: Option<&str>| -> TaughtDocumentView {
+            let document = json!({"document_id": uuid::Uuid::nil(), "revision": 3, "title": title, "natural_key": key,
                 "url": null, "deleted": deleted, "deleted_at": at});
             serde_json::from_value(document).unwrap()
         };
         let at = Some("2026-01-02T03:04:05Z");
-        assert_eq!(taught(Some("Hello"), Some("post/1"), false, None).name(), "Hello");
-        assert_eq!(taught(None, Some("post/1"), false, None).name(), "post/1");
-        assert_eq!(taught(None, None, false, None).name(), "(not known here)");
-        assert_eq!(taught(None, None, false, None).deletion(), "");
-        assert_eq!(taught(None, None, true, None).deletion(), "just now");
-        let deleted = taught(None, None, true, at).deletion();
+        assert_eq!(name(&taught(Some("Hello"), Some("post/1"), false, None)), "Hello");
+        assert_eq!(name(&taught(None, Some("post/1"), false, None)), "post/1");
+        assert_eq!(name(&taught(None, None, false, None)), "(not known here)");
+        assert_eq!(deletion(&taught(None, None, false, None)), "");
+        assert_eq!(deletion(&taught(None, None, true, None)), "just now");
+        let deleted = deletion(&taught(None, None, true, at));
         assert!(deleted.starts_with("2026-01-02"), "{deleted}");
-        assert_eq!(taught(None, None, false, at).deletion(), format!("{deleted}, is back"));
+        assert_eq!(deletion(&taught(None, None, false, at)), format!("{deleted}, is back"));
     }
 
     #[test]

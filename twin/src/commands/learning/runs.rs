@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use chrono::Utc;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use twin_api::{JobView, MetricList, MetricView};
 
 use super::super::Context;
 use super::super::text::{Align, Table, duration};
 use super::chart::{self, Series};
-use super::views::{Job, Metric, Metrics};
+use super::views::seconds;
 use super::{Which, compare, jobs, listed, number, short};
 use crate::error::CommandError;
 
@@ -41,9 +42,9 @@ pub struct Show {
 /// A run: a job and what it measured.
 pub struct Run {
     /// The job.
-    pub job: Job,
+    pub job: JobView,
     /// By name and step.
-    pub metrics: Vec<Metric>,
+    pub metrics: Vec<MetricView>,
     /// The API's documents of both.
     pub document: Value,
 }
@@ -70,24 +71,24 @@ pub async fn run(command: Runs, context: &mut Context) -> Result<(), CommandErro
 /// A run by the id of its job, or the beginning of it.
 pub async fn fetch(id: &str, context: &Context) -> Result<Run, CommandError> {
     let reply = context.client.get(&["jobs", id], &[]).await?;
-    let job: Job = reply.parse()?;
+    let job: JobView = reply.parse()?;
     let measured = context.client.get(&["jobs", &job.job, "metrics"], &[]).await?;
-    let metrics = measured.parse::<Metrics>()?.metrics;
+    let metrics = measured.parse::<MetricList>()?.metrics;
     let document = json!({ "job": reply.json(), "metrics": measured.json()["metrics"] });
     Ok(Run { job, metrics, document })
 }
 
 /// The metrics of a run, by name. `metrics` are in the order of name and step.
-pub fn summaries(metrics: &[Metric]) -> Vec<Summary> {
+pub fn summaries(metrics: &[MetricView]) -> Vec<Summary> {
     metrics
         .chunk_by(|a, b| a.name == b.name)
         .filter_map(|values| {
             let (first, last) = (values.first()?, values.last()?);
             Some(Summary {
                 name: first.name.clone(),
-                first: first.value,
-                last: last.value,
-                lowest: values.iter().map(|metric| metric.value).fold(f64::INFINITY, f64::min),
+                first: first.value.unwrap_or(f64::NAN),
+                last: last.value.unwrap_or(f64::NAN),
+                lowest: values.iter().filter_map(|metric| metric.value).fold(f64::INFINITY, f64::min),
                 values: values.len() as u64,
             })
         })
@@ -96,13 +97,13 @@ pub fn summaries(metrics: &[Metric]) -> Vec<Summary> {
 
 async fn list(which: Which, context: &mut Context) -> Result<(), CommandError> {
     let empty = "no run; next: twin train --author AUTHOR";
-    let Some(jobs) = listed::<Job>("jobs", &which, empty, context).await? else { return Ok(()) };
+    let Some(jobs) = listed::<JobView>("jobs", &which, empty, context).await? else { return Ok(()) };
     context.out.line(&table(&jobs).render())?;
     context.out.note("next: twin runs show ID, twin runs compare ID ID");
     Ok(())
 }
 
-fn table(jobs: &[Job]) -> Table {
+fn table(jobs: &[JobView]) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("ID", Left),
@@ -127,7 +128,7 @@ fn table(jobs: &[Job]) -> Table {
             progress.step.to_string(),
             shown(progress.loss),
             shown(progress.evaluation_loss),
-            job.seconds(now).map_or_else(|| "-".to_owned(), duration),
+            seconds(job, now).map_or_else(|| "-".to_owned(), duration),
             job.model.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
@@ -175,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_run_shows_each_metric_in_a_few_numbers_and_its_losses_as_a_curve() {
-        let metric = |name: &str, step, value| Metric { name: name.to_owned(), step, value };
+        let metric = |name: &str, step, value| MetricView { name: name.to_owned(), step, value: Some(value) };
         let metrics = vec![
             metric("evaluation_loss", 2, 2.5),
             metric("loss", 1, 3.0),

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, TimeDelta};
 
-use super::views::{Job, JobState};
+use twin_api::{JobStateView, JobView};
 
 /// A queued job whose id repeats `digits`; if it has ended, 90 s after its start.
-pub fn job(digits: &str) -> Job {
+pub fn job(digits: &str) -> JobView {
     let created_at = DateTime::UNIX_EPOCH;
-    Job {
+    JobView {
         job: digits.repeat(64 / digits.len()),
         author: "ada".to_owned(),
         dataset: "d".repeat(64),
@@ -15,7 +15,7 @@ pub fn job(digits: &str) -> Job {
         recipe: "rank = 8\nseed = 1\n".to_owned(),
         sweep: None,
         code_version: "1.0.0".to_owned(),
-        state: JobState::Queued,
+        state: JobStateView::Queued,
         reason: None,
         attempts: 1,
         cancel_requested: false,

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
+use twin_api::{JobList, JobView, NewJobRequest, NewSweepRequest};
 
 use super::super::text::count;
 use super::super::{AuthorOption, Context};
-use super::views::{Job, Jobs};
 use super::{jobs, short, watch};
 use crate::error::CommandError;
 
@@ -34,18 +34,18 @@ pub struct Train {
 pub async fn run(args: Train, context: &mut Context) -> Result<(), CommandError> {
     match &args.sweep {
         Some(sweep) => {
-            let body = json!({ "author": args.author.author, "sweep": read(sweep)? });
+            let body = NewSweepRequest { author: args.author.author, sweep: read(sweep)? };
             let reply = context.client.post(&["sweeps"], &body).await?;
-            let jobs = reply.parse::<Jobs>()?.jobs;
+            let jobs = reply.parse::<JobList>()?.jobs;
             queued(&jobs, reply.json(), args.wait, context).await
         }
         None => {
             let recipe = args.recipe.as_deref().map(read).transpose()?;
             // The default of `--author` is no reason to refuse a dataset that is named.
             let author = args.author.author.filter(|_| args.dataset.is_none());
-            let body = json!({ "author": author, "dataset": args.dataset, "recipe": recipe });
+            let body = NewJobRequest { author, dataset: args.dataset, recipe };
             let reply = context.client.post(&["jobs"], &body).await?;
-            let job: Job = reply.parse()?;
+            let job: JobView = reply.parse()?;
             queued(&[job], reply.json(), args.wait, context).await
         }
     }
@@ -55,7 +55,7 @@ fn read(path: &Path) -> Result<String, CommandError> {
     std::fs::read_to_string(path).map_err(|error| CommandError::Usage(format!("{}: {error}", path.display())))
 }
 
-async fn queued(jobs: &[Job], document: &Value, wait: bool, context: &mut Context) -> Result<(), CommandError> {
+async fn queued(jobs: &[JobView], document: &Value, wait: bool, context: &mut Context) -> Result<(), CommandError> {
     if wait {
         let ids: Vec<String> = jobs.iter().map(|job| job.job.clone()).collect();
         return jobs::wait(&ids, context).await;

@@ -8,10 +8,10 @@ use chrono::Utc;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
 use twin_gateway::{
-    DeadLetterDesk, DeadLetterView, Dependencies, Gateway, Learning, LearningDesk, Options, SourceResolver,
-    TrainRequest,
+    DeadLetterDesk, Dependencies, Gateway, Learning, LearningDesk, Options, SourceResolver, TrainRequest,
 };
 use twin_registry::{JobOutcome, JobProgress, JobRow, Metric, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};

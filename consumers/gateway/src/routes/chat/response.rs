@@ -2,10 +2,11 @@
 
 use axum::response::sse::Event;
 use serde::Serialize;
+use twin_api::{CitationView, UsageView};
 use twin_schemas::{Answered, FinishReason};
 use utoipa::ToSchema;
 
-use crate::views::{CitationView, UsageView, citations};
+use crate::views::{Shown, citations};
 
 /// A chat completion (OpenAI's API), with the citations of the twin.
 #[derive(Debug, Serialize, ToSchema)]
@@ -135,7 +136,7 @@ impl Completion {
             model: self.model,
             citations: citations(&mut answered),
             abstained: answered.abstained,
-            usage: answered.usage.into(),
+            usage: answered.usage.shown(),
             system_fingerprint: Some(answered.model),
             choices: vec![Choice {
                 index: 0,
@@ -165,7 +166,7 @@ impl Completion {
         if self.include_usage {
             let mut usage = self.chunk(Delta::default(), None);
             usage.choices.clear();
-            usage.usage = Some(Some(answered.usage.into()));
+            usage.usage = Some(Some(answered.usage.shown()));
             chunks.push(usage);
         }
         chunks

@@ -8,40 +8,17 @@ use std::collections::HashSet;
 use axum::body::Bytes;
 use futures::stream::FuturesUnordered;
 use futures::{Stream, StreamExt};
-use serde::Serialize;
+use twin_api::{Change, LineProblem, Pushed, Upload};
 use twin_schemas::DocumentId;
 use twin_warehouse::Observation;
-use utoipa::ToSchema;
 
-use super::record::{Change, PushRequest, Pushed, record_observation};
+use super::record::{observation, record_observation};
 use crate::extract::{on_own_thread_if_long, parse_json};
 use crate::problem::Problem;
 use crate::state::App;
 
 /// Documents recorded at a time.
 const AT_A_TIME: usize = 64;
-
-/// What became of the lines of an upload.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub struct Upload {
-    /// Documents created or revised.
-    accepted: u64,
-    /// Documents that were there as they are.
-    unchanged: u64,
-    /// Lines that were refused, in order.
-    failed: Vec<LineProblem>,
-    /// The documents accepted or unchanged, in no particular order.
-    documents: Vec<Pushed>,
-}
-
-/// A line that was refused.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LineProblem {
-    /// Which line, from 1.
-    line: u64,
-    /// Why.
-    problem: Problem,
-}
 
 /// Reads lines and records them.
 pub async fn upload<E: std::fmt::Display>(
@@ -188,7 +165,7 @@ impl<'a> Records<'a> {
             Err(problem) => return self.refuse(number, Problem::too_large(problem)),
         };
         let bytes = text.len();
-        match on_own_thread_if_long(bytes, move || observation(&text)).await {
+        match on_own_thread_if_long(bytes, move || parsed(&text)).await {
             Ok(Ok(observation)) => self.start(number, bytes, observation).await,
             Ok(Err(problem)) | Err(problem) => self.refuse(number, problem),
         }
@@ -231,7 +208,7 @@ impl<'a> Records<'a> {
 
     fn refuse(&mut self, line: u64, problem: Problem) {
         self.app.metrics.document_pushed("refused");
-        self.upload.failed.push(LineProblem { line, problem });
+        self.upload.failed.push(LineProblem { line, problem: problem.body });
     }
 
     async fn finish(mut self) -> Upload {
@@ -243,8 +220,8 @@ impl<'a> Records<'a> {
     }
 }
 
-fn observation(line: &[u8]) -> Result<Observation, Problem> {
-    parse_json::<PushRequest>(line)?.observation()
+fn parsed(line: &[u8]) -> Result<Observation, Problem> {
+    observation(parse_json(line)?)
 }
 
 #[cfg(test)]

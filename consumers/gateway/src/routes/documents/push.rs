@@ -5,25 +5,14 @@ use std::sync::Arc;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
+use twin_api::{Change, PushAnswer, PushRequest, Pushed};
 
-use super::lines::{Upload, upload};
-use super::record::{Change, PushRequest, Pushed, record};
+use super::lines::upload;
+use super::record::record;
 use crate::extract::{Json, MediaKind, media_type, unsupported};
 use crate::problem::Problem;
 use crate::problem_responses::BodyProblems;
 use crate::state::App;
-
-/// What a push is answered with.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum PushAnswer {
-    /// Of one document.
-    One(Pushed),
-    /// Of many.
-    Many(Upload),
-}
 
 /// Push documents.
 ///

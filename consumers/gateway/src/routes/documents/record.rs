@@ -1,12 +1,10 @@
 //! From a document as a client describes it to a row of the warehouse.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize};
-use twin_schemas::{AuthorId, Category, ContentHash, DocumentId, DocumentKey, MediaType, Revision, SourceKind};
+use chrono::{SecondsFormat, Utc};
+use twin_api::{Change, PushRequest, Pushed};
+use twin_schemas::{ContentHash, DocumentId, DocumentKey, MediaType, Revision, SourceKind};
 use twin_warehouse::{Observation, Recorded};
 use url::Url;
-use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::extract::{Checks, on_own_thread_if_long};
 use crate::problem::Problem;
@@ -15,135 +13,59 @@ use crate::state::App;
 const NATURAL_KEY_MAX_CHARS: usize = 1_024;
 const TITLE_MAX_CHARS: usize = 1_024;
 
-/// A document to push.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PushRequest {
-    /// Whose it is.
-    #[schema(value_type = String, example = "ada")]
-    author: AuthorId,
-    /// `article`, `post` or `code`.
-    #[schema(value_type = String, example = "article")]
-    category: Category,
-    /// Your own name for it, unique for the author: pushing it again revises the document. Up to 1024 characters.
-    #[schema(example = "2026/parsers.md")]
-    natural_key: String,
-    /// Its title; up to 1024 characters.
-    title: Option<String>,
-    /// Where a person can read it: an http or https URL.
-    #[schema(example = "https://example.org/parsers")]
-    url: Option<String>,
-    /// Plain text or source code. Exactly one of `text`, `markdown` and `html` is there.
-    text: Option<String>,
-    /// Markdown.
-    markdown: Option<String>,
-    /// An HTML page or fragment.
-    html: Option<String>,
-    /// When the author published it.
-    published_at: Option<DateTime<Utc>>,
+/// What was done with a document.
+pub(super) fn pushed(document: DocumentId, revision: Revision, change: Change) -> Pushed {
+    Pushed { document_id: document.0, revision: revision.0, change }
 }
 
-/// What pushing or deleting a document did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Pushed {
-    /// The document.
-    document_id: Uuid,
-    /// Its newest revision.
-    revision: u64,
-    /// What changed.
-    pub(super) change: Change,
-}
-
-/// What changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    /// A document not seen before, or one that comes back after a deletion.
-    Created,
-    /// A new revision.
-    Revised,
-    /// A deletion.
-    Deleted,
-    /// Nothing.
-    Unchanged,
-}
-
-impl Change {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Revised => "revised",
-            Self::Deleted => "deleted",
-            Self::Unchanged => "unchanged",
-        }
+/// Checks the fields and hashes the content.
+pub(super) fn observation(request: PushRequest) -> Result<Observation, Problem> {
+    let mut checks = Checks::default();
+    let key_chars = request.natural_key.chars().count();
+    let key_length = format!("must be 1 to {NATURAL_KEY_MAX_CHARS} characters");
+    checks.require((1..=NATURAL_KEY_MAX_CHARS).contains(&key_chars), "natural_key", key_length);
+    let no_control = !request.natural_key.chars().any(char::is_control);
+    checks.require(no_control, "natural_key", "must not have control characters");
+    let title = request.title.filter(|title| !title.trim().is_empty());
+    let title_chars = title.as_ref().map_or(0, |title| title.chars().count());
+    checks.require(title_chars <= TITLE_MAX_CHARS, "title", format!("is longer than {TITLE_MAX_CHARS} characters"));
+    if let Some(url) = &request.url {
+        let good = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        checks.require(good, "url", "must be an http or https URL");
     }
-}
-
-impl Pushed {
-    pub fn new(document: DocumentId, revision: Revision, change: Change) -> Self {
-        Self { document_id: document.0, revision: revision.0, change }
+    let given = [("text", MediaType::Text, request.text), ("markdown", MediaType::Markdown, request.markdown)];
+    let given = given.into_iter().chain([("html", MediaType::Html, request.html)]);
+    let mut given: Vec<_> = given.filter_map(|(field, kind, text)| text.map(|text| (field, kind, text))).collect();
+    checks.require(given.len() == 1, "text", "exactly one of text, markdown and html must be there");
+    for (field, _, text) in &given {
+        checks.require(!text.trim().is_empty(), *field, "must not be empty");
     }
-
-    fn recorded(document: DocumentId, recorded: Recorded) -> Self {
-        let change = match recorded {
-            Recorded::Created(_) => Change::Created,
-            Recorded::Revised(_) => Change::Revised,
-            Recorded::Unchanged(_) => Change::Unchanged,
-        };
-        Self::new(document, recorded.revision(), change)
-    }
-}
-
-impl PushRequest {
-    /// Checks the fields and hashes the content.
-    pub(super) fn observation(self) -> Result<Observation, Problem> {
-        let mut checks = Checks::default();
-        let key_chars = self.natural_key.chars().count();
-        let key_length = format!("must be 1 to {NATURAL_KEY_MAX_CHARS} characters");
-        checks.require((1..=NATURAL_KEY_MAX_CHARS).contains(&key_chars), "natural_key", key_length);
-        let no_control = !self.natural_key.chars().any(char::is_control);
-        checks.require(no_control, "natural_key", "must not have control characters");
-        let title = self.title.filter(|title| !title.trim().is_empty());
-        let title_chars = title.as_ref().map_or(0, |title| title.chars().count());
-        checks.require(title_chars <= TITLE_MAX_CHARS, "title", format!("is longer than {TITLE_MAX_CHARS} characters"));
-        if let Some(url) = &self.url {
-            let good = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-            checks.require(good, "url", "must be an http or https URL");
-        }
-        let given = [("text", MediaType::Text, self.text), ("markdown", MediaType::Markdown, self.markdown)];
-        let given = given.into_iter().chain([("html", MediaType::Html, self.html)]);
-        let mut given: Vec<_> = given.filter_map(|(field, kind, text)| text.map(|text| (field, kind, text))).collect();
-        checks.require(given.len() == 1, "text", "exactly one of text, markdown and html must be there");
-        for (field, _, text) in &given {
-            checks.require(!text.trim().is_empty(), *field, "must not be empty");
-        }
-        checks.finish()?;
-        // `checks` holds a problem unless exactly one is there.
-        let Some((_, media_type, content)) = given.pop() else {
-            return Err(Problem::field("text", "is missing"));
-        };
-        let key = DocumentKey {
-            source_kind: SourceKind::push(),
-            author: self.author,
-            scope: String::new(),
-            identity: self.natural_key.clone(),
-        };
-        let mut observation = Observation {
-            key,
-            claim: None,
-            category: self.category,
-            natural_key: self.natural_key,
-            title,
-            url: self.url,
-            published_at: self.published_at,
-            media_type,
-            content,
-            content_hash: ContentHash::stored(""),
-            observed_at: Utc::now(),
-        };
-        observation.content_hash = content_hash(&observation);
-        Ok(observation)
-    }
+    checks.finish()?;
+    // `checks` holds a problem unless exactly one is there.
+    let Some((_, media_type, content)) = given.pop() else {
+        return Err(Problem::field("text", "is missing"));
+    };
+    let key = DocumentKey {
+        source_kind: SourceKind::push(),
+        author: request.author,
+        scope: String::new(),
+        identity: request.natural_key.clone(),
+    };
+    let mut observation = Observation {
+        key,
+        claim: None,
+        category: request.category,
+        natural_key: request.natural_key,
+        title,
+        url: request.url,
+        published_at: request.published_at,
+        media_type,
+        content,
+        content_hash: ContentHash::stored(""),
+        observed_at: Utc::now(),
+    };
+    observation.content_hash = content_hash(&observation);
+    Ok(observation)
 }
 
 fn content_hash(observation: &Observation) -> ContentHash {
@@ -162,14 +84,20 @@ fn content_hash(observation: &Observation) -> ContentHash {
 /// Checks and records one document.
 pub(super) async fn record(app: &App, document: PushRequest) -> Result<Pushed, Problem> {
     let bytes = [&document.text, &document.markdown, &document.html].into_iter().flatten().map(String::len).sum();
-    let observation = on_own_thread_if_long(bytes, move || document.observation()).await??;
+    let observation = on_own_thread_if_long(bytes, move || observation(document)).await??;
     record_observation(app, observation).await
 }
 
 /// Records a document and counts what became of it.
 pub(super) async fn record_observation(app: &App, observation: Observation) -> Result<Pushed, Problem> {
     let document = observation.key.id();
-    let pushed = Pushed::recorded(document, app.warehouse.record(observation).await?);
+    let recorded = app.warehouse.record(observation).await?;
+    let change = match recorded {
+        Recorded::Created(_) => Change::Created,
+        Recorded::Revised(_) => Change::Revised,
+        Recorded::Unchanged(_) => Change::Unchanged,
+    };
+    let pushed = pushed(document, recorded.revision(), change);
     app.metrics.document_pushed(pushed.change.as_str());
     Ok(pushed)
 }
@@ -186,7 +114,7 @@ mod tests {
         for (name, value) in changes.as_object().unwrap() {
             body[name] = value.clone();
         }
-        parse_json::<PushRequest>(body.to_string().as_bytes())?.observation()
+        observation(parse_json(body.to_string().as_bytes())?)
     }
 
     fn wrong_fields(changes: Value) -> Vec<String> {

@@ -1,40 +1,8 @@
 //! How far a document's newest revision has come, and why it is not searched.
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
+use twin_api::{StageState, StageView};
 use twin_schemas::Revision;
 use twin_warehouse::{DocumentRow, LedgerEntry, Progress, ProgressState, StageName};
-use utoipa::ToSchema;
-
-/// A stage, and what it did with the newest revision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct StageView {
-    /// `collected`, `published`, `cleaned`, `chunked` or `indexed`.
-    #[schema(value_type = String, example = "cleaned")]
-    stage: &'static str,
-    /// `done`, `rejected`, `dead`, `pending`, or `not_reached` after a rejection or a dead letter.
-    state: StageState,
-    /// When.
-    at: Option<DateTime<Utc>>,
-    /// Why it was rejected or dead-lettered.
-    reason: Option<String>,
-}
-
-/// What a stage did with a revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StageState {
-    /// It went on to the next.
-    Done,
-    /// The content is not fit to be searched.
-    Rejected,
-    /// The event is in the dead-letter topic.
-    Dead,
-    /// It is on its way to this stage.
-    Pending,
-    /// An earlier stage ended its way.
-    NotReached,
-}
 
 const STAGES: [StageName; 5] =
     [StageName::Collected, StageName::Published, StageName::Cleaned, StageName::Chunked, StageName::Indexed];
@@ -80,7 +48,7 @@ fn stage_view(
         StageName::Indexed => indexed.map(|entry| Some(entry.indexed_at)),
         StageName::Cleaned | StageName::Chunked => None,
     };
-    let stage = stage.as_str();
+    let stage = stage.as_str().to_owned();
     if let Some(at) = done_at {
         return StageView { stage, state: StageState::Done, at, reason: None };
     }
@@ -138,6 +106,7 @@ fn reason(row: &DocumentRow, stages: &[StageView], live: Option<Revision>) -> Op
 
 #[cfg(test)]
 mod tests {
+    use chrono::Utc;
     use twin_schemas::{Category, ContentHash, DocumentId, DocumentMeta, MediaType, SourceKind};
     use uuid::Uuid;
 

@@ -3,46 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use twin_schemas::AuthorId;
-use utoipa::{IntoParams, ToSchema};
+use twin_api::{AuthorAndLimit, DatasetDetail, DatasetList};
 
-use super::views::DatasetView;
 use super::{checked_limit, find_dataset, json_artifact};
 use crate::extract::{Path, PathPair, Query};
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
 use crate::state::App;
-
-/// Which rows of the learning loop.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AuthorAndLimit {
-    /// Only this author's.
-    #[param(value_type = Option<String>, example = "ada")]
-    pub author: Option<AuthorId>,
-    /// At most so many, 1 to 1000; 50 if absent.
-    pub limit: Option<u32>,
-}
-
-/// Dataset versions.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DatasetList {
-    /// Newest first.
-    datasets: Vec<DatasetView>,
-}
-
-/// A dataset version with its manifest.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DatasetDetail {
-    /// The version.
-    dataset: DatasetView,
-    /// Its manifest: the options, sources, checks and `files` of the version.
-    #[schema(value_type = Object)]
-    manifest: Value,
-}
+use crate::views::Shown;
 
 /// List dataset versions.
 #[utoipa::path(
@@ -55,7 +24,7 @@ pub async fn list(
 ) -> Result<axum::Json<DatasetList>, Problem> {
     let limit = checked_limit(filter.limit)?;
     let rows = app.learning()?.registry.newest_datasets(filter.author.as_ref(), limit).await?;
-    Ok(axum::Json(DatasetList { datasets: rows.into_iter().map(DatasetView::from).collect() }))
+    Ok(axum::Json(DatasetList { datasets: rows.into_iter().map(Shown::shown).collect() }))
 }
 
 /// Show a dataset version and its manifest.
@@ -68,7 +37,7 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result
     let learning = app.learning()?;
     let row = find_dataset(&learning.registry, &id).await?;
     let manifest = json_artifact(&learning.artifacts, &row.manifest).await?;
-    Ok(axum::Json(DatasetDetail { dataset: row.into(), manifest }))
+    Ok(axum::Json(DatasetDetail { dataset: row.shown(), manifest }))
 }
 
 /// Show what changed from one dataset version to another.

@@ -5,59 +5,25 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
-use serde::{Deserialize, Serialize};
+use twin_api::{Decision, DeploymentFilter, DeploymentList, DeploymentView, ModelVersionView};
 use twin_registry::By;
 use twin_schemas::{AuthorId, ModelId};
-use utoipa::{IntoParams, ToSchema};
 
-use super::model_views::{DeploymentView, ModelVersionView};
 use super::{WHY_MAX_CHARS, check_by, checked_limit, find_model};
 use crate::extract::{Checks, Json, Path, Query};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::App;
+use crate::views::Shown;
 
-/// Who decides, and why.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Decision {
-    /// Who.
-    #[schema(example = "Grace")]
-    by: String,
-    /// Why; nothing if absent.
-    #[serde(default)]
-    #[schema(example = "reads like her")]
-    why: String,
-}
-
-impl Decision {
-    /// What was decided now.
-    fn check(self) -> Result<By, Problem> {
-        let mut checks = Checks::default();
-        check_by(&mut checks, &self.by);
-        let short = self.why.chars().count() <= WHY_MAX_CHARS;
-        checks.require(short, "why", format!("is longer than {WHY_MAX_CHARS} characters"));
-        checks.finish()?;
-        Ok(By::new(self.by, self.why, Utc::now()))
-    }
-}
-
-/// How many deployments.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct DeploymentFilter {
-    /// At most so many, 1 to 1000; 50 if absent.
-    limit: Option<u32>,
-}
-
-/// Deployments for an author.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DeploymentList {
-    /// Newest first.
-    deployments: Vec<DeploymentView>,
-    /// The model version that is to answer: that of the newest deployment that has not failed; null is the base model.
-    in_production: Option<String>,
+/// What was decided now.
+fn check(Decision { by, why }: Decision) -> Result<By, Problem> {
+    let mut checks = Checks::default();
+    check_by(&mut checks, &by);
+    let short = why.chars().count() <= WHY_MAX_CHARS;
+    checks.require(short, "why", format!("is longer than {WHY_MAX_CHARS} characters"));
+    checks.finish()?;
+    Ok(By::new(by, why, Utc::now()))
 }
 
 type Deployed = Result<(StatusCode, axum::Json<DeploymentView>), Problem>;
@@ -72,9 +38,9 @@ type Deployed = Result<(StatusCode, axum::Json<DeploymentView>), Problem>;
 )]
 pub async fn approve(State(app): State<Arc<App>>, Path(id): Path<String>, Json(decision): Json<Decision>) -> Deployed {
     let registry = &app.learning()?.registry;
-    let by = decision.check()?;
+    let by = check(decision)?;
     let deployment = registry.approve(&ModelId(id), by).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(deployment.into())))
+    Ok((StatusCode::ACCEPTED, axum::Json(deployment.shown())))
 }
 
 /// Keep a model version from ever serving.
@@ -91,9 +57,9 @@ pub async fn reject(
     Json(decision): Json<Decision>,
 ) -> Result<axum::Json<ModelVersionView>, Problem> {
     let registry = &app.learning()?.registry;
-    let by = decision.check()?;
+    let by = check(decision)?;
     registry.reject(&ModelId(id.clone()), by).await?;
-    Ok(axum::Json(find_model(registry, id).await?.into()))
+    Ok(axum::Json(find_model(registry, id).await?.shown()))
 }
 
 /// Deploy a model version that was approved before.
@@ -104,9 +70,9 @@ pub async fn reject(
 )]
 pub async fn deploy(State(app): State<Arc<App>>, Path(id): Path<String>, Json(decision): Json<Decision>) -> Deployed {
     let registry = &app.learning()?.registry;
-    let by = decision.check()?;
+    let by = check(decision)?;
     let deployment = registry.deploy(&ModelId(id), by).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(deployment.into())))
+    Ok((StatusCode::ACCEPTED, axum::Json(deployment.shown())))
 }
 
 /// Go back to what served before the present model version: an earlier one, or the base model.
@@ -123,9 +89,9 @@ pub async fn roll_back(
     Json(decision): Json<Decision>,
 ) -> Deployed {
     let registry = &app.learning()?.registry;
-    let by = decision.check()?;
+    let by = check(decision)?;
     let deployment = registry.roll_back(&author, by).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(deployment.into())))
+    Ok((StatusCode::ACCEPTED, axum::Json(deployment.shown())))
 }
 
 /// List the deployments for an author.
@@ -144,7 +110,7 @@ pub async fn deployments(
     let deployments = registry.newest_deployments(&author, limit).await?;
     let in_production = registry.production(&author).await?.and_then(|deployment| deployment.model);
     Ok(axum::Json(DeploymentList {
-        deployments: deployments.into_iter().map(DeploymentView::from).collect(),
+        deployments: deployments.into_iter().map(Shown::shown).collect(),
         in_production: in_production.map(|model| model.0),
     }))
 }

@@ -9,14 +9,15 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_O
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use serde_json::Value;
+use twin_api::EvaluationView;
 use twin_registry::{EvaluationRow, ModelRow, Registry};
 
-use super::model_views::{EvaluationView, evaluation_state};
 use super::{find_model, json_artifact};
 use crate::extract::Path;
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::App;
+use crate::views::Shown;
 
 /// The page quotes documents and answers of models: nothing in it may run, load, be sent or be framed.
 pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
@@ -39,10 +40,10 @@ pub async fn evaluate(
     let row = registry.evaluation(&model).await?;
     let row = row.ok_or_else(|| Problem::not_found(format!("there is no evaluation of {model}")))?;
     if !queued {
-        let state = evaluation_state(row.state);
+        let state = row.state.shown().as_str();
         return Err(Problem::refused(format!("the evaluation of {model} is {state}: only a failed one is done again")));
     }
-    Ok((StatusCode::ACCEPTED, axum::Json(row.into())))
+    Ok((StatusCode::ACCEPTED, axum::Json(row.shown())))
 }
 
 /// Read the report of a model version's evaluation.
@@ -89,7 +90,7 @@ fn no_report(model: &ModelRow, evaluation: Option<&EvaluationRow>) -> Problem {
     let why = match evaluation {
         None => "no evaluation was queued".to_owned(),
         Some(EvaluationRow { reason: Some(reason), .. }) => format!("its evaluation failed: {reason}"),
-        Some(row) => format!("its evaluation is {}", evaluation_state(row.state)),
+        Some(row) => format!("its evaluation is {}", row.state.shown().as_str()),
     };
     Problem::not_found(format!("{} has no report: {why}", model.model))
 }

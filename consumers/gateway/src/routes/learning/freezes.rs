@@ -5,28 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
-use serde::Deserialize;
+use twin_api::{FreezeView, NewFreeze};
 use twin_schemas::AuthorId;
-use utoipa::ToSchema;
 
 use super::checked_by;
-use super::views::FreezeView;
 use crate::extract::{Json, Path};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::App;
-
-/// A version to freeze.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewFreeze {
-    /// Whose; `gateway.default_author` if absent.
-    #[schema(value_type = Option<String>, example = "ada")]
-    author: Option<AuthorId>,
-    /// Who asks; `unnamed` if absent.
-    #[schema(example = "Grace")]
-    by: Option<String>,
-}
+use crate::views::Shown;
 
 /// Ask for a dataset version to be frozen now.
 ///
@@ -44,7 +31,7 @@ pub async fn request(
     let author = app.author(request.author).await?;
     registry.request_freeze(&author, &by, Utc::now()).await?;
     let request = registry.freeze_request(&author).await?.ok_or_else(|| not_found(&author))?;
-    Ok((StatusCode::ACCEPTED, axum::Json(request.into())))
+    Ok((StatusCode::ACCEPTED, axum::Json(request.shown())))
 }
 
 /// Show the last request for an author's dataset version, open or answered.
@@ -58,7 +45,7 @@ pub async fn show(
     Path(author): Path<AuthorId>,
 ) -> Result<axum::Json<FreezeView>, Problem> {
     let found = app.learning()?.registry.freeze_request(&author).await?;
-    Ok(axum::Json(found.ok_or_else(|| not_found(&author))?.into()))
+    Ok(axum::Json(found.ok_or_else(|| not_found(&author))?.shown()))
 }
 
 fn not_found(author: &AuthorId) -> Problem {

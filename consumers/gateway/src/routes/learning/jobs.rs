@@ -5,83 +5,18 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
-use serde::{Deserialize, Serialize};
+use twin_api::{Asker, JobFilter, JobList, JobView, MetricList, NewJobRequest, NewSweepRequest};
 use twin_registry::DatasetRow;
 use twin_schemas::AuthorId;
-use utoipa::{IntoParams, ToSchema};
 
-use super::views::{JobStateView, JobView, MetricView};
+use super::views::job_state;
 use super::{checked_by, checked_limit, find_dataset, find_job};
 use crate::extract::{Json, Path, Query};
 use crate::learning::{Learning, TrainRequest};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::App;
-
-/// Which jobs.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct JobFilter {
-    /// Only this author's.
-    #[param(value_type = Option<String>, example = "ada")]
-    author: Option<AuthorId>,
-    /// Only in this state.
-    #[param(inline)]
-    state: Option<JobStateView>,
-    /// At most so many, 1 to 1000; 50 if absent.
-    limit: Option<u32>,
-}
-
-/// Jobs.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct JobList {
-    /// Newest first.
-    jobs: Vec<JobView>,
-}
-
-/// A job to queue.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewJobRequest {
-    /// Whose model; the dataset's author if absent, and `gateway.default_author` if that is absent too.
-    #[schema(value_type = Option<String>, example = "ada")]
-    author: Option<AuthorId>,
-    /// The dataset version, or the beginning of its id; the author's newest if absent.
-    dataset: Option<String>,
-    /// The recipe, TOML; the author's own or the configured one if absent.
-    #[schema(example = "rank = 8")]
-    recipe: Option<String>,
-}
-
-/// A sweep to queue.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewSweepRequest {
-    /// Whose model; `gateway.default_author` if absent.
-    #[schema(value_type = Option<String>, example = "ada")]
-    author: Option<AuthorId>,
-    /// The sweep, TOML: values to try for the keys of a recipe.
-    sweep: String,
-}
-
-/// Who asks for something.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Asker {
-    /// Who; `unnamed` if absent.
-    #[schema(example = "Grace")]
-    by: Option<String>,
-}
-
-/// What a run measured.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct MetricList {
-    /// The job.
-    job: String,
-    /// By name and step.
-    metrics: Vec<MetricView>,
-}
+use crate::views::Shown;
 
 /// List training jobs.
 #[utoipa::path(
@@ -93,9 +28,9 @@ pub async fn list(
     Query(filter): Query<JobFilter>,
 ) -> Result<axum::Json<JobList>, Problem> {
     let limit = checked_limit(filter.limit)?;
-    let state = filter.state.map(Into::into);
+    let state = filter.state.map(job_state);
     let rows = app.learning()?.registry.newest_jobs(filter.author.as_ref(), state, limit).await?;
-    Ok(axum::Json(JobList { jobs: rows.into_iter().map(JobView::from).collect() }))
+    Ok(axum::Json(JobList { jobs: rows.into_iter().map(Shown::shown).collect() }))
 }
 
 /// Show a training job.
@@ -105,7 +40,7 @@ pub async fn list(
     responses((status = 200, description = "The job", body = JobView), ReadProblems)
 )]
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<JobView>, Problem> {
-    Ok(axum::Json(find_job(&app.learning()?.registry, &id).await?.into()))
+    Ok(axum::Json(find_job(&app.learning()?.registry, &id).await?.shown()))
 }
 
 /// Queue a training job.
@@ -125,7 +60,7 @@ pub async fn train(
     let dataset = dataset_to_train_on(&app, learning, request.author, request.dataset).await?;
     let request = TrainRequest { author: dataset.author, dataset: dataset.dataset, recipe };
     let job = learning.desk.train(request).await.map_err(Problem::refused)?;
-    Ok((StatusCode::ACCEPTED, axum::Json(job.into())))
+    Ok((StatusCode::ACCEPTED, axum::Json(job.shown())))
 }
 
 async fn dataset_to_train_on(
@@ -167,7 +102,7 @@ pub async fn sweep(
     let author = dataset_to_train_on(&app, learning, request.author, None).await?.author;
     let trials = learning.desk.sweep(&author, &request.sweep).await;
     let trials = trials.map_err(|problem| Problem::field("sweep", problem))?;
-    let jobs = trials.into_iter().map(JobView::from).collect();
+    let jobs = trials.into_iter().map(Shown::shown).collect();
     Ok((StatusCode::ACCEPTED, axum::Json(JobList { jobs })))
 }
 
@@ -192,7 +127,7 @@ pub async fn cancel(
     if !asked {
         return Err(Problem::refused(format!("job {} has ended already", job.short())));
     }
-    Ok((StatusCode::ACCEPTED, axum::Json(row.into())))
+    Ok((StatusCode::ACCEPTED, axum::Json(row.shown())))
 }
 
 /// Queue a training job again that failed or was cancelled.
@@ -215,7 +150,7 @@ pub async fn retry(
         let detail = format!("job {} has neither failed nor been cancelled: nothing to try again", job.short());
         return Err(Problem::refused(detail));
     }
-    Ok((StatusCode::ACCEPTED, axum::Json(row.into())))
+    Ok((StatusCode::ACCEPTED, axum::Json(row.shown())))
 }
 
 /// Show everything that a run measured.
@@ -227,6 +162,6 @@ pub async fn retry(
 pub async fn metrics(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<MetricList>, Problem> {
     let registry = &app.learning()?.registry;
     let job = find_job(registry, &id).await?.job;
-    let metrics = registry.metrics(&job).await?.into_iter().map(MetricView::from).collect();
+    let metrics = registry.metrics(&job).await?.into_iter().map(Shown::shown).collect();
     Ok(axum::Json(MetricList { job: job.0, metrics }))
 }

@@ -7,10 +7,9 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt;
-use serde::Serialize;
+use twin_api::{ModelFileList, ModelFileView};
 use twin_artifacts::FolderFile;
 use twin_schemas::ModelId;
-use utoipa::ToSchema;
 
 use super::evaluations::PAGE_POLICY;
 use super::files::media_type;
@@ -18,34 +17,15 @@ use crate::extract::{Path, PathPair};
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
 use crate::state::App;
+use crate::views::Shown;
 
-/// A file of a model version.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct ModelFileView {
-    /// Its path, with `/` between names.
-    #[schema(example = "adapter/adapter_model.safetensors")]
-    path: String,
-    /// Its length.
-    bytes: u64,
-    /// SHA-256 of its content, 64 hexadecimal digits.
-    sha256: String,
-}
+impl Shown for FolderFile {
+    type View = ModelFileView;
 
-impl From<FolderFile> for ModelFileView {
-    fn from(file: FolderFile) -> Self {
-        let sha256 = digest(&file).to_owned();
-        Self { path: file.path, bytes: file.bytes, sha256 }
+    fn shown(self) -> ModelFileView {
+        let sha256 = digest(&self).to_owned();
+        ModelFileView { path: self.path, bytes: self.bytes, sha256 }
     }
-}
-
-/// The files of a model version.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ModelFileList {
-    /// The model version.
-    model: String,
-    /// `adapter/…` is the PEFT adapter, `merged/…` the model that any engine loads, `loss.csv`, `loss.json` and `loss.svg`
-    /// are the losses, and `manifest.json` says what all of it was made of.
-    files: Vec<ModelFileView>,
 }
 
 /// List the files of a model version.
@@ -57,7 +37,7 @@ pub struct ModelFileList {
 pub async fn list(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<ModelFileList>, Problem> {
     let learning = app.learning()?;
     let files = learning.registry.model_files(&learning.artifacts, &ModelId(id.clone())).await?;
-    Ok(axum::Json(ModelFileList { model: id, files: files.into_iter().map(ModelFileView::from).collect() }))
+    Ok(axum::Json(ModelFileList { model: id, files: files.into_iter().map(Shown::shown).collect() }))
 }
 
 /// Read a file of a model version.

@@ -3,45 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde::Serialize;
+use twin_api::{AuthorAndLimit, LineageView, ModelVersionDetail, ModelVersionList, TaughtModels};
 use twin_schemas::{DocumentId, ModelId};
 use twin_warehouse::DocumentFilter;
-use utoipa::ToSchema;
 
-use super::datasets::AuthorAndLimit;
-use super::model_views::{DecisionView, EvaluationView, LineageView, ModelVersionView};
+use super::model_views::lineage_view;
 use super::{checked_limit, find_model};
 use crate::extract::{Path, Query};
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
 use crate::state::App;
-
-/// Model versions.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ModelVersionList {
-    /// Newest first.
-    model_versions: Vec<ModelVersionView>,
-}
-
-/// A model version, its evaluation and what was decided about it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ModelVersionDetail {
-    /// The model version.
-    model: ModelVersionView,
-    /// Its evaluation; null before one was queued.
-    evaluation: Option<EvaluationView>,
-    /// What was decided about it, newest first.
-    decisions: Vec<DecisionView>,
-}
-
-/// The model versions that learned from a document.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TaughtModels {
-    /// The document.
-    document_id: uuid::Uuid,
-    /// Names of model versions, oldest first.
-    models: Vec<String>,
-}
+use crate::views::Shown;
 
 /// List model versions.
 #[utoipa::path(
@@ -54,7 +26,7 @@ pub async fn list(
 ) -> Result<axum::Json<ModelVersionList>, Problem> {
     let limit = checked_limit(filter.limit)?;
     let rows = app.learning()?.registry.newest_models(filter.author.as_ref(), limit).await?;
-    let model_versions = rows.into_iter().map(ModelVersionView::from).collect();
+    let model_versions = rows.into_iter().map(Shown::shown).collect();
     Ok(axum::Json(ModelVersionList { model_versions }))
 }
 
@@ -70,9 +42,9 @@ pub async fn show(
 ) -> Result<axum::Json<ModelVersionDetail>, Problem> {
     let registry = &app.learning()?.registry;
     let row = find_model(registry, id).await?;
-    let evaluation = registry.evaluation(&row.model).await?.map(EvaluationView::from);
-    let decisions = registry.decisions_about(&row.model).await?.into_iter().map(DecisionView::from).collect();
-    Ok(axum::Json(ModelVersionDetail { model: row.into(), evaluation, decisions }))
+    let evaluation = registry.evaluation(&row.model).await?.map(Shown::shown);
+    let decisions = registry.decisions_about(&row.model).await?.into_iter().map(Shown::shown).collect();
+    Ok(axum::Json(ModelVersionDetail { model: row.shown(), evaluation, decisions }))
 }
 
 /// Show what a model version came from: its job, its dataset version and the documents of that.
@@ -85,7 +57,7 @@ pub async fn lineage(State(app): State<Arc<App>>, Path(id): Path<String>) -> Res
     let lineage = app.learning()?.registry.lineage(&ModelId(id)).await?;
     let author = Some(lineage.model.author.clone());
     let all = DocumentFilter { author, with_deleted: true, limit: usize::MAX, ..DocumentFilter::default() };
-    Ok(axum::Json(LineageView::new(lineage, &app.warehouse.documents(&all).await?)))
+    Ok(axum::Json(lineage_view(lineage, &app.warehouse.documents(&all).await?)))
 }
 
 /// List the model versions that learned from a document.

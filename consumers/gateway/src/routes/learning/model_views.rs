@@ -2,261 +2,139 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
-use twin_registry::{
-    Action, DecisionRow, DeploymentRow, DeploymentState, EvaluationRow, EvaluationState, Lineage, ModelRow, ModelState,
-    TaughtDocument,
+use twin_api::{
+    DecisionView, DeploymentView, EvaluationState, EvaluationView, LineageView, ModelVersionState, ModelVersionView,
+    TaughtDocumentView,
 };
-use twin_schemas::{DocumentId, Verdict};
+use twin_registry::{
+    Action, DecisionRow, DeploymentRow, DeploymentState, EvaluationRow, Lineage, ModelRow, ModelState, TaughtDocument,
+};
+use twin_schemas::DocumentId;
 use twin_warehouse::DocumentRow;
-use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::views::{DatasetView, JobView};
+use crate::views::Shown;
 
-/// A version of an author's model.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct ModelVersionView {
-    /// Its name.
-    #[schema(example = "ada-v3")]
-    model: String,
-    /// Whose.
-    #[schema(example = "ada")]
-    author: String,
-    /// Its number among the author's, from 1.
-    number: u32,
-    /// The job that made it.
-    job: String,
-    /// The dataset version that it was trained on.
-    dataset: String,
-    /// The base model's fingerprint.
-    base: String,
-    /// The artifact that holds its manifest.
-    manifest: String,
-    /// `trained`, `evaluated`, `approved` or `rejected`.
-    #[schema(value_type = String, example = "evaluated")]
-    state: &'static str,
-    /// When it was made.
-    created_at: DateTime<Utc>,
-    /// What its evaluation says: `passed`, `failed` or `inconclusive`; null before there is one.
-    #[schema(value_type = Option<String>, example = "passed")]
-    verdict: Option<&'static str>,
-    /// It answers for its author now, or is about to.
-    in_production: bool,
-}
+impl Shown for ModelRow {
+    type View = ModelVersionView;
 
-impl From<ModelRow> for ModelVersionView {
-    fn from(row: ModelRow) -> Self {
-        Self {
-            model: row.model.0,
-            author: row.author.to_string(),
-            number: row.number,
-            job: row.job.0,
-            dataset: row.dataset.0,
-            base: row.base,
-            manifest: row.manifest,
-            state: match row.state {
-                ModelState::Trained => "trained",
-                ModelState::Evaluated => "evaluated",
-                ModelState::Approved => "approved",
-                ModelState::Rejected => "rejected",
+    fn shown(self) -> ModelVersionView {
+        ModelVersionView {
+            model: self.model.0,
+            author: self.author.to_string(),
+            number: self.number,
+            job: self.job.0,
+            dataset: self.dataset.0,
+            base: self.base,
+            manifest: self.manifest,
+            state: match self.state {
+                ModelState::Trained => ModelVersionState::Trained,
+                ModelState::Evaluated => ModelVersionState::Evaluated,
+                ModelState::Approved => ModelVersionState::Approved,
+                ModelState::Rejected => ModelVersionState::Rejected,
             },
-            created_at: row.created_at,
-            verdict: row.verdict.map(Verdict::as_str),
-            in_production: row.in_production,
+            created_at: self.created_at,
+            verdict: self.verdict,
+            in_production: self.in_production,
         }
     }
 }
 
-/// The evaluation of a model version.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct EvaluationView {
-    /// The model version.
-    model: String,
-    /// `queued`, `running`, `done` or `failed`.
-    #[schema(value_type = String, example = "done")]
-    state: &'static str,
-    /// Why it failed.
-    reason: Option<String>,
-    /// How often it was started.
-    attempts: u32,
-    /// `passed`, `failed` or `inconclusive`.
-    #[schema(value_type = Option<String>, example = "passed")]
-    verdict: Option<&'static str>,
-    /// The artifact that holds the report as JSON.
-    report: Option<String>,
-    /// The artifact that holds the report as a page.
-    page: Option<String>,
-    /// When it was queued.
-    created_at: DateTime<Utc>,
-    /// When it ended.
-    ended_at: Option<DateTime<Utc>>,
-}
+impl Shown for twin_registry::EvaluationState {
+    type View = EvaluationState;
 
-/// Where an evaluation stands, as a word.
-pub fn evaluation_state(state: EvaluationState) -> &'static str {
-    match state {
-        EvaluationState::Queued => "queued",
-        EvaluationState::Running => "running",
-        EvaluationState::Done => "done",
-        EvaluationState::Failed => "failed",
-    }
-}
-
-impl From<EvaluationRow> for EvaluationView {
-    fn from(row: EvaluationRow) -> Self {
-        Self {
-            model: row.model.0,
-            state: evaluation_state(row.state),
-            reason: row.reason,
-            attempts: row.attempts,
-            verdict: row.verdict.map(Verdict::as_str),
-            report: row.report,
-            page: row.page,
-            created_at: row.created_at,
-            ended_at: row.ended_at,
+    fn shown(self) -> EvaluationState {
+        match self {
+            Self::Queued => EvaluationState::Queued,
+            Self::Running => EvaluationState::Running,
+            Self::Done => EvaluationState::Done,
+            Self::Failed => EvaluationState::Failed,
         }
     }
 }
 
-/// Who decided what, when and why.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct DecisionView {
-    /// For whose twin.
-    author: String,
-    /// About which model version; null is the base model.
-    model: Option<String>,
-    /// `approve`, `reject`, `deploy` or `rollback`.
-    #[schema(value_type = String, example = "approve")]
-    action: &'static str,
-    /// Who: a person's name, or `policy`.
-    decided_by: String,
-    /// Why.
-    why: String,
-    /// When.
-    at: DateTime<Utc>,
+impl Shown for EvaluationRow {
+    type View = EvaluationView;
+
+    fn shown(self) -> EvaluationView {
+        EvaluationView {
+            model: self.model.0,
+            state: self.state.shown(),
+            reason: self.reason,
+            attempts: self.attempts,
+            verdict: self.verdict,
+            report: self.report,
+            page: self.page,
+            created_at: self.created_at,
+            ended_at: self.ended_at,
+        }
+    }
 }
 
-impl From<DecisionRow> for DecisionView {
-    fn from(row: DecisionRow) -> Self {
-        Self {
-            author: row.author.to_string(),
-            model: row.model.map(|model| model.0),
-            action: match row.action {
-                Action::Approve => "approve",
-                Action::Reject => "reject",
-                Action::Deploy => "deploy",
-                Action::Rollback => "rollback",
+impl Shown for DecisionRow {
+    type View = DecisionView;
+
+    fn shown(self) -> DecisionView {
+        DecisionView {
+            author: self.author.to_string(),
+            model: self.model.map(|model| model.0),
+            action: match self.action {
+                Action::Approve => twin_api::Action::Approve,
+                Action::Reject => twin_api::Action::Reject,
+                Action::Deploy => twin_api::Action::Deploy,
+                Action::Rollback => twin_api::Action::Rollback,
             },
-            decided_by: row.decided_by,
-            why: row.why,
-            at: row.at,
+            decided_by: self.decided_by,
+            why: self.why,
+            at: self.at,
         }
     }
 }
 
-/// A change of the model that answers for an author.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct DeploymentView {
-    /// For whose twin.
-    author: String,
-    /// Its number among the author's, from 1.
-    number: u64,
-    /// The model version; null is the base model.
-    model: Option<String>,
-    /// `requested`: no worker has taken it up yet. `serving`: a worker answers with it. `failed`: it could not be
-    /// loaded, and the one before goes on.
-    #[schema(value_type = String, example = "serving")]
-    state: &'static str,
-    /// Why it failed.
-    detail: Option<String>,
-    /// When it was asked for.
-    at: DateTime<Utc>,
-    /// When it began to serve, or failed.
-    settled_at: Option<DateTime<Utc>>,
-}
+impl Shown for DeploymentRow {
+    type View = DeploymentView;
 
-impl From<DeploymentRow> for DeploymentView {
-    fn from(row: DeploymentRow) -> Self {
-        Self {
-            author: row.author.to_string(),
-            number: row.number,
-            model: row.model.map(|model| model.0),
-            state: match row.state {
-                DeploymentState::Requested => "requested",
-                DeploymentState::Serving => "serving",
-                DeploymentState::Failed => "failed",
+    fn shown(self) -> DeploymentView {
+        DeploymentView {
+            author: self.author.to_string(),
+            number: self.number,
+            model: self.model.map(|model| model.0),
+            state: match self.state {
+                DeploymentState::Requested => twin_api::DeploymentState::Requested,
+                DeploymentState::Serving => twin_api::DeploymentState::Serving,
+                DeploymentState::Failed => twin_api::DeploymentState::Failed,
             },
-            detail: row.detail,
-            at: row.at,
-            settled_at: row.settled_at,
+            detail: self.detail,
+            at: self.at,
+            settled_at: self.settled_at,
         }
     }
 }
 
-/// A document that a dataset version holds. What it is called is that of its newest revision, as the twin knows it; a
-/// deleted document keeps it.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct TaughtDocumentView {
-    /// The document.
-    document_id: Uuid,
-    /// The revision that was taught.
-    revision: u64,
-    /// Its title.
-    title: Option<String>,
-    /// The source's own name for it; null: this twin does not know the document.
-    natural_key: Option<String>,
-    /// Where a person can read it.
-    url: Option<String>,
-    /// It is deleted now.
-    deleted: bool,
-    /// When the document was deleted, if it was since; it may have come back.
-    deleted_at: Option<DateTime<Utc>>,
-}
-
-impl TaughtDocumentView {
-    /// `known` is what the warehouse has of it.
-    fn new(taught: TaughtDocument, known: Option<&DocumentRow>) -> Self {
-        let meta = known.map(|row| &row.meta);
-        Self {
-            document_id: taught.document_id.0,
-            revision: taught.revision.0,
-            title: meta.and_then(|meta| meta.title.clone()),
-            natural_key: meta.map(|meta| meta.natural_key.clone()),
-            url: meta.and_then(|meta| meta.url.clone()),
-            deleted: known.map_or(taught.deleted_at.is_some(), |row| row.deleted),
-            deleted_at: taught.deleted_at,
-        }
+/// `known` is what the warehouse has of it.
+fn taught_view(taught: TaughtDocument, known: Option<&DocumentRow>) -> TaughtDocumentView {
+    let meta = known.map(|row| &row.meta);
+    TaughtDocumentView {
+        document_id: taught.document_id.0,
+        revision: taught.revision.0,
+        title: meta.and_then(|meta| meta.title.clone()),
+        natural_key: meta.map(|meta| meta.natural_key.clone()),
+        url: meta.and_then(|meta| meta.url.clone()),
+        deleted: known.map_or(taught.deleted_at.is_some(), |row| row.deleted),
+        deleted_at: taught.deleted_at,
     }
 }
 
-/// Everything that a model version came from.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct LineageView {
-    /// The model version.
-    model: ModelVersionView,
-    /// The job that made it, with its recipe, base model and code version.
-    job: JobView,
-    /// What it was trained on.
-    dataset: DatasetView,
-    /// The documents of that dataset version.
-    documents: Vec<TaughtDocumentView>,
-}
-
-impl LineageView {
-    /// `known` are the author's documents, deleted ones too.
-    pub fn new(lineage: Lineage, known: &[DocumentRow]) -> Self {
-        let known: HashMap<DocumentId, &DocumentRow> = known.iter().map(|row| (row.meta.document_id, row)).collect();
-        let view = |taught: TaughtDocument| {
-            let row = known.get(&taught.document_id).copied();
-            TaughtDocumentView::new(taught, row)
-        };
-        Self {
-            model: lineage.model.into(),
-            job: lineage.job.into(),
-            dataset: lineage.dataset.into(),
-            documents: lineage.documents.into_iter().map(view).collect(),
-        }
+/// `known` are the author's documents, deleted ones too.
+pub fn lineage_view(lineage: Lineage, known: &[DocumentRow]) -> LineageView {
+    let known: HashMap<DocumentId, &DocumentRow> = known.iter().map(|row| (row.meta.document_id, row)).collect();
+    let view = |taught: TaughtDocument| {
+        let row = known.get(&taught.document_id).copied();
+        taught_view(taught, row)
+    };
+    LineageView {
+        model: lineage.model.shown(),
+        job: lineage.job.shown(),
+        dataset: lineage.dataset.shown(),
+        documents: lineage.documents.into_iter().map(view).collect(),
     }
 }

@@ -3,38 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use chrono::Utc;
+use twin_api::{NewRecipe, RecipeView};
 use twin_schemas::AuthorId;
-use utoipa::ToSchema;
 
 use super::checked_by;
 use crate::extract::{Json, Path};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::App;
-
-/// The recipe of an author's later jobs.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RecipeView {
-    /// Its canonical text, JSON.
-    recipe: String,
-    /// Where it is from: a sweep, a person.
-    origin: String,
-    /// Since when.
-    set_at: DateTime<Utc>,
-}
-
-/// A recipe to set.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewRecipe {
-    /// The recipe, TOML or, as it is shown, its canonical text.
-    recipe: String,
-    /// Who sets it; `unnamed` if absent.
-    #[schema(example = "Grace")]
-    by: Option<String>,
-}
 
 /// Show the recipe of an author's later jobs.
 #[utoipa::path(

@@ -1,0 +1,149 @@
+//! Questions, searches, and what they are answered with.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use twin_schemas::{AuthorId, Category, FinishReason, SourceKind};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A question for a twin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryRequest {
+    /// What is asked; up to `gateway.max_question_chars` characters.
+    #[schema(example = "What did you learn from rewriting the parser?")]
+    pub question: String,
+    /// Whose twin; `gateway.default_author` if absent.
+    #[schema(value_type = Option<String>, example = "ada")]
+    pub author: Option<AuthorId>,
+    /// Passages to find, at most; 1 to `gateway.max_k`. The model is given the best of them, at most
+    /// `llm.prompt.passages`.
+    pub k: Option<u32>,
+    /// Answer only from documents of this category: `article`, `post` or `code`.
+    #[schema(value_type = Option<String>, example = "article")]
+    pub category: Option<Category>,
+    /// Answer as server-sent events: `retrieved` (`{"passages": […]}`), `delta` (`{"text": "…"}`, as often as text
+    /// comes) and `done` (the whole answer), or `error` (a problem). `retrieved` may come twice before the first
+    /// `delta`, where the query was worked on twice: the later one counts.
+    #[serde(default)]
+    pub stream: bool,
+}
+
+/// The twin's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct QueryAnswer {
+    /// The text, with markers like `[1]` where it rests on a passage.
+    pub answer: String,
+    /// The twin does not know: nothing that its author published is near enough to the question.
+    pub abstained: bool,
+    /// The passages that the model was given, by marker; none where it was not asked.
+    pub citations: Vec<CitationView>,
+    /// The model that answered.
+    pub model: String,
+    /// `stop`: the text is complete; `length`: the token limit cut it.
+    #[schema(value_type = String)]
+    pub finish_reason: FinishReason,
+    /// Tokens used.
+    pub usage: UsageView,
+    /// Where the time went.
+    pub timings_ms: TimingsView,
+}
+
+/// What to find.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetrieveRequest {
+    /// What is looked for; up to `gateway.max_question_chars` characters.
+    #[schema(example = "error handling in parsers")]
+    pub query: String,
+    /// Whose documents; `gateway.default_author` if absent.
+    #[schema(value_type = Option<String>, example = "ada")]
+    pub author: Option<AuthorId>,
+    /// Passages wanted, at most; 1 to `gateway.max_k`.
+    pub k: Option<u32>,
+    /// Only this category: `article`, `post` or `code`.
+    #[schema(value_type = Option<String>, example = "article")]
+    pub category: Option<Category>,
+    /// Only this kind of source: `feed`, `git`, `folder`, `push`, ….
+    #[schema(value_type = Option<String>, example = "feed")]
+    pub source_kind: Option<SourceKind>,
+    /// Published at or after.
+    pub published_after: Option<DateTime<Utc>>,
+    /// Published before.
+    pub published_before: Option<DateTime<Utc>>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RetrieveAnswer {
+    /// Best first.
+    pub hits: Vec<PassageView>,
+    /// Where the time went.
+    pub timings_ms: TimingsView,
+}
+
+/// A passage of one of the author's documents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PassageView {
+    /// The document.
+    pub document_id: Uuid,
+    /// The source's own name for the document: a relative path, a feed item's guid, the key given when pushed.
+    pub natural_key: String,
+    /// The document's live revision.
+    pub revision: u64,
+    /// Which chunk of it, from 0.
+    pub ordinal: u32,
+    /// The chunk's text.
+    pub text: String,
+    /// Title of the document.
+    pub title: Option<String>,
+    /// Where a person can read it.
+    pub url: Option<String>,
+    /// `article`, `post` or `code`.
+    #[schema(value_type = String, example = "article")]
+    pub category: Category,
+    /// Relevance, 0 to 1: cosine similarity of question and passage.
+    pub score: f32,
+    /// The headings above it, outermost first; for code, the enclosing items.
+    pub heading_path: Vec<String>,
+}
+
+/// A passage that the model was given, and whether its answer names it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CitationView {
+    /// The number by which the answer cites it, from 1.
+    pub marker: u32,
+    /// The answer has `[marker]` in it.
+    pub cited: bool,
+    /// The passage.
+    #[serde(flatten)]
+    pub passage: PassageView,
+}
+
+/// Tokens used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageView {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Tokens generated.
+    pub completion_tokens: u32,
+    /// Both.
+    pub total_tokens: u32,
+}
+
+/// Where the time went, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TimingsView {
+    /// From the request to the end of the answer, as the gateway saw it.
+    pub total: f64,
+    /// From the gateway's event to its being read.
+    pub queue: f64,
+    /// Embedding the question.
+    pub embed: f64,
+    /// Searching, fusing and checking liveness.
+    pub search: f64,
+    /// To the first generated token; 0 where nothing was generated.
+    pub first_token: f64,
+    /// Generating, all of it; 0 where nothing was generated.
+    pub generate: f64,
+}

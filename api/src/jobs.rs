@@ -1,0 +1,195 @@
+//! Training jobs, what they measured, and recipes.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use twin_schemas::AuthorId;
+use utoipa::{IntoParams, ToSchema};
+
+/// Which jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct JobFilter {
+    /// Only this author's.
+    #[param(value_type = Option<String>, example = "ada")]
+    pub author: Option<AuthorId>,
+    /// Only in this state.
+    #[param(inline)]
+    pub state: Option<JobStateView>,
+    /// At most so many, 1 to 1000; 50 if absent.
+    pub limit: Option<u32>,
+}
+
+/// Jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobList {
+    /// Newest first.
+    pub jobs: Vec<JobView>,
+}
+
+/// A job to queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewJobRequest {
+    /// Whose model; the dataset's author if absent, and `gateway.default_author` if that is absent too.
+    #[schema(value_type = Option<String>, example = "ada")]
+    pub author: Option<AuthorId>,
+    /// The dataset version, or the beginning of its id; the author's newest if absent.
+    pub dataset: Option<String>,
+    /// The recipe, TOML; the author's own or the configured one if absent.
+    #[schema(example = "rank = 8")]
+    pub recipe: Option<String>,
+}
+
+/// A sweep to queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSweepRequest {
+    /// Whose model; `gateway.default_author` if absent.
+    #[schema(value_type = Option<String>, example = "ada")]
+    pub author: Option<AuthorId>,
+    /// The sweep, TOML: values to try for the keys of a recipe.
+    pub sweep: String,
+}
+
+/// Who asks for something.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Asker {
+    /// Who; `unnamed` if absent.
+    #[schema(example = "Grace")]
+    pub by: Option<String>,
+}
+
+/// What a run measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricList {
+    /// The job.
+    pub job: String,
+    /// By name and step.
+    pub metrics: Vec<MetricView>,
+}
+
+/// A training job, which is also the record of its run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobView {
+    /// Its id: the hash of dataset, base model and recipe, 64 hexadecimal digits. The same work has the same id.
+    pub job: String,
+    /// Whose model.
+    #[schema(example = "ada")]
+    pub author: String,
+    /// The dataset version that it trains on.
+    pub dataset: String,
+    /// The base model's fingerprint.
+    pub base: String,
+    /// The recipe's canonical text, JSON.
+    pub recipe: String,
+    /// The sweep that it is a trial of; such a job makes no model version.
+    pub sweep: Option<String>,
+    /// The version of the program that queued it.
+    pub code_version: String,
+    /// Where it stands.
+    #[schema(inline)]
+    pub state: JobStateView,
+    /// Why it is there.
+    pub reason: Option<String>,
+    /// How often it was started.
+    pub attempts: u32,
+    /// Somebody wants it stopped.
+    pub cancel_requested: bool,
+    /// How far it is; null before it was first started.
+    pub progress: Option<JobProgressView>,
+    /// When it was queued.
+    pub created_at: DateTime<Utc>,
+    /// When it was last started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// The model version that it made.
+    pub model: Option<String>,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStateView {
+    /// Waits for its turn.
+    Queued,
+    /// Under way.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly; `reason` says why. Can be tried again.
+    Failed,
+    /// Somebody stopped it. Can be tried again.
+    Cancelled,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobProgressView {
+    /// Optimizer steps done.
+    pub step: u64,
+    /// Optimizer steps in all.
+    pub steps: u64,
+    /// Training loss of the last step, nats per token.
+    pub loss: Option<f64>,
+    /// Newest loss on the validation split, nats per token.
+    pub evaluation_loss: Option<f64>,
+    /// Tokens a second, of late.
+    pub tokens_per_s: Option<f64>,
+    /// Seconds to the end, estimated.
+    pub eta_s: Option<f64>,
+}
+
+/// A value of a run at a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricView {
+    /// `loss`, `evaluation_loss`, `learning_rate`, ….
+    #[schema(example = "loss")]
+    pub name: String,
+    /// The optimizer step.
+    pub step: u64,
+    /// The value; null where it is not finite, which JSON can not say.
+    pub value: Option<f64>,
+}
+
+/// The recipe of an author's later jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RecipeView {
+    /// Its canonical text, JSON.
+    pub recipe: String,
+    /// Where it is from: a sweep, a person.
+    pub origin: String,
+    /// Since when.
+    pub set_at: DateTime<Utc>,
+}
+
+/// A recipe to set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRecipe {
+    /// The recipe, TOML or, as it is shown, its canonical text.
+    pub recipe: String,
+    /// Who sets it; `unnamed` if absent.
+    #[schema(example = "Grace")]
+    pub by: Option<String>,
+}
+
+impl JobStateView {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Nothing more will happen by itself.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}

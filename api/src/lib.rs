@@ -1,0 +1,45 @@
+//! The types of the REST API: what a client sends, and what it is answered with.
+//!
+//! The gateway, the command line and the tests use these, so that none of them can mean another field than the others.
+//! Their descriptions are those of the OpenAPI document, which the gateway makes of them and its routes.
+//!
+//! Deliberately not here: how rows become answers and which values are in range (`consumers/gateway`), how answers are
+//! shown (`twin`), and OpenAI's API, whose types are OpenAI's.
+
+mod answers;
+mod datasets;
+mod dead_letters;
+mod decisions;
+mod documents;
+mod jobs;
+mod models;
+mod problem;
+mod sources;
+mod status;
+
+pub use answers::{
+    CitationView, PassageView, QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest, TimingsView, UsageView,
+};
+pub use datasets::{AuthorAndLimit, DatasetDetail, DatasetList, DatasetView, FreezeView, NewFreeze};
+pub use dead_letters::{DeadLetterFilter, DeadLetterList, DeadLetterView, Replayed};
+pub use decisions::{
+    Action, Decision, DecisionView, DeploymentFilter, DeploymentList, DeploymentState, DeploymentView,
+};
+pub use documents::{
+    Change, DocumentList, DocumentSummary, DocumentView, LineProblem, ListFilter, PushAnswer, PushRequest, Pushed,
+    StageState, StageView, Upload,
+};
+pub use jobs::{
+    Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricList, MetricView, NewJobRequest,
+    NewRecipe, NewSweepRequest, RecipeView,
+};
+pub use models::{
+    EvaluationState, EvaluationView, LineageView, ModelFileList, ModelFileView, ModelVersionDetail, ModelVersionList,
+    ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,
+};
+pub use problem::{Code, FieldError, OpenAiError, Problem};
+pub use sources::{
+    DocumentsOfSource, NewSourceRequest, Removal, Removed, SourceFilter, SourceList, SourceView, SyncFailureView,
+    SyncRequested, SyncStatus, SyncView,
+};
+pub use status::{PartView, StageLag, StatusFilter, StatusView, TotalsView};
