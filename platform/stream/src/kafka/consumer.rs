@@ -189,7 +189,7 @@ fn gather(poller: &Poller, first: Record) -> Result<Delivery, Error> {
 }
 
 /// Whether the client mends it by itself.
-fn is_passing(error: &KafkaError) -> bool {
+pub(super) fn is_passing(error: &KafkaError) -> bool {
     !matches!(
         error.rdkafka_error_code(),
         Some(
@@ -201,7 +201,7 @@ fn is_passing(error: &KafkaError) -> bool {
     )
 }
 
-fn record(message: &BorrowedMessage<'_>) -> Record {
+pub(super) fn record(message: &BorrowedMessage<'_>) -> Record {
     let headers = message.headers().map(|headers| {
         headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
     });
