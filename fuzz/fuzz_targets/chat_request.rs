@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
-use twin_gateway::{DeadLetterDesk, DeadLetterView, Dependencies, Gateway, Options, SourceResolver};
+use twin_gateway::{DeadLetterDesk, DeadLetterView, Dependencies, Gateway, Options, PortError, SourceResolver};
 use twin_schemas::SourceKind;
 use twin_sqlite::Database;
 use twin_stream::sqlite::SqliteLog;
@@ -23,8 +23,8 @@ use twin_warehouse::sqlite::SqliteWarehouse;
 struct Nothing;
 
 impl SourceResolver for Nothing {
-    fn resolve(&self, _kind: Option<&str>, _location: &str) -> Result<(SourceKind, String), String> {
-        Err("there are no sources here".to_owned())
+    fn resolve(&self, _kind: Option<&str>, _location: &str) -> Result<(SourceKind, String), PortError> {
+        Err(PortError::Invalid("there are no sources here".to_owned()))
     }
 
     fn kinds(&self) -> Vec<&'static str> {
@@ -34,15 +34,15 @@ impl SourceResolver for Nothing {
 
 #[async_trait]
 impl DeadLetterDesk for Nothing {
-    async fn list(&self, _topic: Option<&str>, _limit: usize) -> Result<Vec<DeadLetterView>, String> {
+    async fn list(&self, _topic: Option<&str>, _limit: usize) -> Result<Vec<DeadLetterView>, PortError> {
         Ok(Vec::new())
     }
 
-    async fn show(&self, _id: &str) -> Result<Option<DeadLetterView>, String> {
+    async fn show(&self, _id: &str) -> Result<Option<DeadLetterView>, PortError> {
         Ok(None)
     }
 
-    async fn replay(&self, _id: &str) -> Result<Option<String>, String> {
+    async fn replay(&self, _id: &str) -> Result<Option<String>, PortError> {
         Ok(None)
     }
 }
@@ -69,6 +69,7 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
             registry: Registry::new(),
             stages: Vec::new(),
             default_interval_s: 900,
+            learning: None,
         };
         Gateway::new(Options::default(), dependencies).expect("the options are good").router()
     });

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::Utc;
 use tracing::warn;
 use twin_crawler::Sources;
-use twin_gateway::{DeadLetterDesk, DeadLetterView, SourceResolver};
+use twin_gateway::{DeadLetterDesk, DeadLetterView, PortError, SourceResolver};
 use twin_schemas::{Attributes, SourceKind};
 use twin_stream::{DeadLetter, DeadLetterObserver, DeadLetters, Reason};
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
@@ -16,8 +16,8 @@ use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 pub struct KnownSources(pub Sources);
 
 impl SourceResolver for KnownSources {
-    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), String> {
-        self.0.resolve(kind, location)
+    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), PortError> {
+        self.0.resolve(kind, location).map_err(PortError::Invalid)
     }
 
     fn kinds(&self) -> Vec<&'static str> {
@@ -30,19 +30,27 @@ pub struct Desk(pub DeadLetters);
 
 #[async_trait]
 impl DeadLetterDesk for Desk {
-    async fn list(&self, topic: Option<&str>, limit: usize) -> Result<Vec<DeadLetterView>, String> {
-        let letters = self.0.list(topic, limit).await.map_err(|error| error.to_string())?;
+    async fn list(&self, topic: Option<&str>, limit: usize) -> Result<Vec<DeadLetterView>, PortError> {
+        let letters = self.0.list(topic, limit).await.map_err(of_log)?;
         Ok(letters.into_iter().map(|letter| view(letter, false)).collect())
     }
 
-    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String> {
-        let letter = self.0.get(id).await.map_err(|error| error.to_string())?;
+    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, PortError> {
+        let letter = self.0.get(id).await.map_err(of_log)?;
         Ok(letter.map(|letter| view(letter, true)))
     }
 
-    async fn replay(&self, id: &str) -> Result<Option<String>, String> {
-        let position = self.0.replay(id).await.map_err(|error| error.to_string())?;
+    async fn replay(&self, id: &str) -> Result<Option<String>, PortError> {
+        let position = self.0.replay(id).await.map_err(of_log)?;
         Ok(position.map(|position| position.to_string()))
+    }
+}
+
+fn of_log(error: twin_stream::Error) -> PortError {
+    match error {
+        // Nothing came while dead letters were read: the log is away.
+        twin_stream::Error::Closed => PortError::transient("event log", error),
+        error => error.into(),
     }
 }
 
