@@ -14,9 +14,10 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 use twin_api::DeadLetterView;
-use twin_gateway::{DeadLetterDesk, Dependencies, Gateway, Options, SourceResolver};
+use twin_gateway::{DeadLetterDesk, Dependencies, Gateway, Options, PortError, SourceResolver};
 use twin_schemas::SourceKind;
 use twin_sqlite::Database;
+use twin_stream::DeadLetterCursor;
 use twin_stream::sqlite::SqliteLog;
 use twin_telemetry::{Health, Registry};
 use twin_warehouse::sqlite::SqliteWarehouse;
@@ -24,8 +25,8 @@ use twin_warehouse::sqlite::SqliteWarehouse;
 struct Nothing;
 
 impl SourceResolver for Nothing {
-    fn resolve(&self, _kind: Option<&str>, _location: &str) -> Result<(SourceKind, String), String> {
-        Err("there are no sources here".to_owned())
+    fn resolve(&self, _kind: Option<&str>, _location: &str) -> Result<(SourceKind, String), PortError> {
+        Err(PortError::Invalid("there are no sources here".to_owned()))
     }
 
     fn kinds(&self) -> Vec<&'static str> {
@@ -35,15 +36,20 @@ impl SourceResolver for Nothing {
 
 #[async_trait]
 impl DeadLetterDesk for Nothing {
-    async fn list(&self, _topic: Option<&str>, _limit: usize) -> Result<Vec<DeadLetterView>, String> {
-        Ok(Vec::new())
+    async fn list(
+        &self,
+        _topic: Option<&str>,
+        _before: Option<&DeadLetterCursor>,
+        _limit: usize,
+    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), PortError> {
+        Ok((Vec::new(), None))
     }
 
-    async fn show(&self, _id: &str) -> Result<Option<DeadLetterView>, String> {
+    async fn show(&self, _id: &str) -> Result<Option<DeadLetterView>, PortError> {
         Ok(None)
     }
 
-    async fn replay(&self, _id: &str) -> Result<Option<String>, String> {
+    async fn replay(&self, _id: &str) -> Result<Option<String>, PortError> {
         Ok(None)
     }
 }
@@ -70,6 +76,7 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
             registry: Registry::new(),
             stages: Vec::new(),
             default_interval_s: 900,
+            learning: None,
         };
         Gateway::new(Options::default(), dependencies).expect("the options are good").router()
     });

@@ -51,6 +51,9 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
     },
+    /// Look after the files of the artifact store.
+    #[command(subcommand)]
+    Artifacts(ArtifactsCommand),
     /// Print the effective configuration and where each value came from.
     Config(ConfigArgs),
     /// Judge, deploy and roll back model versions; prepare model files.
@@ -95,6 +98,24 @@ struct ConfigArgs {
 }
 
 #[derive(Subcommand)]
+enum ArtifactsCommand {
+    /// Remove what nothing names any more and what is older than a week, while the twin runs.
+    ///
+    /// Kept is what a dataset version, a model, an evaluation, a job under way or an event that the log still has refers to.
+    Gc {
+        /// Remove nothing: list what would go.
+        #[arg(long)]
+        dry_run: bool,
+        /// Data folder.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// Event log of the twin: `sqlite:` or `kafka://host:port`.
+        #[arg(long, value_name = "URL")]
+        log: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
 enum ModelsCommand {
     /// Convert a GGUF file of a Llama model to a Hugging Face directory in single precision.
     Convert {
@@ -116,6 +137,10 @@ pub fn main() -> ExitCode {
             with_config(cli.config, args.flags, |loaded| run_services(loaded, file, &args.services))
         }
         Command::Reindex { data } => with_config(cli.config, FlagArgs { data, listen: None, log: None }, reindex),
+        Command::Artifacts(ArtifactsCommand::Gc { dry_run, data, log }) => {
+            let flags = FlagArgs { data, listen: None, log };
+            with_config(cli.config, flags, |loaded| collect_garbage(loaded, dry_run, cli.output.json))
+        }
         Command::Config(args) if args.reference => finish(print(&config::reference())),
         Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, cli.output.json)),
         Command::Models(ModelsCommand::Convert { source, target }) => finish(convert(&source, &target)),
@@ -184,11 +209,23 @@ fn run_job(loaded: Loaded, job: learning::Job) -> Result<()> {
 }
 
 fn reindex(loaded: Loaded) -> Result<()> {
+    run_beside_a_twin(loaded, crate::reindex::run)
+}
+
+fn collect_garbage(loaded: Loaded, dry_run: bool, json: bool) -> Result<()> {
+    run_beside_a_twin(loaded, |config| crate::gc::run(config, dry_run, json))
+}
+
+/// Runs a command that works on the data folder itself.
+fn run_beside_a_twin<F: Future<Output = Result<()>>>(
+    loaded: Loaded,
+    command: impl FnOnce(config::Config) -> F,
+) -> Result<()> {
     // What it has to say to the person who called it, it says itself.
     let logs = LogOptions { filter: "warn".to_owned(), ..loaded.config.telemetry.clone() };
     twin_telemetry::init_logs(&logs).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(crate::reindex::run(loaded.config))
+    runtime.block_on(command(loaded.config))
 }
 
 /// What is printed instead of a secret.

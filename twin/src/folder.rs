@@ -8,6 +8,8 @@ use anyhow::{Context, Result, bail};
 use uuid::Uuid;
 
 const DATABASE: &str = "twin.db";
+/// Holds the kind of event log that the folder's twin was last started with.
+const LOG_KIND: &str = "log.kind";
 
 /// A data folder that this process may use, until it is dropped.
 pub struct DataFolder {
@@ -33,13 +35,41 @@ impl DataFolder {
 
     /// The folder of a twin that may be running, for `twin reindex`; for one at a time.
     pub fn open_for_reindex(path: &Path) -> Result<Self> {
+        Self::open_beside(path, "reindex.lock", "twin reindex")
+    }
+
+    /// The folder of a twin that may be running, for `twin artifacts gc`; for one at a time.
+    pub fn open_for_gc(path: &Path) -> Result<Self> {
+        Self::open_beside(path, "gc.lock", "twin artifacts gc")
+    }
+
+    fn open_beside(path: &Path, lock: &str, command: &str) -> Result<Self> {
         let folder = |lock| Self { path: path.to_owned(), _lock: lock };
         if !path.join(DATABASE).is_file() {
             bail!("{} holds no twin's data: set `data` or --data to the folder that the twin runs on", path.display());
         }
-        let lock = open_lock(path, "reindex.lock")?;
+        let lock = open_lock(path, lock)?;
         let locked = lock.try_lock();
-        held(lock, locked, || format!("another `twin reindex` is at work on {}", path.display())).map(folder)
+        held(lock, locked, || format!("another `{command}` is at work on {}", path.display())).map(folder)
+    }
+
+    /// Notes which kind of event log the folder's twin has, for [`DataFolder::require_log`].
+    pub fn note_log(&self, kind: &str) -> Result<()> {
+        let path = self.path.join(LOG_KIND);
+        std::fs::write(&path, kind).with_context(|| path.display().to_string())
+    }
+
+    /// An error where the folder's twin had another kind of event log when it was last started.
+    pub fn require_log(&self, kind: &str) -> Result<()> {
+        let noted = match std::fs::read_to_string(self.path.join(LOG_KIND)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            noted => noted.with_context(|| self.path.join(LOG_KIND).display().to_string())?,
+        };
+        if noted != kind {
+            let folder = self.path.display();
+            bail!("the twin of {folder} has its event log in {noted}, not in {kind}: set `log.url` or --log as for it");
+        }
+        Ok(())
     }
 
     /// The database of documents, index and embedded log.

@@ -7,6 +7,7 @@ mod config;
 mod cpu;
 mod error;
 mod folder;
+mod gc;
 mod learning;
 mod reindex;
 mod run;

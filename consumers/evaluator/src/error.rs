@@ -73,4 +73,40 @@ pub enum Error {
     /// The thread that computes the metrics ended before it was done.
     #[error("the metrics could not be computed: {0}")]
     Compute(#[from] tokio::task::JoinError),
+    /// Test samples or a report in the artifact store.
+    #[error(transparent)]
+    Artifact(#[from] twin_artifacts::Error),
+    /// The job's folder.
+    #[error(transparent)]
+    Job(#[from] twin_jobs::Error),
+    /// The report can not be written as JSON.
+    #[error("the report can not be written: {0}")]
+    Json(#[from] serde_json::Error),
+    /// What was asked for can not be done; says why.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Error {
+    /// Whether the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Job(_) => true,
+            error => error.artifact().is_some_and(twin_artifacts::Error::is_transient),
+        }
+    }
+
+    /// Whether the disk did not take a write: it is full, or failing.
+    pub fn is_of_the_disk(&self) -> bool {
+        self.artifact().is_some_and(twin_artifacts::Error::is_of_the_disk)
+    }
+
+    /// The failure of the artifact store behind it, if that is what it was. A model's files are fetched when it is opened.
+    fn artifact(&self) -> Option<&twin_artifacts::Error> {
+        match self {
+            Self::Artifact(error) => Some(error),
+            Self::Open { cause, .. } | Self::Subject { cause, .. } => cause.downcast_ref(),
+            _ => None,
+        }
+    }
 }

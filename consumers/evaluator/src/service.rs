@@ -16,9 +16,9 @@ use twin_schemas::{DatasetId, ModelId};
 use twin_telemetry::ShutdownSignal;
 use url::Url;
 
-use crate::Options;
 use crate::metrics::Metrics;
 use crate::work::{BaseModel, Order, Product, Version};
+use crate::{Error, Options};
 
 /// Between looks at the evaluations.
 const LOOK: Duration = Duration::from_secs(1);
@@ -81,9 +81,18 @@ enum Problem {
     Lease(#[from] twin_backend::Error),
     #[error(transparent)]
     Job(#[from] twin_jobs::Error),
+    /// It may succeed later.
+    #[error(transparent)]
+    Passing(Error),
     /// It can not succeed later either.
     #[error("{0}")]
     Hopeless(String),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        if error.is_transient() { Self::Passing(error) } else { Self::Hopeless(error.to_string()) }
+    }
 }
 
 /// Finds the test samples of a dataset version.
@@ -91,7 +100,7 @@ enum Problem {
 pub trait TestFiles: Send + Sync {
     /// The artifacts whose contents, one after the other, are the test samples as JSONL, of the version whose manifest is
     /// this artifact.
-    async fn of(&self, manifest: &str) -> Result<Vec<String>, String>;
+    async fn of(&self, manifest: &str) -> Result<Vec<String>, Error>;
 }
 
 /// What the service works with.
@@ -219,7 +228,7 @@ impl Service {
         let dataset = registry.dataset(&row.dataset.0).await?;
         let dataset =
             dataset.ok_or_else(|| Problem::Hopeless(format!("there is no dataset {}", row.dataset.short())))?;
-        let test = self.dependencies.datasets.of(&dataset.manifest).await.map_err(Problem::Hopeless)?;
+        let test = self.dependencies.datasets.of(&dataset.manifest).await?;
         let in_production = registry.production(&row.author).await?.and_then(|deployment| deployment.model);
         let production = match in_production.filter(|production| production != model) {
             Some(production) => Some(self.version(&production).await?),

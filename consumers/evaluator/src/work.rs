@@ -10,7 +10,7 @@ use twin_jobs::Worker;
 use twin_llm::ChatModel;
 use twin_schemas::{DatasetId, ModelId, Verdict};
 
-use crate::{Options, Progress, Subjects, evaluate, html, read_samples};
+use crate::{Error, Options, Progress, Subjects, evaluate, html, read_samples};
 
 /// What is to be evaluated, by reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,20 +73,27 @@ struct Stand {
 }
 
 /// Evaluates the job of that folder, and says there how it ended. `subjects` makes the models of an order, `judge` is asked
-/// where there is one. An error is one that another attempt may not meet.
+/// where there is one. An error is one that another attempt may not meet: nothing is said then. A disk that is full stays so
+/// until somebody makes room.
 pub async fn work<S: Subjects>(
     folder: &Path,
     subjects: impl FnOnce(&Order) -> S,
     judge: Option<&dyn ChatModel>,
-) -> Result<(), twin_jobs::Error> {
+) -> Result<(), Error> {
     let worker = Worker::begin(folder)?;
     let order: Order = worker.order()?;
-    let outcome = run(&worker, &order, &subjects(&order), judge).await;
-    match &outcome {
-        Ok(product) => info!(verdict = product.verdict.as_str(), "evaluation is done"),
-        Err(problem) => warn!(problem, "evaluation has failed"),
-    }
-    worker.finish(&outcome)
+    let outcome = match run(&worker, &order, &subjects(&order), judge).await {
+        Ok(product) => {
+            info!(verdict = product.verdict.as_str(), "evaluation is done");
+            Ok(product)
+        }
+        Err(error) if error.is_transient() && !error.is_of_the_disk() => return Err(error),
+        Err(error) => {
+            warn!(%error, "evaluation has failed");
+            Err(error.to_string())
+        }
+    };
+    Ok(worker.finish(&outcome)?)
 }
 
 async fn run(
@@ -94,13 +101,13 @@ async fn run(
     order: &Order,
     subjects: &dyn Subjects,
     judge: Option<&dyn ChatModel>,
-) -> Result<Product, String> {
-    let artifacts = Artifacts::in_folder(&order.artifacts).map_err(|error| error.to_string())?;
+) -> Result<Product, Error> {
+    let artifacts = Artifacts::existing(&order.artifacts)?;
     let mut text = Vec::new();
     for part in &order.test {
-        text.extend(artifacts.get(part).await.map_err(|error| error.to_string())?);
+        text.extend(artifacts.get(part).await?);
     }
-    let samples = read_samples(text.as_slice()).map_err(|error| error.to_string())?;
+    let samples = read_samples(text.as_slice())?;
     let progress = |now: Progress| {
         let stand = Stand { role: now.role.map(crate::SubjectRole::as_str), done: now.done, total: now.total };
         if let Err(error) = worker.progress(&stand) {
@@ -108,15 +115,11 @@ async fn run(
         }
         ControlFlow::Continue(())
     };
-    let report = evaluate(&order.dataset, &samples, subjects, judge, &order.options, &progress)
-        .await
-        .map_err(|error| error.to_string())?;
-    let json = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
-    let page = html(&report).map_err(|error| error.to_string())?;
-    let stored = |content| artifacts.put(content);
+    let report = evaluate(&order.dataset, &samples, subjects, judge, &order.options, &progress).await?;
+    let page = html(&report)?;
     Ok(Product {
         verdict: report.verdict,
-        report: stored(json).await.map_err(|error| error.to_string())?,
-        page: stored(page.into_bytes()).await.map_err(|error| error.to_string())?,
+        report: artifacts.put(serde_json::to_vec(&report)?).await?,
+        page: artifacts.put(page.into_bytes()).await?,
     })
 }

@@ -7,6 +7,8 @@ use twin_artifacts::Artifacts;
 use twin_registry::{JobRow, Registry};
 use twin_schemas::{AuthorId, DatasetId};
 
+use crate::PortError;
+
 /// The state of the learning loop, shared with its stages.
 #[derive(Clone)]
 pub struct Learning {
@@ -18,18 +20,18 @@ pub struct Learning {
     pub desk: Arc<dyn LearningDesk>,
 }
 
-/// What the stages of the learning loop know and the gateway does not: it depends on no stage. Errors are for the person
-/// who asks.
+/// What the stages of the learning loop know and the gateway does not: it depends on no stage. What it says of an
+/// error is for the person who asks; a store that failed is told apart from what can not be done.
 #[async_trait]
 pub trait LearningDesk: Send + Sync {
     /// What changed from one dataset version to another; both ids are whole and known to the registry.
-    async fn diff(&self, a: &str, b: &str) -> Result<serde_json::Value, String>;
+    async fn diff(&self, a: &str, b: &str) -> Result<serde_json::Value, PortError>;
 
     /// Queues a training job, or finds the one that does the same work.
-    async fn train(&self, request: TrainRequest) -> Result<JobRow, String>;
+    async fn train(&self, request: TrainRequest) -> Result<JobRow, PortError>;
 
-    /// Queues the trials of a sweep (TOML) over recipes. An error says what is wrong with the text.
-    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, String>;
+    /// Queues the trials of a sweep (TOML) over recipes. [`PortError::Invalid`] says what is wrong with the text.
+    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, PortError>;
 
     /// The canonical text of a recipe (TOML). An error says what is wrong with it.
     fn check_recipe(&self, recipe: &str) -> Result<String, String>;

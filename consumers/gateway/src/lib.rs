@@ -33,6 +33,7 @@ mod learning;
 mod metrics;
 mod openapi;
 mod options;
+mod port_error;
 mod problem;
 mod problem_responses;
 mod routes;
@@ -53,6 +54,7 @@ pub use error::Error;
 pub use learning::{Learning, LearningDesk, TrainRequest};
 pub use openapi::openapi;
 pub use options::Options;
+pub use port_error::PortError;
 pub use state::{DeadLetterDesk, Dependencies, SourceResolver, StageGroup};
 
 use answers::WaitingRoom;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use twin_api::{Code, FieldError, OpenAiError};
 
 use crate::ask::Failure;
+use crate::port_error::PortError;
 
 /// What went wrong, and when to come back.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,6 +48,14 @@ impl Problem {
 
     pub(crate) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::fields(vec![FieldError::new(field, detail)])
+    }
+
+    /// What is invalid is that field.
+    pub(crate) fn of_field(field: &str, error: PortError) -> Self {
+        match error {
+            PortError::Invalid(detail) => Self::field(field, detail),
+            error => error.into(),
+        }
     }
 
     pub(crate) fn not_found(detail: impl Into<String>) -> Self {
@@ -127,31 +136,34 @@ impl From<twin_warehouse::Error> for Problem {
 
 impl From<twin_stream::Error> for Problem {
     fn from(error: twin_stream::Error) -> Self {
-        let transient = error.is_transient();
-        tracing::error!(%error, transient, "event log request failed");
-        store_problem("event log", transient, error.is_of_the_disk())
+        PortError::from(error).into()
     }
 }
 
-impl From<twin_registry::Error> for Problem {
-    fn from(error: twin_registry::Error) -> Self {
+impl From<PortError> for Problem {
+    fn from(error: PortError) -> Self {
         match error {
-            twin_registry::Error::Missing { .. } => Self::not_found(error.to_string()),
-            twin_registry::Error::Refused(why) => Self::refused(why),
-            error => {
-                let transient = error.is_transient();
-                tracing::error!(%error, transient, "registry request failed");
-                store_problem("registry", transient, error.is_of_the_disk())
+            PortError::Invalid(what) => Self::field("body", what),
+            PortError::Missing(what) => Self::not_found(what),
+            PortError::Refused(why) => Self::refused(why),
+            PortError::Backend { store, cause } => {
+                let transient = cause.is_transient();
+                tracing::error!(error = %cause, transient, store, "a request to a store failed");
+                store_problem(store, transient, cause.is_of_the_disk())
             }
         }
     }
 }
 
+impl From<twin_registry::Error> for Problem {
+    fn from(error: twin_registry::Error) -> Self {
+        PortError::from(error).into()
+    }
+}
+
 impl From<twin_artifacts::Error> for Problem {
     fn from(error: twin_artifacts::Error) -> Self {
-        let transient = error.is_transient();
-        tracing::error!(%error, transient, "artifact request failed");
-        store_problem("artifact store", transient, false)
+        PortError::from(error).into()
     }
 }
 

@@ -14,7 +14,8 @@ use crate::Options;
 use crate::ask::Asker;
 use crate::learning::Learning;
 use crate::metrics::Metrics;
-use crate::problem::Problem;
+use crate::port_error::PortError;
+use crate::problem::{Code, Problem};
 
 /// What the gateway needs of the process around it.
 pub struct Dependencies {
@@ -52,8 +53,8 @@ pub struct StageGroup {
 /// Tells what kind of source a location is. The crawler knows; the gateway depends on no other stage.
 pub trait SourceResolver: Send + Sync {
     /// The kind (the given one, checked, or the one that the location suggests) and the location in its normal form.
-    /// An error is for the person who registers the source.
-    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), String>;
+    /// [`PortError::Invalid`] is for the person who registers the source.
+    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), PortError>;
 
     /// The kinds there are.
     fn kinds(&self) -> Vec<&'static str>;
@@ -69,13 +70,13 @@ pub trait DeadLetterDesk: Send + Sync {
         topic: Option<&str>,
         before: Option<&DeadLetterCursor>,
         limit: usize,
-    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), String>;
+    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), PortError>;
 
     /// One of them.
-    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String>;
+    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, PortError>;
 
     /// Appends it to its topic again; its new position, or none if there is no such dead letter.
-    async fn replay(&self, id: &str) -> Result<Option<String>, String>;
+    async fn replay(&self, id: &str) -> Result<Option<String>, PortError>;
 }
 
 /// The state of all routes.

@@ -34,7 +34,7 @@ pub use mistral::MistralModel;
 pub use models::Models;
 pub use options::{Device, LlmOptions, RetrievalOptions};
 pub use retrieve::{Retrieved, Retriever};
-pub use switch::{Loader, Switcher, VersionLoader};
+pub use switch::{LoadError, Loader, Switcher, VersionLoader};
 pub use workers::Workers;
 
 use std::sync::Arc;

@@ -41,8 +41,36 @@ const SMOKE_TOKENS: u32 = 8;
 /// Brings a model version into memory.
 #[async_trait]
 pub trait Loader: Send + Sync {
-    /// The version, ready to be asked; or why that can not be, for people.
-    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, String>;
+    /// The version, ready to be asked; or why that can not be.
+    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError>;
+}
+
+/// Why a version does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// What says which files it has, or they.
+    #[error(transparent)]
+    Registry(#[from] twin_registry::Error),
+    /// Its files.
+    #[error(transparent)]
+    Artifact(#[from] twin_artifacts::Error),
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] twin_llm::Error),
+    /// It loads, and does not answer as a model should.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+impl LoadError {
+    /// Whether the same version may serve later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.is_transient(),
+            Self::Artifact(error) => error.is_transient(),
+            Self::Model(_) | Self::Unfit(_) => false,
+        }
+    }
 }
 
 /// Loads versions from the artifact store.
@@ -59,19 +87,18 @@ pub struct VersionLoader {
 
 #[async_trait]
 impl Loader for VersionLoader {
-    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, String> {
-        let loaded = MistralModel::load_from(&self.directory(model).await?, &model.0, self.device).await;
-        loaded.map(|model| Arc::new(model) as Arc<dyn ChatModel>).map_err(|error| error.to_string())
+    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError> {
+        let loaded = MistralModel::load_from(&self.directory(model).await?, &model.0, self.device).await?;
+        Ok(Arc::new(loaded))
     }
 }
 
 impl VersionLoader {
     /// The version's files as a directory that model engines read.
-    pub async fn directory(&self, model: &ModelId) -> Result<PathBuf, String> {
-        let manifest = self.registry.model_manifest(&self.artifacts, model).await.map_err(|error| error.to_string())?;
+    pub async fn directory(&self, model: &ModelId) -> Result<PathBuf, LoadError> {
+        let manifest = self.registry.model_manifest(&self.artifacts, model).await?;
         let directory = self.folder.join(&model.0);
-        std::fs::create_dir_all(&self.folder).map_err(|error| format!("{}: {error}", self.folder.display()))?;
-        self.artifacts.fetch_folder(&manifest.merged, &directory).await.map_err(|error| error.to_string())?;
+        self.artifacts.fetch_folder(&manifest.merged, &directory).await?;
         Ok(directory)
     }
 }
@@ -164,6 +191,9 @@ impl Switcher {
         let (author, number) = (&deployment.author, deployment.number);
         let began = Instant::now();
         let outcome = match self.switch(author, deployment.model.as_ref()).await {
+            Err(error) if error.is_transient() => {
+                return warn!(%author, deployment = number, %error, "the version can not be loaded now, trying again");
+            }
             Ok(()) => {
                 let version = deployment.model.as_ref().map_or("the base model", |model| model.0.as_str());
                 info!(%author, version, seconds = began.elapsed().as_secs_f64(), "deployed");
@@ -171,10 +201,10 @@ impl Switcher {
                 self.failures().remove(&(author.clone(), number));
                 Ok(())
             }
-            Err(problem) => {
-                warn!(%author, deployment = number, problem, "the version does not serve; the one before goes on");
+            Err(error) => {
+                warn!(%author, deployment = number, %error, "the version does not serve; the one before goes on");
                 self.metrics.switched("failed");
-                let now = Instant::now();
+                let (now, problem) = (Instant::now(), error.to_string());
                 let mut failures = self.failures();
                 let new = Failure { first: now, last: now, problem: problem.clone() };
                 let failure = failures.entry((author.clone(), number)).or_insert(new);
@@ -202,7 +232,7 @@ impl Switcher {
         }
     }
 
-    async fn switch(&self, author: &AuthorId, to: Option<&ModelId>) -> Result<(), String> {
+    async fn switch(&self, author: &AuthorId, to: Option<&ModelId>) -> Result<(), LoadError> {
         if self.models.version_of(author).as_ref() == to {
             return Ok(());
         }
@@ -253,16 +283,15 @@ async fn announce(log: Arc<dyn EventLog>, partition: TopicPartition, announced: 
 }
 
 /// Asks the new version for a few words, which also warms it up.
-async fn smoke_test(author: &AuthorId, model: &dyn ChatModel) -> Result<(), String> {
+async fn smoke_test(author: &AuthorId, model: &dyn ChatModel) -> Result<(), LoadError> {
     let introduction = voice_prompt(author, "Introduce yourself in one sentence.");
     let request = ChatRequest::greedy(introduction, SMOKE_TOKENS);
     let ask = async { whole(model.chat(request).await?).await };
     let reply = tokio::time::timeout(SMOKE_TEST, ask)
         .await
-        .map_err(|_| format!("the smoke test did not end within {} s", SMOKE_TEST.as_secs()))?
-        .map_err(|error| error.to_string())?;
+        .map_err(|_| LoadError::Unfit(format!("the smoke test did not end within {} s", SMOKE_TEST.as_secs())))??;
     if reply.text.trim().is_empty() {
-        Err("the model says nothing when asked to introduce itself".to_owned())
+        Err(LoadError::Unfit("the model says nothing when asked to introduce itself".to_owned()))
     } else {
         Ok(())
     }

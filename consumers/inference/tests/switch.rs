@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use twin_inference::{Loader, Models, SwitchMetrics, Switcher, Workers};
+use twin_inference::{LoadError, Loader, Models, SwitchMetrics, Switcher, Workers};
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
 use twin_registry::{By, DeploymentState, JobOutcome, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
@@ -53,10 +53,10 @@ struct Shelf(Arc<AtomicUsize>);
 
 #[async_trait]
 impl Loader for Shelf {
-    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, String> {
+    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError> {
         match model.0.as_str() {
             "ada-v1" => Ok(Arc::new(Word::new("ada-v1", "hello", &self.0))),
-            "ada-v2" => Err("a tensor is missing".to_owned()),
+            "ada-v2" => Err(LoadError::Unfit("a tensor is missing".to_owned())),
             _ => Ok(Arc::new(Word::new(&model.0, " ", &self.0))),
         }
     }
@@ -67,9 +67,23 @@ struct Damaged(Arc<AtomicUsize>);
 
 #[async_trait]
 impl Loader for Damaged {
-    async fn load(&self, _: &ModelId) -> Result<Arc<dyn ChatModel>, String> {
+    async fn load(&self, _: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Err("a file is damaged".to_owned())
+        Err(LoadError::Unfit("a file is damaged".to_owned()))
+    }
+}
+
+/// The artifact store is away at the first try, and back at the second.
+struct Returning(Shelf, AtomicUsize);
+
+#[async_trait]
+impl Loader for Returning {
+    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError> {
+        if self.1.fetch_add(1, Ordering::SeqCst) > 0 {
+            return self.0.load(model).await;
+        }
+        let away = twin_artifacts::Artifacts::existing(std::path::Path::new("/no/such/folder")).unwrap_err();
+        Err(away.into())
     }
 }
 
@@ -177,6 +191,19 @@ async fn a_version_that_does_not_load_or_says_nothing_leaves_the_one_before_and_
     f.switcher.catch_up().await;
     assert_eq!(f.registry.production(&ada()).await.unwrap().unwrap().number, 1);
     assert_eq!(f.alive.load(Ordering::SeqCst), 2, "the base model and the first version");
+}
+
+#[tokio::test]
+async fn a_version_whose_files_are_away_for_a_while_is_tried_again_and_not_failed() {
+    let f = fixture().await;
+    let model = deployed(&f.registry).await;
+    let (switcher, models) = anew(&f, Returning(Shelf(f.alive.clone()), AtomicUsize::new(0))).await;
+    switcher.catch_up().await;
+    assert_eq!(f.registry.deployments(&ada()).await.unwrap()[0].state, DeploymentState::Requested);
+    assert_eq!(models.of(&ada()).name(), "base");
+    switcher.catch_up().await;
+    assert_eq!(f.registry.deployments(&ada()).await.unwrap()[0].state, DeploymentState::Serving);
+    assert_eq!(models.version_of(&ada()), Some(model));
 }
 
 #[tokio::test]

@@ -39,7 +39,8 @@ impl Error {
         match self {
             Self::Engine(error) => error.is_of_a_full_disk(),
             Self::File { source, .. } => found_no_room(source),
-            Self::Registry(_) | Self::Lease(_) | Self::Artifact(_) | Self::Job(_) | Self::Refused(_) => false,
+            Self::Artifact(error) => error.is_of_the_disk(),
+            Self::Registry(_) | Self::Lease(_) | Self::Job(_) | Self::Refused(_) => false,
         }
     }
 
@@ -50,7 +51,8 @@ impl Error {
             Self::Lease(error) => error.is_transient(),
             Self::Artifact(error) => error.is_transient(),
             Self::Job(_) | Self::File { .. } => true,
-            Self::Engine(_) | Self::Refused(_) => false,
+            Self::Engine(error) => error.is_transient(),
+            Self::Refused(_) => false,
         }
     }
 }

@@ -135,6 +135,6 @@ impl JobRunner for LocalRunner {
 impl Order {
     /// The artifact store that it names.
     pub fn store(&self) -> Result<Artifacts, Error> {
-        Ok(Artifacts::in_folder(&self.artifacts)?)
+        Ok(Artifacts::existing(&self.artifacts)?)
     }
 }

@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[async_trait::async_trait]
 pub trait DatasetFiles: Send + Sync {
     /// The files of the version whose manifest is this artifact, in the form that the recipe learns from.
-    async fn of(&self, manifest: &str, recipe: &Recipe) -> Result<SampleFiles, String>;
+    async fn of(&self, manifest: &str, recipe: &Recipe) -> Result<SampleFiles, Error>;
 }
 
 /// The samples of a version.
@@ -167,7 +167,7 @@ impl Supervisor {
         let recipe = from_canonical(&job.recipe)?;
         let dataset = self.registry.dataset(&job.dataset.0).await?;
         let dataset = dataset.ok_or_else(|| Error::Refused(format!("there is no dataset {}", job.dataset.short())))?;
-        let files = self.datasets.of(&dataset.manifest, &recipe).await.map_err(Error::Refused)?;
+        let files = self.datasets.of(&dataset.manifest, &recipe).await?;
         let recipe = toml::to_string(&recipe).map_err(|error| Error::Refused(error.to_string()))?;
         Ok(Order {
             job: job.job.clone(),

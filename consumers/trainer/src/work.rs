@@ -15,24 +15,34 @@ use crate::runner::{Order, Product, Report};
 
 /// Does the job of that folder, and says there how it ended. An error is one that another attempt may not meet.
 pub async fn work(folder: &Path) -> Result<(), Error> {
-    let worker = Worker::begin(folder)?;
+    let mut worker = Worker::begin(folder)?;
     let order: Order = worker.order()?;
-    let outcome = match prepare(&worker, &order).await {
+    let trained = match prepare(&worker, &order).await {
         Ok(task) => {
-            let (worker, outcome) = tokio::task::spawn_blocking(move || {
-                let outcome = train(&worker, &task);
-                (worker, outcome)
+            let (lent, trained) = tokio::task::spawn_blocking(move || {
+                let trained = train(&worker, &task);
+                (worker, trained)
             })
             .await
             .map_err(|panic| Error::Refused(format!("training panicked: {panic}")))?;
-            worker.finish(&outcome)?;
-            return report(outcome);
+            worker = lent;
+            trained
+        }
+        Err(error) => Err(error),
+    };
+    let outcome = match trained {
+        Ok(product) => {
+            info!(steps = product.steps, seconds = product.seconds, "training is done");
+            Ok(product)
         }
         Err(error) if error.is_transient() && !error.is_of_a_full_disk() => return Err(error),
-        Err(error) => Err(explained(&error)),
+        Err(error) => {
+            let problem = explained(&error);
+            warn!(problem, "training has failed");
+            Err(problem)
+        }
     };
-    worker.finish(&outcome)?;
-    report(outcome)
+    Ok(worker.finish(&outcome)?)
 }
 
 /// Why a job ends without a model. A disk that is full stays so until somebody makes room: another attempt at once would
@@ -44,14 +54,6 @@ fn explained(error: &Error) -> String {
         );
     }
     error.to_string()
-}
-
-fn report(outcome: Result<Product, String>) -> Result<(), Error> {
-    match outcome {
-        Ok(product) => info!(steps = product.steps, seconds = product.seconds, "training is done"),
-        Err(problem) => warn!(problem, "training has failed"),
-    }
-    Ok(())
 }
 
 /// Brings the samples into the job's folder.
@@ -81,10 +83,10 @@ async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result
     file.flush().await.map_err(of_file)
 }
 
-fn train(worker: &Worker, task: &Task) -> Result<Product, String> {
+fn train(worker: &Worker, task: &Task) -> Result<Product, Error> {
     let began = Instant::now();
     let mut watch = Watch { worker, report: Report::default(), evaluation_loss: None };
-    let trained = engine::train(task, &mut watch).map_err(|error| explained(&error.into()))?;
+    let trained = engine::train(task, &mut watch)?;
     let summary = &trained.manifest.summary;
     let curve: engine::Curve = read_curve(&trained.output)?;
     Ok(Product {
@@ -96,10 +98,10 @@ fn train(worker: &Worker, task: &Task) -> Result<Product, String> {
     })
 }
 
-fn read_curve(output: &Path) -> Result<engine::Curve, String> {
+fn read_curve(output: &Path) -> Result<engine::Curve, Error> {
     let path: PathBuf = output.join("loss.json");
-    let text = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
+    let text = std::fs::read(&path).map_err(|source| Error::File { path: path.clone(), source })?;
+    serde_json::from_slice(&text).map_err(|error| Error::Refused(format!("{}: {error}", path.display())))
 }
 
 /// Every value of a run, of the steps before an interruption too.

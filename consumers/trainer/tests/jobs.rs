@@ -81,7 +81,7 @@ struct OneFile;
 
 #[async_trait]
 impl DatasetFiles for OneFile {
-    async fn of(&self, _: &str, _: &Recipe) -> Result<SampleFiles, String> {
+    async fn of(&self, _: &str, _: &Recipe) -> Result<SampleFiles, Error> {
         Ok(SampleFiles { train: vec!["sha256:t".into()], validation: Vec::new() })
     }
 }

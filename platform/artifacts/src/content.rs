@@ -22,8 +22,12 @@ pub struct Content {
 
 impl Artifacts {
     /// The content of that name, a block at a time.
-    pub async fn open(&self, name: &str) -> Result<Content, Error> {
-        let bytes = self.store.head(&object_path(name)?).await?.size;
+    pub async fn read(&self, name: &str) -> Result<Content, Error> {
+        let found = match self.store.head(&object_path(name)?).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.failed(name, error).await),
+        };
+        let bytes = found.size;
         Ok(Content { artifacts: self.clone(), name: name.to_owned(), bytes, at: 0, hasher: Sha256::new() })
     }
 }
@@ -45,7 +49,10 @@ impl Content {
             return Ok(None);
         }
         let end = self.bytes.min(self.at + BLOCK);
-        let block = self.artifacts.store.get_range(&object_path(&self.name)?, self.at..end).await?;
+        let block = match self.artifacts.store.get_range(&object_path(&self.name)?, self.at..end).await {
+            Ok(block) => block,
+            Err(error) => return Err(self.artifacts.failed(&self.name, error).await),
+        };
         self.hasher.update(&block);
         self.at = end;
         if end == self.bytes && name_of_hash(self.hasher.clone()) != self.name {
@@ -68,19 +75,19 @@ mod tests {
         let length = 2 * BLOCK as usize + 7;
         let content: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
         let name = artifacts.put(content.clone()).await.unwrap();
-        let opened = artifacts.open(&name).await.unwrap();
+        let opened = artifacts.read(&name).await.unwrap();
         assert_eq!(opened.bytes(), length as u64);
         let blocks: Vec<Vec<u8>> = opened.blocks().try_collect().await.unwrap();
         assert_eq!((blocks.len(), blocks.concat() == content), (3, true));
         let empty = artifacts.put(Vec::new()).await.unwrap();
-        let none: Vec<Vec<u8>> = artifacts.open(&empty).await.unwrap().blocks().try_collect().await.unwrap();
+        let none: Vec<Vec<u8>> = artifacts.read(&empty).await.unwrap().blocks().try_collect().await.unwrap();
         assert!(none.is_empty());
 
         let digest = name.strip_prefix("sha256:").unwrap();
         let mut damaged = content;
         damaged[3] ^= 1;
         std::fs::write(folder.path().join(&digest[..2]).join(digest), damaged).unwrap();
-        let mut blocks = std::pin::pin!(artifacts.open(&name).await.unwrap().blocks());
+        let mut blocks = std::pin::pin!(artifacts.read(&name).await.unwrap().blocks());
         let mut read = 0;
         let error = loop {
             match blocks.try_next().await {
@@ -90,7 +97,7 @@ mod tests {
         };
         assert!(matches!(error, Error::Damaged(_)), "{error}");
         assert!(read < length, "{read}");
-        let absent = artifacts.open(&format!("sha256:{}", "0".repeat(64))).await;
+        let absent = artifacts.read(&format!("sha256:{}", "0".repeat(64))).await;
         assert!(absent.is_err_and(|error| !error.is_transient()));
     }
 }

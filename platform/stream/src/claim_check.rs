@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use tracing::warn;
 use twin_artifacts::Artifacts;
 use twin_schemas::attribute;
@@ -85,6 +86,10 @@ impl EventLog for ClaimCheck {
     async fn tail(&self, partition: &TopicPartition, start: StartAt) -> Result<Box<dyn Tail>, Error> {
         let tail = self.log.tail(partition, start).await?;
         Ok(Box::new(CheckedTail { tail, artifacts: self.artifacts.clone(), fetched: None }))
+    }
+
+    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>> {
+        self.log.records(partition)
     }
 
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {

@@ -49,6 +49,9 @@ pub enum Error {
     /// The artifact store that holds large payloads.
     #[error("artifact of a large event: {0}")]
     Artifact(#[from] twin_artifacts::Error),
+    /// A partition of which neither a record nor the end came in time.
+    #[error("{0} can not be read to its end: nothing comes")]
+    Silent(TopicPartition),
     /// The log has been closed.
     #[error("the event log is closed")]
     Closed,
@@ -64,6 +67,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Backend(error) => error.is_transient(),
+            Self::Silent(_) => true,
             Self::Artifact(error) => error.is_transient(),
             _ => false,
         }

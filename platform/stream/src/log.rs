@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use twin_schemas::{Cleanup, Topic, dead_letter_topic};
 
 use crate::Error;
@@ -143,6 +144,10 @@ pub trait EventLog: Send + Sync {
 
     /// Reads one partition without a group.
     async fn tail(&self, partition: &TopicPartition, start: StartAt) -> Result<Box<dyn Tail>, Error>;
+
+    /// Every record that a partition holds now, in order and read without a group, and then the end. A value that travels
+    /// by reference stays one.
+    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>>;
 
     /// The ends of each partition of a topic.
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error>;

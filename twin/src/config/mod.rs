@@ -159,6 +159,16 @@ pub enum LogKind {
     Kafka(KafkaOptions),
 }
 
+impl LogKind {
+    /// Its scheme in `log.url`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Kafka(_) => "kafka",
+        }
+    }
+}
+
 impl Config {
     /// The event log.
     pub fn log_kind(&self) -> Result<LogKind, String> {

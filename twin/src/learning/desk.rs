@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use twin_datasets::{diff, read_manifest};
-use twin_gateway::{LearningDesk, TrainRequest};
+use twin_gateway::{LearningDesk, PortError, TrainRequest};
 use twin_registry::{JobRow, Registry};
 use twin_schemas::AuthorId;
 use twin_trainer::engine::Recipe;
@@ -21,38 +21,43 @@ pub struct Desk {
 }
 
 impl Desk {
-    fn queue(&self) -> Result<&JobQueue, String> {
-        self.queue.as_ref().map_err(Clone::clone)
+    fn queue(&self) -> Result<&JobQueue, PortError> {
+        self.queue.as_ref().map_err(|why| PortError::Refused(why.clone()))
     }
 
-    async fn manifest(&self, dataset: &str) -> Result<twin_datasets::Manifest, String> {
-        let row = self.registry.dataset(dataset).await.map_err(|error| error.to_string())?;
-        let row = row.ok_or_else(|| format!("there is no dataset {dataset}"))?;
-        read_manifest(&self.files.0, &row.manifest).await.map_err(|error| error.to_string())
+    async fn manifest(&self, dataset: &str) -> Result<twin_datasets::Manifest, PortError> {
+        let row = self.registry.dataset(dataset).await?;
+        let row = row.ok_or_else(|| PortError::Missing(format!("there is no dataset {dataset}")))?;
+        read_manifest(&self.files.0, &row.manifest).await.map_err(of_datasets)
     }
 }
 
 #[async_trait]
 impl LearningDesk for Desk {
-    async fn diff(&self, a: &str, b: &str) -> Result<serde_json::Value, String> {
+    async fn diff(&self, a: &str, b: &str) -> Result<serde_json::Value, PortError> {
         let (a, b) = (self.manifest(a).await?, self.manifest(b).await?);
-        serde_json::to_value(diff(&a, &b)).map_err(|error| error.to_string())
+        serde_json::to_value(diff(&a, &b)).map_err(|error| of_datasets(error.into()))
     }
 
-    async fn train(&self, request: TrainRequest) -> Result<JobRow, String> {
+    async fn train(&self, request: TrainRequest) -> Result<JobRow, PortError> {
         let queue = self.queue()?;
         let recipe = match &request.recipe {
-            Some(text) => from_canonical(text).map_err(|error| error.to_string())?,
-            None => queue.recipe_of(&request.author).await.map_err(|error| error.to_string())?,
+            Some(text) => from_canonical(text).map_err(of_trainer)?,
+            None => queue.recipe_of(&request.author).await.map_err(of_trainer)?,
         };
-        queue.train(&request.author, &request.dataset, &recipe).await.map_err(|error| error.to_string())
+        queue.train(&request.author, &request.dataset, &recipe).await.map_err(of_trainer)
     }
 
-    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, String> {
-        let sweep = Sweep::from_toml(sweep).map_err(|error| error.to_string())?;
-        let dataset = self.registry.newest_dataset(author).await.map_err(|error| error.to_string())?;
-        let dataset = dataset.ok_or_else(|| format!("{author} has no dataset yet: twin datasets freeze"))?;
-        self.queue()?.sweep(author, &dataset.dataset, &sweep).await.map_err(|error| error.to_string())
+    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, PortError> {
+        let sweep = Sweep::from_toml(sweep).map_err(|error| PortError::Invalid(error.to_string()))?;
+        let dataset = self.registry.newest_dataset(author).await?;
+        let missing = || PortError::Refused(format!("{author} has no dataset yet: twin datasets freeze"));
+        let dataset = dataset.ok_or_else(missing)?.dataset;
+        // A recipe that can not work is one of the trials that the text asks for.
+        self.queue()?.sweep(author, &dataset, &sweep).await.map_err(|error| match error {
+            twin_trainer::Error::Engine(error) => PortError::Invalid(error.to_string()),
+            error => of_trainer(error),
+        })
     }
 
     fn check_recipe(&self, recipe: &str) -> Result<String, String> {
@@ -61,5 +66,22 @@ impl LearningDesk for Desk {
             return Ok(from_canonical(recipe).map_err(|error| error.to_string())?.canonical());
         }
         Ok(Recipe::from_toml(recipe).map_err(|error| error.to_string())?.canonical())
+    }
+}
+
+fn of_trainer(error: twin_trainer::Error) -> PortError {
+    match error {
+        twin_trainer::Error::Registry(error) => error.into(),
+        twin_trainer::Error::Artifact(error) => error.into(),
+        error if error.is_transient() => PortError::transient("trainer", error),
+        error => PortError::Refused(error.to_string()),
+    }
+}
+
+fn of_datasets(error: twin_datasets::Error) -> PortError {
+    match error {
+        twin_datasets::Error::Artifacts(error) => error.into(),
+        twin_datasets::Error::Registry(error) => error.into(),
+        error => PortError::Backend { store: "datasets", cause: twin_backend::Error::permanent(error) },
     }
 }

@@ -11,20 +11,17 @@ use twin_trainer::{DatasetFiles, SampleFiles};
 #[derive(Clone)]
 pub struct Files(pub Artifacts);
 
-impl Files {
-    async fn manifest(&self, artifact: &str) -> Result<Manifest, String> {
-        read_manifest(&self.0, artifact).await.map_err(|error| error.to_string())
-    }
-}
-
 fn parts(manifest: &Manifest, name: &str) -> Vec<String> {
     manifest.file(name).map(|file: &DatasetFile| file.parts.clone()).unwrap_or_default()
 }
 
 #[async_trait]
 impl DatasetFiles for Files {
-    async fn of(&self, manifest: &str, recipe: &Recipe) -> Result<SampleFiles, String> {
-        let manifest = self.manifest(manifest).await?;
+    async fn of(&self, manifest: &str, recipe: &Recipe) -> Result<SampleFiles, twin_trainer::Error> {
+        let manifest = read_manifest(&self.0, manifest).await.map_err(|error| match error {
+            twin_datasets::Error::Artifacts(error) => twin_trainer::Error::Artifact(error),
+            error => twin_trainer::Error::Refused(error.to_string()),
+        })?;
         let folder = match recipe.method {
             Method::Sft => "sft",
             Method::Dpo => "preference",
@@ -33,12 +30,12 @@ impl DatasetFiles for Files {
         let files = SampleFiles { train: split("train"), validation: split("validation") };
         if files.train.is_empty() {
             let short = manifest.dataset.short();
-            return Err(match recipe.method {
+            return Err(twin_trainer::Error::Refused(match recipe.method {
                 Method::Sft => format!("the dataset {short} has no samples to train on"),
                 Method::Dpo => format!(
                     "the dataset {short} has no preferences to train on: set datasets.build.preferences and freeze again"
                 ),
-            });
+            }));
         }
         Ok(files)
     }
@@ -46,14 +43,17 @@ impl DatasetFiles for Files {
 
 #[async_trait]
 impl TestFiles for Files {
-    async fn of(&self, manifest: &str) -> Result<Vec<String>, String> {
-        let manifest = self.manifest(manifest).await?;
+    async fn of(&self, manifest: &str) -> Result<Vec<String>, twin_evaluator::Error> {
+        let manifest = read_manifest(&self.0, manifest).await.map_err(|error| match error {
+            twin_datasets::Error::Artifacts(error) => twin_evaluator::Error::Artifact(error),
+            error => twin_evaluator::Error::Refused(error.to_string()),
+        })?;
         let test = parts(&manifest, "eval/test.jsonl");
         if test.is_empty() {
             let short = manifest.dataset.short();
-            return Err(format!(
+            return Err(twin_evaluator::Error::Refused(format!(
                 "the dataset {short} has no test samples: there are too few documents to set some aside"
-            ));
+            )));
         }
         Ok(test)
     }

@@ -25,8 +25,7 @@ impl OrderedModels {
 
     async fn fetched(&self, version: &Version) -> Result<PathBuf, SubjectError> {
         let directory = self.order.models.join(&version.name);
-        std::fs::create_dir_all(&self.order.models)?;
-        Artifacts::in_folder(&self.order.artifacts)?.fetch_folder(&version.files, &directory).await?;
+        Artifacts::existing(&self.order.artifacts)?.fetch_folder(&version.files, &directory).await?;
         Ok(directory)
     }
 

@@ -8,7 +8,7 @@ use chrono::Utc;
 use tracing::warn;
 use twin_api::DeadLetterView;
 use twin_crawler::Sources;
-use twin_gateway::{DeadLetterDesk, SourceResolver};
+use twin_gateway::{DeadLetterDesk, PortError, SourceResolver};
 use twin_schemas::{Attributes, SourceKind};
 use twin_stream::{DeadLetter, DeadLetterCursor, DeadLetterObserver, DeadLetters, Reason};
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
@@ -17,8 +17,8 @@ use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 pub struct KnownSources(pub Sources);
 
 impl SourceResolver for KnownSources {
-    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), String> {
-        self.0.resolve(kind, location)
+    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), PortError> {
+        self.0.resolve(kind, location).map_err(PortError::Invalid)
     }
 
     fn kinds(&self) -> Vec<&'static str> {
@@ -36,19 +36,27 @@ impl DeadLetterDesk for Desk {
         topic: Option<&str>,
         before: Option<&DeadLetterCursor>,
         limit: usize,
-    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), String> {
-        let page = self.0.list(topic, before, limit).await.map_err(|error| error.to_string())?;
+    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), PortError> {
+        let page = self.0.list(topic, before, limit).await.map_err(of_log)?;
         Ok((page.letters.into_iter().map(view).collect(), page.next))
     }
 
-    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String> {
-        let letter = self.0.get(id).await.map_err(|error| error.to_string())?;
+    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, PortError> {
+        let letter = self.0.get(id).await.map_err(of_log)?;
         Ok(letter.map(view))
     }
 
-    async fn replay(&self, id: &str) -> Result<Option<String>, String> {
-        let position = self.0.replay(id).await.map_err(|error| error.to_string())?;
+    async fn replay(&self, id: &str) -> Result<Option<String>, PortError> {
+        let position = self.0.replay(id).await.map_err(of_log)?;
         Ok(position.map(|position| position.to_string()))
+    }
+}
+
+fn of_log(error: twin_stream::Error) -> PortError {
+    match error {
+        // Nothing came while dead letters were read: the log is away.
+        twin_stream::Error::Closed => PortError::transient("event log", error),
+        error => error.into(),
     }
 }
 

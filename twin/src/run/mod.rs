@@ -222,18 +222,11 @@ async fn open(
     let database = Database::open(&path).with_context(|| path.display().to_string())?;
     tasks.spawn(check(database.clone(), shutdown.clone()));
     let artifacts = Artifacts::in_folder(&folder.artifacts())?;
-    let log: Arc<dyn EventLog> = match log_kind {
-        LogKind::Sqlite => {
-            let log = SqliteLog::open(database.clone(), config.log.max_value_bytes).await?;
-            tasks.spawn(maintain(log.clone(), shutdown.clone()));
-            Arc::new(log)
-        }
-        LogKind::Kafka(options) => {
-            let brokers = options.brokers.clone();
-            let log = KafkaLog::connect(options).await;
-            Arc::new(log.with_context(|| format!("the Kafka cluster at {brokers} can not be used"))?)
-        }
-    };
+    folder.note_log(log_kind.name())?;
+    let (log, embedded) = open_log(&config, log_kind, &database).await?;
+    if let Some(embedded) = embedded {
+        tasks.spawn(maintain(embedded, shutdown.clone()));
+    }
     log.ensure_topics(&TopicSpec::all(config.log.partitions)).await?;
     let leases = Arc::new(SqliteLeases::open(database.clone()).await?);
     let registry = Registry::new();
@@ -251,6 +244,28 @@ async fn open(
         config,
         config_file,
     })
+}
+
+/// The log as it is: values that travel by reference are references. With the embedded one's handle, if it is that.
+pub async fn open_log(
+    config: &Config,
+    kind: LogKind,
+    database: &Database,
+) -> Result<(Arc<dyn EventLog>, Option<SqliteLog>)> {
+    match kind {
+        LogKind::Sqlite => {
+            let log = SqliteLog::open(database.clone(), config.log.max_value_bytes).await?;
+            let shared: Arc<dyn EventLog> = Arc::new(log.clone());
+            Ok((shared, Some(log)))
+        }
+        LogKind::Kafka(options) => {
+            let brokers = options.brokers.clone();
+            let log = KafkaLog::connect(options).await;
+            let log: Arc<dyn EventLog> =
+                Arc::new(log.with_context(|| format!("the Kafka cluster at {brokers} can not be used"))?);
+            Ok((log, None))
+        }
+    }
 }
 
 /// A damaged file is found within seconds of the start, not when somebody asks for what was on the damaged page.

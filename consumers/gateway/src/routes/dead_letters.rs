@@ -31,8 +31,7 @@ pub async fn list(
     checks.require(before.is_ok(), "before", NoCursor.to_string());
     checks.finish()?;
     let before = before.unwrap_or_default();
-    let listed = app.dead_letters.list(filter.topic.as_deref(), before.as_ref(), limit).await;
-    let (dead_letters, next) = listed.map_err(failed)?;
+    let (dead_letters, next) = app.dead_letters.list(filter.topic.as_deref(), before.as_ref(), limit).await?;
     Ok(axum::Json(DeadLetterList { dead_letters, next: next.map(|next| next.to_string()) }))
 }
 
@@ -43,7 +42,7 @@ pub async fn list(
     responses((status = 200, description = "The dead letter", body = DeadLetterView), ReadProblems)
 )]
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<DeadLetterView>, Problem> {
-    let found = app.dead_letters.show(&id).await.map_err(failed)?;
+    let found = app.dead_letters.show(&id).await?;
     found.map(axum::Json).ok_or_else(|| not_found(&id))
 }
 
@@ -57,15 +56,10 @@ pub async fn replay(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, axum::Json<Replayed>), Problem> {
-    let position = app.dead_letters.replay(&id).await.map_err(failed)?.ok_or_else(|| not_found(&id))?;
+    let position = app.dead_letters.replay(&id).await?.ok_or_else(|| not_found(&id))?;
     Ok((StatusCode::ACCEPTED, axum::Json(Replayed { position })))
 }
 
 fn not_found(id: &str) -> Problem {
     Problem::not_found(format!("there is no dead letter {id:?}"))
-}
-
-fn failed(message: String) -> Problem {
-    tracing::error!(error = %message, "dead letters could not be read or replayed");
-    Problem::unavailable(format!("dead letters: {message}"))
 }

@@ -119,7 +119,7 @@ async fn resolve(
         tracing::error!(%error, "resolving a source failed");
         Problem::internal("the source could not be resolved")
     })?;
-    resolved.map_err(|problem| Problem::field("location", problem))
+    resolved.map_err(|error| Problem::of_field("location", error))
 }
 
 /// List sources.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::Utc;
 use serde_json::{Value, json};
-use twin_gateway::{LearningDesk, TrainRequest};
+use twin_gateway::{LearningDesk, PortError, TrainRequest};
 use twin_registry::{JobRow, NewJob, Registry};
 use twin_schemas::{AuthorId, DatasetId, JobId};
 
@@ -20,7 +20,7 @@ impl Desk {
         dataset: DatasetId,
         recipe: String,
         sweep: Option<String>,
-    ) -> Result<JobRow, String> {
+    ) -> Result<JobRow, PortError> {
         let job = JobId::of(&dataset, "base", &recipe);
         let new = NewJob {
             job: job.clone(),
@@ -31,37 +31,37 @@ impl Desk {
             sweep,
             code_version: "1.2.3".into(),
         };
-        self.0.queue_job(new, Utc::now()).await.map_err(|error| error.to_string())?;
-        let row = self.0.job(&job.0).await.map_err(|error| error.to_string())?;
-        row.ok_or_else(|| "the job is gone".to_owned())
+        self.0.queue_job(new, Utc::now()).await?;
+        self.0.job(&job.0).await?.ok_or_else(|| PortError::Missing("the job is gone".into()))
     }
 }
 
 #[async_trait]
 impl LearningDesk for Desk {
-    async fn diff(&self, a: &str, b: &str) -> Result<Value, String> {
-        let row = async |id: &str| self.0.dataset(id).await.map_err(|error| error.to_string());
-        let (Some(a), Some(b)) = (row(a).await?, row(b).await?) else { return Err("no such version".into()) };
+    async fn diff(&self, a: &str, b: &str) -> Result<Value, PortError> {
+        let (Some(a), Some(b)) = (self.0.dataset(a).await?, self.0.dataset(b).await?) else {
+            return Err(PortError::Missing("no such version".into()));
+        };
         let added = b.training_samples.cast_signed() - a.training_samples.cast_signed();
         Ok(json!({"from": a.dataset, "to": b.dataset, "training_samples_added": added}))
     }
 
-    async fn train(&self, request: TrainRequest) -> Result<JobRow, String> {
+    async fn train(&self, request: TrainRequest) -> Result<JobRow, PortError> {
         let recipe = request.recipe.unwrap_or_else(|| CONFIGURED.to_owned());
         if recipe == "rank = 64\n" {
-            return Err("rank 64 needs more memory than there is".into());
+            return Err(PortError::Refused("rank 64 needs more memory than there is".into()));
         }
         self.queue(&request.author, request.dataset, recipe, None).await
     }
 
-    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, String> {
+    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, PortError> {
         let ranks = sweep.strip_prefix("rank = [").and_then(|rest| rest.strip_suffix(']'));
-        let ranks = ranks.ok_or_else(|| format!("{sweep:?} is no list of ranks"))?;
-        let newest = self.0.newest_dataset(author).await.map_err(|error| error.to_string())?;
-        let dataset = newest.ok_or("there is no dataset")?.dataset;
+        let ranks = ranks.ok_or_else(|| PortError::Invalid(format!("{sweep:?} is no list of ranks")))?;
+        let newest = self.0.newest_dataset(author).await?;
+        let dataset = newest.ok_or_else(|| PortError::Missing("there is no dataset".into()))?.dataset;
         let mut jobs = Vec::new();
         for rank in ranks.split(", ") {
-            let recipe = self.check_recipe(&format!("rank = {rank}"))?;
+            let recipe = self.check_recipe(&format!("rank = {rank}")).map_err(PortError::Invalid)?;
             jobs.push(self.queue(author, dataset.clone(), recipe, Some("sweep-1".into())).await?);
         }
         Ok(jobs)

@@ -1,6 +1,7 @@
 //! The gateway's REST interface over the real SQLite log and warehouse, with a scripted worker at the other end of the
 //! topics.
 
+mod busy;
 mod content;
 mod desk;
 mod learning;

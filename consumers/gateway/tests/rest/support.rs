@@ -12,7 +12,9 @@ use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
-use twin_gateway::{DeadLetterDesk, Dependencies, Error, Gateway, Learning, Options, SourceResolver, StageGroup};
+use twin_gateway::{
+    DeadLetterDesk, Dependencies, Error, Gateway, Learning, Options, PortError, SourceResolver, StageGroup,
+};
 use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind, FinishReason, Passage,
     Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic, Usage,
@@ -94,6 +96,18 @@ impl Node {
         let document = json!({"author": "ada", "category": "post", "natural_key": "first", "text": "hello"});
         assert_eq!(node.post("/v1/documents", &document).await.status(), 201);
         node
+    }
+
+    /// Another process in the middle of a write: nobody else can write until it is dropped.
+    pub fn locked(&self) -> twin_sqlite::rusqlite::Connection {
+        let other = twin_sqlite::rusqlite::Connection::open(self.folder.path().join("twin.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        other
+    }
+
+    /// Takes the artifact store's folder away.
+    pub fn take_artifacts_away(&self) {
+        std::fs::rename(self.folder.path().join("artifacts"), self.folder.path().join("away")).unwrap();
     }
 
     /// Changes a byte of the artifact with that hash.
@@ -304,11 +318,11 @@ fn finished(text: &str, abstained: bool) -> AnswerPart {
 struct Kinds;
 
 impl SourceResolver for Kinds {
-    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), String> {
+    fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), PortError> {
         let is_url = location.starts_with("https://");
         let kind = kind.unwrap_or(if is_url { "feed" } else { "folder" });
         if kind == "feed" && !is_url {
-            return Err(format!("{location:?} is no https URL"));
+            return Err(PortError::Invalid(format!("{location:?} is no https URL")));
         }
         Ok((SourceKind::new(kind), location.trim_end_matches('/').to_owned()))
     }
@@ -349,7 +363,7 @@ impl DeadLetterDesk for OneLetter {
         topic: Option<&str>,
         before: Option<&DeadLetterCursor>,
         _limit: usize,
-    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), String> {
+    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), PortError> {
         let letters = [letter()].into_iter().filter(|letter| topic.is_none_or(|topic| topic == letter.topic));
         if before.is_some() {
             return Ok((Vec::new(), None));
@@ -358,11 +372,11 @@ impl DeadLetterDesk for OneLetter {
         Ok((letters.map(|letter| DeadLetterView { value: None, ..letter }).collect(), next))
     }
 
-    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, String> {
+    async fn show(&self, id: &str) -> Result<Option<DeadLetterView>, PortError> {
         Ok((id == "raw:1").then(letter))
     }
 
-    async fn replay(&self, id: &str) -> Result<Option<String>, String> {
+    async fn replay(&self, id: &str) -> Result<Option<String>, PortError> {
         Ok((id == "raw:1").then(|| "raw[0]@9".to_owned()))
     }
 }

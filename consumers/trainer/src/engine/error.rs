@@ -112,6 +112,11 @@ impl Error {
         matches!(self, Self::File { source, .. } if found_no_room(source))
     }
 
+    /// Whether the same call may succeed later: a disk behind a network was away, or the system was short of something.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::File { source, .. } if may_pass(source))
+    }
+
     /// Makes a closure that adds the path to an I/O error.
     pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::File { path: path.to_owned(), source }
@@ -120,6 +125,24 @@ impl Error {
     pub(crate) fn malformed(path: &Path, problem: impl ToString) -> Self {
         Self::Malformed { path: path.to_owned(), problem: problem.to_string() }
     }
+}
+
+fn may_pass(error: &io::Error) -> bool {
+    use ErrorKind::{
+        Interrupted, NetworkDown, NetworkUnreachable, OutOfMemory, ResourceBusy, StaleNetworkFileHandle, TimedOut,
+        WouldBlock,
+    };
+    matches!(
+        error.kind(),
+        Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | OutOfMemory
+            | ResourceBusy
+            | StaleNetworkFileHandle
+            | TimedOut
+            | WouldBlock
+    )
 }
 
 /// Whether the disk or the quota is full, or the process may write no longer file.

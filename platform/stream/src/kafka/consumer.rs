@@ -191,7 +191,7 @@ fn gather(poller: &Poller, first: Record) -> (Vec<Record>, Option<Error>) {
     (records, None)
 }
 
-fn record(message: &BorrowedMessage<'_>) -> Record {
+pub(super) fn record(message: &BorrowedMessage<'_>) -> Record {
     let headers = message.headers().map(|headers| {
         headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
     });

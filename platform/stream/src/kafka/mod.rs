@@ -9,12 +9,14 @@
 mod admin;
 mod consumer;
 mod error;
+mod stored;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use rdkafka::ClientConfig;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -26,7 +28,8 @@ use tracing::warn;
 
 use crate::Error;
 use crate::log::{
-    Consumer, EventLog, NewRecord, Position, StartAt, Tail, TopicPartition, TopicSpec, Watermarks, partition_for,
+    Consumer, EventLog, NewRecord, Position, Record, StartAt, Tail, TopicPartition, TopicSpec, Watermarks,
+    partition_for,
 };
 
 /// How long a request to the cluster may take before it is an error.
@@ -313,6 +316,10 @@ impl EventLog for KafkaLog {
             }
         };
         Ok(Box::new(consumer::KafkaTail::start(&self.shared.options, partition, start)?))
+    }
+
+    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>> {
+        stored::records(&self.shared.options, partition)
     }
 
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {

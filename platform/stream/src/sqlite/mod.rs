@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tokio::sync::watch;
 use twin_sqlite::rusqlite::{self, Connection};
 use twin_sqlite::{Database, Migration};
@@ -144,6 +145,17 @@ impl EventLog for SqliteLog {
         };
         let appended = self.shared.appended.subscribe();
         Ok(Box::new(SqliteTail { log: self.clone(), partition: partition.clone(), position, appended }))
+    }
+
+    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>> {
+        let start = (self.clone(), partition.clone(), 0);
+        let fetched = stream::try_unfold(start, async |(log, partition, offset)| {
+            let from = vec![(partition.clone(), offset)];
+            let records = log.shared.database.read(move |c| records::fetch(c, &from)).await?;
+            let next = records.last().map(|last| last.position.offset + 1);
+            Ok::<_, Error>(next.map(|next| (stream::iter(records.into_iter().map(Ok)), (log, partition, next))))
+        });
+        fetched.try_flatten().boxed()
     }
 
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {

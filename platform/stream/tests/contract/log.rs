@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use twin_artifacts::Artifacts;
 use twin_stream::{
     ClaimCheck, Consumer, Delivery, Error, EventLog, NewRecord, Record, StartAt, TopicPartition, TopicSpec,
@@ -20,6 +21,7 @@ over_both_logs!(
     a_partition_that_was_paused_and_taken_away_is_read_when_it_comes_back,
     a_tail_from_the_end_sees_what_comes_after,
     a_large_value_travels_by_reference,
+    a_partition_is_read_to_its_end_with_references_as_they_are,
 );
 
 fn record(topic: &str, key: &str, value: Option<&str>) -> NewRecord {
@@ -189,6 +191,31 @@ async fn a_large_value_travels_by_reference(log: Log) {
     assert_eq!(records[0].value.as_deref(), Some(large.as_bytes()));
     assert_eq!(records[0].headers, record(&topic, "k", None).headers);
     consumer.close().await;
+}
+
+async fn a_partition_is_read_to_its_end_with_references_as_they_are(log: Log) {
+    let topic = log.topic("whole", 2).await;
+    let folder = tempfile::tempdir().unwrap();
+    let artifacts = Artifacts::in_folder(folder.path()).unwrap();
+    let checked = ClaimCheck::new(log.shared(), artifacts.clone());
+    let partition = |partition| TopicPartition { topic: topic.as_str().into(), partition };
+    let whole = async |partition| checked.records(&partition).try_collect::<Vec<Record>>().await.unwrap();
+    assert_eq!((whole(partition(0)).await, whole(partition(1)).await), (Vec::new(), Vec::new()));
+
+    let large = "long ".repeat(log.max_value_bytes() / 2);
+    let short = (0..1_200).map(|number| record(&topic, "k", Some(&number.to_string())));
+    checked
+        .append(short.chain([record(&topic, "k", Some(&large)), record(&topic, "k", None)]).collect())
+        .await
+        .unwrap();
+    let holder = partition_for(b"k", 2);
+    let records = whole(partition(holder)).await;
+    let offsets: Vec<u64> = records.iter().map(|record| record.position.offset).collect();
+    assert_eq!(offsets, (0..1_202).collect::<Vec<_>>());
+    assert_eq!((records[1_199].value.as_deref(), records[1_201].value.as_deref()), (Some(&b"1199"[..]), None));
+    let reference = records[1_200].headers.iter().find(|(name, _)| name == twin_schemas::attribute::DATA_REF).unwrap();
+    assert_eq!(artifacts.get(std::str::from_utf8(&reference.1).unwrap()).await.unwrap(), large.as_bytes());
+    assert!(whole(partition(1 - holder)).await.is_empty());
 }
 
 #[tokio::test]

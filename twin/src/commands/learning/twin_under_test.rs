@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
 use twin_gateway::{
-    DeadLetterDesk, Dependencies, Gateway, Learning, LearningDesk, Options, SourceResolver, TrainRequest,
+    DeadLetterDesk, Dependencies, Gateway, Learning, LearningDesk, Options, PortError, SourceResolver, TrainRequest,
 };
 use twin_registry::{JobOutcome, JobProgress, JobRow, Metric, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
@@ -186,8 +186,8 @@ pub fn ada() -> AuthorId {
 struct Nothing(Option<Registry>);
 
 impl SourceResolver for Nothing {
-    fn resolve(&self, _: Option<&str>, location: &str) -> Result<(SourceKind, String), String> {
-        Err(format!("{location} is no source"))
+    fn resolve(&self, _: Option<&str>, location: &str) -> Result<(SourceKind, String), PortError> {
+        Err(PortError::Invalid(format!("{location} is no source")))
     }
 
     fn kinds(&self) -> Vec<&'static str> {
@@ -202,26 +202,26 @@ impl DeadLetterDesk for Nothing {
         _: Option<&str>,
         _: Option<&DeadLetterCursor>,
         _: usize,
-    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), String> {
+    ) -> Result<(Vec<DeadLetterView>, Option<DeadLetterCursor>), PortError> {
         Ok((Vec::new(), None))
     }
 
-    async fn show(&self, _: &str) -> Result<Option<DeadLetterView>, String> {
+    async fn show(&self, _: &str) -> Result<Option<DeadLetterView>, PortError> {
         Ok(None)
     }
 
-    async fn replay(&self, _: &str) -> Result<Option<String>, String> {
+    async fn replay(&self, _: &str) -> Result<Option<String>, PortError> {
         Ok(None)
     }
 }
 
 #[async_trait]
 impl LearningDesk for Nothing {
-    async fn diff(&self, a: &str, b: &str) -> Result<Value, String> {
+    async fn diff(&self, a: &str, b: &str) -> Result<Value, PortError> {
         Ok(json!({"from": a, "to": b, "added": [DOCUMENT], "options_changed": true}))
     }
 
-    async fn train(&self, request: TrainRequest) -> Result<JobRow, String> {
+    async fn train(&self, request: TrainRequest) -> Result<JobRow, PortError> {
         let recipe = request.recipe.unwrap_or_else(|| "rank = 8\n".to_owned());
         let job = JobId::of(&request.dataset, "base", &recipe);
         let new = NewJob {
@@ -233,21 +233,21 @@ impl LearningDesk for Nothing {
             sweep: None,
             code_version: "1.2.3".into(),
         };
-        let registry = self.0.as_ref().ok_or("no registry")?;
-        registry.queue_job(new, Utc::now()).await.map_err(|error| error.to_string())?;
-        registry.job(&job.0).await.map_err(|error| error.to_string())?.ok_or_else(|| "gone".to_owned())
+        let registry = self.0.as_ref().ok_or_else(|| PortError::Missing("no registry".into()))?;
+        registry.queue_job(new, Utc::now()).await?;
+        registry.job(&job.0).await?.ok_or_else(|| PortError::Missing("gone".into()))
     }
 
-    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, String> {
-        let registry = self.0.as_ref().ok_or("no registry")?;
-        let newest = registry.newest_dataset(author).await.map_err(|error| error.to_string())?;
-        let dataset = newest.ok_or("no dataset")?.dataset;
+    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, PortError> {
+        let registry = self.0.as_ref().ok_or_else(|| PortError::Missing("no registry".into()))?;
+        let newest = registry.newest_dataset(author).await?;
+        let dataset = newest.ok_or_else(|| PortError::Missing("no dataset".into()))?.dataset;
         let mut jobs = Vec::new();
         for recipe in sweep.lines() {
             let request = TrainRequest {
                 author: author.clone(),
                 dataset: dataset.clone(),
-                recipe: Some(self.check_recipe(recipe)?),
+                recipe: Some(self.check_recipe(recipe).map_err(PortError::Invalid)?),
             };
             jobs.push(self.train(request).await?);
         }

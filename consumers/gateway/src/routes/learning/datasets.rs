@@ -53,9 +53,5 @@ pub async fn diff(State(app): State<Arc<App>>, PathPair(from, to): PathPair) -> 
     let learning = app.learning()?;
     let from = find_dataset(&learning.registry, &from).await?.dataset;
     let to = find_dataset(&learning.registry, &to).await?.dataset;
-    let difference = learning.desk.diff(&from.0, &to.0).await.map_err(|error| {
-        tracing::error!(%from, %to, %error, "dataset versions could not be compared");
-        Problem::unavailable(format!("the versions could not be compared: {error}"))
-    })?;
-    Ok(axum::Json(difference))
+    Ok(axum::Json(learning.desk.diff(&from.0, &to.0).await?))
 }

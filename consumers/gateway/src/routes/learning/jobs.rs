@@ -59,7 +59,7 @@ pub async fn train(
     let recipe = recipe.map_err(|problem| Problem::field("recipe", problem))?;
     let dataset = dataset_to_train_on(&app, learning, request.author, request.dataset).await?;
     let request = TrainRequest { author: dataset.author, dataset: dataset.dataset, recipe };
-    let job = learning.desk.train(request).await.map_err(Problem::refused)?;
+    let job = learning.desk.train(request).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(job.shown())))
 }
 
@@ -101,7 +101,7 @@ pub async fn sweep(
     let learning = app.learning()?;
     let author = dataset_to_train_on(&app, learning, request.author, None).await?.author;
     let trials = learning.desk.sweep(&author, &request.sweep).await;
-    let trials = trials.map_err(|problem| Problem::field("sweep", problem))?;
+    let trials = trials.map_err(|error| Problem::of_field("sweep", error))?;
     let jobs = trials.into_iter().map(Shown::shown).collect();
     Ok((StatusCode::ACCEPTED, axum::Json(JobList { jobs })))
 }

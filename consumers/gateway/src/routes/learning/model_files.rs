@@ -62,7 +62,7 @@ pub async fn read(State(app): State<Arc<App>>, PathPair(id, path): PathPair) -> 
         let known: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         return Err(Problem::not_found(format!("{id} has no file {path:?}, only {}", known.join(", "))));
     };
-    let content = learning.artifacts.open(&file.artifact).await?;
+    let content = learning.artifacts.read(&file.artifact).await?;
     let headers = [
         (CONTENT_TYPE, media_type(&path).to_owned()),
         (CONTENT_LENGTH, content.bytes().to_string()),
