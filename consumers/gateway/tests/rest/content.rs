@@ -85,10 +85,10 @@ fn observation(claim: Claim, author: &AuthorId, identity: &str) -> Observation {
 #[tokio::test]
 async fn what_a_sync_records_while_its_source_is_removed_is_deleted_too() {
     let node = Node::start().await;
-    let feed = json!({"author": "ada", "location": "https://example.org/feed"});
+    let feed = json!({"author": "mary", "location": "https://example.org/feed"});
     let source = body(node.post("/v1/sources", &feed).await, 201).await;
     let id: SourceId = source["id"].as_str().unwrap().parse().unwrap();
-    let author: AuthorId = "ada".parse().unwrap();
+    let author: AuthorId = "mary".parse().unwrap();
     let (claim, _) = node.warehouse.claim_source(id, 1, Utc::now()).await.unwrap().unwrap();
     let (warehouse, of) = (node.warehouse.clone(), author.clone());
     // Ends when it is told that it has no right to write any more.
