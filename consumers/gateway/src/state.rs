@@ -15,7 +15,7 @@ use crate::ask::Asker;
 use crate::learning::Learning;
 use crate::metrics::Metrics;
 use crate::port_error::PortError;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 
 /// What the gateway needs of the process around it.
 pub struct Dependencies {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use common::{Fixture, observation, sqlite};
+use futures::stream::BoxStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use twin_coordination::sqlite::SqliteLeases;
@@ -15,7 +16,7 @@ use twin_coordination::{Member, Owner};
 use twin_schemas::{RawDocument, Revision, Topic};
 use twin_stream::sqlite::SqliteLog;
 use twin_stream::{
-    Consumer, Error, EventLog, NewRecord, Position, StartAt, Tail, TopicPartition, TopicSpec, Watermarks,
+    Consumer, Error, EventLog, NewRecord, Position, Record, StartAt, Tail, TopicPartition, TopicSpec, Watermarks,
 };
 use twin_telemetry::Shutdown;
 use twin_warehouse::{Outbox, OutboxOptions};
@@ -67,6 +68,10 @@ impl EventLog for Slow {
 
     async fn tail(&self, partition: &TopicPartition, start: StartAt) -> Result<Box<dyn Tail>, Error> {
         self.log.tail(partition, start).await
+    }
+
+    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>> {
+        self.log.records(partition)
     }
 
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {

@@ -50,7 +50,7 @@ pub async fn run(config: Config, dry_run: bool, json: bool) -> Result<()> {
     let database = Database::open(&folder.database())?;
     let artifacts = Artifacts::existing(&folder.artifacts())?;
     let (log, _) = open_log(&config, kind, &database).await?;
-    let registry = Registry::open(database).await?;
+    let registry = Registry::in_database(database).await?;
     let jobs = folder.jobs();
     let references = References { registry: &registry, log: &*log, artifacts: &artifacts, jobs: &jobs };
     let since = Utc::now() - AGE;

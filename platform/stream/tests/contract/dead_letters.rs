@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use twin_schemas::{CleanedDocument, Revision};
 use twin_stream::{
     Consumer, DeadLetters, Error, EventLog, NewEvent, NewRecord, Outcome, Position, Record, StartAt, Tail,
@@ -53,6 +54,10 @@ impl EventLog for Counting {
 
     async fn tail(&self, partition: &TopicPartition, start: StartAt) -> Result<Box<dyn Tail>, Error> {
         Ok(Box::new(CountingTail { tail: self.log.tail(partition, start).await?, read: self.read.clone() }))
+    }
+
+    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>> {
+        self.log.records(partition)
     }
 
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {

@@ -29,7 +29,7 @@ impl Place {
     async fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
-        let registry = Registry::open(database.clone()).await.unwrap();
+        let registry = Registry::in_database(database.clone()).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
         let log = SqliteLog::open(database, MAX_VALUE_BYTES).await.unwrap();
         log.ensure_topics(&TopicSpec::all(2)).await.unwrap();
@@ -99,7 +99,7 @@ impl Place {
         self.registry.queue_job(new, Utc::now()).await.unwrap();
         self.registry.start_job(&job, Utc::now()).await.unwrap();
         let made = JobOutcome::Succeeded(Some(NewModel { manifest }));
-        self.registry.finish_job(&job, made, Utc::now()).await.unwrap().unwrap()
+        self.registry.finish_job(&job, 1, made, Utc::now()).await.unwrap().unwrap()
     }
 
     fn write_job(&self, file: &str, text: String) {
