@@ -21,7 +21,7 @@ use twin_warehouse::{LedgerEntry, Observation, Warehouse};
 struct Fixture {
     embedder: Embedder,
     vectors: Arc<SqliteVectors>,
-    warehouse: Arc<SqliteWarehouse>,
+    warehouse: Arc<dyn Warehouse>,
     retriever: Retriever,
     _folder: tempfile::TempDir,
 }

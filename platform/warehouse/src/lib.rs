@@ -6,6 +6,9 @@
 //! sync writes is fenced by its [`Claim`]: nothing of a sync that another has taken over, or whose source was removed, is
 //! written any more.
 //!
+//! The port is several roles ([`Sources`], [`Documents`], [`Unpublished`], [`Ledger`], [`ProgressNotes`]); a [`Warehouse`]
+//! has all of them.
+//!
 //! Deliberately not here: vectors (`platform/vectors`) and files (`platform/artifacts`).
 
 mod error;
@@ -20,4 +23,4 @@ pub use model::{
     Recorded, SourceRow, StageName, SyncFailure, SyncOutcome, Totals,
 };
 pub use outbox::{Outbox, OutboxOptions};
-pub use port::Warehouse;
+pub use port::{Documents, Ledger, ProgressNotes, Sources, Unpublished, Warehouse};

@@ -11,11 +11,14 @@ use crate::model::{
     SourceRow, Totals,
 };
 
-/// The warehouse port. All writes are durable when their future ends.
-#[async_trait]
-pub trait Warehouse: Send + Sync {
-    // Sources.
+/// The warehouse port: all that it keeps. All writes are durable when their future ends.
+pub trait Warehouse: Sources + Documents + Unpublished + Ledger + ProgressNotes {}
 
+impl<T: Sources + Documents + Unpublished + Ledger + ProgressNotes> Warehouse for T {}
+
+/// Registered sources: when each is synced, and who may write for it.
+#[async_trait]
+pub trait Sources: Send + Sync {
     /// Registers a source. One that is there already (same author, kind and location) gets the new settings.
     async fn put_source(&self, source: NewSource) -> Result<SourceRow, Error>;
 
@@ -61,9 +64,12 @@ pub trait Warehouse: Send + Sync {
     /// Makes the source due now, though it is being synced; with `confirm_deletions`, lets that sync delete what it finds gone. False if there
     /// is no such source.
     async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error>;
+}
 
-    // Documents: written by the crawler and the push endpoint, through these three functions alone.
-
+/// Documents at their newest revision. They are written by the crawler and the push endpoint, through `record`, `retract`
+/// and `retract_claimed` alone.
+#[async_trait]
+pub trait Documents: Send + Sync {
     /// Records what a source or a push says of a document: nothing if unchanged, else one new revision, to be
     /// published by the outbox. Safe against any number of concurrent callers. [`Error::ClaimLost`] if its claim is.
     async fn record(&self, observation: Observation) -> Result<Recorded, Error>;
@@ -95,9 +101,11 @@ pub trait Warehouse: Send + Sync {
 
     /// Documents, without content.
     async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>, Error>;
+}
 
-    // The outbox.
-
+/// What the outbox publishes.
+#[async_trait]
+pub trait Unpublished: Send + Sync {
     /// Documents whose newest revision is not in the log yet, oldest change first.
     async fn unpublished(&self, limit: usize) -> Result<Vec<DocumentRow>, Error>;
 
@@ -107,9 +115,11 @@ pub trait Warehouse: Send + Sync {
 
     /// Changes whenever this process records or retracts something: the outbox waits on it.
     fn changes(&self) -> watch::Receiver<u64>;
+}
 
-    // The ledger: written by the embedder, read by retrieval.
-
+/// The ledger of indexed revisions: written by the embedder, read by retrieval.
+#[async_trait]
+pub trait Ledger: Send + Sync {
     /// The index now holds these revisions. An entry with a higher revision stays as it is.
     async fn mark_indexed(&self, entries: Vec<LedgerEntry>) -> Result<(), Error>;
 
@@ -119,9 +129,11 @@ pub trait Warehouse: Send + Sync {
     /// The live revision of each of these documents: the one indexed, unless the document was deleted at that
     /// revision or later. Absent: nothing of it may be served.
     async fn live_revisions(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, Revision>, Error>;
+}
 
-    // Progress.
-
+/// How far each revision has come, as the stages note it.
+#[async_trait]
+pub trait ProgressNotes: Send + Sync {
     /// Notes what stages did. A repeated note replaces the earlier one.
     async fn note_progress(&self, progress: Vec<Progress>) -> Result<(), Error>;
 

@@ -8,7 +8,9 @@ use twin_schemas::{DocumentId, SourceId};
 use twin_sqlite::Database;
 use twin_sqlite::rusqlite::params;
 use twin_warehouse::sqlite::SqliteWarehouse;
-use twin_warehouse::{Claim, Error, LastSync, NewSource, Observation, Recorded, SourceRow, SyncOutcome, Warehouse};
+use twin_warehouse::{
+    Claim, Error, LastSync, NewSource, Observation, Recorded, SourceRow, Sources, SyncOutcome, Warehouse,
+};
 
 fn sync() -> LastSync {
     LastSync {

@@ -15,7 +15,7 @@ use twin_warehouse::{ProgressState, StageName, Warehouse};
 
 struct Fixture {
     chunker: Chunker,
-    warehouse: Arc<SqliteWarehouse>,
+    warehouse: Arc<dyn Warehouse>,
     database: Database,
     registry: Registry,
     _folder: tempfile::TempDir,

@@ -17,7 +17,7 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 struct Stage {
     cleaner: Cleaner,
-    warehouse: Arc<SqliteWarehouse>,
+    warehouse: Arc<dyn Warehouse>,
     registry: Registry,
     _folder: tempfile::TempDir,
 }

@@ -23,7 +23,7 @@ struct Fixture {
     stage: Embedding,
     embedder: Embedder,
     vectors: Arc<SqliteVectors>,
-    warehouse: Arc<SqliteWarehouse>,
+    warehouse: Arc<dyn Warehouse>,
     registry: Registry,
     _folder: tempfile::TempDir,
 }

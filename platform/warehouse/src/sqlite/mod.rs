@@ -20,7 +20,7 @@ use crate::model::{
     Claim, DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded,
     SourceRow, Totals,
 };
-use crate::{Error, Warehouse};
+use crate::{Documents, Error, Ledger, ProgressNotes, Sources, Unpublished};
 
 /// The warehouse in an SQLite file.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ impl SqliteWarehouse {
 }
 
 #[async_trait]
-impl Warehouse for SqliteWarehouse {
+impl Sources for SqliteWarehouse {
     async fn put_source(&self, source: NewSource) -> Result<SourceRow, Error> {
         self.database.write(move |tx| sources::put(tx, &source)).await
     }
@@ -98,7 +98,10 @@ impl Warehouse for SqliteWarehouse {
     async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error> {
         self.database.write(move |tx| schedule::request(tx, id, confirm_deletions)).await
     }
+}
 
+#[async_trait]
+impl Documents for SqliteWarehouse {
     async fn record(&self, observation: Observation) -> Result<Recorded, Error> {
         let recorded = self.database.write(move |tx| documents::record(tx, &observation)).await?;
         if !matches!(recorded, Recorded::Unchanged(_)) {
@@ -151,7 +154,10 @@ impl Warehouse for SqliteWarehouse {
         let filter = filter.clone();
         self.database.read(move |c| documents::list(c, &filter)).await
     }
+}
 
+#[async_trait]
+impl Unpublished for SqliteWarehouse {
     async fn unpublished(&self, limit: usize) -> Result<Vec<DocumentRow>, Error> {
         self.database.read(move |c| documents::unpublished(c, limit)).await
     }
@@ -164,7 +170,10 @@ impl Warehouse for SqliteWarehouse {
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
+}
 
+#[async_trait]
+impl Ledger for SqliteWarehouse {
     async fn mark_indexed(&self, entries: Vec<LedgerEntry>) -> Result<(), Error> {
         self.database.write(move |tx| ledger::mark_indexed(tx, &entries)).await
     }
@@ -178,7 +187,10 @@ impl Warehouse for SqliteWarehouse {
         let documents = documents.to_vec();
         self.database.read(move |c| ledger::live_revisions(c, &documents)).await
     }
+}
 
+#[async_trait]
+impl ProgressNotes for SqliteWarehouse {
     async fn note_progress(&self, progress: Vec<Progress>) -> Result<(), Error> {
         self.database.write(move |tx| ledger::note_progress(tx, &progress)).await
     }
