@@ -35,7 +35,7 @@ async fn published(log: &dyn EventLog) -> Vec<(u64, bool)> {
     }
     let mut tail = log.tail(&partition, StartAt::Beginning).await.unwrap();
     let records = tail.next().await.unwrap();
-    let read = |record: &twin_stream::Record| {
+    let read = |record: &Record| {
         let attributes = twin_schemas::Attributes::from_headers(&record.headers).unwrap();
         (attributes.revision.unwrap().0, record.value.is_none())
     };

@@ -124,7 +124,7 @@ async fn all_that_anything_names_stays_and_nothing_else_does() {
     let model = place.add_model(dataset, place.put(manifest.to_string()).await).await;
     place.registry.queue_evaluation(&model, Utc::now()).await.unwrap();
     let (report, page) = (place.put("{\"verdict\": 1}").await, place.put("<!doctype html>").await);
-    place.registry.finish_evaluation(&model, Verdict::Passed, &report, &page, Utc::now()).await.unwrap();
+    place.registry.finish_evaluation(&model, 0, Verdict::Passed, &report, &page, Utc::now()).await.unwrap();
 
     // What a job was ordered, and what an evaluation has made and nobody has taken over.
     place.write_job("train/1/order.json", json!({"train": [place.put("ordered").await]}).to_string());
