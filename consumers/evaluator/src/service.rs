@@ -217,6 +217,7 @@ impl Service {
                 Ok(())
             }
             Err(Problem::Hopeless(reason)) => self.fail(evaluation, &reason).await,
+            Err(Problem::Registry(error)) if !error.is_transient() => self.fail(evaluation, &error.to_string()).await,
             Err(error) => Err(error),
         }
     }
