@@ -1,0 +1,84 @@
+//! A registry with a log beside it, and things to put into it.
+#![allow(dead_code, missing_docs, reason = "each test uses a part of it")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use twin_registry::rules::WorkerReport;
+use twin_registry::{JobOutcome, NewDataset, NewJob, NewModel, Registry};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
+use twin_sqlite::Database;
+use twin_stream::sqlite::SqliteLog;
+use twin_stream::{EventLog, TopicSpec};
+
+pub struct Fixture {
+    pub registry: Registry,
+    pub log: Arc<dyn EventLog>,
+    _folder: tempfile::TempDir,
+}
+
+pub async fn fixture() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&folder.path().join("twin.db")).unwrap();
+    let log = SqliteLog::open(database.clone(), 1 << 20).await.unwrap();
+    log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+    let registry = Registry::in_database(database).await.unwrap();
+    Fixture { registry, log: Arc::new(log), _folder: folder }
+}
+
+pub fn ada() -> AuthorId {
+    "ada".parse().unwrap()
+}
+
+pub fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000 + second, 0).unwrap()
+}
+
+pub fn document(number: u8) -> DocumentId {
+    DocumentId(format!("00000000-0000-0000-0000-0000000000{number:02}").parse().unwrap())
+}
+
+pub fn dataset(name: &str) -> NewDataset {
+    NewDataset {
+        dataset: DatasetId(name.repeat(64)),
+        author: ada(),
+        manifest: format!("sha256:{name}"),
+        training_samples: 12,
+        counts: BTreeMap::from([("voice".to_owned(), 12)]),
+        reason: "enough new samples".into(),
+        members: vec![(document(1), Revision(1)), (document(2), Revision(3))],
+    }
+}
+
+pub fn job(name: &str) -> NewJob {
+    NewJob {
+        job: JobId(name.repeat(64)),
+        author: ada(),
+        dataset: DatasetId("a".repeat(64)),
+        base: "base".into(),
+        recipe: "rank = 8".into(),
+        sweep: None,
+        code_version: "1".into(),
+    }
+}
+
+/// A model of that job, evaluated with that verdict.
+pub async fn evaluated(registry: &Registry, name: &str, verdict: Verdict) -> ModelId {
+    registry.add_dataset(dataset("a"), at(0)).await.unwrap();
+    assert!(registry.queue_job(job(name), at(1)).await.unwrap());
+    let id = job(name).job;
+    assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), Some(1));
+    let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
+    let model = registry.finish_job(&id, 1, made, at(3)).await.unwrap().unwrap();
+    assert!(registry.queue_evaluation(&model, at(4)).await.unwrap());
+    assert_eq!(registry.start_evaluation(&model, at(4)).await.unwrap(), Some(1));
+    registry.finish_evaluation(&model, 1, verdict, "sha256:r", "sha256:p", at(5)).await.unwrap();
+    model
+}
+
+/// A worker's report; the worker `one` alone is alive.
+pub fn report(number: u64, worker: &str, outcome: Result<(), &str>) -> WorkerReport {
+    let alive = BTreeSet::from(["one".to_owned()]);
+    WorkerReport { number, worker: worker.into(), outcome: outcome.map_err(str::to_owned), alive }
+}
