@@ -19,9 +19,10 @@ const IS_DUE: &str = "state = 'registered' AND (next_run_at <= ?1 OR finished_at
 pub(super) fn due(c: &Connection, now: DateTime<Utc>, limit: usize) -> Result<Vec<SourceId>, Error> {
     // As IS_DUE, with an index for each half.
     let mut statement = c.prepare_cached(
-        "SELECT source_id, next_run_at FROM sources WHERE state = 'registered' AND next_run_at <= ?1
-         UNION SELECT source_id, next_run_at FROM sources WHERE state = 'registered' AND finished_at > ?2
-         ORDER BY 2 LIMIT ?3",
+        "SELECT source_id FROM sources WHERE source_id IN (
+             SELECT source_id FROM sources WHERE state = 'registered' AND next_run_at <= ?1
+             UNION ALL SELECT source_id FROM sources WHERE state = 'registered' AND finished_at > ?2)
+         ORDER BY next_run_at LIMIT ?3",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     collect(&mut statement, params![time_text(now), time_text(now + CLOCKS_DIFFER), limit], |row| {
