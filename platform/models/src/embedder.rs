@@ -230,8 +230,13 @@ mod tests {
             let error = poison.unwrap_err();
             assert!(matches!(error, Error::Panicked) && !error.is_transient(), "{error}");
         }
-        let text = gather_text(&registry).unwrap();
-        assert!(text.contains("twin_embedder_restarts_total 5"), "{text}");
+        // The last thread comes back after its request was answered.
+        let all_are_back = async {
+            while !gather_text(&registry).unwrap().contains("twin_embedder_restarts_total 5") {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), all_are_back).await.unwrap();
     }
 
     #[tokio::test]

@@ -20,20 +20,18 @@ async fn a_busy_database_is_said_to_pass_on_every_route_that_writes() {
     frozen(&node, "ada", "a", 12).await;
     let other_process = node.locked();
     let (train, sweep) = (json!({"author": "ada"}), json!({"author": "ada", "sweep": "rank = [4, 8]"}));
-    let (by, recipe) = (json!({"by": "Grace"}), json!({"recipe": "rank = 8", "by": "Grace"}));
+    let recipe = json!({"recipe": "rank = 8", "by": "Grace"});
     let freeze = json!({"author": "ada"});
     let responses = tokio::join!(
         node.post("/v1/jobs", &train),
         node.post("/v1/sweeps", &sweep),
         node.put("/v1/authors/ada/recipe", &recipe),
-        node.post("/v1/authors/ada/rollback", &by),
         node.post("/v1/datasets", &freeze),
     );
     passes("train", responses.0).await;
     passes("sweep", responses.1).await;
     passes("recipe", responses.2).await;
-    passes("rollback", responses.3).await;
-    passes("freeze", responses.4).await;
+    passes("freeze", responses.3).await;
     other_process.execute_batch("ROLLBACK").unwrap();
     assert_eq!(node.post("/v1/jobs", &train).await.status(), 202);
 }
