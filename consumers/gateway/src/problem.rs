@@ -13,7 +13,7 @@ use crate::port_error::PortError;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Problem {
-    pub body: twin_api::Problem,
+    pub body: Box<twin_api::Problem>,
     #[serde(skip)]
     retry_after_s: Option<u64>,
 }
@@ -29,7 +29,7 @@ impl Problem {
             errors: Vec::new(),
             error: None,
         };
-        Self { body, retry_after_s: None }
+        Self { body: Box::new(body), retry_after_s: None }
     }
 
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {

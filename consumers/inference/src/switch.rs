@@ -165,15 +165,10 @@ impl Switcher {
             return warn!(%error, "the other workers can not be seen, trying again");
         }
         for deployment in productions {
-            match self.failure(&deployment) {
-                Some(failure) if failure.last.elapsed() < RETRY => {
-                    if is_open(&deployment) {
-                        self.report(&deployment, Err(failure)).await;
-                    }
-                }
-                _ if is_open(&deployment) || self.models.version_of(&deployment.author) != deployment.model => {
-                    self.take_up(&deployment).await;
-                }
+            let is_missing = self.models.version_of(&deployment.author) != deployment.model;
+            match self.failed_lately(&deployment) {
+                Some(failure) if is_open(&deployment) => self.report(&deployment, Err(failure)).await,
+                None if is_open(&deployment) || is_missing => self.take_up(&deployment).await,
                 _ => {}
             }
         }
@@ -183,8 +178,9 @@ impl Switcher {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failure(&self, deployment: &DeploymentRow) -> Option<Failure> {
-        self.failures().get(&(deployment.author.clone(), deployment.number)).cloned()
+    fn failed_lately(&self, deployment: &DeploymentRow) -> Option<Failure> {
+        let failure = self.failures().get(&(deployment.author.clone(), deployment.number)).cloned();
+        failure.filter(|failure| failure.last.elapsed() < RETRY)
     }
 
     async fn take_up(&self, deployment: &DeploymentRow) {

@@ -41,7 +41,13 @@ async fn write_all(database: &Database) -> Vec<Result<(), Error>> {
     let (open, gate) = mpsc::channel::<()>();
     let keep = {
         let database = database.clone();
-        async move { database.write(move |_| Ok::<_, Error>(gate.recv().unwrap_or_default())).await }
+        async move {
+            let wait = move |_: &Connection| {
+                let _ = gate.recv();
+                Ok::<_, Error>(())
+            };
+            database.write(wait).await
+        }
     };
     let kept = tokio::spawn(keep);
     let writes = (0..WRITES).map(|number| {
@@ -131,6 +137,7 @@ async fn writes_that_a_failing_disk_refused_are_told_so_and_are_not_there_after_
 }
 
 /// In the child: writes, and says what it was told.
+#[expect(clippy::print_stdout, reason = "the parent reads it")]
 async fn report(path: &Path) {
     let database = Database::open(path).unwrap();
     let results = write_all(&database).await;

@@ -208,7 +208,7 @@ impl<'a> Records<'a> {
 
     fn refuse(&mut self, line: u64, problem: Problem) {
         self.app.metrics.document_pushed("refused");
-        self.upload.failed.push(LineProblem { line, problem: problem.body });
+        self.upload.failed.push(LineProblem { line, problem: *problem.body });
     }
 
     async fn finish(mut self) -> Upload {
