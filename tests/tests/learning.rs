@@ -18,8 +18,9 @@ const PATIENCE_S: u64 = 900;
 
 /// What the base model calls itself.
 const BASE: &str = "smollm2-135m-instruct-f32";
-/// Half a model: the allocator gives back what was freed when it likes, but a model that was left behind is twice that.
-const MARGIN_MB: u64 = 270;
+/// One model: what a loading thread has left behind, the allocator takes up at one of the next loads. A model that is
+/// left behind at each switch would be several.
+const MARGIN_MB: u64 = 540;
 
 async fn styled(api: &Api, author: &str, model: &str) -> Result<usize> {
     let answers = school::answers(api, author, &QUESTIONS).await?;
