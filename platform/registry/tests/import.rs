@@ -4,14 +4,15 @@ use twin_registry::{Action, DeploymentState, EvaluationState, JobState, Metric, 
 use twin_schemas::{AuthorId, ModelId, Verdict};
 use twin_sqlite::Database;
 
-const FOLDER: &str = include_str!("../../../tests/fixtures/data-folder-0.1.0.sql");
+/// What that version left after a dataset, a training, an evaluation, an approval and a rollback, and a job whose twin was
+/// killed. Texts are cut, and records, chunks and vectors left out, for their size.
+const DATABASE: &[u8] = include_bytes!("../../../tests/fixtures/data-folder-0.1.0.db");
 
-async fn old_folder() -> (Database, tempfile::TempDir) {
+fn old_folder() -> (Database, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let database = Database::open(&folder.path().join("twin.db")).unwrap();
-    let made = |tx: &twin_sqlite::rusqlite::Connection| Ok::<_, twin_sqlite::Error>(tx.execute_batch(FOLDER)?);
-    database.write(made).await.unwrap();
-    (database, folder)
+    let path = folder.path().join("twin.db");
+    std::fs::write(&path, DATABASE).unwrap();
+    (Database::open(&path).unwrap(), folder)
 }
 
 fn ada() -> AuthorId {
@@ -24,7 +25,7 @@ fn by(who: &str) -> twin_registry::By {
 
 #[tokio::test]
 async fn what_an_earlier_version_kept_in_tables_is_there_as_it_was() {
-    let (database, _folder) = old_folder().await;
+    let (database, _folder) = old_folder();
     let registry = Registry::in_database(database).await.unwrap();
 
     let datasets = registry.newest_datasets(None, 9).await.unwrap();
@@ -59,7 +60,7 @@ async fn what_an_earlier_version_kept_in_tables_is_there_as_it_was() {
 
 #[tokio::test]
 async fn it_goes_on_where_the_earlier_version_stopped_and_is_imported_once() {
-    let (database, _folder) = old_folder().await;
+    let (database, _folder) = old_folder();
     let registry = Registry::in_database(database.clone()).await.unwrap();
     let running = registry.running_jobs().await.unwrap();
     assert_eq!(running.len(), 1, "the job whose twin was killed");
