@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
-use twin_models::{Embedder, EmbedderOptions, Tokenizer};
+use twin_onnx::{Embedder, EmbedderOptions, Tokenizer};
 use twin_telemetry::Registry;
 
 use crate::comparison::Comparison;

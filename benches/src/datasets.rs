@@ -1,13 +1,14 @@
 //! How fast dataset versions are built, without a chat model.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use chrono::DateTime;
 use twin_artifacts::Artifacts;
-use twin_datasets::{Builder, DocumentStore, Options};
+use twin_datasets::{Builder, Options, collect};
 use twin_schemas::{AuthorId, CleanedDocument};
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteCorpus};
 
 use crate::bench::Bench;
 use crate::corpus;
@@ -35,26 +36,26 @@ async fn both(folder: &Path, documents: &[CleanedDocument]) -> Result<()> {
     build(folder, &corpus::author()?).await
 }
 
-/// Takes documents into a store in that folder.
+/// Takes documents into a corpus in that folder.
 pub async fn store(folder: &Path, documents: &[CleanedDocument]) -> Result<()> {
     std::fs::create_dir_all(folder)?;
-    let store = open(folder).await?;
+    let (corpus, options) = (open(folder).await?, Options::default());
     for document in documents {
-        store.put(document.clone()).await?;
+        collect(&corpus, document.clone(), &options).await?;
     }
     Ok(())
 }
 
-/// Builds a version of the documents in the store of that folder.
+/// Builds a version of the documents in the corpus of that folder.
 pub async fn build(folder: &Path, author: &AuthorId) -> Result<()> {
     let artifacts = Artifacts::in_folder(&folder.join("artifacts"))?;
-    let builder = Builder::new(Options::default(), open(folder).await?, artifacts)?;
+    let builder = Builder::new(Options::default(), Arc::new(open(folder).await?), artifacts)?;
     let at = DateTime::from_timestamp(1_700_000_000, 0).context("a time")?;
     builder.build(author, None, 1, at).await?;
     Ok(())
 }
 
-async fn open(folder: &Path) -> Result<DocumentStore> {
+async fn open(folder: &Path) -> Result<SqliteCorpus> {
     let database = Database::open(&folder.join("documents.db"))?;
-    Ok(DocumentStore::open(database, Options::default()).await?)
+    Ok(SqliteCorpus::open(database).await?)
 }

@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use twin_chunker::{Options, chunk};
-use twin_models::{Embedder, EmbedderOptions};
+use twin_onnx::{Embedder, EmbedderOptions};
 
 use crate::bench::Bench;
 use crate::comparison::{Better, Comparison, Side, one_round};

@@ -1,7 +1,7 @@
 //! The embedder on one thread, against fastembed on one thread, and against what ONNX Runtime could do at most.
 
 use anyhow::{Result, ensure};
-use twin_models::EmbedderOptions;
+use twin_onnx::EmbedderOptions;
 
 use crate::bench::Bench;
 use crate::comparison::{Better, Comparison, Side, one_round};

@@ -8,9 +8,8 @@ use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use tempfile::TempDir;
 use twin_schemas::Cleanup;
-use twin_sqlite::Database;
 use twin_sqlite::rusqlite::{Connection, params};
-use twin_stream::sqlite::SqliteLog;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stream::{Consumer, Delivery, EventLog, NewRecord, Record, TopicSpec};
 
 use crate::comparison::{Better, Comparison, ours_first};

@@ -11,11 +11,10 @@ use futures::future::try_join_all;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::runtime::Runtime;
+use twin_kafka::KafkaLog;
 use twin_schemas::Cleanup;
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stack::{Kafka, KafkaOptions};
-use twin_stream::kafka::KafkaLog;
-use twin_stream::sqlite::SqliteLog;
 use twin_stream::{Delivery, EventLog, NewRecord, TopicSpec};
 
 use crate::bench::Bench;
@@ -39,7 +38,7 @@ const UNIT: &str = "records/s";
 pub fn compare(bench: &Bench) -> Result<Vec<Comparison>> {
     let broker = Kafka::start(KafkaOptions::default())?;
     let tools = Tools { libraries: bench.cache.join("kafka/libs/*"), bootstrap: broker.bootstrap().to_owned() };
-    let options = twin_stream::kafka::KafkaOptions { brokers: tools.bootstrap.clone(), ..Default::default() };
+    let options = twin_kafka::KafkaOptions { brokers: tools.bootstrap.clone(), ..Default::default() };
     let kafka: Arc<dyn EventLog> = Arc::new(bench.runtime.block_on(KafkaLog::connect(options))?);
     let sqlite: Arc<dyn EventLog> = Arc::new(bench.runtime.block_on(open(&bench.work.join("rates.db")))?);
 

@@ -31,7 +31,7 @@ pub fn measure(bench: &Bench) -> Result<Results> {
         server.push(TOPICS.iter().map(|topic| (topic.file.to_owned(), topic.text))).await?;
         server.settled(TOPICS.len()).await?;
         let database = Database::open(&server.data().join("twin.db"))?;
-        let registry = Registry::in_database(database).await?;
+        let registry = twin_sqlite::registry(database).await?;
         let artifacts = Artifacts::in_folder(&server.data().join("artifacts"))?;
         let model = registered(&registry, &artifacts, &bench.cache.join(MODEL)).await?;
         questions(bench.rounds, &server, &registry, &model).await

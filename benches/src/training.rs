@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
-use twin_trainer::engine::{AdamW, Adapter, Decoder, Pack, Recipe, Sequence, clip};
+use twin_lora::{AdamW, Adapter, Decoder, Pack, Recipe, Sequence, clip};
 
 use crate::bench::{Bench, Results};
 use crate::comparison::{Better, Comparison, Side, one_round};

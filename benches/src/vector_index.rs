@@ -10,11 +10,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 use twin_schemas::{Category, Chunk, ContentHash, Span};
-use twin_sqlite::Database;
-use twin_vectors::sqlite::SqliteVectors;
+use twin_sqlite::{Database, SqliteVectors};
 use twin_vectors::{Filter, IndexModel, Point, SearchRequest, VectorIndex};
 
-use twin_models::Embedder;
+use twin_onnx::Embedder;
 
 use crate::bench::{Bench, Results};
 use crate::comparison::{Better, Comparison, ours_first, percentile};

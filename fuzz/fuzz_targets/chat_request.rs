@@ -16,11 +16,9 @@ use tower::ServiceExt;
 use twin_api::DeadLetterView;
 use twin_gateway::{DeadLetterDesk, Dependencies, Gateway, Options, PortError, SourceResolver};
 use twin_schemas::SourceKind;
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::DeadLetterCursor;
-use twin_stream::sqlite::SqliteLog;
 use twin_telemetry::{Health, Registry};
-use twin_warehouse::sqlite::SqliteWarehouse;
 
 struct Nothing;
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use twin_chunker::{Options, chunk};
-use twin_models::Tokenizer;
+use twin_onnx::Tokenizer;
 use twin_schemas::{Category, CleanedDocument};
 
 #[path = "../src/document.rs"]

@@ -7,11 +7,10 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, ensure};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::attribute;
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stack::{Kafka, TwinProcess};
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
-use twin_stream::sqlite::SqliteLog;
 use twin_stream::{EventLog, TopicPartition, TopicSpec};
 use twin_tests::{Api, author, quick, quick_broker};
 

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use twin_schemas::Topic;
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stack::{TwinOptions, TwinProcess, cache_folder, default_binary};
-use twin_stream::sqlite::SqliteLog;
 use twin_tests::{Api, append_again, bound, bounded, eventually, school};
 
 /// What each wait may take, on a machine that does other things.

@@ -7,9 +7,9 @@ use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::json;
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::Topic;
 use twin_stack::Kafka;
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
 use twin_stream::{EventLog, NewRecord};
 use twin_tests::{Api, Folder, TOPICS, author, eventually, start};
 

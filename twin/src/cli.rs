@@ -264,7 +264,7 @@ fn print(text: &str) -> Result<()> {
 
 fn convert(source: &Path, target: &Path) -> Result<()> {
     let mut last = 0;
-    let converted = twin_inference::convert::convert_gguf(source, target, &mut |done, total| {
+    let converted = twin_mistral::convert::convert_gguf(source, target, &mut |done, total| {
         let percent = done * 100 / total.max(1);
         if percent >= last + 10 {
             last = percent;

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use twin_embedder::rebuild;
 use twin_index::index_model;
-use twin_models::Embedder;
-use twin_sqlite::Database;
+use twin_onnx::Embedder;
 use twin_telemetry::Registry;
-use twin_vectors::sqlite::Rebuild;
 
 use crate::config::Config;
 use crate::folder::DataFolder;
+use crate::run::stores;
 
 /// Between two lines of progress.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -22,9 +21,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub async fn run(config: Config) -> Result<()> {
     let folder = DataFolder::open_for_reindex(&config.data)?;
     let embedder = tokio::task::spawn_blocking(|| Embedder::load(config.embedder, &Registry::new())).await??;
-    let database = Database::open(&folder.database())?;
     let id = embedder.model_id();
-    let Some(index) = Rebuild::begin(database, index_model(&embedder)).await? else {
+    let Some(index) = stores::rebuild(&folder, index_model(&embedder)).await? else {
         return say(&format!("nothing to do: the index is of {id} already"));
     };
     let (kept, all) = index.progress().await?;

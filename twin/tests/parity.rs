@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use candle_core::{D, Device};
-use twin_inference::{Device as Where, MistralModel};
-use twin_llm::{ChatModel, ChatRequest, PromptOptions, Reply, grounded_prompt, voice_prompt, whole};
+use twin_llm::{ChatModel, ChatRequest, Device as Where, PromptOptions, Reply, grounded_prompt, voice_prompt, whole};
+use twin_lora::{ChatFormat, Decoder};
+use twin_mistral::MistralModel;
 use twin_schemas::{Category, ChatMessage, DocumentId, Passage, Revision, Role};
-use twin_trainer::engine::{ChatFormat, Decoder};
 
 fn model() -> PathBuf {
     let cache = std::env::var_os("TWIN_CACHE").map(PathBuf::from);
@@ -43,7 +43,7 @@ async fn served(model: &MistralModel, prompt: &[ChatMessage]) -> (String, u32) {
 /// trainer's decoder finds none more likely.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trainer_sees_the_prompt_and_the_next_token_as_the_server_does() {
-    let server = MistralModel::load_from(&model(), "served", Where::Cpu).await.unwrap();
+    let server = MistralModel::load(&model(), "served", Where::Cpu).await.unwrap();
     let decoder = Decoder::load(&model(), &Device::Cpu).unwrap();
     let format = ChatFormat::read(&model()).unwrap();
     for prompt in prompts() {
@@ -66,7 +66,7 @@ async fn the_trainer_sees_the_prompt_and_the_next_token_as_the_server_does() {
 #[cfg(feature = "cuda")]
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_gpu_the_trainer_sees_nearly_the_next_token_that_the_server_does() {
-    let server = MistralModel::load_from(&model(), "served", Where::Auto).await.unwrap();
+    let server = MistralModel::load(&model(), "served", Where::Auto).await.unwrap();
     let decoder = Decoder::load(&model(), &Device::new_cuda(0).expect("this test needs a GPU")).unwrap();
     let format = ChatFormat::read(&model()).unwrap();
     for prompt in prompts() {

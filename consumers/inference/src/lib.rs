@@ -12,14 +12,12 @@
 //! Which model answers for whom is what the registry's deployments say: a version is loaded beside the one before, tried,
 //! and takes over without an answer being refused or cut.
 //!
-//! Deliberately not here: HTTP (`consumers/gateway`), and how passages come into the index.
+//! Deliberately not here: HTTP (`consumers/gateway`), what runs the models (`engines/mistral`), and how passages come into
+//! the index.
 
 mod answer;
-pub mod convert;
-
 mod handler;
 mod metrics;
-mod mistral;
 mod models;
 mod options;
 mod publisher;
@@ -30,25 +28,8 @@ mod workers;
 
 pub use handler::Queries;
 pub use metrics::SwitchMetrics;
-pub use mistral::MistralModel;
 pub use models::Models;
-pub use options::{Device, LlmOptions, RetrievalOptions};
+pub use options::{LlmOptions, RetrievalOptions};
 pub use retrieve::{Retrieved, Retriever};
 pub use switch::{LoadError, Loader, Switcher, VersionLoader};
 pub use workers::Workers;
-
-use std::sync::Arc;
-
-use twin_llm::openai::OpenAiModel;
-use twin_llm::{ChatModel, Error};
-
-/// The model that the options name: an endpoint if there is one, else the local model.
-pub async fn load_model(options: &LlmOptions) -> Result<Arc<dyn ChatModel>, Error> {
-    match &options.endpoint {
-        Some(endpoint) => {
-            let api_key = options.api_key.clone();
-            Ok(Arc::new(OpenAiModel::new(endpoint, &options.endpoint_model, api_key)?))
-        }
-        None => Ok(Arc::new(MistralModel::load(options).await?)),
-    }
-}

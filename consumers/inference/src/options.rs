@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twin_llm::PromptOptions;
+use twin_llm::{Device, PromptOptions};
 use url::Url;
 
 /// How passages are found.
@@ -51,16 +51,6 @@ pub struct LlmOptions {
     pub queue: usize,
     /// The prompt.
     pub prompt: PromptOptions,
-}
-
-/// Where a local model runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Device {
-    /// A GPU where the binary was built for one.
-    Auto,
-    /// The processor.
-    Cpu,
 }
 
 impl Default for LlmOptions {

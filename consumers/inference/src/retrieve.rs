@@ -22,7 +22,7 @@ const MODELS: usize = 3;
 pub enum Error {
     /// The question could not be embedded.
     #[error("embedding the question failed: {0}")]
-    Embedding(#[from] twin_models::Error),
+    Embedding(#[from] twin_onnx::Error),
     /// The index.
     #[error("searching failed: {0}")]
     Index(#[from] twin_vectors::Error),

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 use twin_artifacts::Artifacts;
-use twin_llm::{ChatModel, ChatRequest, voice_prompt, whole};
+use twin_llm::{ChatModel, ChatRequest, Engine, voice_prompt, whole};
 use twin_registry::rules::WorkerReport;
 use twin_registry::{DeploymentRow, DeploymentState, Interest, Registry};
 use twin_schemas::{AuthorId, ModelId, Topic};
@@ -23,13 +23,9 @@ use twin_stream::{EventLog, StartAt, TopicPartition};
 use twin_telemetry::ShutdownSignal;
 
 use crate::metrics::SwitchMetrics;
-use crate::mistral::MistralModel;
 use crate::models::Models;
-use crate::options::Device;
-use crate::workers::Workers;
+use crate::workers::{POLL, Workers};
 
-/// Between looks at the registry when no event comes: what was deployed while the log could not be read is taken up too.
-pub(crate) const POLL: Duration = Duration::from_secs(2);
 /// Before a version is tried again that served and does not load any more, for example after a restart. A try reads all
 /// of its files.
 const RETRY: Duration = Duration::from_secs(300);
@@ -81,15 +77,14 @@ pub struct VersionLoader {
     pub artifacts: Artifacts,
     /// Where their directories are made.
     pub folder: PathBuf,
-    /// Where they run.
-    pub device: Device,
+    /// Runs them.
+    pub engine: Arc<dyn Engine>,
 }
 
 #[async_trait]
 impl Loader for VersionLoader {
     async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError> {
-        let loaded = MistralModel::load_from(&self.directory(model).await?, &model.0, self.device).await?;
-        Ok(Arc::new(loaded))
+        Ok(self.engine.open(&self.directory(model).await?, &model.0).await?)
     }
 }
 

@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 use twin_backend::Error;
 use twin_coordination::{Held, Member};
 
-use crate::switch::POLL;
-
+/// Between looks at the registry when no event comes: what was deployed while the log could not be read is taken up too.
+pub(crate) const POLL: Duration = Duration::from_secs(2);
 /// How long a worker that can not take up a deployment waits for the others to be seen: each looks for deployments within
 /// [`POLL`].
 const NOTICE: Duration = POLL.saturating_mul(3);

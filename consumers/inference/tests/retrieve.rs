@@ -6,16 +6,14 @@ use std::sync::Arc;
 use chrono::Utc;
 use twin_index::{Index, index_model};
 use twin_inference::{RetrievalOptions, Retriever};
-use twin_models::{Embedder, EmbedderOptions};
+use twin_onnx::{Embedder, EmbedderOptions};
 use twin_schemas::{
     AuthorId, Category, Chunk, ContentHash, DocumentKey, DocumentMeta, MediaType, Passage, QueryFilter, Revision,
     SourceKind, Span,
 };
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteVectors, SqliteWarehouse};
 use twin_telemetry::Registry;
-use twin_vectors::sqlite::SqliteVectors;
 use twin_vectors::{Point, VectorIndex};
-use twin_warehouse::sqlite::SqliteWarehouse;
 use twin_warehouse::{LedgerEntry, Observation, Warehouse};
 
 struct Fixture {

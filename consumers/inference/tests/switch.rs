@@ -11,8 +11,7 @@ use twin_inference::{LoadError, Loader, Models, SwitchMetrics, Switcher, Workers
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
 use twin_registry::{By, DeploymentState, JobOutcome, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
-use twin_sqlite::Database;
-use twin_stream::sqlite::SqliteLog;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stream::{EventLog, TopicSpec};
 
 /// A model that says one word, and is counted while it is in memory.
@@ -100,7 +99,7 @@ async fn fixture() -> Fixture {
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let log = SqliteLog::open(database.clone(), 1 << 20).await.unwrap();
     log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
-    let registry = Registry::in_database(database).await.unwrap();
+    let registry = twin_sqlite::registry(database).await.unwrap();
     let alive = Arc::new(AtomicUsize::new(0));
     let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &alive))));
     let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::engine::found_no_room;
+use twin_lora::found_no_room;
 
 /// What can go wrong around a training job.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum Error {
     Job(#[from] twin_jobs::Error),
     /// The engine, a recipe, a model.
     #[error(transparent)]
-    Engine(#[from] crate::engine::Error),
+    Engine(#[from] twin_lora::Error),
     /// A file.
     #[error("{path}: {source}")]
     File {

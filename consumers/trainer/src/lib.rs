@@ -5,10 +5,9 @@
 //! It runs in a process of its own ([`JobRunner`], here [`LocalRunner`]) that outlives this one and writes checkpoints; a
 //! job whose process is gone goes on from the last of them.
 //!
-//! Deliberately not here: whether the model is any good (`consumers/evaluator`), and what a dataset is made of.
+//! Deliberately not here: the training itself (`engines/lora`), whether the model is any good (`consumers/evaluator`), and what a dataset is made of.
 
 mod base;
-pub mod engine;
 mod error;
 mod metrics;
 mod options;

@@ -11,8 +11,8 @@ use twin_stream::{Handler, Message, Outcome};
 
 use crate::Error;
 use crate::base::Base;
-use crate::engine::Recipe;
 use crate::options::Options;
+use twin_lora::Recipe;
 
 /// The version of this program, as runs record it.
 pub const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -15,12 +15,12 @@ use twin_telemetry::ShutdownSignal;
 
 use crate::Error;
 use crate::base::Base;
-use crate::engine::Recipe;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::queue::from_canonical;
 use crate::runner::{JobRunner, Order, Product, Report, Status};
 use crate::sweep;
+use twin_lora::Recipe;
 
 /// Between looks at the jobs.
 const LOOK: Duration = Duration::from_secs(1);

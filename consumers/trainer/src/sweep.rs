@@ -14,8 +14,8 @@ use twin_registry::{JobRow, JobState, Registry};
 use twin_schemas::{AuthorId, DatasetId};
 
 use crate::Error;
-use crate::engine::Recipe;
 use crate::queue::{JobQueue, from_canonical};
+use twin_lora::Recipe;
 
 /// Trials of a sweep, at most, whatever its file says.
 const MOST_TRIALS: usize = 1_000;

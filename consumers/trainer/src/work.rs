@@ -10,8 +10,8 @@ use twin_jobs::Worker;
 use twin_registry::{JobProgress, Metric};
 
 use crate::Error;
-use crate::engine::{self, Observer, Progress, Recipe, Task};
 use crate::runner::{Order, Product, Report};
+use twin_lora::{Observer, Progress, Recipe, Task};
 
 /// Does the job of that folder, and says there how it ended. An error is one that another attempt may not meet.
 pub async fn work(folder: &Path) -> Result<(), Error> {
@@ -86,9 +86,9 @@ async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result
 fn train(worker: &Worker, task: &Task) -> Result<Product, Error> {
     let began = Instant::now();
     let mut watch = Watch { worker, report: Report::default(), evaluation_loss: None };
-    let trained = engine::train(task, &mut watch)?;
+    let trained = twin_lora::train(task, &mut watch)?;
     let summary = &trained.manifest.summary;
-    let curve: engine::Curve = read_curve(&trained.output)?;
+    let curve: twin_lora::Curve = read_curve(&trained.output)?;
     Ok(Product {
         steps: summary.steps as u64,
         evaluation_loss: summary.evaluation_loss,
@@ -98,14 +98,14 @@ fn train(worker: &Worker, task: &Task) -> Result<Product, Error> {
     })
 }
 
-fn read_curve(output: &Path) -> Result<engine::Curve, Error> {
+fn read_curve(output: &Path) -> Result<twin_lora::Curve, Error> {
     let path: PathBuf = output.join("loss.json");
     let text = std::fs::read(&path).map_err(|source| Error::File { path: path.clone(), source })?;
     serde_json::from_slice(&text).map_err(|error| Error::Refused(format!("{}: {error}", path.display())))
 }
 
 /// Every value of a run, of the steps before an interruption too.
-fn metrics(curve: &engine::Curve) -> Vec<Metric> {
+fn metrics(curve: &twin_lora::Curve) -> Vec<Metric> {
     let mut metrics = Vec::new();
     for point in &curve.steps {
         let step = point.step as u64;

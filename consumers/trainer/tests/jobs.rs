@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use twin_artifacts::Artifacts;
-use twin_coordination::sqlite::SqliteLeases;
 use twin_coordination::{Member, Options as LeaseOptions, Owner};
+use twin_lora::Recipe;
 use twin_registry::{JobProgress, JobState, Metric, NewDataset, Registry};
 use twin_schemas::{AuthorId, DatasetId, DatasetReady, JobId};
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLeases};
 use twin_stream::{Handler, Message, Outcome, Position, TopicPartition};
-use twin_trainer::engine::Recipe;
 use twin_trainer::{
     Base, DatasetFiles, Error, JobQueue, JobRunner, Metrics, Options, Order, Product, Report, SampleFiles, Status,
     Supervisor, Sweep, Trigger,
@@ -131,7 +130,7 @@ fn base(folder: &Path) -> Base {
 async fn fixture(fate: Fate) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
-    let registry = Registry::in_database(database.clone()).await.unwrap();
+    let registry = twin_sqlite::registry(database.clone()).await.unwrap();
     let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
     let runner = scripted(fate, folder.path());
     let (options, base) = (Options { attempts: 2, ..Options::default() }, base(folder.path()));

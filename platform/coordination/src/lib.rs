@@ -21,7 +21,6 @@
 
 mod held;
 mod member;
-pub mod sqlite;
 pub mod testing;
 
 use std::fmt;

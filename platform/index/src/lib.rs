@@ -10,7 +10,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::info;
-use twin_models::{Embedder, ModelSettings};
+use twin_onnx::{Embedder, ModelSettings};
 use twin_vectors::{IndexModel, VectorIndex};
 
 /// Why the new model could not be taken up.

@@ -4,14 +4,16 @@
 //! generation. The prompt that a question and its passages become is made here and nowhere else, so that what a model
 //! is trained on and what it is asked with are the same.
 //!
-//! Deliberately not here: the local model (`consumers/inference`), and retrieval.
+//! Deliberately not here: what runs models in this process (`engines/mistral`), and retrieval.
 
+mod engine;
 mod error;
 mod model;
 pub mod openai;
 mod prompt;
 mod quote;
 
+pub use engine::{Device, Engine};
 pub use error::Error;
 pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole};
 pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt, voice_prompt};

@@ -26,7 +26,6 @@ mod relay;
 mod rows;
 pub mod rules;
 mod runs;
-pub mod sqlite;
 mod store;
 
 pub use changes::Interest;
@@ -40,7 +39,7 @@ pub use model::{
     StoredRecipe,
 };
 pub use relay::Relay;
-pub use rows::{Kind, Row};
+pub use rows::{Kind, Row, changed as changed_rows};
 pub use store::{NewStep, Order, RowQuery, Store, Unsettled};
 
 use std::collections::HashMap;

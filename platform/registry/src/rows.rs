@@ -77,7 +77,7 @@ impl Row {
 const NOTHING: &str = "none";
 
 /// The rows of a state that differ from those of an earlier one.
-pub(crate) fn changed(before: &AuthorState, after: &AuthorState) -> Vec<Row> {
+pub fn changed(before: &AuthorState, after: &AuthorState) -> Vec<Row> {
     let mut rows = Changes { after, rows: Vec::new() };
     for (index, row) in after.datasets.iter().enumerate() {
         rows.add(Kind::Dataset, &row.dataset.0, "", row.created_at, before.datasets.get(index), row);

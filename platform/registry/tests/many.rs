@@ -87,8 +87,8 @@ async fn two_registries_over_one_store_give_a_number_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("twin.db");
     let registries = [
-        Registry::in_database(Database::open(&path).unwrap()).await.unwrap(),
-        Registry::in_database(Database::open(&path).unwrap()).await.unwrap(),
+        twin_sqlite::registry(Database::open(&path).unwrap()).await.unwrap(),
+        twin_sqlite::registry(Database::open(&path).unwrap()).await.unwrap(),
     ];
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..20 {

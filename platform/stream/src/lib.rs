@@ -13,11 +13,10 @@ mod dead_letters;
 mod error;
 mod event;
 mod handler;
-pub mod kafka;
 mod log;
 mod low_water;
 mod runtime;
-pub mod sqlite;
+pub mod testing;
 
 pub use claim_check::ClaimCheck;
 pub use dead_letters::{DeadLetter, DeadLetterCursor, DeadLetterPage, DeadLetters, NoCursor};

@@ -208,7 +208,7 @@ pub struct RevokeAck {
 
 impl RevokeAck {
     /// An acknowledgement, and the receiver that is disconnected once it is dropped.
-    pub(crate) fn pair() -> (Self, std::sync::mpsc::Receiver<()>) {
+    pub fn pair() -> (Self, std::sync::mpsc::Receiver<()>) {
         let (sender, receiver) = std::sync::mpsc::channel();
         (Self { _done: sender }, receiver)
     }

@@ -1,11 +1,9 @@
-use twin_sqlite::rusqlite;
-
 /// What can go wrong with the vector index.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The embedded index's database.
+    /// What keeps the index.
     #[error(transparent)]
-    Sqlite(#[from] twin_sqlite::Error),
+    Store(#[from] twin_backend::Error),
     /// The index holds vectors of another embedding model than the caller's.
     #[error(
         "the index holds vectors of {found} ({found_dimension} dimensions), the embedding model is {wanted} \
@@ -45,12 +43,6 @@ pub enum Error {
 impl Error {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if error.is_transient())
-    }
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error.into())
+        matches!(self, Self::Store(error) if error.is_transient())
     }
 }

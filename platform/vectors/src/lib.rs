@@ -17,7 +17,6 @@ mod error;
 mod fusion;
 mod model;
 mod port;
-pub mod sqlite;
 
 pub use error::Error;
 pub use fusion::{RRF_K, reciprocal_rank_fusion};

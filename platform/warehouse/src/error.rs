@@ -1,11 +1,9 @@
-use twin_sqlite::rusqlite;
-
 /// What can go wrong with the warehouse.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The embedded warehouse's database.
+    /// What keeps the warehouse.
     #[error(transparent)]
-    Sqlite(#[from] twin_sqlite::Error),
+    Store(#[from] twin_backend::Error),
     /// A stored value that this version can not read.
     #[error("stored {what} can not be read: {problem}")]
     Stored {
@@ -19,7 +17,7 @@ pub enum Error {
     ClaimLost,
     /// The leases.
     #[error("leases: {0}")]
-    Leases(#[from] twin_backend::Error),
+    Leases(#[source] twin_backend::Error),
     /// The event log, when publishing.
     #[error(transparent)]
     Log(#[from] twin_stream::Error),
@@ -29,7 +27,7 @@ impl Error {
     /// Whether the disk did not take a write: it is full, or failing.
     pub fn is_of_the_disk(&self) -> bool {
         match self {
-            Self::Sqlite(error) => error.is_of_the_disk(),
+            Self::Store(error) => error.is_of_the_disk(),
             Self::Log(error) => error.is_of_the_disk(),
             Self::Leases(error) => error.is_of_the_disk(),
             Self::Stored { .. } | Self::ClaimLost => false,
@@ -39,16 +37,10 @@ impl Error {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Sqlite(error) => error.is_transient(),
+            Self::Store(error) => error.is_transient(),
             Self::Log(error) => error.is_transient(),
             Self::Leases(error) => error.is_transient(),
             Self::Stored { .. } | Self::ClaimLost => false,
         }
-    }
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error.into())
     }
 }

@@ -15,7 +15,6 @@ mod error;
 mod model;
 mod outbox;
 mod port;
-pub mod sqlite;
 
 pub use error::Error;
 pub use model::{

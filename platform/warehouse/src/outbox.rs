@@ -100,7 +100,7 @@ impl Outbox {
             if self.warehouse.unpublished(1).await?.is_empty() {
                 return Ok(0);
             }
-            self.held = self.member.hold(LEASE).await?;
+            self.held = self.member.hold(LEASE).await.map_err(Error::Leases)?;
         }
         let Some(held) = &self.held else { return Ok(0) };
         let rows = self.warehouse.unpublished(self.options.batch).await?;

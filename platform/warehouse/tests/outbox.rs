@@ -11,10 +11,9 @@ use common::{Fixture, observation, sqlite};
 use futures::stream::BoxStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use twin_coordination::sqlite::SqliteLeases;
 use twin_coordination::{Member, Owner};
 use twin_schemas::{RawDocument, Revision, Topic};
-use twin_stream::sqlite::SqliteLog;
+use twin_sqlite::{SqliteLeases, SqliteLog};
 use twin_stream::{
     Consumer, Error, EventLog, NewRecord, Position, Record, StartAt, Tail, TopicPartition, TopicSpec, Watermarks,
 };

@@ -5,9 +5,8 @@ mod common;
 use chrono::{DateTime, Duration, Utc};
 use common::{ada, observation, source, sqlite};
 use twin_schemas::{DocumentId, SourceId};
-use twin_sqlite::Database;
 use twin_sqlite::rusqlite::params;
-use twin_warehouse::sqlite::SqliteWarehouse;
+use twin_sqlite::{Database, SqliteWarehouse};
 use twin_warehouse::{
     Claim, Error, LastSync, NewSource, Observation, Recorded, SourceRow, Sources, SyncOutcome, Warehouse,
 };

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use twin_models::Tokenizer;
+use twin_onnx::Tokenizer;
 use twin_schemas::{Category, Chunk, CleanedDocument, ContentHash, Span};
 
 use crate::cut::{Cutter, Fitting};

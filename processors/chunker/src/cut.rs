@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use twin_models::Tokenizer;
+use twin_onnx::Tokenizer;
 
 use crate::Error;
 use crate::options::Options;

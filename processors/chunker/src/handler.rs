@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Utc;
-use twin_models::Tokenizer;
+use twin_onnx::Tokenizer;
 use twin_schemas::{ChunkedDocument, CleanedDocument};
 use twin_stream::{Handler, Message, NewEvent, Outcome};
 use twin_telemetry::Registry;

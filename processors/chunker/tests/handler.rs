@@ -7,10 +7,9 @@ use std::sync::Arc;
 use common::{document, tokenizer};
 use twin_chunker::{Chunker, Error, Options};
 use twin_schemas::{Attributes, Category, ChunkedDocument, CleanedDocument, DocumentId, Revision};
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteWarehouse};
 use twin_stream::{Handler, Message, NewEvent, Outcome, Position, TopicPartition};
 use twin_telemetry::{Registry, gather_text};
-use twin_warehouse::sqlite::SqliteWarehouse;
 use twin_warehouse::{ProgressState, StageName, Warehouse};
 
 struct Fixture {

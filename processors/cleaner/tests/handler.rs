@@ -7,10 +7,9 @@ use std::sync::Arc;
 use support::raw;
 use twin_cleaner::{Cleaner, Options};
 use twin_schemas::{Attributes, Category, CleanedDocument, MediaType, Payload, RawDocument, Topic};
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteWarehouse};
 use twin_stream::{Handler, Message, NewEvent, Outcome, Position, TopicPartition};
 use twin_telemetry::{Registry, gather_text};
-use twin_warehouse::sqlite::SqliteWarehouse;
 use twin_warehouse::{ProgressState, StageName, Warehouse};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -11,7 +11,8 @@ use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 use tracing::info;
 use twin_artifacts::Artifacts;
-use twin_schemas::{AuthorId, ContentHash, DatasetId, DocumentId, Revision};
+use twin_corpus::{Corpus, CorpusDocument};
+use twin_schemas::{AuthorId, DatasetId, DocumentId};
 
 use crate::candidate::candidates;
 use crate::card::card;
@@ -23,16 +24,18 @@ use crate::refusal::Refusals;
 use crate::scratch::Scratch;
 use crate::select::{select, split};
 use crate::split::Split;
-use crate::store::DocumentStore;
 use crate::verify::verify;
 use crate::work::blocking;
 use crate::{Error, Options};
+
+/// Documents of one read from the corpus. Each may be as large as a source file.
+const PAGE: usize = 16;
 
 /// Makes versions.
 #[derive(Clone)]
 pub struct Builder {
     options: Options,
-    documents: DocumentStore,
+    corpus: Arc<dyn Corpus>,
     artifacts: Artifacts,
     answers: Option<Arc<dyn Answers>>,
     instructor: Option<Arc<dyn Instructor>>,
@@ -45,8 +48,6 @@ pub struct Built {
     pub manifest: Manifest,
     /// The artifact that holds the manifest.
     pub manifest_artifact: String,
-    /// The author's newest change that it holds: what comes later is new to it.
-    pub changed: u64,
     /// How the build went.
     pub report: Report,
 }
@@ -78,11 +79,30 @@ struct Draft {
     report: Report,
 }
 
+impl Draft {
+    fn new() -> Result<Self, Error> {
+        let scratch = Scratch::new()?;
+        let files = Files::new(scratch.folder.path());
+        Ok(Self { scratch, files, refusals: Refusals::default(), report: Report::default() })
+    }
+
+    fn with(mut self, documents: &[CorpusDocument], options: &Options) -> Result<Self, Error> {
+        for document in documents {
+            let (found, refused) = candidates(document, options);
+            self.scratch.add(document, &found)?;
+            self.refusals.merge(&refused);
+            self.report.documents += 1;
+            self.report.candidates += found.len() as u64;
+        }
+        Ok(self)
+    }
+}
+
 impl Builder {
-    /// Versions of the store's documents, written to `artifacts`.
-    pub fn new(options: Options, documents: DocumentStore, artifacts: Artifacts) -> Result<Self, Error> {
+    /// Versions of the corpus's documents, written to `artifacts`.
+    pub fn new(options: Options, corpus: Arc<dyn Corpus>, artifacts: Artifacts) -> Result<Self, Error> {
         options.validate()?;
-        Ok(Self { options, documents, artifacts, answers: None, instructor: None })
+        Ok(Self { options, corpus, artifacts, answers: None, instructor: None })
     }
 
     /// Makes preferences against this model's answers, as many as [`Options::preferences`] says.
@@ -97,7 +117,7 @@ impl Builder {
 
     /// Makes a version of all that the author has. `parent` is the version before: its split of documents is kept if
     /// seed and shares are the same. The version is stored, and nothing else refers to it yet: the caller notes it
-    /// ([`DocumentStore::frozen`]) and announces it.
+    /// ([`Corpus::mark_frozen`]) and announces it.
     pub async fn build(
         &self,
         author: &AuthorId,
@@ -106,9 +126,7 @@ impl Builder {
         now: DateTime<Utc>,
     ) -> Result<Built, Error> {
         let began = Instant::now();
-        // Read before the documents: what changes meanwhile counts as new to the version, though it may be in it.
-        let state = self.documents.author_state(author.clone(), 0).await?;
-        if state.documents == 0 {
+        if self.corpus.author_state(author).await?.documents == 0 {
             return Err(Error::NoDocuments(author.clone()));
         }
         let draft = self.drafted(author, parent).await?;
@@ -143,26 +161,23 @@ impl Builder {
         report.refusals = refusals;
         report.seconds = began.elapsed().as_secs_f64();
         info!(%author, dataset = manifest.dataset.short(), number, kept = report.kept, "dataset frozen");
-        Ok(Built { manifest, manifest_artifact, changed: state.changed, report })
+        Ok(Built { manifest, manifest_artifact, report })
     }
 
     /// Reads all documents and decides which of their passages are kept.
     async fn drafted(&self, author: &AuthorId, parent: Option<&Manifest>) -> Result<Draft, Error> {
         let earlier = parent.map(|parent| earlier_splits(parent, &self.options)).unwrap_or_default();
-        let (store, options, author) = (self.documents.clone(), self.options.clone(), author.clone());
+        let mut draft = Draft::new()?;
+        let mut after = None;
+        loop {
+            let page = self.corpus.documents(author, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.document_id);
+            let options = self.options.clone();
+            draft = blocking(move || draft.with(&page, &options)).await?;
+        }
+        let options = self.options.clone();
         blocking(move || {
-            let scratch = Scratch::new()?;
-            let files = Files::new(scratch.folder.path());
-            let mut draft = Draft { scratch, files, refusals: Refusals::default(), report: Report::default() };
-            let mut after = None;
-            while let Some(document) = store.next_blocking(&author, after)? {
-                after = Some(document.document_id);
-                let (found, refused) = candidates(&document, &options);
-                draft.scratch.add(&document, &found)?;
-                draft.refusals.merge(&refused);
-                draft.report.documents += 1;
-                draft.report.candidates += found.len() as u64;
-            }
             split(&draft.scratch, &earlier, &options)?;
             let before = draft.refusals.total();
             select(&draft.scratch, &options, &mut draft.refusals)?;
@@ -230,35 +245,8 @@ fn verified(scratch: Scratch, written: Vec<Written>) -> Result<(TempDir, Vec<Wri
             verify(&scratch, split, &file.path)?;
         }
     }
-    let documents = source_documents(&scratch)?;
+    let documents = scratch.source_documents()?;
     Ok((scratch.folder, written, documents))
-}
-
-/// The documents read, with what became of each.
-fn source_documents(scratch: &Scratch) -> Result<Vec<SourceDocument>, Error> {
-    let mut by_model = scratch
-        .connection
-        .prepare("SELECT ordinal FROM passages WHERE document = ?1 AND kept = 1 AND by_model = 1 ORDER BY ordinal")?;
-    let mut statement = scratch.connection.prepare(
-        "SELECT d.seq, d.document_id, d.revision, d.content_hash, d.split,
-                (SELECT count(*) FROM passages p WHERE p.document = d.seq AND p.kept = 1)
-         FROM documents d ORDER BY d.document_id",
-    )?;
-    let mut rows = statement.query([])?;
-    let mut documents = Vec::new();
-    while let Some(row) = rows.next()? {
-        let ordinals = by_model.query_map([row.get::<_, i64>(0)?], |row| row.get(0))?;
-        let id: String = row.get(1)?;
-        documents.push(SourceDocument {
-            document_id: id.parse().map_err(|error| Error::Row(format!("{error}")))?,
-            revision: Revision(row.get::<_, i64>(2)?.unsigned_abs()),
-            content_hash: ContentHash::stored(row.get::<_, String>(3)?),
-            split: row.get::<_, Option<i64>>(4)?.and_then(|split| Split::ALL.get(split as usize).copied()),
-            passages: row.get::<_, i64>(5)?.unsigned_abs(),
-            instructions_by_model: ordinals.collect::<Result<_, _>>()?,
-        });
-    }
-    Ok(documents)
 }
 
 /// The name of the file of preferences of a split.

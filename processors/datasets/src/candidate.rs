@@ -1,7 +1,8 @@
 //! The samples of one document, before it is compared with others.
 
 use serde::{Deserialize, Serialize};
-use twin_schemas::{Category, CleanedDocument, Span};
+use twin_corpus::CorpusDocument;
+use twin_schemas::{Category, Span};
 
 use crate::Options;
 use crate::code::{Bounds, code_passages};
@@ -10,7 +11,6 @@ use crate::passages::passages;
 use crate::quality::{Judged, is_generated, refused};
 use crate::quotation::quotation;
 use crate::refusal::{Refusal, Refusals};
-use crate::store::StoredDocument;
 use crate::words::choice;
 
 /// A passage of a document and what it can be asked for by.
@@ -42,12 +42,12 @@ pub struct Grounding {
 }
 
 /// The usable samples of a document. No input or output but its arguments.
-pub fn samples_of(document: &CleanedDocument, options: &Options) -> Vec<Candidate> {
-    candidates(&StoredDocument::from(document), options).0
+pub fn samples_of(document: &CorpusDocument, options: &Options) -> Vec<Candidate> {
+    candidates(document, options).0
 }
 
 /// As [`samples_of`], with what was refused.
-pub(crate) fn candidates(document: &StoredDocument, options: &Options) -> (Vec<Candidate>, Refusals) {
+pub(crate) fn candidates(document: &CorpusDocument, options: &Options) -> (Vec<Candidate>, Refusals) {
     let mut refusals = Refusals::default();
     let id = document.document_id.to_string();
     let found = match document.category {
@@ -83,7 +83,7 @@ fn thin_out(usable: &mut Vec<Candidate>, id: &str, options: &Options, refusals: 
     }
 }
 
-fn of_prose(document: &StoredDocument, id: &str, options: &Options, refusals: &mut Refusals) -> Vec<Candidate> {
+fn of_prose(document: &CorpusDocument, id: &str, options: &Options, refusals: &mut Refusals) -> Vec<Candidate> {
     let least = if document.category == Category::Post { options.min_post_chars } else { options.min_chars };
     let mut found = Vec::new();
     for (passage, ordinal) in passages(&document.text, least, options.max_chars, refusals).into_iter().zip(0..) {
@@ -114,7 +114,7 @@ fn of_prose(document: &StoredDocument, id: &str, options: &Options, refusals: &m
     found
 }
 
-fn of_code(document: &StoredDocument, id: &str, options: &Options, refusals: &mut Refusals) -> Vec<Candidate> {
+fn of_code(document: &CorpusDocument, id: &str, options: &Options, refusals: &mut Refusals) -> Vec<Candidate> {
     if is_generated(&document.text) {
         refusals.add(Refusal::Boilerplate);
         return Vec::new();
@@ -133,7 +133,7 @@ fn of_code(document: &StoredDocument, id: &str, options: &Options, refusals: &mu
     passages.into_iter().zip(0..).map(candidate).collect()
 }
 
-fn judged(document: &StoredDocument, candidate: &Candidate, options: &Options) -> Option<Refusal> {
+fn judged(document: &CorpusDocument, candidate: &Candidate, options: &Options) -> Option<Refusal> {
     let question = candidate.grounding.as_ref().map_or("", |grounding| grounding.question.as_str());
     let title = document.title.as_deref().unwrap_or("");
     let mut beside = vec![candidate.instruction.as_str(), question, title, document.natural_key.as_str()];

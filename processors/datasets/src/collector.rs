@@ -1,23 +1,29 @@
 //! The datasets stage: keeps the newest cleaned text of each document.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::Utc;
+use twin_corpus::{Corpus, CorpusDocument};
 use twin_registry::Registry;
 use twin_schemas::CleanedDocument;
 use twin_stream::{Handler, Message, Outcome};
 
-use crate::{DocumentStore, Error};
+use crate::work::blocking;
+use crate::{Error, Options, samples_of};
 
-/// Collects cleaned documents into the store. Versions that hold a deleted one are marked.
+/// Collects cleaned documents into the corpus. Versions that hold a deleted one are marked.
 pub struct Collector {
-    documents: DocumentStore,
+    corpus: Arc<dyn Corpus>,
+    options: Options,
     registry: Registry,
 }
 
 impl Collector {
-    /// A stage that writes to `documents`.
-    pub fn new(documents: DocumentStore, registry: Registry) -> Self {
-        Self { documents, registry }
+    /// A stage that writes to `corpus`. `options` say which samples of a document count as usable.
+    pub fn new(options: Options, corpus: Arc<dyn Corpus>, registry: Registry) -> Result<Self, Error> {
+        options.validate()?;
+        Ok(Self { corpus, options, registry })
     }
 
     async fn collect(&self, message: Message<CleanedDocument>) -> Outcome {
@@ -27,8 +33,8 @@ impl Collector {
         };
         let is_deletion = message.payload.is_none();
         let written = match message.payload {
-            Some(cleaned) => self.documents.put(cleaned).await.map(drop),
-            None => self.documents.delete(document, revision).await.map(drop),
+            Some(cleaned) => collect(&*self.corpus, cleaned, &self.options).await.map(drop),
+            None => self.corpus.delete(document, revision).await.map(drop).map_err(Error::from),
         };
         let marked = match written {
             // Marking is repeated with the event, so a crash in between leaves no version unmarked.
@@ -41,6 +47,22 @@ impl Collector {
             Err(error) => Outcome::dead("store", error),
         }
     }
+}
+
+/// Stores a document, with the number of its usable samples, if its revision is higher than the one known. Returns whether
+/// it was.
+pub async fn collect(corpus: &dyn Corpus, document: CleanedDocument, options: &Options) -> Result<bool, Error> {
+    let known = corpus.revision(document.meta.document_id).await?;
+    if known.is_some_and(|known| known >= document.meta.revision) {
+        return Ok(false);
+    }
+    let (document, options) = (CorpusDocument::from(document), options.clone());
+    let counted = blocking(move || {
+        let samples = samples_of(&document, &options).len() as u64;
+        Ok((document, samples))
+    });
+    let (document, samples) = counted.await?;
+    Ok(corpus.put(document, samples).await?)
 }
 
 #[async_trait]

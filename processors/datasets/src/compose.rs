@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use twin_llm::voice_prompt;
 use twin_schemas::{AuthorId, ChatMessage, ChatSample, Role};
-use twin_sqlite::rusqlite::params;
 
 use crate::files::Files;
 use crate::histogram::Histogram;
@@ -106,7 +105,5 @@ fn write(scratch: &Scratch, files: &mut Files, split: Split, known: &Known, samp
         let sample = EvaluationSample { kind, document_id, prompt, reference: answer, passages, right };
         files.append("eval/test.jsonl", &sample)?;
     }
-    let note = "INSERT INTO lines VALUES (?1, ?2, ?3)";
-    scratch.connection.prepare_cached(note)?.execute(params![split as i64, line.cast_signed(), known.id])?;
-    Ok(())
+    scratch.note_line(split, line, known.id)
 }

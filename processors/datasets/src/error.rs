@@ -45,11 +45,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// The store of documents, or the scratch file.
+    /// The corpus, or the leases.
     #[error(transparent)]
-    Database(#[from] twin_sqlite::Error),
-    /// A row that this program did not write.
-    #[error("a row of the dataset store can not be read: {0}")]
+    Store(#[from] twin_backend::Error),
+    /// The scratch file of a build.
+    #[error("scratch file: {0}")]
+    Scratch(#[from] rusqlite::Error),
+    /// A row of the scratch file that this program did not write.
+    #[error("a row of the scratch file can not be read: {0}")]
     Row(String),
     /// The artifact store.
     #[error(transparent)]
@@ -57,9 +60,6 @@ pub enum Error {
     /// The registry of versions.
     #[error(transparent)]
     Registry(#[from] twin_registry::Error),
-    /// The leases.
-    #[error(transparent)]
-    Lease(#[from] twin_backend::Error),
     /// A file.
     #[error("{path}: {source}")]
     File {
@@ -79,20 +79,18 @@ pub enum Error {
     Panicked,
 }
 
-impl From<twin_sqlite::rusqlite::Error> for Error {
-    fn from(error: twin_sqlite::rusqlite::Error) -> Self {
-        Self::Database(error.into())
-    }
-}
-
 impl Error {
     /// Whether the same call may succeed later without anything being changed.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Database(error) => error.is_transient(),
+            Self::Store(error) => error.is_transient(),
             Self::Artifacts(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
-            Self::Lease(error) => error.is_transient(),
+            // A disk without room for the scratch file has some later.
+            Self::Scratch(error) => matches!(
+                error.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure)
+            ),
             Self::File { .. } => true,
             _ => false,
         }

@@ -1,31 +1,32 @@
 //! Freezes versions when the policy or a person says so.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tracing::{info, warn};
 use twin_artifacts::Artifacts;
 use twin_coordination::Member;
+use twin_corpus::{AuthorState, Corpus};
 use twin_registry::{DatasetRow, Interest, NewDataset, Registry};
 use twin_schemas::AuthorId;
 use twin_telemetry::ShutdownSignal;
 
 use crate::metrics::Metrics;
 use crate::work::blocking;
-use crate::{
-    AuthorState, Builder, Built, DocumentStore, Error, FreezePolicy, FreezeReason, FreezeState, Split, due,
-    read_manifest,
-};
+use crate::{Builder, Built, Error, FreezePolicy, FreezeReason, FreezeState, Split, due, read_manifest};
 
 /// Between looks at what has changed.
 const LOOK: Duration = Duration::from_secs(2);
+/// Authors of one read.
+const PAGE: usize = 500;
 
 /// Makes versions as they fall due, registers and thereby announces them.
 pub struct Freezer {
     policy: FreezePolicy,
     builder: Builder,
-    documents: DocumentStore,
+    corpus: Arc<dyn Corpus>,
     registry: Registry,
     artifacts: Artifacts,
     member: Member,
@@ -41,14 +42,14 @@ impl Freezer {
     pub fn new(
         policy: FreezePolicy,
         builder: Builder,
-        documents: DocumentStore,
+        corpus: Arc<dyn Corpus>,
         registry: Registry,
         artifacts: Artifacts,
         member: Member,
         metrics: Metrics,
     ) -> Self {
         let (seen, refused) = (HashMap::new(), HashMap::new());
-        Self { policy, builder, documents, registry, artifacts, member, metrics, seen, refused }
+        Self { policy, builder, corpus, registry, artifacts, member, metrics, seen, refused }
     }
 
     /// Freezes until the shutdown begins.
@@ -73,7 +74,7 @@ impl Freezer {
     /// Looks at every author once.
     pub async fn look(&mut self) -> Result<(), Error> {
         let requests = self.registry.open_freeze_requests().await?;
-        let mut authors = self.documents.authors().await?;
+        let mut authors = self.authors().await?;
         authors.extend(requests.iter().map(|request| request.author.clone()));
         authors.sort();
         authors.dedup();
@@ -84,6 +85,19 @@ impl Freezer {
             }
         }
         Ok(())
+    }
+
+    /// Everybody in the corpus.
+    async fn authors(&self) -> Result<Vec<AuthorId>, Error> {
+        let mut authors: Vec<AuthorId> = Vec::new();
+        loop {
+            let page = self.corpus.authors(authors.last(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            authors.extend(page);
+            if is_last {
+                return Ok(authors);
+            }
+        }
     }
 
     /// Freezes, unless another process does. Two that did would make the same version, at twice the work.
@@ -98,13 +112,12 @@ impl Freezer {
     }
 
     async fn due(&mut self, author: &AuthorId, requested: bool) -> Result<Option<FreezeReason>, Error> {
-        let last = self.documents.last_frozen(author.clone()).await?;
-        let since = last.as_ref().map_or(0, |last| last.changed);
-        let state = self.documents.author_state(author.clone(), since).await?;
+        let last = self.registry.newest_dataset(author).await?;
+        let state = self.corpus.author_state(author).await?;
         let is_quiet = self.is_quiet(author, &state);
         let freeze = FreezeState {
             new_samples: state.new_samples,
-            last: last.map(|last| last.frozen_at),
+            last: last.map(|last| last.created_at),
             now: Utc::now(),
             requested,
         };
@@ -132,7 +145,7 @@ impl Freezer {
             Err(error) if error.is_transient() => Err(error),
             Err(error) => {
                 warn!(%author, %error, "no dataset version was made");
-                let state = self.documents.author_state(author.clone(), 0).await?;
+                let state = self.corpus.author_state(author).await?;
                 self.refused.insert(author.clone(), state.changed);
                 self.metrics.frozen("refused");
                 Ok(self.registry.answer_freeze(author, Err(&error.to_string()), now).await?)
@@ -178,7 +191,9 @@ impl Freezer {
             members: members.map(|document| (document.document_id, document.revision)).collect(),
         };
         let registered = self.registry.add_dataset(new, now).await?;
-        self.documents.frozen(&built).await?;
+        // What was read and gave no sample is not new either.
+        let read: Vec<_> = manifest.documents.iter().map(|read| (read.document_id, read.revision)).collect();
+        self.corpus.mark_frozen(&read).await?;
         let is_new = parent.is_none_or(|parent| parent.number < registered.number);
         let outcome = if is_new {
             self.metrics.frozen("frozen");

@@ -1,6 +1,6 @@
 //! Datasets: an author's cleaned documents into versions that a model is trained on and compared by.
 //!
-//! In: cleaned documents, kept in a [`DocumentStore`] as the newest revision of each. Out: a version, which is a
+//! In: cleaned documents, kept in the corpus ([`twin_corpus`]) as the newest revision of each. Out: a version, which is a
 //! [`Manifest`] and files named by their content ([`Builder::build`]): samples of the author's voice, of answers from
 //! numbered passages, of the admission that passages do not hold an answer, and preferences.
 //!
@@ -47,7 +47,6 @@ mod scratch;
 mod select;
 mod sentences;
 mod split;
-mod store;
 mod topic;
 mod verify;
 mod words;
@@ -55,7 +54,7 @@ mod work;
 
 pub use build::{Builder, Built, Report};
 pub use candidate::{Candidate, Grounding, samples_of};
-pub use collector::Collector;
+pub use collector::{Collector, collect};
 pub use diff::{CountChange, Diff, diff};
 pub use error::Error;
 pub use files::{DatasetReader, export, read_manifest};
@@ -69,4 +68,3 @@ pub use options::Options;
 pub use ports::{Answers, Asked, Instructor, PortError};
 pub use refusal::{Refusal, Refusals};
 pub use split::Split;
-pub use store::{AuthorState, DocumentStore, FrozenVersion, StoredDocument};

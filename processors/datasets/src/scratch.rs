@@ -1,13 +1,17 @@
 //! A temporary SQLite file for what a build knows of each passage, so that its memory does not grow with the corpus.
+//!
+//! It is a tool of this build and no store: nobody else sees it, and it is gone with the build. So SQLite is used here as
+//! it is, whatever keeps the corpus.
 
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tempfile::TempDir;
-use twin_schemas::{Category, DocumentId, Passage, Revision};
-use twin_sqlite::rusqlite::{Connection, OptionalExtension, Row, params};
+use twin_corpus::CorpusDocument;
+use twin_schemas::{Category, ContentHash, DocumentId, Passage, Revision};
 
 use crate::Error;
 use crate::candidate::{Candidate, Grounding};
+use crate::manifest::SourceDocument;
 use crate::split::Split;
-use crate::store::StoredDocument;
 
 /// `split` is 0 to 2 in the order of [`Split::ALL`]; `serial` numbers the kept prose of a split.
 const TABLES: &str = "
@@ -38,7 +42,7 @@ const COLUMNS: &str = "SELECT p.id, p.ordinal, p.start, p.text, p.headings, p.in
 
 /// The file; gone when dropped.
 pub(crate) struct Scratch {
-    pub(crate) connection: Connection,
+    connection: Connection,
     pub(crate) folder: TempDir,
 }
 
@@ -65,7 +69,7 @@ impl Scratch {
         Ok(Self { connection, folder })
     }
 
-    pub(crate) fn add(&self, document: &StoredDocument, candidates: &[Candidate]) -> Result<(), Error> {
+    pub(crate) fn add(&self, document: &CorpusDocument, candidates: &[Candidate]) -> Result<(), Error> {
         self.connection
             .prepare_cached("INSERT INTO documents VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL)")?
             .execute(params![
@@ -117,10 +121,141 @@ impl Scratch {
         self.one(&format!("{COLUMNS} WHERE p.id = ?1"), params![id])
     }
 
-    fn one(&self, query: &str, values: &[&dyn twin_sqlite::rusqlite::ToSql]) -> Result<Option<Known>, Error> {
+    fn one(&self, query: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Option<Known>, Error> {
         let mut statement = self.connection.prepare_cached(query)?;
         let mut rows = statement.query(values)?;
         rows.next()?.map(row).transpose()
+    }
+
+    /// The documents that have candidates.
+    pub(crate) fn documents_with_candidates(&self) -> Result<Vec<DocumentId>, Error> {
+        let mut statement = self.connection.prepare("SELECT document_id FROM documents WHERE candidates > 0")?;
+        let ids = statement.query_map([], |row| row.get::<_, String>(0))?;
+        ids.map(|id| id?.parse().map_err(|error| Error::Row(format!("{error}")))).collect()
+    }
+
+    /// Puts documents into splits, with their passages.
+    pub(crate) fn assign(&self, splits: impl IntoIterator<Item = (DocumentId, Split)>) -> Result<(), Error> {
+        let mut update = self.connection.prepare("UPDATE documents SET split = ?2 WHERE document_id = ?1")?;
+        for (document, split) in splits {
+            update.execute(params![document.to_string(), split as i64])?;
+        }
+        let passages = "UPDATE passages SET split = (SELECT split FROM documents WHERE seq = document)";
+        self.connection.execute(passages, [])?;
+        Ok(())
+    }
+
+    /// Marks a passage as kept, with its number if it is prose.
+    pub(crate) fn keep(&self, id: i64, serial: Option<u64>) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE passages SET kept = 1, serial = ?2 WHERE id = ?1")?
+            .execute(params![id, serial.map(u64::cast_signed)])?;
+        Ok(())
+    }
+
+    /// A kept passage has this hash of all its words.
+    pub(crate) fn add_words(&self, hash: u64) -> Result<(), Error> {
+        self.connection.prepare_cached("INSERT INTO words VALUES (?1)")?.execute([hash.cast_signed()])?;
+        Ok(())
+    }
+
+    /// Whether a kept passage has exactly these words.
+    pub(crate) fn has_words(&self, hash: u64) -> Result<bool, Error> {
+        Ok(self.connection.prepare_cached("SELECT 1 FROM words WHERE hash = ?1")?.exists([hash.cast_signed()])?)
+    }
+
+    /// A kept passage is in these bands of its MinHash.
+    pub(crate) fn add_bands(&self, passage: i64, keys: impl IntoIterator<Item = u64>) -> Result<(), Error> {
+        let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO bands VALUES (?1, ?2)")?;
+        for key in keys {
+            insert.execute([key.cast_signed(), passage])?;
+        }
+        Ok(())
+    }
+
+    /// The kept passages in a band.
+    pub(crate) fn in_band(&self, key: u64) -> Result<Vec<i64>, Error> {
+        self.passages_of("SELECT passage FROM bands WHERE key = ?1", key)
+    }
+
+    /// A passage that is held out from training, with its sequences of words.
+    pub(crate) fn hold_out(&self, passage: i64, sequences: &[u64]) -> Result<(), Error> {
+        let mut insert = self.connection.prepare_cached("INSERT INTO held_out VALUES (?1, ?2)")?;
+        for sequence in sequences {
+            insert.execute([sequence.cast_signed(), passage])?;
+        }
+        let size = "INSERT INTO held_out_sizes VALUES (?1, ?2)";
+        self.connection.prepare_cached(size)?.execute([passage, sequences.len() as i64])?;
+        Ok(())
+    }
+
+    /// The held-out passages that hold a sequence of words.
+    pub(crate) fn holding(&self, sequence: u64) -> Result<Vec<i64>, Error> {
+        self.passages_of("SELECT passage FROM held_out WHERE sequence = ?1", sequence)
+    }
+
+    fn passages_of(&self, query: &str, hash: u64) -> Result<Vec<i64>, Error> {
+        let mut statement = self.connection.prepare_cached(query)?;
+        Ok(statement.query_map([hash.cast_signed()], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// How many sequences of words a held-out passage has.
+    pub(crate) fn held_out_size(&self, passage: i64) -> Result<u64, Error> {
+        let mut statement = self.connection.prepare_cached("SELECT size FROM held_out_sizes WHERE passage = ?1")?;
+        Ok(statement.query_row([passage], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+
+    /// Gives a passage the instruction that a model has written.
+    pub(crate) fn instruct(&self, id: i64, instruction: &str) -> Result<(), Error> {
+        let update = "UPDATE passages SET instruction = ?2, by_model = 1 WHERE id = ?1";
+        self.connection.prepare_cached(update)?.execute(params![id, instruction])?;
+        Ok(())
+    }
+
+    /// The kept prose passages of a split.
+    pub(crate) fn prose_passages(&self, split: Split) -> Result<u64, Error> {
+        let query = "SELECT coalesce(max(serial) + 1, 0) FROM passages WHERE split = ?1 AND serial IS NOT NULL";
+        Ok(self.connection.query_row(query, [split as i64], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+
+    /// A line of a split's file was made of this passage.
+    pub(crate) fn note_line(&self, split: Split, line: u64, passage: i64) -> Result<(), Error> {
+        let note = "INSERT INTO lines VALUES (?1, ?2, ?3)";
+        self.connection.prepare_cached(note)?.execute(params![split as i64, line.cast_signed(), passage])?;
+        Ok(())
+    }
+
+    /// The passage that a line of a split's file was made of.
+    pub(crate) fn by_line(&self, split: Split, line: u64) -> Result<Option<Known>, Error> {
+        let query = format!("{COLUMNS} JOIN lines l ON l.passage = p.id WHERE l.file = ?1 AND l.line = ?2");
+        self.one(&query, params![split as i64, line.cast_signed()])
+    }
+
+    /// The documents read, with what became of each.
+    pub(crate) fn source_documents(&self) -> Result<Vec<SourceDocument>, Error> {
+        let mut by_model = self.connection.prepare(
+            "SELECT ordinal FROM passages WHERE document = ?1 AND kept = 1 AND by_model = 1 ORDER BY ordinal",
+        )?;
+        let mut statement = self.connection.prepare(
+            "SELECT d.seq, d.document_id, d.revision, d.content_hash, d.split,
+                    (SELECT count(*) FROM passages p WHERE p.document = d.seq AND p.kept = 1)
+             FROM documents d ORDER BY d.document_id",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut documents = Vec::new();
+        while let Some(row) = rows.next()? {
+            let ordinals = by_model.query_map([row.get::<_, i64>(0)?], |row| row.get(0))?;
+            let id: String = row.get(1)?;
+            documents.push(SourceDocument {
+                document_id: id.parse().map_err(|error| Error::Row(format!("{error}")))?,
+                revision: Revision(row.get::<_, i64>(2)?.unsigned_abs()),
+                content_hash: ContentHash::stored(row.get::<_, String>(3)?),
+                split: row.get::<_, Option<i64>>(4)?.and_then(|split| Split::ALL.get(split as usize).copied()),
+                passages: row.get::<_, i64>(5)?.unsigned_abs(),
+                instructions_by_model: ordinals.collect::<Result<_, _>>()?,
+            });
+        }
+        Ok(documents)
     }
 
     /// The text of a document.

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use twin_schemas::{Category, DocumentId};
-use twin_sqlite::rusqlite::params;
 
 use crate::duplicates::{MinHash, shingles};
 use crate::refusal::{Refusal, Refusals};
@@ -20,17 +19,8 @@ const ORDER: [Split; 3] = [Split::Test, Split::Validation, Split::Train];
 
 /// Gives every document with candidates its split.
 pub(crate) fn split(scratch: &Scratch, earlier: &BTreeMap<DocumentId, Split>, options: &Options) -> Result<(), Error> {
-    let mut statement = scratch.connection.prepare("SELECT document_id FROM documents WHERE candidates > 0")?;
-    let ids = statement.query_map([], |row| row.get::<_, String>(0))?;
-    let parsed = ids.map(|id| id?.parse().map_err(|error| Error::Row(format!("{error}"))));
-    let ids: Vec<DocumentId> = parsed.collect::<Result<_, Error>>()?;
-    let mut update = scratch.connection.prepare("UPDATE documents SET split = ?2 WHERE document_id = ?1")?;
-    for (document, split) in assigned(&ids, earlier, options) {
-        update.execute(params![document.to_string(), split as i64])?;
-    }
-    let passages = "UPDATE passages SET split = (SELECT split FROM documents WHERE seq = document)";
-    scratch.connection.execute(passages, [])?;
-    Ok(())
+    let ids = scratch.documents_with_candidates()?;
+    scratch.assign(assigned(&ids, earlier, options))
 }
 
 /// Marks the passages that are kept and counts the others.
@@ -60,8 +50,7 @@ struct Selector<'a> {
 
 impl Selector<'_> {
     fn refused(&self, words: &[u64]) -> Result<Option<Refusal>, Error> {
-        let exact = "SELECT 1 FROM words WHERE hash = ?1";
-        if self.scratch.connection.prepare_cached(exact)?.exists([combined(words).cast_signed()])? {
+        if self.scratch.has_words(combined(words))? {
             return Ok(Some(Refusal::ExactDuplicate));
         }
         if self.has_near_duplicate(words)? {
@@ -75,12 +64,9 @@ impl Selector<'_> {
 
     fn has_near_duplicate(&self, words: &[u64]) -> Result<bool, Error> {
         let own = shingles(words);
-        let mut in_band = self.scratch.connection.prepare_cached("SELECT passage FROM bands WHERE key = ?1")?;
         let mut compared = Vec::new();
         for key in self.minhash.keys(&own) {
-            let mut rows = in_band.query([key.cast_signed()])?;
-            while let Some(row) = rows.next()? {
-                let id: i64 = row.get(0)?;
+            for id in self.scratch.in_band(key)? {
                 if compared.contains(&id) {
                     continue;
                 }
@@ -98,18 +84,14 @@ impl Selector<'_> {
     /// of the two, so that a short test passage inside of a long training passage is found.
     fn overlaps(&self, words: &[u64]) -> Result<bool, Error> {
         let own = sequences(words, LEAK_WORDS);
-        let mut holders = self.scratch.connection.prepare_cached("SELECT passage FROM held_out WHERE sequence = ?1")?;
-        let mut size = self.scratch.connection.prepare_cached("SELECT size FROM held_out_sizes WHERE passage = ?1")?;
         let mut shared: BTreeMap<i64, u64> = BTreeMap::new();
         for sequence in &own {
-            let mut rows = holders.query([sequence.cast_signed()])?;
-            while let Some(row) = rows.next()? {
-                *shared.entry(row.get(0)?).or_insert(0) += 1;
+            for passage in self.scratch.holding(*sequence)? {
+                *shared.entry(passage).or_insert(0) += 1;
             }
         }
         for (passage, count) in shared {
-            let theirs: i64 = size.query_row([passage], |row| row.get(0))?;
-            let shorter = theirs.unsigned_abs().min(own.len() as u64);
+            let shorter = self.scratch.held_out_size(passage)?.min(own.len() as u64);
             if count as f64 > self.options.max_overlap * shorter as f64 {
                 return Ok(true);
             }
@@ -119,30 +101,13 @@ impl Selector<'_> {
 
     /// Returns by how much the number of the next prose passage is higher.
     fn keep(&self, known: &Known, words: &[u64], serial: u64) -> Result<u64, Error> {
-        let connection = &self.scratch.connection;
         let is_prose = known.passage.category != Category::Code;
-        connection
-            .prepare_cached("UPDATE passages SET kept = 1, serial = ?2 WHERE id = ?1")?
-            .execute(params![known.id, is_prose.then_some(serial.cast_signed())])?;
-        connection.prepare_cached("INSERT INTO words VALUES (?1)")?.execute([combined(words).cast_signed()])?;
-        let mut band = connection.prepare_cached("INSERT OR IGNORE INTO bands VALUES (?1, ?2)")?;
-        for key in self.minhash.keys(&shingles(words)) {
-            band.execute([key.cast_signed(), known.id])?;
-        }
+        self.scratch.keep(known.id, is_prose.then_some(serial))?;
+        self.scratch.add_words(combined(words))?;
+        self.scratch.add_bands(known.id, self.minhash.keys(&shingles(words)))?;
         if self.split != Split::Train {
-            self.hold_out(known.id, &sequences(words, LEAK_WORDS))?;
+            self.scratch.hold_out(known.id, &sequences(words, LEAK_WORDS))?;
         }
         Ok(u64::from(is_prose))
-    }
-
-    fn hold_out(&self, passage: i64, own: &[u64]) -> Result<(), Error> {
-        let connection = &self.scratch.connection;
-        let mut insert = connection.prepare_cached("INSERT INTO held_out VALUES (?1, ?2)")?;
-        for sequence in own {
-            insert.execute([sequence.cast_signed(), passage])?;
-        }
-        let size = "INSERT INTO held_out_sizes VALUES (?1, ?2)";
-        connection.prepare_cached(size)?.execute([passage, own.len() as i64])?;
-        Ok(())
     }
 }

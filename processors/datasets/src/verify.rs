@@ -6,7 +6,6 @@ use std::path::Path;
 
 use twin_llm::ABSTENTION;
 use twin_schemas::ChatSample;
-use twin_sqlite::rusqlite::OptionalExtension;
 
 use crate::Error;
 use crate::scratch::{Known, Scratch};
@@ -33,10 +32,7 @@ pub(crate) fn verify(scratch: &Scratch, split: Split, path: &Path) -> Result<u64
 }
 
 fn source(scratch: &Scratch, split: Split, line: u64) -> Result<Known, Error> {
-    let mut statement = scratch.connection.prepare_cached("SELECT passage FROM lines WHERE file = ?1 AND line = ?2")?;
-    let id: Option<i64> = statement.query_row([split as i64, line.cast_signed()], |row| row.get(0)).optional()?;
-    let known = id.map(|id| scratch.passage(id)).transpose()?.flatten();
-    known.ok_or_else(|| Error::Row(format!("line {line} of {} has no source", split.as_str())))
+    scratch.by_line(split, line)?.ok_or_else(|| Error::Row(format!("line {line} of {} has no source", split.as_str())))
 }
 
 /// What is wrong with an answer: it is a passage, a quotation of one, or the abstention.

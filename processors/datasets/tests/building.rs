@@ -117,7 +117,7 @@ async fn the_same_documents_give_the_same_id_whatever_the_order_they_came_in() {
     let mut changed = generated(7);
     changed.meta.revision = Revision(2);
     changed.text.push_str("\n\nOne more sentence that was not there before, long enough to be seen by a reader.");
-    assert!(place.documents.put(changed).await.unwrap());
+    assert!(place.put(changed).await);
     assert_ne!(place.build().await.unwrap().manifest.dataset, first.manifest.dataset);
 }
 
@@ -143,9 +143,8 @@ async fn a_stored_manifest_is_read_back_as_it_was() {
 async fn a_deleted_document_is_gone_from_the_next_version_and_found_in_the_one_before() {
     let place = Place::with(Options::default(), (0..40).map(generated)).await;
     let first = place.build().await.unwrap();
-    place.documents.frozen(&first).await.unwrap();
     let gone = first.manifest.members().next().unwrap();
-    assert!(place.documents.delete(gone, Revision(2)).await.unwrap());
+    assert!(place.delete(gone, 2).await);
     let second = place.build_after(&first.manifest).await.unwrap().manifest;
     assert!(holds(&first.manifest, gone) && !holds(&second, gone));
     assert!(holds(&first.manifest, gone));
@@ -167,7 +166,7 @@ async fn a_document_keeps_its_split_when_others_come() {
     let mut before = place.build().await.unwrap().manifest;
     for more in [(5..6), (6..20), (20..60)] {
         for document in more.map(generated) {
-            assert!(place.documents.put(document).await.unwrap());
+            assert!(place.put(document).await);
         }
         let after = place.build_after(&before).await.unwrap().manifest;
         assert!(diff(&before, &after).moved.is_empty());
@@ -321,13 +320,13 @@ async fn an_author_of_three_documents_has_a_test_document_and_a_training_documen
 async fn too_little_to_learn_from_is_an_error_that_says_so() {
     let place = Place::new(Options::default()).await;
     assert!(matches!(place.build().await, Err(Error::NoDocuments(_))));
-    place.documents.put(article("short", "Short", "Too short to learn from.")).await.unwrap();
+    place.put(article("short", "Short", "Too short to learn from.")).await;
     let error = place.build().await.unwrap_err();
     assert!(matches!(error, Error::TooFewSamples { found: 0, needed: 10, documents: 1, .. }), "{error}");
     assert!(error.to_string().contains("datasets.build.min_samples"), "{error}");
     let deleted = Place::with(Options::default(), (0..3).map(generated)).await;
     for number in 0..3 {
-        deleted.documents.delete(generated(number).meta.document_id, Revision(2)).await.unwrap();
+        deleted.delete(generated(number).meta.document_id, 2).await;
     }
     assert!(matches!(deleted.build().await, Err(Error::NoDocuments(_))));
 }

@@ -18,7 +18,7 @@ fn document(category: Category, text: &str) -> CleanedDocument {
 
 fn check(document: &CleanedDocument) {
     let options = Options::default();
-    for sample in samples_of(document, &options) {
+    for sample in samples_of(&document.clone().into(), &options) {
         let span = sample.span.start as usize..sample.span.end as usize;
         assert_eq!(document.text.get(span), Some(sample.text.as_str()));
         let chars = sample.text.chars().count();

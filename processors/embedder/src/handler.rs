@@ -203,9 +203,9 @@ fn renewal(error: twin_index::Error) -> Failure {
     Failure::new("index", &error, Fault::Away)
 }
 
-fn embedding(error: twin_models::Error) -> Failure {
+fn embedding(error: twin_onnx::Error) -> Failure {
     let fault = match &error {
-        twin_models::Error::Closed => Fault::Away,
+        twin_onnx::Error::Closed => Fault::Away,
         error if error.is_transient() => Fault::Unclear,
         _ => Fault::Document,
     };

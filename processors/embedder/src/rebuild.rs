@@ -1,5 +1,5 @@
-use twin_models::Embedder;
-use twin_vectors::sqlite::Rebuild;
+use twin_onnx::Embedder;
+use twin_sqlite::Rebuild;
 
 /// Chunks embedded and written together: enough to keep every session of the embedder at work, and few enough that the
 /// write is short and a kill loses little.
@@ -13,7 +13,7 @@ pub enum RebuildError {
     Index(#[from] twin_vectors::Error),
     /// The model.
     #[error("embedding: {0}")]
-    Embedding(#[from] twin_models::Error),
+    Embedding(#[from] twin_onnx::Error),
 }
 
 /// Gives every chunk a vector of `embedder` and then switches the index over to it. `progress` is told how many chunks

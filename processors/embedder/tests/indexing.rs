@@ -6,17 +6,15 @@ use std::sync::Arc;
 use chrono::Utc;
 use twin_embedder::Embedding;
 use twin_index::{Index, index_model};
-use twin_models::{Embedder, EmbedderOptions};
+use twin_onnx::{Embedder, EmbedderOptions};
 use twin_schemas::{
     Attributes, Category, Chunk, ChunkedDocument, ContentHash, DocumentId, DocumentMeta, Revision, SourceKind, Span,
 };
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteVectors, SqliteWarehouse};
 use twin_stream::{Handler, Message, Outcome, Position, TopicPartition};
 use twin_telemetry::Registry;
-use twin_vectors::sqlite::SqliteVectors;
 use twin_vectors::{Filter, Hit, Point, SearchRequest, VectorIndex};
 use twin_warehouse::Warehouse;
-use twin_warehouse::sqlite::SqliteWarehouse;
 use uuid::Uuid;
 
 struct Fixture {

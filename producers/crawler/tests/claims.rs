@@ -11,14 +11,12 @@ use chrono::Utc;
 use tempfile::{TempDir, tempdir};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use twin_coordination::sqlite::SqliteLeases;
 use twin_coordination::{Member, Owner};
 use twin_crawler::sources::{Collect, Evidence, Listing, Sink, Source, SourceDocument};
 use twin_crawler::{Crawler, Error, Options, Sources};
 use twin_schemas::{AuthorId, Category, ContentHash, MediaType, SourceKind};
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLeases, SqliteWarehouse};
 use twin_telemetry::{Registry, Shutdown};
-use twin_warehouse::sqlite::SqliteWarehouse;
 use twin_warehouse::{DocumentFilter, NewSource, SourceRow, Warehouse};
 
 /// A platform whose listings go on as they are let.

@@ -10,14 +10,12 @@ use async_trait::async_trait;
 use chrono::Utc;
 use common::write;
 use tempfile::{TempDir, tempdir};
-use twin_coordination::sqlite::SqliteLeases;
 use twin_coordination::{Member, Owner};
 use twin_crawler::sources::{Collect, Evidence, Listing, Sink, Source};
 use twin_crawler::{Crawler, Error, Options, Sources, Syncer};
 use twin_schemas::{AuthorId, Revision, SourceKind};
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLeases, SqliteWarehouse};
 use twin_telemetry::{Registry, Shutdown, gather_text};
-use twin_warehouse::sqlite::SqliteWarehouse;
 use twin_warehouse::{DocumentFilter, LastSync, NewSource, SourceRow, SyncOutcome, Warehouse};
 
 /// A folder that is registered as a source, and a warehouse to sync it into.

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::{Attributes, DocumentKey, RawDocument, Revision, SourceKind, Topic};
 use twin_stack::{Kafka, TwinProcess};
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
 use twin_stream::{EventLog, NewRecord, Position, partition_for};
 use twin_tests::{Api, Shared, author, eventually, note, start};
 

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use twin_kafka::{KafkaLog, KafkaOptions as LogOptions};
 use twin_stack::{Kafka, KafkaOptions, Toxic, Toxiproxy, TwinProcess};
 use twin_stream::EventLog;
-use twin_stream::kafka::{KafkaLog, KafkaOptions as LogOptions};
 use twin_tests::{Api, Folder, Trial, eventually, quick, quick_broker, stopped};
 
 /// How long the network is cut or dead: longer than the group waits for a consumer.

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::Topic;
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stack::{Kafka, TwinProcess};
 use twin_stream::EventLog;
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
-use twin_stream::sqlite::SqliteLog;
 use twin_tests::{Api, Folder, Trial, append_again, eventually, quick, quick_broker, records, stopped};
 
 const TOPICS: [Topic; 3] = [Topic::DocumentsRaw, Topic::DocumentsCleaned, Topic::DocumentsChunked];

@@ -11,11 +11,10 @@ use anyhow::{Result, ensure};
 use futures::StreamExt;
 use serde_json::json;
 use tokio::task::JoinHandle;
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::Topic;
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stack::{Kafka, TwinProcess};
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
-use twin_stream::sqlite::SqliteLog;
 use twin_stream::{EventLog, group_of};
 use twin_tests::{Api, eventually, note, quick, quick_broker};
 

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::Topic;
 use twin_sqlite::rusqlite::Connection;
 use twin_stack::{Kafka, TwinOptions, TwinProcess};
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
 use twin_stream::{EventLog, group_of};
 use twin_tests::{Api, Folder, Stored, Trial, eventually, quick, quick_broker, times};
 

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twin_models::EmbedderOptions;
+use twin_kafka::KafkaOptions;
+use twin_onnx::EmbedderOptions;
 use twin_stream::RetryOptions;
-use twin_stream::kafka::KafkaOptions;
 use twin_telemetry::LogOptions;
 use twin_warehouse::OutboxOptions;
 use url::Url;

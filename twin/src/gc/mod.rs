@@ -10,12 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
 use serde::Serialize;
 use twin_artifacts::{Artifacts, Stored};
-use twin_registry::Registry;
-use twin_sqlite::Database;
 
 use crate::config::Config;
 use crate::folder::DataFolder;
-use crate::run::open_log;
+use crate::run::stores::Stores;
 use references::References;
 
 /// What was stored later than that is kept whatever names it: who stores something names it a moment later.
@@ -47,12 +45,11 @@ pub async fn run(config: Config, dry_run: bool, json: bool) -> Result<()> {
     let kind = config.log_kind().map_err(anyhow::Error::msg).context("log.url")?;
     let folder = DataFolder::open_for_gc(&config.data)?;
     folder.require_log(kind.name())?;
-    let database = Database::open(&folder.database())?;
     let artifacts = Artifacts::existing(&folder.artifacts())?;
-    let (log, _) = open_log(&config, kind, &database).await?;
-    let registry = Registry::in_database(database).await?;
+    let stores = Stores::open(&config, kind, &folder).await?;
+    let registry = stores.registry().await?;
     let jobs = folder.jobs();
-    let references = References { registry: &registry, log: &*log, artifacts: &artifacts, jobs: &jobs };
+    let references = References { registry: &registry, log: &*stores.log, artifacts: &artifacts, jobs: &jobs };
     let since = Utc::now() - AGE;
     let (unnamed, kept) = unnamed(&references, since).await.context("nothing was removed")?;
     let collected = remove(&artifacts, unnamed, kept, since, dry_run).await?;

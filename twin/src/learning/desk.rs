@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use twin_datasets::{diff, read_manifest};
 use twin_gateway::{LearningDesk, PortError, TrainRequest};
+use twin_lora::Recipe;
 use twin_registry::{JobRow, Registry};
 use twin_schemas::AuthorId;
-use twin_trainer::engine::Recipe;
 use twin_trainer::{JobQueue, Sweep, from_canonical};
 
 use super::Files;

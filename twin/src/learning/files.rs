@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use twin_artifacts::Artifacts;
 use twin_datasets::{DatasetFile, Manifest, read_manifest};
 use twin_evaluator::TestFiles;
-use twin_trainer::engine::{Method, Recipe};
+use twin_lora::{Method, Recipe};
 use twin_trainer::{DatasetFiles, SampleFiles};
 
 /// Dataset versions in the artifact store.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use twin_artifacts::Artifacts;
 use twin_evaluator::{Answer, Loss, Order, Subject, SubjectError, SubjectRole, Subjects, Version};
-use twin_inference::{LlmOptions, MistralModel};
+use twin_inference::LlmOptions;
 use twin_llm::{ChatModel, ChatRequest, Reply, whole};
+use twin_lora::{Scorer, scorer};
+use twin_mistral::MistralModel;
 use twin_schemas::ChatMessage;
-use twin_trainer::engine::{Scorer, scorer};
 
 /// The models that an order names.
 pub struct OrderedModels {
@@ -30,7 +31,7 @@ impl OrderedModels {
     }
 
     async fn opened(&self, name: &str, directory: &Path) -> Result<Box<dyn Subject>, SubjectError> {
-        let model = MistralModel::load_from(directory, name, self.llm.device).await?;
+        let model = MistralModel::load(directory, name, self.llm.device).await?;
         let target = directory.to_owned();
         let scorer = tokio::task::spawn_blocking(move || scorer(&target)).await??;
         Ok(Box::new(Opened { name: name.to_owned(), model, scorer: Arc::new(scorer), llm: self.llm.clone() }))

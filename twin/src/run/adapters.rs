@@ -27,10 +27,10 @@ impl SourceResolver for KnownSources {
 }
 
 /// The log's dead letters for the gateway.
-pub struct Desk(pub DeadLetters);
+pub struct Operator(pub DeadLetters);
 
 #[async_trait]
-impl DeadLetterDesk for Desk {
+impl DeadLetterDesk for Operator {
     async fn list(
         &self,
         topic: Option<&str>,

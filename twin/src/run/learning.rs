@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tracing::warn;
-use twin_datasets::{Builder, Collector, DocumentStore, Freezer};
+use twin_datasets::{Builder, Collector, Freezer};
 use twin_evaluator::BaseModel;
 use twin_registry::Relay;
 use twin_stream::Order;
 use twin_telemetry::ShutdownSignal;
 use twin_trainer::{Base, JobQueue, LocalRunner, Supervisor};
 
-use super::Node;
-use super::services::{Tasks, start_stage};
+use super::models;
+use super::node::Node;
+use super::stages::{Tasks, start_stage};
 use crate::learning::{Desk, Files};
 
 /// The services that publish events of the learning loop all run the relay: several do no harm.
@@ -60,10 +61,10 @@ fn program() -> Result<PathBuf> {
 
 pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
     let options = node.config.datasets.clone();
-    let documents = DocumentStore::open(node.database.clone(), options.build.clone()).await?;
-    let mut builder = Builder::new(options.build.clone(), documents.clone(), node.artifacts.clone())?;
+    let corpus = node.stores.corpus().await?;
+    let mut builder = Builder::new(options.build.clone(), corpus.clone(), node.artifacts.clone())?;
     if options.build.preferences > 0 || options.build.model_instructions > 0 {
-        let model = twin_inference::load_model(&node.config.llm).await?;
+        let model = models::chat_model(&node.config.llm).await?;
         let asked = Arc::new(twin_datasets::Asked::new(model));
         builder = builder.with_answers(asked.clone()).with_instructor(asked);
     }
@@ -71,7 +72,7 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
     let freezer = Freezer::new(
         options.freeze,
         builder,
-        documents.clone(),
+        corpus.clone(),
         node.learning.clone(),
         node.artifacts.clone(),
         node.member.clone(),
@@ -82,7 +83,7 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
         freezer.run(stopping).await;
         Ok(())
     });
-    let collector = Collector::new(documents, node.learning.clone());
+    let collector = Collector::new(options.build, corpus, node.learning.clone())?;
     start_stage(node, "datasets", collector, Order::PerPartition, tasks, shutdown);
     Ok(())
 }

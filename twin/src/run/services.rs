@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use twin_chunker::Chunker;
 use twin_cleaner::Cleaner;
 use twin_crawler::{Crawler, Sources};
@@ -13,21 +12,21 @@ use twin_embedder::Embedding;
 use twin_gateway::{Dependencies, Gateway, StageGroup};
 use twin_index::{Index, index_model};
 use twin_inference::{Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader, Workers};
-use twin_models::{Embedder, EmbedderOptions};
-use twin_stream::{BatchLimits, DeadLetters, Handler, Order, Stage, StageOptions, group_of};
+use twin_onnx::{Embedder, EmbedderOptions};
+use twin_stream::{DeadLetters, Order, Stage, group_of};
 use twin_telemetry::{Registry, ShutdownSignal, admin_router};
-use twin_vectors::sqlite::SqliteVectors;
 use twin_warehouse::Outbox;
 
-use super::adapters::{Desk, KnownSources, NoteDeadLetters};
-use super::{Node, Service, learning};
-use crate::config::{Config, LogKind};
+use super::adapters::{KnownSources, Operator};
+use super::node::Node;
+use super::service::Service;
+use super::stages::{Tasks, stage_options, start_stage};
+use super::{learning, models};
+use crate::config::LogKind;
 
 /// Queries of a partition under way at once. Generation has its own, smaller bound; this one only keeps cancellations
 /// from waiting behind queries.
 const QUERIES_IN_FLIGHT: usize = 256;
-
-pub(super) type Tasks = JoinSet<Result<()>>;
 
 /// Starts the services. The gateway comes first, so that a process that is still loading a model can be asked how far
 /// it is.
@@ -106,7 +105,7 @@ fn start_gateway(
         log: node.log.clone(),
         warehouse: node.warehouse.clone(),
         sources: Arc::new(KnownSources(sources)),
-        dead_letters: Arc::new(Desk(DeadLetters::new(node.log.clone()))),
+        dead_letters: Arc::new(Operator(DeadLetters::new(node.log.clone()))),
         health: node.health.clone(),
         registry: node.registry.clone(),
         stages: Node::stage_topics().into_iter().map(group).collect(),
@@ -147,40 +146,12 @@ fn start_crawler(node: &Node, sources: Sources, tasks: &mut Tasks, shutdown: &Sh
     Ok(())
 }
 
-fn stage_options(config: &Config, order: Order) -> StageOptions {
-    StageOptions {
-        batch: BatchLimits { count: config.stages.batch_events, ..BatchLimits::default() },
-        order,
-        queued_events: config.stages.queued_events,
-        queued_bytes: config.stages.queued_bytes,
-        retry: config.stages.retry.clone(),
-        drain: std::time::Duration::from_secs(config.stages.drain_s),
-        ..StageOptions::default()
-    }
-}
-
-pub(super) fn start_stage<H: Handler>(
-    node: &Node,
-    name: &'static str,
-    handler: H,
-    order: Order,
-    tasks: &mut Tasks,
-    shutdown: &ShutdownSignal,
-) {
-    let options = stage_options(&node.config, order);
-    let readiness = node.health.part(name);
-    let stage = Stage::new(name, handler, node.log.clone(), options, node.stage_metrics.clone(), readiness)
-        .with_observer(Arc::new(NoteDeadLetters(node.warehouse.clone())));
-    let shutdown = shutdown.clone();
-    tasks.spawn(async move { stage.run(shutdown).await.with_context(|| format!("the {name} failed")) });
-}
-
 /// Loads the embedding model and opens the index for it.
 async fn open_index(node: &Node) -> Result<Index> {
     let embedder = load_embedder(node.config.embedder.clone(), node.registry.clone()).await?;
     embedder.report_to(node.health.part("embedding-model"));
-    let vectors = SqliteVectors::open(node.database.clone(), index_model(&embedder)).await?;
-    Ok(Index::new(embedder, Arc::new(vectors)))
+    let vectors = node.stores.index(index_model(&embedder)).await?;
+    Ok(Index::new(embedder, vectors))
 }
 
 pub(super) async fn load_embedder(options: EmbedderOptions, registry: Registry) -> Result<Embedder> {
@@ -203,7 +174,7 @@ fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown
     tasks.spawn(async move {
         loading.not_ready("loading the model");
         let model = tokio::select! {
-            model = twin_inference::load_model(&node.config.llm) => model?,
+            model = models::chat_model(&node.config.llm) => model?,
             () = shutdown.begun() => return Ok(()),
         };
         let llm = node.config.llm.clone();
@@ -215,7 +186,7 @@ fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown
                 registry: node.learning.clone(),
                 artifacts: node.artifacts.clone(),
                 folder: node.folders.models.clone(),
-                device: llm.device,
+                engine: models::engine(&llm),
             },
             models.clone(),
             workers(&node),

@@ -19,12 +19,10 @@ use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind, FinishReason, Passage,
     Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic, Usage,
 };
-use twin_sqlite::Database;
-use twin_stream::sqlite::SqliteLog;
+use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
 use twin_telemetry::{Health, Registry, Shutdown};
 use twin_warehouse::Warehouse;
-use twin_warehouse::sqlite::SqliteWarehouse;
 use uuid::Uuid;
 
 use crate::desk::Desk;
@@ -65,7 +63,7 @@ impl Node {
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(database.clone(), 64 << 20).await.unwrap());
         log.ensure_topics(&TopicSpec::all(2)).await.unwrap();
         let warehouse: Arc<dyn Warehouse> = Arc::new(SqliteWarehouse::open(database.clone()).await.unwrap());
-        let registry = twin_registry::Registry::in_database(database).await.unwrap();
+        let registry = twin_sqlite::registry(database).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
         let desk = Arc::new(Desk(registry.clone()));
         let learning = Learning { registry: registry.clone(), artifacts: artifacts.clone(), desk };

@@ -8,8 +8,7 @@ use chrono::{DateTime, Utc};
 use twin_registry::rules::WorkerReport;
 use twin_registry::{JobOutcome, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
-use twin_sqlite::Database;
-use twin_stream::sqlite::SqliteLog;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stream::{EventLog, TopicSpec};
 
 pub struct Fixture {
@@ -23,7 +22,7 @@ pub async fn fixture() -> Fixture {
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let log = SqliteLog::open(database.clone(), 1 << 20).await.unwrap();
     log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
-    let registry = Registry::in_database(database).await.unwrap();
+    let registry = twin_sqlite::registry(database).await.unwrap();
     Fixture { registry, log: Arc::new(log), _folder: folder }
 }
 

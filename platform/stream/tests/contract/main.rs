@@ -1,4 +1,5 @@
-//! One suite for every event log: what `EventLog` and the stage runtime promise, over SQLite and over a real broker.
+//! What the stage runtime, dead letters and the claim check promise, over SQLite and over a real broker. (What a log itself
+//! promises: `src/testing/log.rs`, called by each backend's tests.)
 
 /// A test for each log.
 macro_rules! over_both_logs {
@@ -14,7 +15,7 @@ macro_rules! over_both_logs {
     };
 }
 
+mod claim_check;
 mod dead_letters;
-mod log;
 mod stage;
 mod support;

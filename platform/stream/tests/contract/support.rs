@@ -9,14 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::Utc;
 use tokio::sync::Barrier;
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::{
     Category, CleanedDocument, Cleanup, ContentHash, DocumentId, DocumentMeta, MediaType, Payload, RawDocument,
     Revision, SourceKind,
 };
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stack::Kafka;
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
-use twin_stream::sqlite::SqliteLog;
 use twin_stream::{
     EventLog, Handler, Message, NewEvent, Outcome, RetryOptions, Stage, StageMetrics, StageOptions, TopicSpec,
 };
@@ -40,14 +39,10 @@ impl Deref for Log {
 
 impl Log {
     pub async fn sqlite() -> Self {
-        Self::sqlite_with_handle().await.0
-    }
-
-    pub async fn sqlite_with_handle() -> (Self, SqliteLog) {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
         let log = SqliteLog::open(database, 100_000).await.unwrap();
-        (Self { log: Arc::new(log.clone()), _folder: Some(folder), _broker: None }, log)
+        Self { log: Arc::new(log), _folder: Some(folder), _broker: None }
     }
 
     /// A broker of its own, since the stages' topics and groups have fixed names.

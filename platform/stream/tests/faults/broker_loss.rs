@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::{Recorder, Signal, document, eventually, raw, run_stage};
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::DocumentId;
 use twin_stack::{Kafka, KafkaCluster, KafkaOptions as BrokerOptions};
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
 use twin_stream::{EventLog, Outcome, TopicSpec};
 
 const RAW: &str = "twin.documents.raw.v1";

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_stack::Kafka;
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
 use twin_stream::{EventLog, TopicSpec};
 
 fn secured() -> Kafka {

@@ -8,8 +8,8 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
+use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_stack::Kafka;
-use twin_stream::kafka::{KafkaLog, KafkaOptions};
 use twin_stream::{Consumer, DeadLetters, Delivery, EventLog, NewRecord, Outcome, TopicPartition, TopicSpec};
 
 const RAW: &str = "twin.documents.raw.v1";

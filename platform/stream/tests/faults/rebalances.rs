@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::support::{Recorder, Running, Signal, document, eventually, raw, run_stage};
 use tokio::task::JoinHandle;
+use twin_kafka::{AssignmentStrategy, KafkaLog, KafkaOptions};
 use twin_schemas::{DocumentId, Revision};
 use twin_stack::Kafka;
-use twin_stream::kafka::{AssignmentStrategy, KafkaLog, KafkaOptions};
 use twin_stream::{EventLog, Outcome, Position, TopicSpec};
 
 const RAW: &str = "twin.documents.raw.v1";

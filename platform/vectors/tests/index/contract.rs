@@ -2,8 +2,7 @@
 
 use chrono::DateTime;
 use twin_schemas::{Category, ContentHash, Revision, SourceKind};
-use twin_sqlite::Database;
-use twin_vectors::sqlite::SqliteVectors;
+use twin_sqlite::{Database, SqliteVectors};
 use twin_vectors::{Error, Filter, Point};
 
 use crate::support::{at, author, document, found, model, point, request, sqlite};

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use twin_schemas::Revision;
-use twin_sqlite::Database;
-use twin_vectors::sqlite::{Rebuild, SqliteVectors};
+use twin_sqlite::{Database, Rebuild, SqliteVectors};
 use twin_vectors::{Error, Filter, VectorIndex};
 
 use crate::support::{at, author, document, found, model, point, request};

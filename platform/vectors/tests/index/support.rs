@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use twin_schemas::{AuthorId, Category, Chunk, ContentHash, DocumentId, DocumentMeta, Revision, SourceKind, Span};
-use twin_sqlite::Database;
-use twin_vectors::sqlite::SqliteVectors;
+use twin_sqlite::{Database, SqliteVectors};
 use twin_vectors::{Filter, IndexModel, Point, SearchRequest, VectorIndex};
 use uuid::Uuid;
 

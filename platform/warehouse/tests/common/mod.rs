@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use twin_schemas::{AuthorId, Category, ContentHash, DocumentKey, MediaType, SourceKind};
-use twin_sqlite::Database;
-use twin_warehouse::sqlite::SqliteWarehouse;
+use twin_sqlite::{Database, SqliteWarehouse};
 use twin_warehouse::{NewSource, Observation, Warehouse};
 
 pub struct Fixture {

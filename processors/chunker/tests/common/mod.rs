@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use twin_chunker::{Options, chunk};
-use twin_models::Tokenizer;
+use twin_onnx::Tokenizer;
 use twin_schemas::{Category, Chunk, CleanedDocument, ContentHash, DocumentKey, DocumentMeta, Revision, SourceKind};
 
 /// The tokenizer of `make models`. A missing one fails the test: it is never skipped.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use tracing::warn;
 use twin_llm::voice_prompt;
 use twin_schemas::{AuthorId, Category, PreferenceSample};
-use twin_sqlite::rusqlite::params;
 
 use super::{Builder, Draft, preference_file};
 use crate::compose::{Counts, assistant, key};
@@ -38,8 +37,7 @@ impl Builder {
                 draft.report.instruction_fallbacks += 1;
                 continue;
             };
-            let update = "UPDATE passages SET instruction = ?2, by_model = 1 WHERE id = ?1";
-            draft.scratch.connection.execute(update, params![known.id, instruction])?;
+            draft.scratch.instruct(known.id, &instruction)?;
             written += 1;
         }
         Ok((draft, (written > 0).then(|| instructor.name().to_owned())))

@@ -35,9 +35,8 @@ impl<'a> Prompts<'a> {
         options: &'a Options,
         split: Split,
     ) -> Result<Self, Error> {
-        let query = "SELECT coalesce(max(serial) + 1, 0) FROM passages WHERE split = ?1 AND serial IS NOT NULL";
-        let population: i64 = scratch.connection.query_row(query, [split as i64], |row| row.get(0))?;
-        Ok(Self { scratch, author, options, split, population: population.unsigned_abs() })
+        let population = scratch.prose_passages(split)?;
+        Ok(Self { scratch, author, options, split, population })
     }
 
     /// The question with the right passage among others. With none, if the author wrote of nothing else.

@@ -2,15 +2,17 @@
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use twin_artifacts::Artifacts;
-use twin_datasets::{Builder, Built, DocumentStore, Error, Manifest, Options};
+use twin_corpus::Corpus;
+use twin_datasets::{Builder, Built, Error, Manifest, Options, collect};
 use twin_schemas::{
     AuthorId, Category, CleanedDocument, ContentHash, DocumentId, DocumentKey, DocumentMeta, MediaType, RawDocument,
     Revision, SourceKind,
 };
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteCorpus};
 
 pub const ADA: &str = "ada";
 
@@ -24,7 +26,7 @@ pub fn at() -> DateTime<Utc> {
 
 /// A store and an artifact folder that go with the test.
 pub struct Place {
-    pub documents: DocumentStore,
+    pub corpus: Arc<dyn Corpus>,
     pub artifacts: Artifacts,
     pub options: Options,
     pub folder: tempfile::TempDir,
@@ -34,21 +36,31 @@ impl Place {
     pub async fn new(options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
-        let documents = DocumentStore::open(database, options.clone()).await.unwrap();
+        let corpus = Arc::new(SqliteCorpus::open(database).await.unwrap());
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
-        Self { documents, artifacts, options, folder }
+        Self { corpus, artifacts, options, folder }
     }
 
     pub async fn with(options: Options, documents: impl IntoIterator<Item = CleanedDocument>) -> Self {
         let place = Self::new(options).await;
         for document in documents {
-            assert!(place.documents.put(document).await.unwrap());
+            assert!(place.put(document).await);
         }
         place
     }
 
+    /// Whether it was new.
+    pub async fn put(&self, document: CleanedDocument) -> bool {
+        collect(&*self.corpus, document, &self.options).await.unwrap()
+    }
+
+    /// Whether it was there.
+    pub async fn delete(&self, document: DocumentId, revision: u64) -> bool {
+        self.corpus.delete(document, Revision(revision)).await.unwrap()
+    }
+
     pub fn builder(&self) -> Builder {
-        Builder::new(self.options.clone(), self.documents.clone(), self.artifacts.clone()).unwrap()
+        Builder::new(self.options.clone(), self.corpus.clone(), self.artifacts.clone()).unwrap()
     }
 
     pub async fn build(&self) -> Result<Built, Error> {

@@ -6,7 +6,11 @@ mod text;
 pub use svg::svg;
 pub use text::text;
 
+use std::path::Path;
+
 use twin_api::MetricView;
+
+use crate::error::CommandError;
 
 /// A curve: values by step.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +31,14 @@ impl Series {
         points.sort_by_key(|(step, _)| *step);
         Self { label: label.into(), mark, points }
     }
+}
+
+/// Draws the curves of a metric into a file.
+pub fn write(path: &Path, metric: &str, curves: &[Series]) -> Result<(), CommandError> {
+    let picture = svg(metric, curves).ok_or_else(|| {
+        CommandError::NotFound(format!("no run has measured {metric:?}: there is no picture to draw"))
+    })?;
+    std::fs::write(path, picture).map_err(|error| CommandError::Failed(format!("{}: {error}", path.display())))
 }
 
 /// The part of the plane that curves lie in. None: there is no point.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::super::Context;
 use super::super::text::{Align, Table};
 use super::chart::{self, Series};
-use super::runs::{self, Run};
+use super::run::{self, Run};
 use super::{number, recipe, short};
 use crate::error::CommandError;
 
@@ -30,13 +30,13 @@ pub struct Compare {
 
 /// Runs the command.
 pub async fn run(args: Compare, context: &mut Context) -> Result<(), CommandError> {
-    let (a, b) = (runs::fetch(&args.a, context).await?, runs::fetch(&args.b, context).await?);
+    let (a, b) = (run::fetch(&args.a, context).await?, run::fetch(&args.b, context).await?);
     let curves = [
         Series::of(&a.metrics, &args.metric, short(&a.job.job), 'a'),
         Series::of(&b.metrics, &args.metric, short(&b.job.job), 'b'),
     ];
     if let Some(path) = &args.svg {
-        write_picture(path, &args.metric, &curves)?;
+        chart::write(path, &args.metric, &curves)?;
     }
     if context.json {
         return context.out.json(&document(&a, &b));
@@ -46,14 +46,6 @@ pub async fn run(args: Compare, context: &mut Context) -> Result<(), CommandErro
         context.out.note(&format!("the picture is in {}", path.display()));
     }
     Ok(())
-}
-
-/// Writes the curves of a metric into a file.
-pub fn write_picture(path: &std::path::Path, metric: &str, curves: &[Series]) -> Result<(), CommandError> {
-    let picture = chart::svg(metric, curves).ok_or_else(|| {
-        CommandError::NotFound(format!("no run has measured {metric:?}: there is no picture to draw"))
-    })?;
-    std::fs::write(path, picture).map_err(|error| CommandError::Failed(format!("{}: {error}", path.display())))
 }
 
 fn description(a: &Run, b: &Run, metric: &str, curves: &[Series]) -> String {
@@ -106,10 +98,10 @@ fn parameters(run: &Run) -> BTreeMap<String, String> {
 /// The last value of each metric in both runs.
 fn finals(a: &Run, b: &Run) -> BTreeMap<String, (Option<f64>, Option<f64>)> {
     let mut finals: BTreeMap<String, (Option<f64>, Option<f64>)> = BTreeMap::new();
-    for metric in runs::summaries(&a.metrics) {
+    for metric in run::summaries(&a.metrics) {
         finals.entry(metric.name).or_default().0 = Some(metric.last);
     }
-    for metric in runs::summaries(&b.metrics) {
+    for metric in run::summaries(&b.metrics) {
         finals.entry(metric.name).or_default().1 = Some(metric.last);
     }
     finals

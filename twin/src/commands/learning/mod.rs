@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod models;
 pub mod recipe;
 pub mod report;
+mod run;
 pub mod runs;
 pub mod train;
 pub mod views;

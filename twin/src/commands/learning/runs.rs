@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use chrono::Utc;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
-use twin_api::{JobView, MetricList, MetricView};
+use twin_api::JobView;
 
 use super::super::Context;
 use super::super::text::{Align, Table, duration};
 use super::chart::{self, Series};
+use super::run::{Run, Summary, fetch, summaries};
 use super::views::seconds;
 use super::{Which, compare, jobs, listed, number, short};
 use crate::error::CommandError;
@@ -39,26 +39,6 @@ pub struct Show {
     svg: Option<PathBuf>,
 }
 
-/// A run: a job and what it measured.
-pub struct Run {
-    /// The job.
-    pub job: JobView,
-    /// By name and step.
-    pub metrics: Vec<MetricView>,
-    /// The API's documents of both.
-    pub document: Value,
-}
-
-/// One metric of a run in a few numbers.
-#[derive(Debug, PartialEq)]
-pub struct Summary {
-    pub name: String,
-    pub first: f64,
-    pub last: f64,
-    pub lowest: f64,
-    pub values: u64,
-}
-
 /// Runs the command.
 pub async fn run(command: Runs, context: &mut Context) -> Result<(), CommandError> {
     match command {
@@ -66,33 +46,6 @@ pub async fn run(command: Runs, context: &mut Context) -> Result<(), CommandErro
         Runs::Show(args) => show(args, context).await,
         Runs::Compare(args) => compare::run(args, context).await,
     }
-}
-
-/// A run by the id of its job, or the beginning of it.
-pub async fn fetch(id: &str, context: &Context) -> Result<Run, CommandError> {
-    let reply = context.client.get(&["jobs", id], &[]).await?;
-    let job: JobView = reply.parse()?;
-    let measured = context.client.get(&["jobs", &job.job, "metrics"], &[]).await?;
-    let metrics = measured.parse::<MetricList>()?.metrics;
-    let document = json!({ "job": reply.json(), "metrics": measured.json()["metrics"] });
-    Ok(Run { job, metrics, document })
-}
-
-/// The metrics of a run, by name. `metrics` are in the order of name and step.
-pub fn summaries(metrics: &[MetricView]) -> Vec<Summary> {
-    metrics
-        .chunk_by(|a, b| a.name == b.name)
-        .filter_map(|values| {
-            let (first, last) = (values.first()?, values.last()?);
-            Some(Summary {
-                name: first.name.clone(),
-                first: first.value.unwrap_or(f64::NAN),
-                last: last.value.unwrap_or(f64::NAN),
-                lowest: values.iter().filter_map(|metric| metric.value).fold(f64::INFINITY, f64::min),
-                values: values.len() as u64,
-            })
-        })
-        .collect()
 }
 
 async fn list(which: Which, context: &mut Context) -> Result<(), CommandError> {
@@ -139,7 +92,7 @@ async fn show(args: Show, context: &mut Context) -> Result<(), CommandError> {
     let run = fetch(&args.id, context).await?;
     let curves = DRAWN.map(|(name, mark)| Series::of(&run.metrics, name, name, mark));
     if let Some(path) = &args.svg {
-        compare::write_picture(path, "loss", &curves)?;
+        chart::write(path, "loss", &curves)?;
     }
     if context.json {
         return context.out.json(&run.document);
@@ -171,6 +124,9 @@ fn measured(summaries: &[Summary]) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+    use twin_api::MetricView;
+
     use super::super::testing::job;
     use super::*;
 

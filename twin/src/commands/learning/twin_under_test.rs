@@ -15,11 +15,9 @@ use twin_gateway::{
 };
 use twin_registry::{JobOutcome, JobProgress, JobRow, Metric, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
-use twin_sqlite::Database;
+use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::DeadLetterCursor;
-use twin_stream::sqlite::SqliteLog;
 use twin_telemetry::Health;
-use twin_warehouse::sqlite::SqliteWarehouse;
 
 use super::super::out::testing::{Written, captured};
 use super::super::{Command, Context, dispatch};
@@ -41,7 +39,7 @@ impl Twin {
     pub async fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
-        let registry = Registry::in_database(database.clone()).await.unwrap();
+        let registry = twin_sqlite::registry(database.clone()).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
         let desk = Arc::new(Nothing(Some(registry.clone())));
         let dependencies = Dependencies {

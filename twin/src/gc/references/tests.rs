@@ -8,8 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use twin_registry::{JobOutcome, NewDataset, NewJob, NewModel};
 use twin_schemas::{DatasetId, JobId, ModelId, Verdict, dead_letter_topic};
-use twin_sqlite::Database;
-use twin_stream::sqlite::SqliteLog;
+use twin_sqlite::{Database, SqliteLog};
 use twin_stream::{ClaimCheck, NewRecord};
 
 use super::super::{Collected, remove, unnamed};
@@ -29,7 +28,7 @@ impl Place {
     async fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
-        let registry = Registry::in_database(database.clone()).await.unwrap();
+        let registry = twin_sqlite::registry(database.clone()).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
         let log = SqliteLog::open(database, MAX_VALUE_BYTES).await.unwrap();
         log.ensure_topics(&TopicSpec::all(2)).await.unwrap();

@@ -1,0 +1,95 @@
+//! What is no step: the documents of versions, and what runs say of themselves.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use twin_backend::Error;
+use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
+
+use super::columns::{self, collect, failed, from_json, optional_time, parsed, time_text, to_json};
+use twin_registry::TaughtDocument;
+use twin_registry::{JobProgress, Metric};
+
+pub(super) fn put_members(
+    tx: &Connection,
+    dataset: &DatasetId,
+    members: &[(DocumentId, Revision)],
+) -> Result<(), Error> {
+    let sql = "INSERT INTO dataset_members VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO NOTHING";
+    let mut statement = columns::prepare(tx, sql)?;
+    for (document, revision) in members {
+        statement.execute(params![dataset.0, document.to_string(), revision.0.cast_signed()]).map_err(failed)?;
+    }
+    Ok(())
+}
+
+pub(super) fn mark_deleted(tx: &Connection, document: DocumentId, at: DateTime<Utc>) -> Result<(), Error> {
+    let sql = "UPDATE dataset_members SET deleted_at = ?2 WHERE document_id = ?1 AND deleted_at IS NULL";
+    columns::prepare(tx, sql)?.execute(params![document.to_string(), time_text(at)]).map_err(failed)?;
+    Ok(())
+}
+
+pub(super) fn members(c: &Connection, dataset: &DatasetId) -> Result<Vec<TaughtDocument>, Error> {
+    let sql = "SELECT document_id, revision, deleted_at FROM dataset_members WHERE dataset = ?1 ORDER BY document_id";
+    let mut statement = columns::prepare(c, sql)?;
+    collect(&mut statement, [&dataset.0], |row| {
+        Ok(TaughtDocument {
+            document_id: parsed(row, "document_id")?,
+            revision: Revision(columns::get::<i64>(row, "revision")?.unsigned_abs()),
+            deleted_at: optional_time(row, "deleted_at")?,
+        })
+    })
+}
+
+pub(super) fn deleted_members(c: &Connection, datasets: &[DatasetId]) -> Result<BTreeMap<DatasetId, u64>, Error> {
+    let sql = "SELECT count(*) FROM dataset_members WHERE dataset = ?1 AND deleted_at IS NOT NULL";
+    let mut statement = columns::prepare(c, sql)?;
+    let mut counts = BTreeMap::new();
+    for dataset in datasets {
+        let count: i64 = statement.query_row([&dataset.0], |row| row.get(0)).map_err(failed)?;
+        counts.insert(dataset.clone(), count.unsigned_abs());
+    }
+    Ok(counts)
+}
+
+pub(super) fn datasets_with(c: &Connection, document: DocumentId) -> Result<Vec<DatasetId>, Error> {
+    let mut statement = columns::prepare(c, "SELECT dataset FROM dataset_members WHERE document_id = ?1")?;
+    collect(&mut statement, [document.to_string()], |row| Ok(DatasetId(columns::get(row, "dataset")?)))
+}
+
+pub(super) fn put_progress(tx: &Connection, job: &JobId, progress: &JobProgress) -> Result<(), Error> {
+    let sql = "INSERT INTO job_progress VALUES (?1, ?2) ON CONFLICT (job) DO UPDATE SET progress = excluded.progress";
+    columns::prepare(tx, sql)?.execute(params![job.0, to_json(progress)?]).map_err(failed)?;
+    Ok(())
+}
+
+pub(super) fn progress(c: &Connection, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error> {
+    let mut statement = columns::prepare(c, "SELECT progress FROM job_progress WHERE job = ?1")?;
+    let mut found = BTreeMap::new();
+    for job in jobs {
+        let text: Option<String> = statement.query_row([&job.0], |row| row.get(0)).optional().map_err(failed)?;
+        if let Some(text) = text {
+            found.insert(job.clone(), from_json("progress", &text)?);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn put_metrics(tx: &Connection, job: &JobId, metrics: &[Metric]) -> Result<(), Error> {
+    let mut statement = columns::prepare(tx, "INSERT OR REPLACE INTO run_metrics VALUES (?1, ?2, ?3, ?4)")?;
+    for metric in metrics {
+        let values = params![job.0, metric.name, metric.step.cast_signed(), metric.value];
+        statement.execute(values).map_err(failed)?;
+    }
+    Ok(())
+}
+
+pub(super) fn metrics(c: &Connection, job: &JobId) -> Result<Vec<Metric>, Error> {
+    let sql = "SELECT name, step, value FROM run_metrics WHERE job = ?1 ORDER BY name, step";
+    let mut statement = columns::prepare(c, sql)?;
+    collect(&mut statement, [&job.0], |row| {
+        let step = columns::get::<i64>(row, "step")?.unsigned_abs();
+        Ok(Metric { name: columns::get(row, "name")?, step, value: columns::get(row, "value")? })
+    })
+}

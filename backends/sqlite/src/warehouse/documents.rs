@@ -1,0 +1,217 @@
+//! Documents: recording, retracting, listing, and the outbox's two queries.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use twin_schemas::{AuthorId, ContentHash, DocumentId, Revision, SourceId};
+
+use super::Failure;
+use super::rows::{DOCUMENT_COLUMNS, collect, document, parsed, time, time_text};
+use super::schedule::is_claimed;
+use twin_warehouse::Error;
+use twin_warehouse::{Claim, DocumentFilter, DocumentRow, Known, Observation, Recorded};
+
+/// Documents listed when no limit is given.
+const DEFAULT_LIMIT: usize = 100;
+
+type Statement<T> = Result<T, rusqlite::Error>;
+
+/// The writer runs one transaction at a time and takes the file's write lock at its start, so reading the newest
+/// revision and writing the next is atomic, between processes too. So is looking at the claim.
+pub(super) fn record(tx: &Connection, observation: &Observation) -> Result<Recorded, Failure> {
+    if let Some(claim) = &observation.claim {
+        fence(tx, claim)?;
+    }
+    let id = observation.key.id();
+    let newest = newest(tx, id)?;
+    let recorded = match &newest {
+        None => Recorded::Created(Revision::FIRST),
+        Some(newest) if newest.deleted => Recorded::Created(newest.revision.next()),
+        Some(newest) if newest.content_hash == observation.content_hash.as_str() => {
+            return Ok(Recorded::Unchanged(newest.revision));
+        }
+        Some(newest) => Recorded::Revised(newest.revision.next()),
+    };
+    write_revision(tx, id, recorded.revision(), observation)?;
+    Ok(recorded)
+}
+
+fn fence(tx: &Connection, claim: &Claim) -> Result<(), Failure> {
+    if is_claimed(tx, claim)? { Ok(()) } else { Err(Failure::Port(Error::ClaimLost)) }
+}
+
+struct Newest {
+    revision: Revision,
+    deleted: bool,
+    content_hash: String,
+    source_id: Option<String>,
+}
+
+fn newest(tx: &Connection, id: DocumentId) -> Result<Option<Newest>, Failure> {
+    let mut statement =
+        tx.prepare_cached("SELECT revision, deleted, content_hash, source_id FROM documents WHERE document_id = ?1")?;
+    let newest = statement
+        .query_row([id.to_string()], |row| {
+            Ok(Newest {
+                revision: Revision(row.get::<_, i64>(0)?.unsigned_abs()),
+                deleted: row.get(1)?,
+                content_hash: row.get(2)?,
+                source_id: row.get(3)?,
+            })
+        })
+        .optional()?;
+    Ok(newest)
+}
+
+fn next_change(tx: &Connection) -> Statement<i64> {
+    tx.prepare_cached("SELECT coalesce(max(change), 0) + 1 FROM documents")?.query_row([], |row| row.get(0))
+}
+
+fn write_revision(tx: &Connection, id: DocumentId, revision: Revision, seen: &Observation) -> Statement<()> {
+    let change = next_change(tx)?;
+    tx.prepare_cached(
+        "INSERT INTO documents (document_id, revision, change, author, category, source_kind, source_id, scope,
+                                identity, natural_key, title, url, published_at, observed_at, content_hash,
+                                media_type, content)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+         ON CONFLICT (document_id) DO UPDATE SET
+             revision = excluded.revision, change = excluded.change, deleted = 0, published = 0,
+             category = excluded.category, source_id = excluded.source_id, natural_key = excluded.natural_key,
+             title = excluded.title, url = excluded.url, published_at = excluded.published_at,
+             observed_at = excluded.observed_at, content_hash = excluded.content_hash,
+             media_type = excluded.media_type, content = excluded.content",
+    )?
+    .execute(params![
+        id.to_string(),
+        revision.0.cast_signed(),
+        change,
+        seen.key.author.as_str(),
+        seen.category.as_str(),
+        seen.key.source_kind.as_str(),
+        seen.claim.map(|claim| claim.source_id.to_string()),
+        seen.key.scope,
+        seen.key.identity,
+        seen.natural_key,
+        seen.title,
+        seen.url,
+        seen.published_at.map(time_text),
+        time_text(seen.observed_at),
+        seen.content_hash.as_str(),
+        seen.media_type.as_str(),
+        seen.content,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn retract(tx: &Connection, id: DocumentId, at: DateTime<Utc>) -> Result<Option<Revision>, Failure> {
+    let Some(newest) = newest(tx, id)?.filter(|newest| !newest.deleted) else { return Ok(None) };
+    write_deletion(tx, id, newest.revision.next(), at).map(Some)
+}
+
+pub(super) fn retract_claimed(
+    tx: &Connection,
+    claim: &Claim,
+    id: DocumentId,
+    at: DateTime<Utc>,
+) -> Result<Option<Revision>, Failure> {
+    fence(tx, claim)?;
+    let source_id = claim.source_id.to_string();
+    let is_its_own = |newest: &Newest| !newest.deleted && newest.source_id.as_ref() == Some(&source_id);
+    let Some(newest) = newest(tx, id)?.filter(is_its_own) else { return Ok(None) };
+    write_deletion(tx, id, newest.revision.next(), at).map(Some)
+}
+
+fn write_deletion(tx: &Connection, id: DocumentId, revision: Revision, at: DateTime<Utc>) -> Result<Revision, Failure> {
+    let write = || -> Statement<()> {
+        let change = next_change(tx)?;
+        tx.prepare_cached(
+            "UPDATE documents SET revision = ?2, deleted = 1, deleted_revision = ?2, published = 0, change = ?3,
+                                  observed_at = ?4, content = ''
+             WHERE document_id = ?1",
+        )?
+        .execute(params![id.to_string(), revision.0.cast_signed(), change, time_text(at)])?;
+        Ok(())
+    };
+    write()?;
+    Ok(revision)
+}
+
+pub(super) fn known(c: &Connection, source: SourceId) -> Result<Vec<Known>, Failure> {
+    let mut statement = c.prepare_cached(
+        "SELECT document_id, natural_key, identity, content_hash FROM documents
+             WHERE source_id = ?1 AND deleted = 0",
+    )?;
+    collect(&mut statement, [source.to_string()], |row| {
+        let text = |index: usize| row.get::<_, String>(index);
+        Ok(Known {
+            document_id: parsed("document id", &text(0)?)?,
+            natural_key: text(1)?,
+            identity: text(2)?,
+            content_hash: ContentHash::stored(text(3)?),
+        })
+    })
+}
+
+pub(super) fn authors(c: &Connection) -> Result<BTreeMap<AuthorId, DateTime<Utc>>, Failure> {
+    let mut statement = c.prepare_cached(
+        "SELECT author, min(at) FROM (
+             SELECT author, observed_at AS at FROM documents WHERE deleted = 0
+             UNION ALL SELECT author, created_at FROM sources WHERE state <> 'removed')
+         GROUP BY author",
+    )?;
+    let authors = collect(&mut statement, [], |row| {
+        let (author, at): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok((parsed("author", &author)?, time(&at)?))
+    })?;
+    Ok(authors.into_iter().collect())
+}
+
+pub(super) fn live_count(c: &Connection, author: &AuthorId) -> Result<u64, Failure> {
+    let count: i64 =
+        c.query_row("SELECT count(*) FROM documents WHERE author = ?1 AND deleted = 0", [author.as_str()], |row| {
+            row.get(0)
+        })?;
+    Ok(count.unsigned_abs())
+}
+
+pub(super) fn get(c: &Connection, id: DocumentId) -> Result<Option<DocumentRow>, Failure> {
+    let sql = format!("SELECT {DOCUMENT_COLUMNS}, content FROM documents WHERE document_id = ?1");
+    let mut statement = c.prepare_cached(&sql)?;
+    Ok(collect(&mut statement, [id.to_string()], document)?.pop())
+}
+
+pub(super) fn list(c: &Connection, filter: &DocumentFilter) -> Result<Vec<DocumentRow>, Failure> {
+    let sql = format!(
+        "SELECT {DOCUMENT_COLUMNS}, '' FROM documents
+         WHERE (?1 IS NULL OR author = ?1) AND (?2 IS NULL OR url = ?2) AND (?3 IS NULL OR source_id = ?3)
+           AND (?4 OR deleted = 0)
+         ORDER BY change DESC LIMIT ?5"
+    );
+    let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit };
+    let parameters = params![
+        filter.author.as_ref().map(AuthorId::as_str),
+        filter.url,
+        filter.source_id.map(|id| id.to_string()),
+        filter.with_deleted,
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    ];
+    let mut statement = c.prepare_cached(&sql)?;
+    collect(&mut statement, parameters, document)
+}
+
+pub(super) fn unpublished(c: &Connection, limit: usize) -> Result<Vec<DocumentRow>, Failure> {
+    let sql = format!("SELECT {DOCUMENT_COLUMNS}, content FROM documents WHERE published = 0 ORDER BY change LIMIT ?1");
+    let mut statement = c.prepare_cached(&sql)?;
+    collect(&mut statement, [i64::try_from(limit).unwrap_or(i64::MAX)], document)
+}
+
+pub(super) fn mark_published(tx: &Connection, revisions: &[(DocumentId, Revision)]) -> Result<(), Failure> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE documents SET published = (revision = ?2) WHERE document_id = ?1 AND published <> (revision = ?2)",
+    )?;
+    for (id, revision) in revisions {
+        statement.execute(params![id.to_string(), revision.0.cast_signed()])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! The warehouse in the embedded database.
+
+mod documents;
+mod ledger;
+mod rows;
+mod schedule;
+mod sources;
+mod tables;
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::Database;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+use tokio::sync::watch;
+use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
+
+use twin_warehouse::{
+    Claim, DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded,
+    SourceRow, Totals,
+};
+use twin_warehouse::{Documents, Error, Ledger, ProgressNotes, Sources, Unpublished};
+
+/// What a statement of the warehouse can end with.
+type Failure = crate::Failure<Error>;
+
+/// The warehouse in an SQLite file.
+#[derive(Clone)]
+pub struct SqliteWarehouse {
+    database: Database,
+    changes: watch::Sender<u64>,
+}
+
+impl SqliteWarehouse {
+    /// Opens it, making or migrating its tables.
+    pub async fn open(database: Database) -> Result<Self, Error> {
+        let migrate = |tx: &Connection| Ok(crate::migrate(tx, "warehouse", tables::MIGRATIONS)?);
+        database.write::<_, Failure, _>(migrate).await?;
+        Ok(Self { database, changes: watch::channel(0).0 })
+    }
+
+    fn announce_change(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+#[async_trait]
+impl Sources for SqliteWarehouse {
+    async fn put_source(&self, source: NewSource) -> Result<SourceRow, Error> {
+        Ok(self.database.write(move |tx| sources::put(tx, &source)).await?)
+    }
+
+    async fn sources(&self, author: Option<&AuthorId>) -> Result<Vec<SourceRow>, Error> {
+        let author = author.cloned();
+        Ok(self.database.read(move |c| sources::list(c, author.as_ref())).await?)
+    }
+
+    async fn source(&self, id: SourceId) -> Result<Option<SourceRow>, Error> {
+        Ok(self.database.read(move |c| sources::get(c, id)).await?)
+    }
+
+    async fn due_sources(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<SourceId>, Error> {
+        Ok(self.database.read(move |c| schedule::due(c, now, limit)).await?)
+    }
+
+    async fn claim_source(
+        &self,
+        id: SourceId,
+        epoch: u64,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(Claim, SourceRow)>, Error> {
+        Ok(self.database.write(move |tx| schedule::claim(tx, id, epoch, now)).await?)
+    }
+
+    async fn is_claimed(&self, claim: &Claim) -> Result<bool, Error> {
+        let claim = *claim;
+        Ok(self.database.read(move |c| schedule::is_claimed(c, &claim)).await?)
+    }
+
+    async fn finish_sync(
+        &self,
+        claim: &Claim,
+        sync: LastSync,
+        cursor: serde_json::Value,
+        next_run_at: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let claim = *claim;
+        Ok(self.database.write(move |tx| schedule::finish(tx, &claim, &sync, &cursor, next_run_at)).await?)
+    }
+
+    async fn begin_removal(&self, id: SourceId) -> Result<Option<Claim>, Error> {
+        Ok(self.database.write(move |tx| sources::begin_removal(tx, id)).await?)
+    }
+
+    async fn remove_source(&self, removal: &Claim) -> Result<bool, Error> {
+        let removal = *removal;
+        Ok(self.database.write(move |tx| sources::remove(tx, &removal)).await?)
+    }
+
+    async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error> {
+        Ok(self.database.write(move |tx| schedule::request(tx, id, confirm_deletions)).await?)
+    }
+}
+
+#[async_trait]
+impl Documents for SqliteWarehouse {
+    async fn record(&self, observation: Observation) -> Result<Recorded, Error> {
+        let recorded = self.database.write(move |tx| documents::record(tx, &observation)).await?;
+        if !matches!(recorded, Recorded::Unchanged(_)) {
+            self.announce_change();
+        }
+        Ok(recorded)
+    }
+
+    async fn retract(&self, document: DocumentId, observed_at: DateTime<Utc>) -> Result<Option<Revision>, Error> {
+        let revision = self.database.write(move |tx| documents::retract(tx, document, observed_at)).await?;
+        if revision.is_some() {
+            self.announce_change();
+        }
+        Ok(revision)
+    }
+
+    async fn retract_claimed(
+        &self,
+        claim: &Claim,
+        document: DocumentId,
+        observed_at: DateTime<Utc>,
+    ) -> Result<Option<Revision>, Error> {
+        let claim = *claim;
+        let retract = move |tx: &Connection| documents::retract_claimed(tx, &claim, document, observed_at);
+        let revision = self.database.write(retract).await?;
+        if revision.is_some() {
+            self.announce_change();
+        }
+        Ok(revision)
+    }
+
+    async fn known(&self, source: SourceId) -> Result<Vec<Known>, Error> {
+        Ok(self.database.read(move |c| documents::known(c, source)).await?)
+    }
+
+    async fn authors(&self) -> Result<BTreeMap<AuthorId, DateTime<Utc>>, Error> {
+        Ok(self.database.read(documents::authors).await?)
+    }
+
+    async fn live_count(&self, author: &AuthorId) -> Result<u64, Error> {
+        let author = author.clone();
+        Ok(self.database.read(move |c| documents::live_count(c, &author)).await?)
+    }
+
+    async fn document(&self, id: DocumentId) -> Result<Option<DocumentRow>, Error> {
+        Ok(self.database.read(move |c| documents::get(c, id)).await?)
+    }
+
+    async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>, Error> {
+        let filter = filter.clone();
+        Ok(self.database.read(move |c| documents::list(c, &filter)).await?)
+    }
+}
+
+#[async_trait]
+impl Unpublished for SqliteWarehouse {
+    async fn unpublished(&self, limit: usize) -> Result<Vec<DocumentRow>, Error> {
+        Ok(self.database.read(move |c| documents::unpublished(c, limit)).await?)
+    }
+
+    async fn mark_published(&self, revisions: &[(DocumentId, Revision)]) -> Result<(), Error> {
+        let revisions = revisions.to_vec();
+        Ok(self.database.write(move |tx| documents::mark_published(tx, &revisions)).await?)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+#[async_trait]
+impl Ledger for SqliteWarehouse {
+    async fn mark_indexed(&self, entries: Vec<LedgerEntry>) -> Result<(), Error> {
+        Ok(self.database.write(move |tx| ledger::mark_indexed(tx, &entries)).await?)
+    }
+
+    async fn ledger(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, LedgerEntry>, Error> {
+        let documents = documents.to_vec();
+        Ok(self.database.read(move |c| ledger::entries(c, &documents)).await?)
+    }
+
+    async fn live_revisions(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, Revision>, Error> {
+        let documents = documents.to_vec();
+        Ok(self.database.read(move |c| ledger::live_revisions(c, &documents)).await?)
+    }
+}
+
+#[async_trait]
+impl ProgressNotes for SqliteWarehouse {
+    async fn note_progress(&self, progress: Vec<Progress>) -> Result<(), Error> {
+        Ok(self.database.write(move |tx| ledger::note_progress(tx, &progress)).await?)
+    }
+
+    async fn progress(&self, document: DocumentId) -> Result<Vec<Progress>, Error> {
+        Ok(self.database.read(move |c| ledger::progress(c, document)).await?)
+    }
+
+    async fn totals(&self, author: Option<&AuthorId>) -> Result<Totals, Error> {
+        let author = author.cloned();
+        Ok(self.database.read(move |c| ledger::totals(c, author.as_ref())).await?)
+    }
+}

@@ -1,0 +1,99 @@
+//! Registered sources.
+
+use chrono::Utc;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use twin_schemas::{AuthorId, SourceId, SourceKind};
+
+use super::Failure;
+use super::rows::{collect, json, parsed, time, time_text};
+use twin_warehouse::Error;
+use twin_warehouse::{Claim, NewSource, SourceRow};
+
+const COLUMNS: &str = "source_id, author, kind, location, category, interval_s, created_at, cursor, last_sync, \
+     next_run_at, confirmation > 0";
+
+pub(super) fn put(tx: &Connection, new: &NewSource) -> Result<SourceRow, Failure> {
+    let id = SourceId::of(&new.author, &new.kind, &new.location);
+    let now = time_text(Utc::now());
+    tx.execute(
+        "INSERT INTO sources (source_id, author, kind, location, category, interval_s, created_at, next_run_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+         ON CONFLICT (source_id) DO UPDATE SET category = excluded.category, interval_s = excluded.interval_s,
+             requests = requests + 1,
+             next_run_at = min(next_run_at, excluded.next_run_at),
+             -- After a removal, or in the midst of one, it is another source that only has the same id.
+             generation = generation + (state <> 'registered'),
+             created_at = iif(state = 'registered', created_at, excluded.created_at),
+             cursor = iif(state = 'registered', cursor, 'null'),
+             last_sync = iif(state = 'registered', last_sync, NULL),
+             finished_at = iif(state = 'registered', finished_at, NULL),
+             confirmation = iif(state = 'registered', confirmation, 0),
+             state = 'registered'",
+        params![
+            id.to_string(),
+            new.author.as_str(),
+            new.kind.as_str(),
+            new.location,
+            new.category.map(|category| category.as_str()),
+            new.interval_s.cast_signed(),
+            now,
+        ],
+    )?;
+    get(tx, id)?.ok_or(Failure::Port(Error::Stored { what: "source", problem: format!("{id} was just written") }))
+}
+
+pub(super) fn list(c: &Connection, author: Option<&AuthorId>) -> Result<Vec<SourceRow>, Failure> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM sources 
+         WHERE (?1 IS NULL OR author = ?1) AND state <> 'removed' ORDER BY author, location"
+    );
+    let mut statement = c.prepare_cached(&sql)?;
+    collect(&mut statement, [author.map(AuthorId::as_str)], source)
+}
+
+pub(super) fn get(c: &Connection, id: SourceId) -> Result<Option<SourceRow>, Failure> {
+    let sql = format!("SELECT {COLUMNS} FROM sources WHERE source_id = ?1 AND state <> 'removed'");
+    let mut statement = c.prepare_cached(&sql)?;
+    Ok(collect(&mut statement, [id.to_string()], source)?.pop())
+}
+
+fn source(row: &Row<'_>) -> Result<SourceRow, Failure> {
+    let text = |index: usize| row.get::<_, String>(index);
+    let optional = |index: usize| row.get::<_, Option<String>>(index);
+    Ok(SourceRow {
+        id: parsed("source id", &text(0)?)?,
+        source: NewSource {
+            author: parsed("author", &text(1)?)?,
+            kind: SourceKind::new(text(2)?),
+            location: text(3)?,
+            category: optional(4)?.map(|name| parsed("category", &name)).transpose()?,
+            interval_s: row.get::<_, i64>(5)?.unsigned_abs(),
+        },
+        created_at: time(&text(6)?)?,
+        cursor: json("cursor", &text(7)?)?,
+        last_sync: optional(8)?.map(|sync| json("last sync", &sync)).transpose()?,
+        next_run_at: time(&text(9)?)?,
+        deletions_confirmed: row.get(10)?,
+    })
+}
+
+/// Its syncs are of an earlier generation from here on. The documents go next, and then the source.
+pub(super) fn begin_removal(tx: &Connection, id: SourceId) -> Result<Option<Claim>, Failure> {
+    let begin = "UPDATE sources SET state = 'removing', generation = generation + (state = 'registered')
+         WHERE source_id = ?1 AND state <> 'removed'
+         RETURNING generation, claim_epoch, requests";
+    let claim = |row: &Row<'_>| {
+        let number = |index: usize| row.get::<_, i64>(index).map(i64::unsigned_abs);
+        Ok(Claim { source_id: id, generation: number(0)?, epoch: number(1)?, requests: number(2)? })
+    };
+    Ok(tx.query_row(begin, [id.to_string()], claim).optional()?)
+}
+
+pub(super) fn remove(tx: &Connection, removal: &Claim) -> Result<bool, Failure> {
+    let removed = tx.execute(
+        "UPDATE sources SET state = 'removed', cursor = 'null', last_sync = NULL, finished_at = NULL, confirmation = 0
+         WHERE source_id = ?1 AND generation = ?2 AND state = 'removing'",
+        params![removal.source_id.to_string(), removal.generation.cast_signed()],
+    )?;
+    Ok(removed > 0)
+}

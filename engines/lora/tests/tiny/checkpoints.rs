@@ -1,0 +1,149 @@
+//! Interrupted runs.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use twin_lora::{Error, Method, Recipe, Task, train};
+
+use crate::training::{Watch, run, task};
+
+fn adapter_bytes(task: &Task) -> Vec<u8> {
+    std::fs::read(task.output().join("adapter/adapter_model.safetensors")).unwrap()
+}
+
+fn checkpoints(task: &Task) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(task.folder.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    folders
+}
+
+/// Runs `task`, stopping after so many steps each time until it ends; the result's bytes.
+fn in_pieces(task: &Task, steps: usize) -> Vec<u8> {
+    loop {
+        let mut watch = Watch { stop_after: Some(steps), ..Watch::default() };
+        match train(task, &mut watch) {
+            Ok(_) => return adapter_bytes(task),
+            Err(Error::Stopped { .. }) => assert_eq!(watch.seen.len(), steps),
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+fn variant(folder: &Path, name: &str, recipe: Recipe) -> Task {
+    let mut task = task(folder);
+    task.folder = folder.join(name);
+    task.recipe = recipe;
+    task
+}
+
+#[test]
+fn a_run_in_pieces_ends_with_the_weights_of_an_undisturbed_run() {
+    let folder = TempDir::new().unwrap();
+    // Dropout, several packs in a step, the best weights: all that has a state.
+    let recipe = Recipe {
+        dropout: 0.2,
+        accumulation: 2,
+        pack_tokens: 160,
+        eval_every: 2,
+        patience: 50,
+        weight_decay: 0.1,
+        ..task(folder.path()).recipe
+    };
+    let whole = variant(folder.path(), "whole", recipe.clone());
+    let undisturbed = run(&whole);
+    let pieces = variant(folder.path(), "pieces", recipe);
+    assert!(in_pieces(&pieces, 3) == adapter_bytes(&whole));
+    let curve = |task: &Task| std::fs::read_to_string(task.output().join("loss.csv")).unwrap();
+    assert_eq!(curve(&pieces), curve(&whole));
+    assert!(undisturbed.manifest.summary.steps >= 6);
+}
+
+#[test]
+fn a_run_can_be_stopped_wherever_it_asks() {
+    let folder = TempDir::new().unwrap();
+    let recipe = Recipe { epochs: 2, eval_every: 2, patience: 50, ..task(folder.path()).recipe };
+    let whole = variant(folder.path(), "whole", recipe.clone());
+    let undisturbed = run(&whole);
+    // Before each of four steps, and in the evaluations before, amid and after them.
+    for call in 1..=7 {
+        let stopped = variant(folder.path(), &format!("stopped at {call}"), recipe.clone());
+        let mut watch = Watch { stop_at_call: Some(call), ..Watch::default() };
+        assert!(matches!(train(&stopped, &mut watch), Err(Error::Stopped { .. })), "{call}");
+        assert_eq!(run(&stopped).manifest, undisturbed.manifest, "{call}");
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_from_its_last_checkpoint() {
+    let folder = TempDir::new().unwrap();
+    let recipe = task(folder.path()).recipe;
+    let whole = variant(folder.path(), "whole", recipe.clone());
+    run(&whole);
+    let killed = variant(folder.path(), "killed", recipe);
+    let mut watch = Watch { stop_after: Some(7), ..Watch::default() };
+    assert!(train(&killed, &mut watch).is_err());
+    // A kill writes no checkpoint when it happens, and may leave a half-written one.
+    std::fs::remove_dir_all(killed.folder.join("checkpoints/step-00000007")).unwrap();
+    std::fs::create_dir_all(killed.folder.join("checkpoints/partial")).unwrap();
+    let mut watch = Watch::default();
+    train(&killed, &mut watch).unwrap();
+    assert_eq!(watch.seen[0].step, 5, "the last checkpoint was that of step 4");
+    assert!(adapter_bytes(&killed) == adapter_bytes(&whole));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
+    let folder = TempDir::new().unwrap();
+    let recipe = task(folder.path()).recipe;
+    let whole = variant(folder.path(), "whole", recipe.clone());
+    run(&whole);
+    for (name, file) in [("state", "state.safetensors"), ("progress", "progress.json"), ("manifest", "manifest.json")] {
+        let damaged = variant(folder.path(), name, recipe.clone());
+        let mut watch = Watch { stop_after: Some(9), ..Watch::default() };
+        assert!(train(&damaged, &mut watch).is_err());
+        let newest = checkpoints(&damaged).pop().unwrap().join(file);
+        let mut bytes = std::fs::read(&newest).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&newest, bytes).unwrap();
+        let mut watch = Watch::default();
+        train(&damaged, &mut watch).unwrap();
+        assert_eq!(watch.seen[0].step, 9, "{name}: the checkpoint before was that of step 8");
+        assert!(adapter_bytes(&damaged) == adapter_bytes(&whole), "{name}");
+    }
+}
+
+#[test]
+fn only_the_newest_checkpoints_are_kept_and_a_finished_run_is_not_run_again() {
+    let folder = TempDir::new().unwrap();
+    let task = task(folder.path());
+    let trained = run(&task);
+    assert_eq!(checkpoints(&task).len(), 2);
+    let mut watch = Watch::default();
+    assert_eq!(train(&task, &mut watch).unwrap(), trained);
+    assert!(watch.seen.is_empty());
+}
+
+#[test]
+fn preferences_go_on_as_well() {
+    let folder = TempDir::new().unwrap();
+    let base = task(folder.path()).recipe;
+    let recipe = Recipe { method: Method::Dpo, pack_tokens: 512, epochs: 3, ..base };
+    let mut whole = variant(folder.path(), "whole", recipe);
+    crate::training::write_preferences(&whole.train);
+    whole.validation = None;
+    run(&whole);
+    let pieces = Task { folder: folder.path().join("pieces"), ..whole.clone() };
+    assert!(in_pieces(&pieces, 2) == adapter_bytes(&whole));
+}
+
+#[test]
+fn a_folder_of_another_task_is_not_gone_on_with() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    run(&task);
+    task.recipe.seed = 1;
+    let other = train(&task, &mut Watch::default());
+    assert!(matches!(other, Err(Error::OtherTask(_))), "{other:?}");
+}

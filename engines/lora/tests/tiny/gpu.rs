@@ -1,0 +1,100 @@
+//! The first GPU against the CPU. Built with the cargo feature `cuda` alone; the other tests that train run on the GPU
+//! then as well.
+
+use candle_core::{Device, Tensor};
+use tempfile::TempDir;
+use twin_lora::{Decoder, Dropout, Error, Kernels, Pack, Precision, train};
+
+use crate::gradients::{ARCHITECTURES, all_targets, assert_gradients, random_adapter, sequences};
+use crate::model::{self, Shape};
+use crate::training::{self, Watch};
+
+const KERNELS: [Kernels; 2] = [Kernels::Fused, Kernels::Portable];
+
+fn gpu() -> Device {
+    Device::new_cuda(0).expect("these tests need a GPU")
+}
+
+/// The losses of a pack, and the gradients as numbers.
+fn computed(decoder: &Decoder, dropout: Option<Dropout>) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let pack = Pack::new(&sequences());
+    let mut adapter = random_adapter(decoder, &all_targets()).on(decoder).unwrap();
+    adapter.dropout = dropout;
+    let (losses, gradients) = decoder.gradients(&pack, &adapter, &vec![1.0; pack.target_count()]).unwrap();
+    let numbers = |gradient: &Tensor| gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    (losses, gradients.iter().map(numbers).collect())
+}
+
+fn farthest(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn single_precision_gives_the_losses_and_gradients_of_the_cpu() {
+    let dropouts = [None, Some(Dropout { rate: 0.3, seed: 1, pack: 4 })];
+    for (architecture, dropout) in ARCHITECTURES.into_iter().flat_map(|name| dropouts.map(|dropout| (name, dropout))) {
+        let folder = TempDir::new().unwrap();
+        model::write(folder.path(), &Shape::of(architecture), None);
+        let cpu = computed(&Decoder::load(folder.path(), &Device::Cpu).unwrap(), dropout);
+        for kernels in KERNELS {
+            let decoder = Decoder::load_with(folder.path(), &gpu(), kernels, Precision::F32).unwrap();
+            let gpu = computed(&decoder, dropout);
+            let difference = farthest(&cpu.0, &gpu.0);
+            assert!(difference < 1e-4, "{architecture}, {kernels:?}: losses differ by {difference}");
+            for (cpu, gpu) in cpu.1.iter().zip(&gpu.1) {
+                let difference = farthest(cpu, gpu);
+                assert!(difference < 1e-4, "{architecture}, {kernels:?}: gradients differ by {difference}");
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_on_the_gpu_are_those_of_finite_differences() {
+    for architecture in ARCHITECTURES {
+        let folder = TempDir::new().unwrap();
+        model::write(folder.path(), &Shape::of(architecture), None);
+        assert_gradients(&Decoder::load(folder.path(), &gpu()).unwrap(), None);
+    }
+}
+
+#[test]
+fn half_precision_stays_near_the_losses_and_the_directions_of_single_precision() {
+    for (architecture, kernels) in ARCHITECTURES.into_iter().flat_map(|name| KERNELS.map(|kernels| (name, kernels))) {
+        let folder = TempDir::new().unwrap();
+        model::write(folder.path(), &Shape::of(architecture), None);
+        let [single, half] = [Precision::F32, Precision::Bf16].map(|precision| {
+            let decoder = Decoder::load_with(folder.path(), &gpu(), kernels, precision).unwrap();
+            computed(&decoder, None)
+        });
+        let difference = farthest(&single.0, &half.0);
+        assert!(difference > 0.0 && difference < 0.1, "{architecture}, {kernels:?}: losses differ by {difference}");
+        for (index, (single, half)) in single.1.iter().zip(&half.1).enumerate() {
+            let cosine = cosine(single, half);
+            assert!(cosine > 0.99, "{architecture}, {kernels:?}: matrix {index} has a cosine of {cosine}");
+        }
+    }
+}
+
+#[test]
+fn a_run_in_half_precision_learns_as_one_in_single_precision_and_goes_on_after_an_interruption() {
+    let [single, half, stopped] = [0, 1, 2].map(|_| TempDir::new().unwrap());
+    let task = |folder: &TempDir, precision| {
+        let mut task = training::task(folder.path());
+        task.recipe.precision = precision;
+        task
+    };
+    let in_single = training::run(&task(&single, Precision::F32)).manifest.summary;
+    let in_half = training::run(&task(&half, Precision::Bf16)).manifest.summary;
+    assert!(in_half.last_loss < in_half.first_loss - 1.0, "{in_half:?}");
+    assert!((in_half.last_loss - in_single.last_loss).abs() < 0.1, "{in_half:?} {in_single:?}");
+    let mut watch = Watch { stop_after: Some(5), ..Watch::default() };
+    assert!(matches!(train(&task(&stopped, Precision::Bf16), &mut watch), Err(Error::Stopped { step: 5 })));
+    assert_eq!(training::run(&task(&stopped, Precision::Bf16)).manifest.summary, in_half);
+}

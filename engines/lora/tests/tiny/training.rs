@@ -1,0 +1,259 @@
+//! Whole runs on a tiny model.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+use twin_lora::{
+    AdamW, Adapter, Error, Method, ModelConfig, Observer, Progress, Recipe, Schedule, Target, Task, Trained, clip,
+    preference_loss, preference_slope, scorer, train,
+};
+use twin_schemas::Role;
+
+use crate::model::{self, Shape, message};
+
+/// Keeps what it is told, and stops the run after some steps.
+#[derive(Default)]
+pub struct Watch {
+    pub seen: Vec<Progress>,
+    pub stop_after: Option<usize>,
+    /// Stops when it is asked for the so many-th time.
+    pub stop_at_call: Option<usize>,
+    /// How often it was asked.
+    pub calls: usize,
+}
+
+impl Observer for Watch {
+    fn progress(&mut self, progress: &Progress) {
+        self.seen.push(*progress);
+    }
+
+    fn stop(&mut self) -> bool {
+        self.calls += 1;
+        self.stop_at_call == Some(self.calls) || self.stop_after.is_some_and(|steps| self.seen.len() >= steps)
+    }
+}
+
+pub const PAIRS: [(&str, &str); 6] =
+    [("a?", "one"), ("b?", "two"), ("c?", "three"), ("d?", "four"), ("e?", "five"), ("f?", "six")];
+
+/// A task on a tiny Llama. The recipe makes a run of 12 steps.
+pub fn task(folder: &Path) -> Task {
+    model::write(&folder.join("base"), &Shape::of("LlamaForCausalLM"), None);
+    model::write_chats(&folder.join("train.jsonl"), &PAIRS);
+    model::write_chats(&folder.join("validation.jsonl"), &PAIRS[..2]);
+    let recipe = Recipe {
+        rank: 4,
+        targets: Target::ALL.to_vec(),
+        learning_rate: 2e-2,
+        epochs: 6,
+        pack_tokens: 256,
+        checkpoint_every: 4,
+        eval_every: 5,
+        ..Recipe::default()
+    };
+    Task {
+        base: folder.join("base"),
+        train: folder.join("train.jsonl"),
+        validation: Some(folder.join("validation.jsonl")),
+        recipe,
+        folder: folder.join("work"),
+        threads: Some(1),
+    }
+}
+
+pub fn run(task: &Task) -> Trained {
+    train(task, &mut Watch::default()).unwrap()
+}
+
+#[test]
+fn the_loss_falls_and_the_observer_sees_each_step() {
+    let folder = TempDir::new().unwrap();
+    let task = task(folder.path());
+    let mut watch = Watch::default();
+    let trained = train(&task, &mut watch).unwrap();
+    let summary = &trained.manifest.summary;
+    assert!(summary.last_loss < 0.75 * summary.first_loss, "{summary:?}");
+    assert!(summary.evaluation_loss.unwrap() < 0.75 * summary.base_evaluation_loss.unwrap(), "{summary:?}");
+    assert_eq!(summary.samples, 6);
+    let steps: Vec<usize> = watch.seen.iter().map(|progress| progress.step).collect();
+    assert_eq!(steps, (1..=summary.steps).collect::<Vec<_>>());
+    let last = watch.seen.last().unwrap();
+    assert_eq!((last.steps, last.tokens, last.eta_s), (summary.planned_steps, summary.tokens, 0.0));
+    assert!(last.tokens_per_s > 0.0 && last.evaluation_loss == summary.evaluation_loss);
+}
+
+#[test]
+fn the_scorer_finds_the_merged_model_as_good_as_the_evaluation_did() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    // In an evaluation nothing is dropped.
+    task.recipe.dropout = 0.3;
+    let trained = run(&task);
+    let mean = |model: &Path| {
+        let scorer = scorer(model).unwrap();
+        let one = |(asked, answered): &(&str, &str)| scorer.loss(&[message(Role::User, asked)], answered).unwrap();
+        let (sum, tokens) = PAIRS[..2].iter().map(one).fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        sum / tokens as f64
+    };
+    let summary = &trained.manifest.summary;
+    assert!((mean(&trained.output.join("merged")) - summary.evaluation_loss.unwrap()).abs() < 1e-4);
+    assert!((mean(&task.base) - summary.base_evaluation_loss.unwrap()).abs() < 1e-4);
+}
+
+#[test]
+fn packs_in_a_step_are_as_one_large_pack() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    task.recipe = Recipe { max_steps: 3, pack_tokens: 1024, ..task.recipe };
+    let large = run(&task).manifest.summary;
+    task.recipe = Recipe { pack_tokens: 128, accumulation: 6, ..task.recipe };
+    task.folder = folder.path().join("small packs");
+    let small = run(&task).manifest.summary;
+    assert_eq!(large.tokens, small.tokens);
+    assert!((large.last_loss - small.last_loss).abs() < 1e-3, "{large:?} {small:?}");
+}
+
+pub fn write_preferences(path: &Path) {
+    let line = |(asked, answered): &(&str, &str)| {
+        let answer = |text: &str| vec![message(Role::Assistant, text)];
+        let (chosen, rejected) = (answer(answered), answer("no idea"));
+        serde_json::json!({"prompt": [message(Role::User, asked)], "chosen": chosen, "rejected": rejected}).to_string()
+    };
+    std::fs::write(path, PAIRS.iter().map(line).collect::<Vec<_>>().join("\n")).unwrap();
+}
+
+#[test]
+fn preferences_begin_at_the_logarithm_of_two_and_are_learned() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    write_preferences(&task.train);
+    std::fs::copy(&task.train, task.validation.as_ref().unwrap()).unwrap();
+    task.recipe = Recipe { method: Method::Dpo, pack_tokens: 512, learning_rate: 5e-3, dpo_beta: 0.5, ..task.recipe };
+    let summary = run(&task).manifest.summary;
+    assert!((summary.first_loss - std::f64::consts::LN_2).abs() < 1e-5, "{summary:?}");
+    assert!(summary.evaluation_loss.unwrap() < 0.3, "{summary:?}");
+}
+
+#[test]
+fn the_preference_loss_is_that_of_a_case_computed_by_hand() {
+    // beta 0.1, chosen gains 2 nats over the reference, rejected loses 1: margin 0.3, -ln(1 / (1 + e^-0.3)).
+    let margin = 0.1 * ((-10.0 - -12.0) - (-9.0 - -8.0));
+    assert!((preference_loss(margin) - 0.554_355_244_468_527).abs() < 1e-12);
+    assert!((preference_loss(0.0) - std::f64::consts::LN_2).abs() < 1e-15);
+    assert_eq!(preference_loss(-800.0), 800.0);
+    assert!(preference_loss(800.0) < 1e-300);
+    for margin in [-3.0, -0.1, 0.0, 0.7, 4.0] {
+        let numeric = (preference_loss(margin + 1e-6) - preference_loss(margin - 1e-6)) / 2e-6;
+        assert!((numeric - preference_slope(margin)).abs() < 1e-8, "{margin}");
+    }
+}
+
+#[test]
+fn the_first_update_of_the_optimizer_is_the_learning_rate_against_the_gradients_sign() {
+    let folder = TempDir::new().unwrap();
+    model::write(folder.path(), &Shape::of("LlamaForCausalLM"), None);
+    let recipe = Recipe { rank: 1, ..Recipe::default() };
+    let mut adapter = Adapter::new(&ModelConfig::read(folder.path()).unwrap(), &recipe);
+    let before = adapter.clone();
+    let gradient = |index: usize| if index.is_multiple_of(2) { 3.0 } else { -0.5 };
+    let gradients: Vec<Vec<f32>> =
+        adapter.parameters.iter().map(|parameter| (0..parameter.values.len()).map(gradient).collect()).collect();
+    AdamW::new(&adapter).update(&mut adapter, &gradients, 0.01, 0.1);
+    for (after, before) in adapter.parameters.iter().zip(&before.parameters) {
+        for (index, (after, before)) in after.values.iter().zip(&before.values).enumerate() {
+            let expected = before * (1.0 - 0.01 * 0.1) - 0.01 * gradient(index).signum();
+            assert!((after - expected).abs() < 1e-6, "{after} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_gradient_is_clipped_to_its_norm_and_a_small_one_is_not() {
+    let mut gradients = vec![vec![3.0], vec![0.0, 4.0]];
+    assert_eq!(clip(&mut gradients, 0.0), 5.0);
+    assert_eq!(clip(&mut gradients, 1.0), 5.0);
+    assert!((gradients[0][0] - 0.6).abs() < 1e-6 && (gradients[1][1] - 0.8).abs() < 1e-6);
+    let before = gradients.clone();
+    clip(&mut gradients, 2.0);
+    assert_eq!(gradients, before);
+}
+
+#[test]
+fn the_learning_rate_rises_and_then_follows_its_schedule() {
+    let rates = |schedule| {
+        let folder = TempDir::new().unwrap();
+        let mut task = task(folder.path());
+        task.validation = None;
+        task.recipe = Recipe { schedule, learning_rate: 1e-3, epochs: 20, max_steps: 8, ..task.recipe };
+        let mut watch = Watch::default();
+        train(&task, &mut watch).unwrap();
+        watch.seen.iter().map(|progress| progress.learning_rate * 1e3).collect::<Vec<_>>()
+    };
+    let close = |found: Vec<f64>, wanted: [f64; 8]| {
+        assert!(found.len() == 8 && found.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}");
+    };
+    close(rates(Schedule::Constant), [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0]);
+    close(rates(Schedule::Linear), [0.25, 0.5, 0.75, 1.0, 1.0, 0.75, 0.5, 0.25]);
+    let half = std::f64::consts::FRAC_1_SQRT_2 / 2.0;
+    close(rates(Schedule::Cosine), [0.25, 0.5, 0.75, 1.0, 1.0, 0.5 + half, 0.5, 0.5 - half]);
+}
+
+#[test]
+fn patience_ends_a_run_that_only_gets_worse_and_keeps_its_best_weights() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    // What is validated is never trained, and the rate is far too high.
+    model::write_chats(task.validation.as_ref().unwrap(), &[("z?", "QQQQ QQQQ")]);
+    task.recipe = Recipe {
+        eval_every: 1,
+        patience: 3,
+        epochs: 60,
+        learning_rate: 0.05,
+        schedule: Schedule::Constant,
+        ..task.recipe
+    };
+    let trained = run(&task);
+    let summary = &trained.manifest.summary;
+    assert!(summary.ended_early && summary.steps < summary.planned_steps, "{summary:?}");
+    let (sum, tokens) =
+        scorer(&trained.output.join("merged")).unwrap().loss(&[message(Role::User, "z?")], "QQQQ QQQQ").unwrap();
+    assert!((sum / tokens as f64 - summary.evaluation_loss.unwrap()).abs() < 1e-4, "{summary:?}");
+}
+
+#[test]
+fn samples_that_are_too_long_are_left_out_and_counted_and_without_any_left_it_says_why() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    let long = "word ".repeat(60);
+    model::write_chats(&task.train, &[("a?", "one"), ("b?", &long)]);
+    let summary = run(&task).manifest.summary;
+    assert_eq!((summary.samples, summary.too_long, summary.planned_steps), (1, 1, 6));
+    model::write_chats(&task.train, &[("b?", &long)]);
+    task.folder = folder.path().join("other");
+    let nothing = train(&task, &mut Watch::default());
+    assert!(matches!(nothing, Err(Error::NoSamples { read: 1, too_long: 1, limit: 256, .. })), "{nothing:?}");
+    std::fs::write(&task.train, "\n").unwrap();
+    let nothing = train(&task, &mut Watch::default());
+    assert!(matches!(nothing, Err(Error::NoSamples { read: 0, .. })), "{nothing:?}");
+}
+
+#[test]
+fn a_line_that_is_no_sample_is_named() {
+    let folder = TempDir::new().unwrap();
+    let task = task(folder.path());
+    let question_last = serde_json::json!({"messages": [message(Role::User, "why?")]}).to_string();
+    for line in ["{", "{\"messages\": []}", &question_last] {
+        std::fs::write(&task.train, format!("\n{line}\n")).unwrap();
+        let found = train(&task, &mut Watch::default());
+        assert!(matches!(found, Err(Error::Sample { line: 2, .. })), "{found:?}");
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_any_more_ends_the_run() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    task.recipe = Recipe { learning_rate: 1e30, clip: 0.0, ..task.recipe };
+    let found = train(&task, &mut Watch::default());
+    assert!(matches!(found, Err(Error::Diverged { .. })), "{found:?}");
+}

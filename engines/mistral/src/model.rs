@@ -1,0 +1,190 @@
+//! The local model: mistral.rs in this process.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use mistralrs::{
+    GgufModelBuilder, Model, ModelDType, RequestBuilder, Response, StopTokens, TextMessageRole, TextModelBuilder,
+    TokenSource,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tracing::info;
+use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream, Device, Engine, Error};
+use twin_schemas::{FinishReason, Role, Usage};
+
+/// Chunks that wait for a slow reader before the model waits too.
+const BUFFERED_CHUNKS: usize = 32;
+
+/// mistral.rs in this process.
+#[derive(Debug, Clone, Copy)]
+pub struct Mistral {
+    /// Where its models run.
+    pub device: Device,
+}
+
+#[async_trait]
+impl Engine for Mistral {
+    async fn open(&self, path: &Path, name: &str) -> Result<Arc<dyn ChatModel>, Error> {
+        Ok(Arc::new(MistralModel::load(path, name, self.device).await?))
+    }
+}
+
+/// A model in this process.
+pub struct MistralModel {
+    model: Arc<Model>,
+    name: String,
+}
+
+impl MistralModel {
+    /// Loads the model at `path` (a directory or a GGUF file) under a name. Takes seconds to minutes.
+    pub async fn load(path: &Path, name: &str, device: Device) -> Result<Self, Error> {
+        let failed = |problem: String| Error::Load { location: path.display().to_string(), problem };
+        if !path.exists() {
+            let problem = "there is no such file or directory; run `make models`, or set llm.model or llm.endpoint";
+            return Err(failed(problem.to_owned()));
+        }
+        let cpu = device == Device::Cpu || !cfg!(feature = "cuda");
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let target = path.to_owned();
+        // On a thread of its own: mistral.rs keeps thread-local state of adapters and quantisation that the next load on
+        // the same thread would inherit.
+        std::thread::Builder::new()
+            .name("load-llm".to_owned())
+            .spawn(move || drop(sender.send(load_blocking(&target, cpu))))
+            .map_err(|error| failed(error.to_string()))?;
+        let model = receiver.await.map_err(|_| failed("loading panicked; the log above says where".to_owned()))?;
+        let model = Arc::new(model.map_err(failed)?);
+        info!(model = name, "local model loaded");
+        Ok(Self { model, name: name.to_owned() })
+    }
+}
+
+fn load_blocking(path: &Path, cpu: bool) -> Result<Model, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let location = path.to_string_lossy();
+    runtime.block_on(async {
+        if path.is_dir() {
+            let mut builder = TextModelBuilder::new(location).with_token_source(TokenSource::None);
+            if cpu {
+                // Single precision: on a processor the quantised path reads prompts at a half to a quarter of the speed.
+                // And no prefix cache: it keeps 16 prompts (50 to 100 MB each) and made no answer come sooner.
+                builder = builder.with_force_cpu().with_dtype(ModelDType::F32).with_prefix_cache_n(None);
+            }
+            return builder.build().await.map_err(|error| error.to_string());
+        }
+        let folder = path.parent().unwrap_or(Path::new(".")).to_string_lossy();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut builder = GgufModelBuilder::new(folder, vec![file]).with_token_source(TokenSource::None);
+        if cpu {
+            builder = builder.with_force_cpu().with_prefix_cache_n(None);
+        }
+        builder.build().await.map_err(|error| error.to_string())
+    })
+}
+
+fn request(chat: ChatRequest) -> RequestBuilder {
+    let mut request = RequestBuilder::new();
+    request = if chat.temperature <= 0.0 {
+        request.set_deterministic_sampler()
+    } else {
+        request.set_sampler_temperature(chat.temperature).set_sampler_topp(chat.top_p)
+    };
+    // Without a length a small model may write until its context is full.
+    request = request.set_sampler_max_len(chat.max_tokens as usize);
+    if chat.frequency_penalty > 0.0 {
+        request = request.set_sampler_frequency_penalty(chat.frequency_penalty);
+    }
+    if !chat.stop.is_empty() {
+        request = request.set_sampler_stop_toks(StopTokens::Seqs(chat.stop));
+    }
+    for message in chat.messages {
+        let role = match message.role {
+            Role::System => TextMessageRole::System,
+            Role::User => TextMessageRole::User,
+            Role::Assistant => TextMessageRole::Assistant,
+        };
+        request = request.add_message(role, message.content);
+    }
+    request
+}
+
+#[async_trait]
+impl ChatModel for MistralModel {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn chat(&self, chat: ChatRequest) -> Result<ChatStream, Error> {
+        let (sender, receiver) = mpsc::channel(BUFFERED_CHUNKS);
+        let model = self.model.clone();
+        tokio::spawn(async move { generate(&model, request(chat), &sender).await });
+        Ok(ReceiverStream::new(receiver).boxed())
+    }
+}
+
+type Item = Result<ChatChunk, Error>;
+
+/// Hands on what the model writes. Ends, and with it the model's stream and the generation, when nobody reads.
+async fn generate(model: &Model, request: RequestBuilder, reader: &mpsc::Sender<Item>) {
+    let engine = model.inner().get_sender(None).ok();
+    let mut stream = match model.stream_chat_request(request).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            let _ = reader.send(Err(Error::Generation(error.to_string()))).await;
+            return;
+        }
+    };
+    let mut written = 0;
+    loop {
+        let response = tokio::select! {
+            response = stream.next() => response,
+            () = reader.closed() => return,
+        };
+        let items = match response {
+            Some(response) => read(response),
+            // mistral.rs 0.8.1 sends no last chunk where an answer ends within a character (`Sequence::get_delta`): it just
+            // closes the stream, as it does when its thread has died.
+            None if engine.as_ref().is_some_and(|engine| !engine.is_closed()) => {
+                let usage = Usage { prompt_tokens: 0, completion_tokens: written };
+                vec![Ok(ChatChunk::End { finish_reason: FinishReason::Length, usage })]
+            }
+            None => vec![Err(Error::Generation("the model's engine ended".to_owned()))],
+        };
+        written += 1;
+        for item in items {
+            let last = !matches!(item, Ok(ChatChunk::Text(_)));
+            if reader.send(item).await.is_err() || last {
+                return;
+            }
+        }
+    }
+}
+
+fn read(response: Response) -> Vec<Item> {
+    match response {
+        Response::Chunk(chunk) => {
+            let mut items = Vec::new();
+            let Some(choice) = chunk.choices.into_iter().next() else { return items };
+            if let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) {
+                items.push(Ok(ChatChunk::Text(text)));
+            }
+            if let Some(reason) = choice.finish_reason {
+                let finish_reason = if reason == "length" { FinishReason::Length } else { FinishReason::Stop };
+                let tokens = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+                let usage = chunk.usage.map(|usage| Usage {
+                    prompt_tokens: tokens(usage.prompt_tokens),
+                    completion_tokens: tokens(usage.completion_tokens),
+                });
+                items.push(Ok(ChatChunk::End { finish_reason, usage: usage.unwrap_or_default() }));
+            }
+            items
+        }
+        Response::ValidationError(error) => vec![Err(Error::Refused(error.to_string()))],
+        Response::InternalError(error) => vec![Err(Error::Generation(error.to_string()))],
+        Response::ModelError(message, _) => vec![Err(Error::Generation(message))],
+        _ => vec![Err(Error::Generation("the model answered with something that is no text".to_owned()))],
+    }
+}
