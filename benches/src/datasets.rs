@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use chrono::DateTime;
 use twin_artifacts::Artifacts;
-use twin_datasets::{Builder, Options, collect};
+use twin_datasets::{Builder, Options, put_document};
 use twin_schemas::{AuthorId, CleanedDocument};
 use twin_sqlite::{Database, SqliteCorpus};
 
@@ -41,7 +41,7 @@ pub async fn store(folder: &Path, documents: &[CleanedDocument]) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let (corpus, options) = (open(folder).await?, Options::default());
     for document in documents {
-        collect(&corpus, document.clone(), &options).await?;
+        put_document(&corpus, document.clone(), &options).await?;
     }
     Ok(())
 }

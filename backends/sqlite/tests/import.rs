@@ -1,6 +1,6 @@
 //! The registry in a data folder of version 0.1.0, which kept no steps.
 
-use twin_registry::{Action, DeploymentState, EvaluationState, JobState, Metric, ModelState, Registry, rules::Step};
+use twin_registry::{Action, DeploymentState, EvaluationState, JobState, Metric, ModelState, rules::Step};
 use twin_schemas::{AuthorId, ModelId, Verdict};
 use twin_sqlite::Database;
 

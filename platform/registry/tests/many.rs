@@ -6,7 +6,6 @@ use support::{ada, at, dataset, evaluated, fixture, job, report};
 use twin_registry::rules::WorkerReport;
 use twin_registry::{
     By, DeploymentState, EvaluationState, Interest, JobOutcome, JobProgress, JobState, NewDataset, NewJob, NewModel,
-    Registry,
 };
 use twin_schemas::{DatasetId, Verdict};
 use twin_sqlite::Database;

@@ -33,7 +33,7 @@ impl Collector {
         };
         let is_deletion = message.payload.is_none();
         let written = match message.payload {
-            Some(cleaned) => collect(&*self.corpus, cleaned, &self.options).await.map(drop),
+            Some(cleaned) => put_document(&*self.corpus, cleaned, &self.options).await.map(drop),
             None => self.corpus.delete(document, revision).await.map(drop).map_err(Error::from),
         };
         let marked = match written {
@@ -51,7 +51,7 @@ impl Collector {
 
 /// Stores a document, with the number of its usable samples, if its revision is higher than the one known. Returns whether
 /// it was.
-pub async fn collect(corpus: &dyn Corpus, document: CleanedDocument, options: &Options) -> Result<bool, Error> {
+pub async fn put_document(corpus: &dyn Corpus, document: CleanedDocument, options: &Options) -> Result<bool, Error> {
     let known = corpus.revision(document.meta.document_id).await?;
     if known.is_some_and(|known| known >= document.meta.revision) {
         return Ok(false);

@@ -54,7 +54,7 @@ mod work;
 
 pub use build::{Builder, Built, Report};
 pub use candidate::{Candidate, Grounding, samples_of};
-pub use collector::{Collector, collect};
+pub use collector::{Collector, put_document};
 pub use diff::{CountChange, Diff, diff};
 pub use error::Error;
 pub use files::{DatasetReader, export, read_manifest};

@@ -171,7 +171,7 @@ INSERT INTO chunk_vectors VALUES (7, 'ada', 'article', 'folder', 0, '[1.0, 0.0, 
 async fn an_index_of_the_first_version_of_the_schema_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let database = open(&folder);
-    database.write::<_, Error, _>(|tx| Ok(tx.execute_batch(FIRST_VERSION)?)).await.unwrap();
+    database.write::<_, twin_sqlite::Error, _>(|tx| Ok(tx.execute_batch(FIRST_VERSION)?)).await.unwrap();
     let index = old_index(&database).await;
     let ada = || Filter::author(author("ada"));
     assert_eq!(found(&index, request(ada(), at(0.0), "rivers")).await, [(1, 1, 0)]);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use twin_artifacts::Artifacts;
 use twin_corpus::Corpus;
-use twin_datasets::{Builder, Built, Error, Manifest, Options, collect};
+use twin_datasets::{Builder, Built, Error, Manifest, Options, put_document};
 use twin_schemas::{
     AuthorId, Category, CleanedDocument, ContentHash, DocumentId, DocumentKey, DocumentMeta, MediaType, RawDocument,
     Revision, SourceKind,
@@ -51,7 +51,7 @@ impl Place {
 
     /// Whether it was new.
     pub async fn put(&self, document: CleanedDocument) -> bool {
-        collect(&*self.corpus, document, &self.options).await.unwrap()
+        put_document(&*self.corpus, document, &self.options).await.unwrap()
     }
 
     /// Whether it was there.
