@@ -6,7 +6,7 @@
 //! before or the step after, never half of one; a step that is asked for twice happens once; and what one decided is
 //! true for all, on any store that can refuse a second row of one number ([`Store`]).
 //!
-//! A step holds its event, which [`Relay`] publishes at least once, as the same event. Lists and look-ups over all
+//! A step holds its event, which a relay ([`relay()`]) publishes at least once, as the same event. Lists and look-ups over all
 //! authors read rows that are made of the steps.
 //!
 //! Deliberately not here: what the steps do. Files (manifests, reports, weights) are artifacts; rows name them.
@@ -38,7 +38,7 @@ pub use model::{
     JobOutcome, JobProgress, JobRow, JobState, Metric, ModelRow, ModelState, NewDataset, NewJob, NewModel,
     StoredRecipe,
 };
-pub use relay::Relay;
+pub use relay::{Steps, relay};
 pub use rows::{Kind, Row, changed as changed_rows};
 pub use store::{NewStep, Order, RowQuery, Store, Unsettled};
 

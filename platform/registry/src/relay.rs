@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{debug, warn};
+use async_trait::async_trait;
+use tokio::sync::watch;
+use twin_coordination::Member;
 use twin_schemas::{Attributes, AuthorId, DatasetReady, ModelEvent, Payload, Topic};
-use twin_stream::{EventLog, NewEvent};
-use twin_telemetry::ShutdownSignal;
+use twin_stream::{EventLog, NewEvent, NewRecord, Outgoing, Relay};
 
 use crate::rules::Event;
 use crate::{Error, Interest, Registry};
@@ -15,73 +16,48 @@ use crate::{Error, Interest, Registry};
 const BATCH: usize = 64;
 /// Between looks for what another process has written.
 const POLL: Duration = Duration::from_millis(500);
-/// The pause after a failure, at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The relay from the registry to the log. A step is settled once the log has acknowledged its event; a process that
-/// dies between the two appends it again, as the same event.
-pub struct Relay {
-    registry: Registry,
-    log: Arc<dyn EventLog>,
+/// dies between the two appends it again, as the same event. Whoever reads the events passes over one that comes late:
+/// each names what it is about, and the steps say what is true.
+pub fn relay(registry: Registry, log: Arc<dyn EventLog>, member: Member) -> Relay<Steps> {
+    Relay::new(Steps(registry), log, member, POLL, BATCH)
 }
 
-impl Relay {
-    /// A relay from `registry` to `log`.
-    pub fn new(registry: Registry, log: Arc<dyn EventLog>) -> Self {
-        Self { registry, log }
+/// Steps whose events the log does not hold yet.
+pub struct Steps(Registry);
+
+#[async_trait]
+impl Outgoing for Steps {
+    type Mark = (AuthorId, u64);
+    type Error = Error;
+
+    fn name(&self) -> &'static str {
+        "outbox/learning"
     }
 
-    /// Publishes until the shutdown begins.
-    pub async fn run(self, shutdown: ShutdownSignal) {
-        let mut changes = self.registry.changes(Interest::Events);
-        let mut pause = POLL;
-        while !shutdown.has_begun() {
-            match self.publish_some().await {
-                Ok(0) => {
-                    pause = POLL;
-                    tokio::select! {
-                        () = shutdown.begun() => {}
-                        // The sender lives as long as the registry that this holds.
-                        _ = changes.changed() => {}
-                        () = tokio::time::sleep(POLL) => {}
-                    }
-                }
-                Ok(settled) => {
-                    pause = POLL;
-                    debug!(settled, "published events of the learning loop");
-                }
-                Err(error) => {
-                    warn!(%error, ?pause, "publishing events of the learning loop failed, trying again");
-                    tokio::select! {
-                        () = shutdown.begun() => {}
-                        () = tokio::time::sleep(pause) => {}
-                    }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
-        }
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes(Interest::Events)
     }
 
-    /// Settles one batch of steps and returns how many.
-    pub async fn publish_some(&self) -> Result<usize, Error> {
-        let unsettled = self.registry.store.unsettled(BATCH).await?;
-        if unsettled.is_empty() {
-            return Ok(0);
-        }
-        let mut records = Vec::new();
-        let mut settled = Vec::with_capacity(unsettled.len());
-        for step in unsettled {
+    async fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.0.store.unsettled(1).await?.is_empty())
+    }
+
+    async fn oldest(&self, limit: usize) -> Result<Vec<(Self::Mark, Option<NewRecord>)>, Error> {
+        let mut oldest = Vec::new();
+        for step in self.0.store.unsettled(limit).await? {
             if step.rows_missing {
-                self.registry.mend(&step.author).await?;
+                self.0.mend(&step.author).await?;
             }
-            if let Some(event) = &step.event {
-                records.push(event_of(&step.author, event)?.into_record());
-            }
-            settled.push((step.author, step.number));
+            let event = step.event.as_ref().map(|event| event_of(&step.author, event)).transpose()?;
+            oldest.push(((step.author, step.number), event.map(NewEvent::into_record)));
         }
-        self.log.append(records).await?;
-        self.registry.store.settle(&settled).await?;
-        Ok(settled.len())
+        Ok(oldest)
+    }
+
+    async fn mark(&self, appended: Vec<Self::Mark>) -> Result<(), Error> {
+        Ok(self.0.store.settle(&appended).await?)
     }
 }
 

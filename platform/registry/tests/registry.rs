@@ -5,14 +5,14 @@ mod support;
 use support::{Fixture, ada, at, dataset, document, evaluated, fixture, job, report};
 use twin_registry::{
     Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, Metric, ModelState, NewModel,
-    Relay,
+    relay,
 };
 use twin_schemas::{ModelId, Topic, Verdict};
 use twin_stream::{StartAt, TopicPartition};
 
 /// Ids of the events of a topic, in order.
 async fn published(fixture: &Fixture, topic: Topic) -> Vec<String> {
-    let relay = Relay::new(fixture.registry.clone(), fixture.log.clone());
+    let mut relay = relay(fixture.registry.clone(), fixture.log.clone(), fixture.member.clone());
     while relay.publish_some().await.unwrap() > 0 {}
     let ends = fixture.log.watermarks(topic.name()).await.unwrap();
     if ends[&0].end == 0 {

@@ -15,6 +15,7 @@ mod event;
 mod handler;
 mod log;
 mod low_water;
+mod relay;
 mod runtime;
 pub mod testing;
 
@@ -27,4 +28,5 @@ pub use log::{
     Consumer, Delivery, EventLog, Headers, NewRecord, Position, Record, RevokeAck, StartAt, Tail, TopicPartition,
     TopicSpec, Watermarks, partition_for,
 };
+pub use relay::{Outgoing, Relay};
 pub use runtime::{DeadLetterObserver, Order, RetryOptions, Stage, StageMetrics, StageOptions, group_of};

@@ -1,14 +1,15 @@
 //! Publishes what the warehouse has recorded and the log does not hold yet.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracing::{debug, warn};
-use twin_coordination::{Held, Member};
+use tokio::sync::watch;
+use twin_coordination::Member;
 use twin_schemas::{DocumentId, RawDocument, Revision};
-use twin_stream::{EventLog, NewEvent};
+use twin_stream::{EventLog, NewEvent, NewRecord, Outgoing, Relay};
 use twin_telemetry::ShutdownSignal;
 
 use crate::model::DocumentRow;
@@ -36,92 +37,57 @@ impl Default for OutboxOptions {
 /// A revision is appended, and marked once the log has acknowledged it. If the process dies between the two it is
 /// appended again, as the same event (its id is made of document and revision).
 ///
-/// Of several relays the one that holds the lease works. One that stands still before its append, for so long that another
-/// takes over, appends an old revision behind a newer one; its mark then finds the newer one and makes that unpublished,
-/// so that it is appended once more and is the last one of its document again.
-pub struct Outbox {
-    options: OutboxOptions,
-    warehouse: Arc<dyn Warehouse>,
-    log: Arc<dyn EventLog>,
-    member: Member,
-    held: Option<Held>,
-    worked_at: Instant,
-}
-
-/// The lease of the relay.
-const LEASE: &str = "outbox";
-/// The pause after a failure, at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// So long the lease is kept when there is nothing to publish: a lease for each revision would be two writes for each.
-const LINGER: Duration = Duration::from_secs(3);
+/// One that stands still before its append, for so long that another takes over, appends an old revision behind a newer
+/// one; its mark then finds the newer one and makes that unpublished, so that it is appended once more and is the last one
+/// of its document again.
+pub struct Outbox(Relay<Revisions>);
 
 impl Outbox {
     /// An outbox from `warehouse` to `log`, and who relays it.
     pub fn new(options: OutboxOptions, warehouse: Arc<dyn Warehouse>, log: Arc<dyn EventLog>, member: Member) -> Self {
-        Self { options, warehouse, log, member, held: None, worked_at: Instant::now() }
+        let poll = Duration::from_millis(options.poll_ms.max(1));
+        Self(Relay::new(Revisions(warehouse), log, member, poll, options.batch))
     }
 
     /// Publishes until the shutdown begins.
-    pub async fn run(mut self, shutdown: ShutdownSignal) {
-        let mut changes = self.warehouse.changes();
-        let poll = Duration::from_millis(self.options.poll_ms.max(1));
-        let mut pause = poll;
-        while !shutdown.has_begun() {
-            match self.publish_some().await {
-                Ok(0) => {
-                    pause = poll;
-                    if self.worked_at.elapsed() > LINGER {
-                        self.release().await;
-                    }
-                    tokio::select! {
-                        () = shutdown.begun() => {}
-                        // The sender lives as long as the warehouse that this holds.
-                        _ = changes.changed() => {}
-                        () = tokio::time::sleep(poll) => {}
-                    }
-                }
-                Ok(_) => pause = poll,
-                Err(error) => {
-                    warn!(%error, ?pause, "publishing failed, trying again");
-                    tokio::select! {
-                        () = shutdown.begun() => {}
-                        () = tokio::time::sleep(pause) => {}
-                    }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
-        }
-        self.release().await;
+    pub async fn run(self, shutdown: ShutdownSignal) {
+        self.0.run(shutdown).await;
     }
 
     /// Publishes one batch and returns how many revisions it held: none, too, if another relay is at work.
     pub async fn publish_some(&mut self) -> Result<usize, Error> {
-        if !self.held.as_ref().is_some_and(Held::is_held) {
-            if self.warehouse.unpublished(1).await?.is_empty() {
-                return Ok(0);
-            }
-            self.held = self.member.hold(LEASE).await.map_err(Error::Leases)?;
-        }
-        let Some(held) = &self.held else { return Ok(0) };
-        let rows = self.warehouse.unpublished(self.options.batch).await?;
-        // Looked at last, so that of what another has published meanwhile little is appended again.
-        if rows.is_empty() || !held.is_held() {
-            return Ok(0);
-        }
-        let revisions: Vec<(DocumentId, Revision)> =
-            rows.iter().map(|row| (row.meta.document_id, row.meta.revision)).collect();
-        self.log.append(rows.iter().map(|row| event(row).into_record()).collect()).await?;
-        self.warehouse.mark_published(&revisions).await?;
-        self.worked_at = Instant::now();
-        debug!(revisions = revisions.len(), "published");
-        Ok(revisions.len())
+        self.0.publish_some().await
+    }
+}
+
+/// Revisions of documents that the log does not hold yet.
+struct Revisions(Arc<dyn Warehouse>);
+
+#[async_trait]
+impl Outgoing for Revisions {
+    type Mark = (DocumentId, Revision);
+    type Error = Error;
+
+    fn name(&self) -> &'static str {
+        "outbox"
     }
 
-    async fn release(&mut self) {
-        let Some(held) = self.held.take() else { return };
-        if let Err(error) = held.release().await {
-            warn!(%error, "the lease of the outbox could not be given up; it passes on by itself");
-        }
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes()
+    }
+
+    async fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.0.unpublished(1).await?.is_empty())
+    }
+
+    async fn oldest(&self, limit: usize) -> Result<Vec<(Self::Mark, Option<NewRecord>)>, Error> {
+        let rows = self.0.unpublished(limit).await?;
+        let named = |row: &DocumentRow| ((row.meta.document_id, row.meta.revision), Some(event(row).into_record()));
+        Ok(rows.iter().map(named).collect())
+    }
+
+    async fn mark(&self, appended: Vec<Self::Mark>) -> Result<(), Error> {
+        self.0.mark_published(&appended).await
     }
 }
 

@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use tracing::warn;
 use twin_datasets::{Builder, Collector, Freezer};
 use twin_evaluator::BaseModel;
-use twin_registry::Relay;
 use twin_stream::Order;
 use twin_telemetry::ShutdownSignal;
 use twin_trainer::{Base, JobQueue, LocalRunner, Supervisor};
@@ -17,9 +16,9 @@ use super::node::Node;
 use super::stages::{Tasks, start_stage};
 use crate::learning::{Desk, Files};
 
-/// The services that publish events of the learning loop all run the relay: several do no harm.
+/// The services that write steps of the learning loop all run the relay; one of them works at a time.
 pub(super) fn start_relay(node: &Node, tasks: &mut Tasks, shutdown: &ShutdownSignal) {
-    let relay = Relay::new(node.learning.clone(), node.log.clone());
+    let relay = twin_registry::relay(node.learning.clone(), node.log.clone(), node.member.clone());
     let shutdown = shutdown.clone();
     tasks.spawn(async move {
         relay.run(shutdown).await;

@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use twin_coordination::{Member, Owner};
 use twin_registry::rules::WorkerReport;
 use twin_registry::{JobOutcome, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
-use twin_sqlite::{Database, SqliteLog};
+use twin_sqlite::{Database, SqliteLeases, SqliteLog};
 use twin_stream::{EventLog, TopicSpec};
 
 pub struct Fixture {
     pub registry: Registry,
     pub log: Arc<dyn EventLog>,
+    pub member: Member,
     _folder: tempfile::TempDir,
 }
 
@@ -22,8 +24,10 @@ pub async fn fixture() -> Fixture {
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let log = SqliteLog::open(database.clone(), 1 << 20).await.unwrap();
     log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
-    let registry = twin_sqlite::registry(database).await.unwrap();
-    Fixture { registry, log: Arc::new(log), _folder: folder }
+    let registry = twin_sqlite::registry(database.clone()).await.unwrap();
+    let leases = Arc::new(SqliteLeases::open(database).await.unwrap());
+    let member = Member::new(leases, Owner::new("test"), &twin_coordination::Options::default());
+    Fixture { registry, member, log: Arc::new(log), _folder: folder }
 }
 
 pub fn ada() -> AuthorId {
