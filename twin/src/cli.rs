@@ -16,7 +16,7 @@ use twin_telemetry::LogOptions;
 use crate::commands::{self, Output};
 use crate::config::{self, Flags, Loaded};
 use crate::learning;
-use crate::run::{self, Service};
+use crate::run::{self, Wanted};
 
 /// A configuration that can not be used (`EX_USAGE`).
 const EXIT_CONFIG: u8 = 64;
@@ -70,7 +70,7 @@ enum Command {
 struct RunArgs {
     /// Parts to run [default: all of them].
     #[arg(value_enum)]
-    services: Vec<Service>,
+    services: Vec<Wanted>,
     #[command(flatten)]
     flags: FlagArgs,
 }
@@ -193,7 +193,7 @@ fn finish(result: Result<()>) -> ExitCode {
     }
 }
 
-fn run_services(loaded: Loaded, file: Option<PathBuf>, services: &[Service]) -> Result<()> {
+fn run_services(loaded: Loaded, file: Option<PathBuf>, services: &[Wanted]) -> Result<()> {
     twin_telemetry::init_logs(&loaded.config.telemetry).map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let result = runtime.block_on(run::run(loaded.config, file, services));

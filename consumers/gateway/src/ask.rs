@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, AuthorId, ChatMessage, FailureKind, Passage, Query, QueryEvent,
-    QueryFilter, QueryKind, RequestId, Sampling, StageTimings,
+    QueryFilter, QueryKind, RequestId, Sampling, Service, StageTimings,
 };
 use twin_stream::{EventLog, NewEvent, NewRecord};
 
@@ -348,7 +348,7 @@ impl Drop for Ticket {
 }
 
 fn query_record(request_id: RequestId, trace_parent: String, event: QueryEvent) -> NewRecord {
-    let mut attributes = Attributes::new::<QueryEvent>("gateway", request_id.to_string());
+    let mut attributes = Attributes::new::<QueryEvent>(Service::Gateway.name(), request_id.to_string());
     attributes.trace_parent = Some(trace_parent);
     NewEvent::new(request_id.to_string(), attributes, &event).into_record()
 }

@@ -97,7 +97,7 @@ impl Gateway {
         let metrics = Metrics::register(&registry)?;
         let room = Arc::new(WaitingRoom::new(metrics.clone()));
         let asker = Asker::new(&options, Arc::clone(&log), Arc::clone(&room), metrics.clone());
-        let readiness = health.part("gateway");
+        let readiness = health.part(twin_schemas::Service::Gateway.name());
         let app = Arc::new(App {
             options,
             default_author,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use twin_schemas::{AnswerEvent, AnswerPart, Attributes, Query, RequestId};
+use twin_schemas::{AnswerEvent, AnswerPart, Attributes, Query, RequestId, Service};
 use twin_stream::{Error, EventLog, NewEvent, NewRecord};
 
 /// Publishes the parts of one execution of a query, in order.
@@ -38,7 +38,7 @@ impl Publisher {
     fn record(&self, sequence: u32, part: AnswerPart) -> NewRecord {
         let Query { request_id, reply_to, .. } = self.query;
         let event = AnswerEvent { request_id, reply_to, attempt: self.attempt, sequence, part };
-        let attributes = Attributes::new::<AnswerEvent>("inference", request_id.to_string());
+        let attributes = Attributes::new::<AnswerEvent>(Service::Inference.name(), request_id.to_string());
         NewEvent::new(reply_to.to_string(), attributes, &event).caused_by(&self.cause).into_record()
     }
 }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use twin_coordination::Member;
-use twin_schemas::{DocumentId, RawDocument, Revision};
+use twin_schemas::{DocumentId, RawDocument, Revision, Service};
 use twin_stream::{EventLog, NewEvent, NewRecord, Outgoing, Relay};
 use twin_telemetry::ShutdownSignal;
 
@@ -94,7 +94,7 @@ impl Outgoing for Revisions {
 fn event(row: &DocumentRow) -> NewEvent {
     let (id, revision) = (row.meta.document_id, row.meta.revision);
     match row.payload() {
-        Some(raw) => NewEvent::document("crawler", id, revision, &raw),
-        None => NewEvent::tombstone::<RawDocument>("crawler", id, revision),
+        Some(raw) => NewEvent::document(Service::Crawler.name(), id, revision, &raw),
+        None => NewEvent::tombstone::<RawDocument>(Service::Crawler.name(), id, revision),
     }
 }

@@ -7,15 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use twin_onnx::Tokenizer;
-use twin_schemas::{ChunkedDocument, CleanedDocument};
+use twin_schemas::{ChunkedDocument, CleanedDocument, Service};
 use twin_stream::{Handler, Message, NewEvent, Outcome};
 use twin_telemetry::Registry;
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 
 use crate::metrics::Metrics;
 use crate::{Error, Options, chunk};
-
-const STAGE: &str = "chunker";
 
 /// The chunker stage.
 pub struct Chunker {
@@ -98,9 +96,9 @@ impl Core {
             Err(error) => return Handled::dead("decode", error),
         };
         let event = match message.payload {
-            None => NewEvent::tombstone::<ChunkedDocument>(STAGE, document_id, revision),
+            None => NewEvent::tombstone::<ChunkedDocument>(Service::Chunker.name(), document_id, revision),
             Some(document) => match catch_unwind(AssertUnwindSafe(|| self.document(document))) {
-                Ok(Ok(chunked)) => NewEvent::document(STAGE, document_id, revision, &chunked),
+                Ok(Ok(chunked)) => NewEvent::document(Service::Chunker.name(), document_id, revision, &chunked),
                 Ok(Err(error)) => return Handled::dead("tokenizer", error),
                 Err(panic) => return Handled::dead("panic", panic_message(panic.as_ref())),
             },

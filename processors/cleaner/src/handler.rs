@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::Utc;
 use futures::StreamExt;
 use tracing::{debug, warn};
-use twin_schemas::{Attributes, CleanedDocument, DocumentId, RawDocument, Revision};
+use twin_schemas::{Attributes, CleanedDocument, DocumentId, RawDocument, Revision, Service};
 use twin_stream::{Handler, Message, NewEvent, Outcome};
 use twin_telemetry::{MetricError, Registry};
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
@@ -14,8 +14,6 @@ use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 use crate::metrics::{Handled, Metrics};
 use crate::workers::{Failure, Workers};
 use crate::{Options, Rejection, RejectionKind, clean};
-
-const STAGE: &str = "cleaner";
 
 /// The cleaner stage.
 pub struct Cleaner {
@@ -126,7 +124,7 @@ impl Handler for Cleaner {
 
 /// Serialises too, so that a long text does not hold up the runtime.
 fn cleaned_event(document: DocumentId, revision: Revision, cleaned: &CleanedDocument, cause: &Attributes) -> NewEvent {
-    NewEvent::document(STAGE, document, revision, cleaned).caused_by(cause)
+    NewEvent::document(Service::Cleaner.name(), document, revision, cleaned).caused_by(cause)
 }
 
 fn deletion(attributes: &Attributes) -> Verdict {
@@ -134,7 +132,8 @@ fn deletion(attributes: &Attributes) -> Verdict {
         Ok(named) => named,
         Err(error) => return Verdict::Unhandled(Outcome::dead("decode", error)),
     };
-    let tombstone = NewEvent::tombstone::<CleanedDocument>(STAGE, document, revision).caused_by(attributes);
+    let tombstone =
+        NewEvent::tombstone::<CleanedDocument>(Service::Cleaner.name(), document, revision).caused_by(attributes);
     Verdict::Handled {
         progress: progress(document, revision, ProgressState::Done),
         outcome: Outcome::Emit(vec![tombstone]),

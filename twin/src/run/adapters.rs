@@ -9,7 +9,7 @@ use tracing::warn;
 use twin_api::DeadLetterView;
 use twin_crawler::Sources;
 use twin_gateway::{DeadLetterDesk, PortError, SourceResolver};
-use twin_schemas::{Attributes, SourceKind};
+use twin_schemas::{Attributes, Service, SourceKind};
 use twin_stream::{DeadLetter, DeadLetterCursor, DeadLetterObserver, DeadLetters, Reason};
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 
@@ -91,10 +91,10 @@ pub struct NoteDeadLetters(pub Arc<dyn Warehouse>);
 #[async_trait]
 impl DeadLetterObserver for NoteDeadLetters {
     async fn dead(&self, stage: &str, attributes: Option<&Attributes>, reason: &Reason) {
-        let stage = match stage {
-            "cleaner" => StageName::Cleaned,
-            "chunker" => StageName::Chunked,
-            "embedder" => StageName::Indexed,
+        let stage = match stage.parse() {
+            Ok(Service::Cleaner) => StageName::Cleaned,
+            Ok(Service::Chunker) => StageName::Chunked,
+            Ok(Service::Embedder) => StageName::Indexed,
             // Queries are no documents.
             _ => return,
         };

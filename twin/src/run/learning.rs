@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tracing::warn;
 use twin_datasets::{Builder, Collector, Freezer};
 use twin_evaluator::BaseModel;
+use twin_schemas::Service;
 use twin_stream::Order;
 use twin_telemetry::ShutdownSignal;
 use twin_trainer::{Base, JobQueue, LocalRunner, Supervisor};
@@ -83,7 +84,7 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
         Ok(())
     });
     let collector = Collector::new(options.build, corpus, node.learning.clone())?;
-    start_stage(node, "datasets", collector, Order::PerPartition, tasks, shutdown);
+    start_stage(node, Service::Datasets, collector, Order::PerPartition, tasks, shutdown);
     Ok(())
 }
 
@@ -95,7 +96,7 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
         Err(error) if by_name => return Err(error),
         Err(error) => {
             warn!("models are not trained here: {error:#}");
-            node.health.part("trainer").ready();
+            node.health.part(Service::Trainer.name()).ready();
             return Ok(());
         }
     };
@@ -118,7 +119,7 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
         Ok(())
     });
     let trigger = twin_trainer::Trigger::new(queue, &options);
-    start_stage(node, "trainer", trigger, Order::PerPartition, tasks, shutdown);
+    start_stage(node, Service::Trainer, trigger, Order::PerPartition, tasks, shutdown);
     Ok(())
 }
 
@@ -128,7 +129,7 @@ pub(super) fn start_evaluator(node: &Node, by_name: bool, tasks: &mut Tasks, shu
         Ok(base) => base,
         Err(error) if by_name => return Err(error),
         Err(_) => {
-            node.health.part("evaluator").ready();
+            node.health.part(Service::Evaluator.name()).ready();
             return Ok(());
         }
     };
@@ -158,6 +159,6 @@ pub(super) fn start_evaluator(node: &Node, by_name: bool, tasks: &mut Tasks, shu
         Ok(())
     });
     let trigger = twin_evaluator::Trigger::new(node.learning.clone(), approval);
-    start_stage(node, "evaluator", trigger, Order::PerPartition, tasks, shutdown);
+    start_stage(node, Service::Evaluator, trigger, Order::PerPartition, tasks, shutdown);
     Ok(())
 }

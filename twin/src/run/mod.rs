@@ -16,21 +16,23 @@ use anyhow::{Context, Result, anyhow};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::{error, info};
+use twin_schemas::Service;
 use twin_telemetry::Shutdown;
 
 use crate::config::{Config, LogKind};
 use crate::folder::{DataFolder, NodeName};
 use node::Node;
-pub use service::Service;
+pub use service::Wanted;
 use stores::Stores;
 
 /// Runs the services (all of them if none is named) until a signal, and returns when everything is drained.
 /// Child processes read the configuration from `file` too, if one was named.
-pub async fn run(config: Config, file: Option<PathBuf>, services: &[Service]) -> Result<()> {
+pub async fn run(config: Config, file: Option<PathBuf>, services: &[Wanted]) -> Result<()> {
     let shutdown = Shutdown::new();
     tokio::pin! { let signal = shutdown.begin_on_signal(); }
     let by_name = !services.is_empty();
-    let services = if services.is_empty() { Service::ALL.to_vec() } else { services.to_vec() };
+    let named = services.iter().map(|wanted| wanted.0).collect();
+    let services: Vec<Service> = if by_name { named } else { Service::ALL.to_vec() };
     let log_kind = config.log_kind().map_err(|problem| anyhow!("log.url: {problem}"))?;
     let listener = TcpListener::bind(config.listen)
         .await

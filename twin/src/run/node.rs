@@ -8,7 +8,6 @@ use twin_artifacts::Artifacts;
 use twin_coordination::{Member, Owner};
 use twin_onnx::Tokenizer;
 use twin_registry::Registry;
-use twin_schemas::Topic;
 use twin_stream::{ClaimCheck, EventLog, StageMetrics, TopicSpec};
 use twin_telemetry::{Health, Registry as MetricsRegistry};
 use twin_warehouse::Warehouse;
@@ -90,18 +89,5 @@ impl Node {
     pub(super) fn tokenizer(&self) -> Result<Tokenizer> {
         let path = self.config.embedder.model_dir.join("tokenizer.json");
         Ok(Tokenizer::from_file(&path)?)
-    }
-
-    /// Stages, as readers of topics.
-    pub(super) fn stage_topics() -> [(&'static str, Topic); 7] {
-        [
-            ("cleaner", Topic::DocumentsRaw),
-            ("chunker", Topic::DocumentsCleaned),
-            ("embedder", Topic::DocumentsChunked),
-            ("datasets", Topic::DocumentsCleaned),
-            ("trainer", Topic::Datasets),
-            ("evaluator", Topic::Models),
-            ("inference", Topic::Queries),
-        ]
     }
 }

@@ -1,72 +1,38 @@
-//! What a process can do.
+//! The services as the command line and readiness know them.
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use twin_schemas::Service;
 
-/// What a process can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Service {
-    /// Collects sources and publishes what has changed.
-    Crawler,
-    /// Cleans documents.
-    Cleaner,
-    /// Cuts documents into chunks.
-    Chunker,
-    /// Embeds chunks into the index.
-    Embedder,
-    /// Makes versioned datasets of cleaned documents.
-    Datasets,
-    /// Trains models on datasets.
-    Trainer,
-    /// Compares trained models with the one in production.
-    Evaluator,
-    /// Answers queries.
-    Inference,
-    /// Serves the REST API.
-    Gateway,
-}
+/// A service that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted(pub Service);
 
-impl Service {
-    /// Every service.
-    pub(super) const ALL: [Self; 9] = [
-        Self::Crawler,
-        Self::Cleaner,
-        Self::Chunker,
-        Self::Embedder,
-        Self::Datasets,
-        Self::Trainer,
-        Self::Evaluator,
-        Self::Inference,
-        Self::Gateway,
-    ];
-
-    /// The parts of readiness that it will report.
-    pub(super) fn parts(self) -> &'static [&'static str] {
-        match self {
-            // A source that fails does not make the process unfit; its last sync says so.
-            Self::Crawler => &[],
-            Self::Cleaner => &["cleaner"],
-            Self::Chunker => &["chunker"],
-            Self::Embedder => &["embedder"],
-            Self::Datasets => &["datasets"],
-            Self::Trainer => &["trainer"],
-            Self::Evaluator => &["evaluator"],
-            Self::Inference => &["llm", "inference"],
-            Self::Gateway => &["gateway"],
-        }
+impl ValueEnum for Wanted {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Wanted; Service::ALL.len()] = {
+            let mut all = [Wanted(Service::Crawler); Service::ALL.len()];
+            let mut index = 0;
+            while index < all.len() {
+                all[index] = Wanted(Service::ALL[index]);
+                index += 1;
+            }
+            all
+        };
+        &ALL
     }
 
-    /// Its name on the command line.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Crawler => "crawler",
-            Self::Cleaner => "cleaner",
-            Self::Chunker => "chunker",
-            Self::Embedder => "embedder",
-            Self::Datasets => "datasets",
-            Self::Trainer => "trainer",
-            Self::Evaluator => "evaluator",
-            Self::Inference => "inference",
-            Self::Gateway => "gateway",
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.purpose()))
+    }
+}
+
+/// The parts of readiness that a service will report.
+pub(super) fn parts(service: Service) -> Vec<&'static str> {
+    match service {
+        // A source that fails does not make the process unfit; its last sync says so.
+        Service::Crawler => Vec::new(),
+        Service::Inference => vec!["llm", service.name()],
+        other => vec![other.name()],
     }
 }

@@ -13,13 +13,14 @@ use twin_gateway::{Dependencies, Gateway, StageGroup};
 use twin_index::{Index, index_model};
 use twin_inference::{Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader, Workers};
 use twin_onnx::{Embedder, EmbedderOptions};
+use twin_schemas::Service;
 use twin_stream::{DeadLetters, Order, Stage, group_of};
 use twin_telemetry::{Registry, ShutdownSignal, admin_router};
 use twin_warehouse::Outbox;
 
 use super::adapters::{KnownSources, Operator};
 use super::node::Node;
-use super::service::Service;
+use super::service::parts;
 use super::stages::{Tasks, stage_options, start_stage};
 use super::{learning, models};
 use crate::config::LogKind;
@@ -39,9 +40,9 @@ pub(super) async fn start(
     shutdown: &ShutdownSignal,
 ) -> Result<()> {
     let wanted = |service| services.contains(&service);
-    for part in services.iter().flat_map(|service| service.parts()) {
+    for part in services.iter().flat_map(|service| parts(*service)) {
         // Not ready from the first request on, whatever is still to be loaded.
-        drop(node.health.part(*part));
+        drop(node.health.part(part));
     }
     let sources = Sources::new(&node.config.crawler)?;
     if wanted(Service::Gateway) {
@@ -54,13 +55,13 @@ pub(super) async fn start(
     }
     if wanted(Service::Cleaner) {
         let cleaner = Cleaner::new(node.config.cleaner.clone(), node.warehouse.clone(), &node.registry)?;
-        start_stage(&node, "cleaner", cleaner, Order::PerPartition, tasks, shutdown);
+        start_stage(&node, Service::Cleaner, cleaner, Order::PerPartition, tasks, shutdown);
     }
     if wanted(Service::Chunker) {
         let tokenizer = Arc::new(node.tokenizer()?);
         let options = node.config.chunker.clone();
         let chunker = Chunker::new(options, tokenizer, node.warehouse.clone(), &node.registry)?;
-        start_stage(&node, "chunker", chunker, Order::PerPartition, tasks, shutdown);
+        start_stage(&node, Service::Chunker, chunker, Order::PerPartition, tasks, shutdown);
     }
     if wanted(Service::Datasets) {
         learning::start_datasets(&node, tasks, shutdown).await?;
@@ -78,7 +79,7 @@ pub(super) async fn start(
         let index = open_index(&node).await?;
         if wanted(Service::Embedder) {
             let embedding = Embedding::new(index.clone(), node.warehouse.clone(), &node.registry)?;
-            start_stage(&node, "embedder", embedding, Order::PerPartition, tasks, shutdown);
+            start_stage(&node, Service::Embedder, embedding, Order::PerPartition, tasks, shutdown);
         }
         if wanted(Service::Inference) {
             let retrieval = node.config.retrieval.clone();
@@ -96,10 +97,9 @@ fn start_gateway(
     tasks: &mut Tasks,
     shutdown: &ShutdownSignal,
 ) -> Result<()> {
-    let group = |(stage, topic): (&str, twin_schemas::Topic)| StageGroup {
-        stage: stage.to_owned(),
-        group: group_of(stage),
-        topic: topic.name().to_owned(),
+    let group = |service: Service| {
+        let topic = service.topic()?.name().to_owned();
+        Some(StageGroup { stage: service.name().to_owned(), group: group_of(service.name()), topic })
     };
     let dependencies = Dependencies {
         log: node.log.clone(),
@@ -108,7 +108,7 @@ fn start_gateway(
         dead_letters: Arc::new(Operator(DeadLetters::new(node.log.clone()))),
         health: node.health.clone(),
         registry: node.registry.clone(),
-        stages: Node::stage_topics().into_iter().map(group).collect(),
+        stages: Service::ALL.into_iter().filter_map(group).collect(),
         default_interval_s: node.config.crawler.interval_s,
         learning: Some(learning::desk(node)),
     };
@@ -169,7 +169,7 @@ fn workers(node: &Node) -> Workers {
 /// The language model is loaded while the other services run already.
 fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown: ShutdownSignal) {
     let loading = node.health.part("llm");
-    let name = "inference";
+    let name = Service::Inference.name();
     let readiness = node.health.part(name);
     tasks.spawn(async move {
         loading.not_ready("loading the model");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tokio::task::JoinSet;
+use twin_schemas::Service;
 use twin_stream::{BatchLimits, Handler, Order, Stage, StageOptions};
 use twin_telemetry::ShutdownSignal;
 
@@ -26,15 +27,16 @@ pub(super) fn stage_options(config: &Config, order: Order) -> StageOptions {
     }
 }
 
-/// Starts the stage of that name.
+/// Starts a service that is a stage.
 pub(super) fn start_stage<H: Handler>(
     node: &Node,
-    name: &'static str,
+    service: Service,
     handler: H,
     order: Order,
     tasks: &mut Tasks,
     shutdown: &ShutdownSignal,
 ) {
+    let name = service.name();
     let options = stage_options(&node.config, order);
     let readiness = node.health.part(name);
     let stage = Stage::new(name, handler, node.log.clone(), options, node.stage_metrics.clone(), readiness)

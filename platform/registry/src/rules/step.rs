@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use twin_schemas::{AuthorId, DatasetId, DatasetReady, JobId, ModelEvent, ModelId, Payload, Verdict};
+use twin_schemas::{AuthorId, DatasetId, DatasetReady, JobId, ModelEvent, ModelId, Payload, Service, Verdict};
 
 use super::AuthorState;
 use crate::model::{Action, NewJob};
@@ -257,10 +257,16 @@ pub struct Event {
 }
 
 impl Event {
-    fn new<P: Payload>(id: String, stage: &str, subject: &str, payload: &P) -> Self {
+    fn new<P: Payload>(id: String, stage: Service, subject: &str, payload: &P) -> Self {
         // Payload types have string keys only and no failing `Serialize` implementation of their own.
         let payload = serde_json::to_value(payload).expect("a payload serialises to JSON");
-        Self { id, stage: stage.to_owned(), topic: P::TOPIC.name().to_owned(), subject: subject.to_owned(), payload }
+        Self {
+            id,
+            stage: stage.name().to_owned(),
+            topic: P::TOPIC.name().to_owned(),
+            subject: subject.to_owned(),
+            payload,
+        }
     }
 }
 
@@ -279,7 +285,7 @@ impl Step {
                     training_samples: *training_samples,
                     at: *at,
                 };
-                Some(Event::new(format!("dataset/{dataset}"), "datasets", &dataset.0, &ready))
+                Some(Event::new(format!("dataset/{dataset}"), Service::Datasets, &dataset.0, &ready))
             }
             Self::JobSucceeded { job, made: Some(made), at } => {
                 let trained = ModelEvent::Trained {
@@ -290,12 +296,12 @@ impl Step {
                     manifest: made.manifest.clone(),
                     at: *at,
                 };
-                Some(Event::new(format!("model/{}/trained", made.model), "trainer", &made.model.0, &trained))
+                Some(Event::new(format!("model/{}/trained", made.model), Service::Trainer, &made.model.0, &trained))
             }
             Self::EvaluationFinished { model, verdict, report, at, .. } => {
                 let (verdict, report) = (*verdict, report.clone());
                 let evaluated = ModelEvent::Evaluated { model: model.clone(), author, verdict, report, at: *at };
-                Some(Event::new(format!("model/{model}/evaluated"), "evaluator", &model.0, &evaluated))
+                Some(Event::new(format!("model/{model}/evaluated"), Service::Evaluator, &model.0, &evaluated))
             }
             Self::Approved { model, deployment: Some(number), at, .. } => {
                 Some(deployed(author, Some(model.clone()), *number, *at))
@@ -308,5 +314,5 @@ impl Step {
 
 fn deployed(author: AuthorId, model: Option<ModelId>, deployment: u64, at: DateTime<Utc>) -> Event {
     let (id, subject) = (format!("deployment/{author}/{deployment}"), author.to_string());
-    Event::new(id, "gateway", &subject, &ModelEvent::Deployed { model, author, deployment, at })
+    Event::new(id, Service::Gateway, &subject, &ModelEvent::Deployed { model, author, deployment, at })
 }
