@@ -13,14 +13,22 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// The probe failed, or gave nothing before [`DEADLINE`]: the message says `what` was waited for.
-pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + DEADLINE;
+pub async fn eventually<T>(what: &str, probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    within(DEADLINE, what, probe).await
+}
+
+/// As [`eventually`], for what may take longer: training, an evaluation.
+///
+/// # Errors
+/// As [`eventually`]'s.
+pub async fn within<T>(longest: Duration, what: &str, mut probe: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + longest;
     loop {
         if let Some(found) = probe().await? {
             return Ok(found);
         }
         if Instant::now() >= deadline {
-            bail!("not within {} s: {what}", DEADLINE.as_secs());
+            bail!("not within {} s: {what}", longest.as_secs());
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use twin_sqlite::Database;
 use twin_stack::{Kafka, TwinOptions, TwinProcess};
-use twin_tests::{Api, Folder, Stored, Trial, eventually, quick, quick_broker};
-
-use super::zombies::freeze;
+use twin_tests::{Api, Folder, Stored, Trial, eventually, freeze, quick, quick_broker};
 
 /// Milliseconds after which a lease passes on.
 const LEASE_MS: u64 = 1500;

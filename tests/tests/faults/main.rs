@@ -11,6 +11,7 @@ mod dead_letters;
 mod disk_full;
 mod network;
 mod outages;
+mod pairs;
 mod redelivery;
 mod restart;
 mod sigterm;

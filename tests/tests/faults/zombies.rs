@@ -2,16 +2,14 @@
 //! takes nothing back from the one that has done its work meanwhile.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::Topic;
-use twin_sqlite::rusqlite::Connection;
 use twin_stack::{Kafka, TwinOptions, TwinProcess};
 use twin_stream::{EventLog, group_of};
-use twin_tests::{Api, Folder, Stored, Trial, eventually, quick, quick_broker, times};
+use twin_tests::{Api, Folder, Stored, Trial, eventually, freeze, quick, quick_broker, times};
 
 const STAGES: [(&str, Topic); 3] =
     [("cleaner", Topic::DocumentsRaw), ("chunker", Topic::DocumentsCleaned), ("embedder", Topic::DocumentsChunked)];
@@ -44,25 +42,6 @@ impl Worker {
     fn losses(&self) -> usize {
         self.process.log().matches("lost partitions; another consumer has them").count()
     }
-}
-
-/// Freezes a process at a moment when it does not hold the lock of the file that all share. (While it does, nobody can
-/// write anything: that is SQLite's affair.)
-pub(super) async fn freeze(process: &TwinProcess) -> Result<()> {
-    loop {
-        process.freeze()?;
-        if tokio::task::block_in_place(|| is_writable(process.data()))? {
-            return Ok(());
-        }
-        process.thaw()?;
-        tokio::time::sleep(Duration::from_millis(3)).await;
-    }
-}
-
-fn is_writable(data: &Path) -> Result<bool> {
-    let connection = Connection::open(data.join("twin.db"))?;
-    connection.busy_timeout(Duration::from_secs(1))?;
-    Ok(connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok())
 }
 
 /// The zombie sleeps while the other does the work of both, wakes up, and finds its place again.
