@@ -44,7 +44,7 @@ async fn reply(model: &MistralModel, request: ChatRequest) -> Result<Reply, Erro
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_has_the_form_that_is_asked_for_and_ends_with_it() {
-    let model = MistralModel::load_from(&model(), "base", Device::Cpu).await.unwrap();
+    let model = MistralModel::load(&model(), "base", Device::Cpu).await.unwrap();
     let schema = json!({
         "type": "object", "required": ["colour", "sure"], "additionalProperties": false,
         "properties": { "colour": { "enum": ["red", "blue"] }, "sure": { "type": "boolean" } },
@@ -67,7 +67,7 @@ async fn an_answer_has_the_form_that_is_asked_for_and_ends_with_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_seed_repeats_an_answer_whatever_is_drawn_for_others() {
-    let model = MistralModel::load_from(&model(), "base", Device::Cpu).await.unwrap();
+    let model = MistralModel::load(&model(), "base", Device::Cpu).await.unwrap();
     let sampled = |seed| ChatRequest { temperature: 1.0, top_p: 0.95, seed, ..question("Tell me a story.", 24) };
     let text = async |seed| reply(&model, sampled(seed)).await.unwrap().text;
     let first = text(Some(7)).await;
