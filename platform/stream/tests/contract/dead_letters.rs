@@ -60,7 +60,7 @@ impl EventLog for Counting {
 
     fn records(&self, partition: &TopicPartition, offsets: Range<u64>) -> BoxStream<'static, Result<Record, Error>> {
         let read = self.read.clone();
-        let count = move |_: &Record| drop(read.fetch_add(1, Ordering::SeqCst));
+        let count = move |_: &Record| _ = read.fetch_add(1, Ordering::SeqCst);
         self.log.records(partition, offsets).inspect_ok(count).boxed()
     }
 
