@@ -54,12 +54,7 @@ struct Look {
 
 /// Looks at every size.
 pub fn measure(bench: &Bench) -> Result<Results> {
-    let model = bench.work.join("lookup");
-    fs::create_dir_all(&model)?;
-    onnx::write_lookup(&model.join("model.onnx"), VOCABULARY, DIMENSION)?;
-    fs::copy(bench.embedding_model().join("tokenizer.json"), model.join("tokenizer.json"))?;
-    let model = model.to_str().context("the folder's name is no text")?;
-    let server = Server::start(&[NO_MODEL, ("TWIN_EMBEDDER_MODEL_DIR", model)])?;
+    let server = Server::start(&[NO_MODEL, ("TWIN_EMBEDDER_MODEL_DIR", &lookup_model(bench)?)])?;
     let words = bench.corpus.words();
     let mut random = StdRng::seed_from_u64(50_000);
     let empty_mb = server.memory_mb()?;
@@ -70,6 +65,15 @@ pub fn measure(bench: &Bench) -> Result<Results> {
         pushed = size;
     }
     Ok(Results { comparisons: compare(&looks), figures: looks.iter().flat_map(figures).collect() })
+}
+
+/// The folder of an embedding model that costs nothing.
+pub fn lookup_model(bench: &Bench) -> Result<String> {
+    let model = bench.work.join("lookup");
+    fs::create_dir_all(&model)?;
+    onnx::write_lookup(&model.join("model.onnx"), VOCABULARY, DIMENSION)?;
+    fs::copy(bench.embedding_model().join("tokenizer.json"), model.join("tokenizer.json"))?;
+    model.into_os_string().into_string().ok().context("the folder's name is no text")
 }
 
 async fn grow(server: &Server, words: &[&str], from: usize, to: usize, random: &mut impl Rng) -> Result<Look> {

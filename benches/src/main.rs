@@ -14,6 +14,7 @@
 mod bench;
 mod both_logs;
 mod chunking;
+mod commits;
 mod comparison;
 mod corpus;
 mod dataset_memory;
@@ -39,6 +40,7 @@ mod switching;
 mod target;
 mod training;
 mod training_job;
+mod unasked;
 mod vector_index;
 
 use std::fs;
@@ -103,6 +105,7 @@ enum Part {
     Training,
     TrainingJob,
     Switching,
+    Unasked,
 }
 
 fn main() -> Result<()> {
@@ -153,6 +156,7 @@ impl Part {
             Self::Training => training::compare(bench),
             Self::TrainingJob => Ok(training_job::measure(bench)?.into()),
             Self::Switching => switching::measure(bench),
+            Self::Unasked => Ok(unasked::measure(bench)?.into()),
         }
     }
 }

@@ -34,8 +34,18 @@ impl Server {
     /// Starts one with these variables on an empty data folder.
     pub fn start(variables: &[(&str, &str)]) -> Result<Self> {
         let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let twin = TwinProcess::start(TwinOptions { environment, ..TwinOptions::default() })?;
+        Self::start_with(TwinOptions { environment, ..TwinOptions::default() })
+    }
+
+    /// Starts one with these options.
+    pub fn start_with(options: TwinOptions) -> Result<Self> {
+        let twin = TwinProcess::start(options)?;
         Ok(Self { twin, http: Client::builder().no_proxy().timeout(DEADLINE).build()? })
+    }
+
+    /// Where it listens, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        self.twin.base_url()
     }
 
     /// Processor seconds that it has spent so far.

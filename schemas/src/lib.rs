@@ -13,6 +13,7 @@ mod generate;
 mod ids;
 mod learning;
 mod query;
+mod response_format;
 mod service;
 mod topics;
 
@@ -28,5 +29,6 @@ pub use query::{
     AnswerEvent, AnswerPart, Answered, ChatMessage, Citation, FailureKind, FinishReason, Passage, Query, QueryEvent,
     QueryFilter, QueryKind, Role, Sampling, StageTimings, Usage,
 };
+pub use response_format::{AnswerSchema, ResponseFormat};
 pub use service::{NoService, Service};
 pub use topics::{Cleanup, Topic, dead_letter_topic};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope::Payload;
 use crate::ids::{AuthorId, Category, DocumentId, GatewayId, RequestId, Revision, SourceKind};
+use crate::response_format::ResponseFormat;
 use crate::topics::Topic;
 
 /// What a gateway asks of the inference consumers.
@@ -47,6 +48,9 @@ pub struct Query {
     /// How to generate.
     #[serde(default)]
     pub sampling: Sampling,
+    /// The form of the answer's text.
+    #[serde(default, skip_serializing_if = "ResponseFormat::is_text")]
+    pub format: ResponseFormat,
     /// After this moment nobody waits for the answer.
     pub deadline: DateTime<Utc>,
 }
@@ -111,6 +115,10 @@ pub struct Sampling {
     /// Nucleus sampling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_p: Option<f64>,
+    /// Makes sampling repeatable: the same request with the same seed is answered the same way, as far as the model
+    /// computes the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Texts that end the answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,

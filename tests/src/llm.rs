@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -53,6 +54,7 @@ type Rule = dyn Fn(&Value) -> Script + Send + Sync;
 
 struct Served {
     rule: Mutex<Arc<Rule>>,
+    unknown: Mutex<Option<&'static str>>,
     writing: AtomicUsize,
     last_request: Mutex<Value>,
 }
@@ -72,7 +74,12 @@ impl Llm {
     /// There is no port.
     pub async fn answering(rule: impl Fn(&Value) -> Script + Send + Sync + 'static) -> Result<Self> {
         let rule = Mutex::new(Arc::new(rule) as Arc<Rule>);
-        let served = Arc::new(Served { rule, writing: AtomicUsize::new(0), last_request: Mutex::default() });
+        let served = Arc::new(Served {
+            rule,
+            unknown: Mutex::default(),
+            writing: AtomicUsize::new(0),
+            last_request: Mutex::default(),
+        });
         let router = Router::new().route("/v1/chat/completions", post(write)).with_state(served.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}/v1", listener.local_addr()?);
@@ -86,6 +93,11 @@ impl Llm {
     /// From now on it writes this.
     pub fn say(&self, script: Script) {
         *locked(&self.served.rule) = Arc::new(move |_: &Value| script.clone());
+    }
+
+    /// From now on it refuses requests that have this field, as servers do that know of none.
+    pub fn refuse(&self, field: &'static str) {
+        *locked(&self.served.unknown) = Some(field);
     }
 
     /// What `llm.endpoint` is set to.
@@ -133,7 +145,13 @@ impl Drop for Writing {
 async fn write(
     State(served): State<Arc<Served>>,
     Json(request): Json<Value>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, (StatusCode, Json<Value>)> {
+    if let Some(field) = *locked(&served.unknown)
+        && request.get(field).is_some()
+    {
+        let error = json!({ "error": { "message": format!("unknown field {field}"), "param": field } });
+        return Err((StatusCode::BAD_REQUEST, Json(error)));
+    }
     let rule = locked(&served.rule).clone();
     let script = rule(&request);
     *locked(&served.last_request) = request;
@@ -148,5 +166,5 @@ async fn write(
         };
         Some((Ok(event), (writing, script, at + 1)))
     });
-    Sse::new(events)
+    Ok(Sse::new(events))
 }

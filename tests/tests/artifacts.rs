@@ -49,7 +49,7 @@ async fn referenced(log: &dyn EventLog) -> Result<Vec<String>> {
     for topic in TopicSpec::all(1) {
         for partition in log.watermarks(&topic.name).await?.into_keys() {
             let partition = TopicPartition { topic: topic.name.as_str().into(), partition };
-            let records: Vec<_> = log.records(&partition).try_collect().await?;
+            let records: Vec<_> = log.records(&partition, 0..u64::MAX).try_collect().await?;
             for record in records {
                 let reference = record.headers.iter().find(|(name, _)| name == attribute::DATA_REF);
                 names.extend(reference.map(|(_, name)| String::from_utf8_lossy(name).into_owned()));

@@ -12,6 +12,7 @@ mod error;
 mod stored;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -320,8 +321,8 @@ impl EventLog for KafkaLog {
         Ok(Box::new(consumer::KafkaTail::start(&self.shared.options, partition, start)?))
     }
 
-    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>> {
-        stored::records(&self.shared.options, partition)
+    fn records(&self, partition: &TopicPartition, offsets: Range<u64>) -> BoxStream<'static, Result<Record, Error>> {
+        stored::records(&self.shared.options, partition, offsets)
     }
 
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {

@@ -7,8 +7,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twin_llm::{ChatModel, ChatRequest, quoted, whole};
-use twin_schemas::{ChatMessage, DocumentId, Role};
+use serde_json::json;
+use twin_llm::{ChatModel, ChatRequest, quoted, whole_in_format};
+use twin_schemas::{ChatMessage, DocumentId, ResponseFormat, Role};
 
 use crate::bootstrap::{Bootstrap, Interval, Part};
 
@@ -58,6 +59,16 @@ struct Reply {
     winner: Choice,
     #[serde(default, rename = "reason")]
     _reason: String,
+}
+
+/// [`Reply`] as a judge is told of it.
+fn reply_format() -> ResponseFormat {
+    let schema = json!({
+        "type": "object",
+        "properties": { "winner": { "type": "string", "enum": ["A", "B", "tie"] }, "reason": { "type": "string" } },
+        "required": ["winner", "reason"], "additionalProperties": false,
+    });
+    ResponseFormat::json_schema("judgement", schema)
 }
 
 /// What the judge said of all pairs.
@@ -175,5 +186,6 @@ fn messages(contest: &Contest, a: &str, b: &str) -> Vec<ChatMessage> {
 }
 
 async fn ask(judge: &dyn ChatModel, messages: Vec<ChatMessage>) -> Result<String, twin_llm::Error> {
-    Ok(whole(judge.chat(ChatRequest::greedy(messages, REPLY_TOKENS)).await?).await?.text)
+    let request = ChatRequest::greedy(messages, REPLY_TOKENS).in_format(reply_format());
+    Ok(whole_in_format(judge, request).await?.text)
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use scripted::*;
+use serde_json::json;
 use twin_evaluator::judge::{Choice, Judgement, parse};
 use twin_evaluator::{evaluate, html};
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
@@ -26,6 +27,8 @@ impl ChatModel for ScriptedJudge {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
         let prompt = &request.messages.last().unwrap().content;
+        let format = serde_json::to_value(&request.format).unwrap();
+        assert_eq!(format["json_schema"]["schema"]["properties"]["winner"]["enum"], json!(["A", "B", "tie"]));
         let text = (self.reply)(prompt, self.calls.fetch_add(1, Ordering::SeqCst))?;
         let end = ChatChunk::End { finish_reason: FinishReason::Stop, usage: Usage::default() };
         Ok(Box::pin(futures::stream::iter([Ok(ChatChunk::Text(text)), Ok(end)])))

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, AuthorId, ChatMessage, FailureKind, Passage, Query, QueryEvent,
-    QueryFilter, QueryKind, RequestId, Sampling, Service, StageTimings,
+    QueryFilter, QueryKind, RequestId, ResponseFormat, Sampling, Service, StageTimings,
 };
 use twin_stream::{EventLog, NewEvent, NewRecord};
 
@@ -29,6 +29,7 @@ pub struct Question {
     pub k: u32,
     pub filter: QueryFilter,
     pub sampling: Sampling,
+    pub format: ResponseFormat,
     /// W3C trace context of the client, where it sent one.
     pub trace_parent: Option<String>,
 }
@@ -169,6 +170,7 @@ impl Asker {
             k: question.k,
             filter: question.filter,
             sampling: question.sampling,
+            format: question.format,
             deadline: Utc::now().checked_add_signed(timeout).unwrap_or(chrono::DateTime::<Utc>::MAX_UTC),
         };
         (question.place, query)

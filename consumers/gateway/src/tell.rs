@@ -14,6 +14,8 @@ pub enum Step {
     Retrieved(Vec<Passage>),
     /// More text; never empty.
     Text(String),
+    /// The whole text of an abstention that came in no other piece.
+    Abstained(String),
     /// The end: all steps of text together are its text.
     Done(Box<Answered>, f64),
     /// The end, without an answer.
@@ -61,11 +63,12 @@ impl Telling {
     fn take(&mut self, part: Part) {
         match part {
             Part::Retrieved(passages, _) => self.ready.push_back(Step::Retrieved(passages)),
-            Part::Delta(text) => self.text(text),
+            Part::Delta(text) => self.text(text, Step::Text),
             Part::Finished(answered) => {
                 // A text that came without deltas, as an abstention may.
                 if let Some(rest) = answered.text.strip_prefix(self.sent.as_str()) {
-                    self.text(rest.to_owned());
+                    let is_refusal = answered.abstained && self.sent.is_empty();
+                    self.text(rest.to_owned(), if is_refusal { Step::Abstained } else { Step::Text });
                 }
                 self.answering.complete(outcome(&answered));
                 self.ended = true;
@@ -74,13 +77,13 @@ impl Telling {
         }
     }
 
-    fn text(&mut self, text: String) {
+    fn text(&mut self, text: String, step: fn(String) -> Step) {
         if text.is_empty() {
             return;
         }
         self.sent.push_str(&text);
         self.answering.text_was_sent();
-        self.ready.push_back(Step::Text(text));
+        self.ready.push_back(step(text));
     }
 }
 

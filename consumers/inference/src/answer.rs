@@ -9,7 +9,7 @@ use prometheus::IntGauge;
 use tracing::warn;
 use twin_llm::{ABSTENTION, ChatChunk, ChatModel, ChatRequest, cited_markers, grounded_prompt};
 use twin_schemas::{
-    AnswerPart, Answered, AuthorId, Citation, FailureKind, FinishReason, Passage, Query, QueryKind, StageTimings, Usage,
+    AnswerPart, Answered, Citation, FailureKind, FinishReason, Passage, Query, QueryKind, StageTimings, Usage,
 };
 use twin_stream::Error as LogError;
 
@@ -99,7 +99,7 @@ impl Answerer {
         // From here on, those that the model is given.
         passages.truncate(self.options.prompt.passages);
         if !self.retriever.knows(&passages) {
-            return self.abstain(&query.author, timings, publisher).await;
+            return self.abstain(query, timings, publisher).await;
         }
         self.generate(query, place, passages, timings, publisher).await
     }
@@ -131,7 +131,7 @@ impl Answerer {
 
     async fn abstain(
         &self,
-        author: &AuthorId,
+        query: &Query,
         timings: StageTimings,
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
@@ -139,13 +139,14 @@ impl Answerer {
             text: ABSTENTION.to_owned(),
             abstained: true,
             citations: Vec::new(),
-            model: self.models.of(author).name().to_owned(),
+            model: self.models.of(&query.author).name().to_owned(),
             finish_reason: FinishReason::Stop,
             usage: Usage::default(),
             timings,
         };
-        let delta = AnswerPart::Delta { text: ABSTENTION.to_owned() };
-        publisher.publish_all([delta, AnswerPart::Finished(Box::new(answered))]).await?;
+        // Whoever wants JSON is given nothing else piece by piece.
+        let delta = query.format.is_text().then(|| AnswerPart::Delta { text: ABSTENTION.to_owned() });
+        publisher.publish_all(delta.into_iter().chain([AnswerPart::Finished(Box::new(answered))])).await?;
         Ok(Ended::Abstained)
     }
 
@@ -252,7 +253,9 @@ impl Answerer {
             temperature: sampling.temperature.unwrap_or(self.options.temperature),
             top_p: sampling.top_p.unwrap_or(self.options.top_p),
             frequency_penalty: self.options.frequency_penalty,
+            seed: sampling.seed,
             stop: sampling.stop.clone(),
+            format: query.format.clone(),
         }
     }
 }

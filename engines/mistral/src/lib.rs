@@ -7,5 +7,6 @@
 
 pub mod convert;
 mod model;
+mod seeded;
 
 pub use model::{Mistral, MistralModel};

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use mistralrs::{
-    GgufModelBuilder, Model, ModelDType, RequestBuilder, Response, StopTokens, TextMessageRole, TextModelBuilder,
-    TokenSource,
+    Constraint, GgufModelBuilder, Model, ModelDType, RequestBuilder, Response, SamplingParams, StopTokens,
+    TextMessageRole, TextMessages, TextModelBuilder, TokenSource,
 };
+use serde::de::IgnoredAny;
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::info;
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream, Device, Engine, Error};
-use twin_schemas::{FinishReason, Role, Usage};
+use twin_schemas::{ChatMessage, FinishReason, ResponseFormat, Role, Usage};
+
+use crate::seeded::Seeded;
 
 /// Chunks that wait for a slow reader before the model waits too.
 const BUFFERED_CHUNKS: usize = 32;
@@ -85,30 +89,46 @@ fn load_blocking(path: &Path, cpu: bool) -> Result<Model, String> {
     })
 }
 
-fn request(chat: ChatRequest) -> RequestBuilder {
-    let mut request = RequestBuilder::new();
-    request = if chat.temperature <= 0.0 {
-        request.set_deterministic_sampler()
-    } else {
-        request.set_sampler_temperature(chat.temperature).set_sampler_topp(chat.top_p)
+/// What is asked of the engine.
+fn request(chat: &ChatRequest) -> RequestBuilder {
+    let mut request = RequestBuilder::new().set_sampling(sampling(chat));
+    if let Some(seed) = chat.seed.filter(|_| chat.temperature > 0.0) {
+        let seeded = Seeded { seed, temperature: chat.temperature, top_p: chat.top_p };
+        request = request.add_logits_processor(Arc::new(seeded));
+    }
+    request = match &chat.format {
+        ResponseFormat::Text => request,
+        ResponseFormat::JsonObject => request.set_constraint(Constraint::JsonSchema(json!({ "type": "object" }))),
+        ResponseFormat::JsonSchema { json_schema } => {
+            request.set_constraint(Constraint::JsonSchema(json_schema.schema.clone()))
+        }
     };
-    // Without a length a small model may write until its context is full.
-    request = request.set_sampler_max_len(chat.max_tokens as usize);
-    if chat.frequency_penalty > 0.0 {
-        request = request.set_sampler_frequency_penalty(chat.frequency_penalty);
-    }
-    if !chat.stop.is_empty() {
-        request = request.set_sampler_stop_toks(StopTokens::Seqs(chat.stop));
-    }
-    for message in chat.messages {
-        let role = match message.role {
-            Role::System => TextMessageRole::System,
-            Role::User => TextMessageRole::User,
-            Role::Assistant => TextMessageRole::Assistant,
-        };
-        request = request.add_message(role, message.content);
+    for message in &chat.messages {
+        request = request.add_message(role(message.role), &message.content);
     }
     request
+}
+
+fn role(role: Role) -> TextMessageRole {
+    match role {
+        Role::System => TextMessageRole::System,
+        Role::User => TextMessageRole::User,
+        Role::Assistant => TextMessageRole::Assistant,
+    }
+}
+
+fn sampling(chat: &ChatRequest) -> SamplingParams {
+    let mut params = if chat.temperature <= 0.0 || chat.seed.is_some() {
+        // With a seed, what is drawn is the likeliest after `Seeded`.
+        SamplingParams::deterministic()
+    } else {
+        SamplingParams { temperature: Some(chat.temperature), top_p: Some(chat.top_p), ..SamplingParams::neutral() }
+    };
+    // Without a length a small model may write until its context is full.
+    params.max_len = Some(chat.max_tokens as usize);
+    params.frequency_penalty = Some(chat.frequency_penalty).filter(|penalty| *penalty > 0.0);
+    params.stop_toks = Some(chat.stop.clone()).filter(|stop| !stop.is_empty()).map(StopTokens::Seqs);
+    params
 }
 
 #[async_trait]
@@ -120,7 +140,7 @@ impl ChatModel for MistralModel {
     async fn chat(&self, chat: ChatRequest) -> Result<ChatStream, Error> {
         let (sender, receiver) = mpsc::channel(BUFFERED_CHUNKS);
         let model = self.model.clone();
-        tokio::spawn(async move { generate(&model, request(chat), &sender).await });
+        tokio::spawn(async move { generate(&model, chat, &sender).await });
         Ok(ReceiverStream::new(receiver).boxed())
     }
 }
@@ -128,9 +148,9 @@ impl ChatModel for MistralModel {
 type Item = Result<ChatChunk, Error>;
 
 /// Hands on what the model writes. Ends, and with it the model's stream and the generation, when nobody reads.
-async fn generate(model: &Model, request: RequestBuilder, reader: &mpsc::Sender<Item>) {
+async fn generate(model: &Model, chat: ChatRequest, reader: &mpsc::Sender<Item>) {
     let engine = model.inner().get_sender(None).ok();
-    let mut stream = match model.stream_chat_request(request).await {
+    let mut stream = match model.stream_chat_request(request(&chat)).await {
         Ok(stream) => stream,
         Err(error) => {
             let _ = reader.send(Err(Error::Generation(error.to_string()))).await;
@@ -138,12 +158,13 @@ async fn generate(model: &Model, request: RequestBuilder, reader: &mpsc::Sender<
         }
     };
     let mut written = 0;
+    let mut json = (!chat.format.is_text()).then(String::new);
     loop {
         let response = tokio::select! {
             response = stream.next() => response,
             () = reader.closed() => return,
         };
-        let items = match response {
+        let mut items = match response {
             Some(response) => read(response),
             // mistral.rs 0.8.1 sends no last chunk where an answer ends within a character (`Sequence::get_delta`): it just
             // closes the stream, as it does when its thread has died.
@@ -153,14 +174,38 @@ async fn generate(model: &Model, request: RequestBuilder, reader: &mpsc::Sender<
             }
             None => vec![Err(Error::Generation("the model's engine ended".to_owned()))],
         };
+        // A constraint ends a text with the token that llguidance takes for the end. Where that is another one than
+        // mistral.rs knows (`<|endoftext|>` beside `<|im_end|>`), the model goes on writing it, which is no text.
+        if items.is_empty() && json.as_deref().is_some_and(is_document) {
+            let usage = Usage { prompt_tokens: prompt_tokens(model, &chat).await, completion_tokens: written };
+            items.push(Ok(ChatChunk::End { finish_reason: FinishReason::Stop, usage }));
+        }
         written += 1;
         for item in items {
+            if let (Some(json), Ok(ChatChunk::Text(more))) = (&mut json, &item) {
+                json.push_str(more);
+            }
             let last = !matches!(item, Ok(ChatChunk::Text(_)));
             if reader.send(item).await.is_err() || last {
                 return;
             }
         }
     }
+}
+
+/// Whether a text is JSON from its beginning to its end.
+fn is_document(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+/// Tokens of the prompt; 0 if the engine does not say.
+async fn prompt_tokens(model: &Model, chat: &ChatRequest) -> u32 {
+    let add =
+        |messages: TextMessages, message: &ChatMessage| messages.add_message(role(message.role), &message.content);
+    let messages = chat.messages.iter().fold(TextMessages::new(), add);
+    // `Err` is the left side of an `Either`.
+    let tokens = model.tokenize(Err::<String, _>(messages).into(), None, true, true, None).await;
+    tokens.map_or(0, |tokens| u32::try_from(tokens.len()).unwrap_or(u32::MAX))
 }
 
 fn read(response: Response) -> Vec<Item> {

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use twin_llm::{ChatModel, ChatRequest, Device, whole};
+use serde_json::{Value, json};
+use twin_llm::{ChatModel, ChatRequest, Device, Error, Reply, whole};
 use twin_mistral::MistralModel;
-use twin_schemas::{ChatMessage, FinishReason, Role};
+use twin_schemas::{ChatMessage, FinishReason, ResponseFormat, Role};
 
 fn model() -> PathBuf {
     let cache = std::env::var_os("TWIN_CACHE").map(PathBuf::from);
@@ -31,4 +32,48 @@ async fn an_answer_that_is_cut_within_a_character_ends_like_any_other() {
         assert!(whole.starts_with(&text), "{text:?} is no beginning of {whole:?}");
         assert_eq!(reason, FinishReason::Length);
     }
+}
+
+fn question(text: &str, max_tokens: u32) -> ChatRequest {
+    ChatRequest::greedy(vec![ChatMessage { role: Role::User, content: text.to_owned() }], max_tokens)
+}
+
+async fn reply(model: &MistralModel, request: ChatRequest) -> Result<Reply, Error> {
+    whole(model.chat(request).await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_has_the_form_that_is_asked_for_and_ends_with_it() {
+    let model = MistralModel::load(&model(), "base", Device::Cpu).await.unwrap();
+    let schema = json!({
+        "type": "object", "required": ["colour", "sure"], "additionalProperties": false,
+        "properties": { "colour": { "enum": ["red", "blue"] }, "sure": { "type": "boolean" } },
+    });
+    let asked = question("What colour has the sky?", 120);
+    let plain = reply(&model, asked.clone()).await.unwrap();
+    let formed = reply(&model, asked.clone().in_format(ResponseFormat::json_schema("sky", schema))).await.unwrap();
+    let read: Value = serde_json::from_str(&formed.text).unwrap();
+    assert!(read["colour"].is_string() && read["sure"].is_boolean(), "{formed:?}");
+    assert_eq!(formed.finish_reason, FinishReason::Stop, "{formed:?}");
+    assert_eq!(formed.usage.prompt_tokens, plain.usage.prompt_tokens);
+    assert!((4..60).contains(&formed.usage.completion_tokens), "{formed:?}");
+
+    let cut = ChatRequest { max_tokens: 3, ..asked.clone().in_format(ResponseFormat::JsonObject) };
+    let cut = reply(&model, cut).await.unwrap();
+    assert!(cut.text.starts_with('{') && cut.finish_reason == FinishReason::Length, "{cut:?}");
+    let refused = reply(&model, asked.in_format(ResponseFormat::json_schema("x", json!({ "type": "colour" })))).await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seed_repeats_an_answer_whatever_is_drawn_for_others() {
+    let model = MistralModel::load(&model(), "base", Device::Cpu).await.unwrap();
+    let sampled = |seed| ChatRequest { temperature: 1.0, top_p: 0.95, seed, ..question("Tell me a story.", 24) };
+    let text = async |seed| reply(&model, sampled(seed)).await.unwrap().text;
+    let first = text(Some(7)).await;
+    assert_eq!(text(Some(7)).await, first);
+    assert_ne!(text(Some(8)).await, first);
+    let unseeded = [text(None).await, text(None).await, text(None).await];
+    assert!(unseeded[0] != unseeded[1] || unseeded[1] != unseeded[2], "a temperature has an effect: {unseeded:?}");
+    assert_eq!(text(Some(7)).await, first);
 }

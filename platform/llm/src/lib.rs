@@ -15,6 +15,6 @@ mod quote;
 
 pub use engine::{Device, Engine};
 pub use error::Error;
-pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole};
+pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole, whole_in_format};
 pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt, voice_prompt};
 pub use quote::quoted;

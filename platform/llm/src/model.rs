@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use twin_schemas::{ChatMessage, FinishReason, Usage};
+use twin_schemas::{ChatMessage, FinishReason, ResponseFormat, Usage};
 
 use crate::Error;
 
@@ -12,6 +12,10 @@ pub trait ChatModel: Send + Sync {
     fn name(&self) -> &str;
 
     /// Starts an answer. Dropping the stream stops the generation.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a request that the model can not follow in every point, its form above all: nothing that
+    /// is asked for is passed over. The stream may say so too, as its first item.
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, Error>;
 }
 
@@ -28,14 +32,33 @@ pub struct ChatRequest {
     pub top_p: f64,
     /// How much a token that was written already is held back, 0 (off) to 2.
     pub frequency_penalty: f32,
+    /// Makes sampling repeatable: the same request with the same seed is answered the same way, as far as the model
+    /// computes the same. Greedy answers need none.
+    pub seed: Option<u64>,
     /// Texts that end the answer.
     pub stop: Vec<String>,
+    /// The form of the answer's text. One that is cut by `max_tokens` breaks off within it.
+    pub format: ResponseFormat,
 }
 
 impl ChatRequest {
     /// Asks for the likeliest answer, which is the same each time.
     pub fn greedy(messages: Vec<ChatMessage>, max_tokens: u32) -> Self {
-        Self { messages, max_tokens, temperature: 0.0, top_p: 1.0, frequency_penalty: 0.0, stop: Vec::new() }
+        Self {
+            messages,
+            max_tokens,
+            temperature: 0.0,
+            top_p: 1.0,
+            frequency_penalty: 0.0,
+            seed: None,
+            stop: Vec::new(),
+            format: ResponseFormat::Text,
+        }
+    }
+
+    /// The same, in this form.
+    pub fn in_format(self, format: ResponseFormat) -> Self {
+        Self { format, ..self }
     }
 }
 
@@ -80,6 +103,25 @@ pub async fn whole(mut answer: ChatStream) -> Result<Reply, Error> {
         }
     }
     Err(Error::Generation("the answer broke off before its end".to_owned()))
+}
+
+/// The whole answer to a prompt that says the form itself. A model that refuses the form, as endpoints do that know of
+/// none, is asked once more without it; so whoever asks has to check the answer in any case.
+///
+/// # Errors
+/// The model's; [`Error::Generation`] for an answer that breaks off without an end.
+pub async fn whole_in_format(model: &dyn ChatModel, request: ChatRequest) -> Result<Reply, Error> {
+    match answered(model, request.clone()).await {
+        Err(Error::Refused(problem)) if !request.format.is_text() => {
+            tracing::debug!(model = model.name(), problem, "the form is refused, asking without");
+            answered(model, request.in_format(ResponseFormat::Text)).await
+        }
+        answered => answered,
+    }
+}
+
+async fn answered(model: &dyn ChatModel, request: ChatRequest) -> Result<Reply, Error> {
+    whole(model.chat(request).await?).await
 }
 
 #[cfg(test)]

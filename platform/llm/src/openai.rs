@@ -45,6 +45,13 @@ impl OpenAiModel {
         if !request.stop.is_empty() {
             body["stop"] = json!(request.stop);
         }
+        if let Some(seed) = request.seed {
+            // That API's seeds are signed.
+            body["seed"] = json!(seed.cast_signed());
+        }
+        if !request.format.is_text() {
+            body["response_format"] = json!(request.format);
+        }
         body
     }
 }

@@ -2,6 +2,7 @@
 //! `dataref` extension; the claim-check pattern).
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,27 +42,27 @@ impl ClaimCheck {
 /// Puts the value back. One that is gone for good stays a reference, which no payload type decodes: the record is
 /// dead-lettered with its reference, and the partition goes on.
 async fn check_out(artifacts: &Artifacts, record: &mut Record) {
-    let Some(at) = record.headers.iter().position(|(name, _)| name == attribute::DATA_REF) else { return };
-    let name = String::from_utf8_lossy(&record.headers[at].1).into_owned();
     let mut pause = Duration::from_millis(100);
-    loop {
-        match artifacts.get(&name).await {
-            Ok(value) => {
-                record.value = Some(value);
-                record.headers.remove(at);
-                return;
-            }
-            Err(error) if error.is_transient() => {
-                warn!(%error, position = %record.position, "large value can not be read, trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(10));
-            }
-            Err(error) => {
-                warn!(%error, position = %record.position, "large value is lost");
-                return;
-            }
-        }
+    while let Err(error) = try_check_out(artifacts, record).await {
+        warn!(%error, position = %record.position, "large value can not be read, trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(10));
     }
+}
+
+/// The same once. An error passes.
+async fn try_check_out(artifacts: &Artifacts, record: &mut Record) -> Result<(), twin_artifacts::Error> {
+    let Some(at) = record.headers.iter().position(|(name, _)| name == attribute::DATA_REF) else { return Ok(()) };
+    let name = String::from_utf8_lossy(&record.headers[at].1).into_owned();
+    match artifacts.get(&name).await {
+        Ok(value) => {
+            record.value = Some(value);
+            record.headers.remove(at);
+        }
+        Err(error) if error.is_transient() => return Err(error),
+        Err(error) => warn!(%error, position = %record.position, "large value is lost"),
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -88,8 +89,13 @@ impl EventLog for ClaimCheck {
         Ok(Box::new(CheckedTail { tail, artifacts: self.artifacts.clone(), fetched: None }))
     }
 
-    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>> {
-        self.log.records(partition)
+    fn records(&self, partition: &TopicPartition, offsets: Range<u64>) -> BoxStream<'static, Result<Record, Error>> {
+        self.log.records(partition, offsets)
+    }
+
+    async fn with_value(&self, mut record: Record) -> Result<Record, Error> {
+        try_check_out(&self.artifacts, &mut record).await?;
+        Ok(record)
     }
 
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,9 +146,15 @@ pub trait EventLog: Send + Sync {
     /// Reads one partition without a group.
     async fn tail(&self, partition: &TopicPartition, start: StartAt) -> Result<Box<dyn Tail>, Error>;
 
-    /// Every record that a partition holds now, in order and read without a group, and then the end. A value that travels
-    /// by reference stays one.
-    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>>;
+    /// Every record that a partition holds now at these offsets, in order and read without a group, and then the end. What
+    /// is appended meanwhile is not waited for. A value that travels by reference stays one.
+    fn records(&self, partition: &TopicPartition, offsets: Range<u64>) -> BoxStream<'static, Result<Record, Error>>;
+
+    /// A record of [`Self::records`] with its value, where that travels by reference. One whose value is gone for good
+    /// stays as it is.
+    async fn with_value(&self, record: Record) -> Result<Record, Error> {
+        Ok(record)
+    }
 
     /// The ends of each partition of a topic.
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error>;

@@ -3,6 +3,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -69,8 +70,8 @@ impl EventLog for Slow {
         self.log.tail(partition, start).await
     }
 
-    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>> {
-        self.log.records(partition)
+    fn records(&self, partition: &TopicPartition, offsets: Range<u64>) -> BoxStream<'static, Result<Record, Error>> {
+        self.log.records(partition, offsets)
     }
 
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {

@@ -80,8 +80,9 @@ impl Freezer {
         authors.dedup();
         for author in authors {
             let requested = requests.iter().any(|request| request.author == author);
-            if let Some(reason) = self.due(&author, requested).await? {
-                self.freeze_alone(&author, reason).await?;
+            // Only who has something to do takes a lease.
+            if self.due(&author, requested).await?.is_some() {
+                self.freeze_alone(&author).await?;
             }
         }
         Ok(())
@@ -101,14 +102,24 @@ impl Freezer {
     }
 
     /// Freezes, unless another process does. Two that did would make the same version, at twice the work.
-    async fn freeze_alone(&mut self, author: &AuthorId, reason: FreezeReason) -> Result<(), Error> {
+    async fn freeze_alone(&mut self, author: &AuthorId) -> Result<(), Error> {
         let Some(lease) = self.member.hold(&format!("freeze/{author}")).await? else { return Ok(()) };
-        let frozen = lease.run(self.freeze(author, reason)).await;
+        let frozen = lease.run(self.freeze_if_due(author)).await;
         if lease.is_held() {
             lease.release().await?;
         }
         // What was broken off is begun anew by who has the lease now.
         frozen.unwrap_or(Ok(()))
+    }
+
+    /// Freezes, unless whoever had the lease before has done it.
+    async fn freeze_if_due(&mut self, author: &AuthorId) -> Result<(), Error> {
+        let requests = self.registry.open_freeze_requests().await?;
+        let requested = requests.iter().any(|request| request.author == *author);
+        match self.due(author, requested).await? {
+            Some(reason) => self.freeze(author, reason).await,
+            None => Ok(()),
+        }
     }
 
     async fn due(&mut self, author: &AuthorId, requested: bool) -> Result<Option<FreezeReason>, Error> {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use twin_llm::{ChatModel, ChatRequest, quoted, whole};
-use twin_schemas::{ChatMessage, Role};
+use serde_json::json;
+use twin_llm::{ChatModel, ChatRequest, quoted, whole, whole_in_format};
+use twin_schemas::{ChatMessage, ResponseFormat, Role};
 
 /// Tokens of an instruction.
 const INSTRUCTION_TOKENS: u32 = 160;
@@ -59,10 +60,6 @@ impl Asked {
     pub fn new(model: Arc<dyn ChatModel>) -> Self {
         Self { model }
     }
-
-    async fn ask(&self, messages: Vec<ChatMessage>, max_tokens: u32) -> Result<String, PortError> {
-        Ok(whole(self.model.chat(ChatRequest::greedy(messages, max_tokens)).await?).await?.text)
-    }
 }
 
 #[async_trait]
@@ -72,7 +69,8 @@ impl Answers for Asked {
     }
 
     async fn answer(&self, prompt: &[ChatMessage]) -> Result<String, PortError> {
-        self.ask(prompt.to_vec(), ANSWER_TOKENS).await
+        let request = ChatRequest::greedy(prompt.to_vec(), ANSWER_TOKENS);
+        Ok(whole(self.model.chat(request).await?).await?.text)
     }
 }
 
@@ -95,7 +93,8 @@ impl Instructor for Asked {
             ChatMessage { role: Role::System, content: system.to_owned() },
             ChatMessage { role: Role::User, content: user },
         ];
-        parsed(&self.ask(messages, INSTRUCTION_TOKENS).await?)
+        let request = ChatRequest::greedy(messages, INSTRUCTION_TOKENS).in_format(reply_format());
+        parsed(&whole_in_format(self.model.as_ref(), request).await?.text)
     }
 }
 
@@ -103,6 +102,15 @@ impl Instructor for Asked {
 #[serde(deny_unknown_fields)]
 struct Reply {
     instruction: String,
+}
+
+/// [`Reply`] as a model is told of it. Its length is left to the check: not every endpoint knows limits of a text.
+fn reply_format() -> ResponseFormat {
+    let schema = json!({
+        "type": "object", "properties": { "instruction": { "type": "string" } },
+        "required": ["instruction"], "additionalProperties": false,
+    });
+    ResponseFormat::json_schema("instruction", schema)
 }
 
 /// The instruction of a reply that is one JSON object and nothing else.

@@ -2,15 +2,15 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use support::{Place, at, author, generated};
 use twin_datasets::{Answers, Asked, DatasetReader, Instructor, Options, PortError, Split};
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
-use twin_schemas::{ChatMessage, ChatSample, FinishReason, PreferenceSample, Usage};
+use twin_schemas::{ChatMessage, ChatSample, FinishReason, PreferenceSample, ResponseFormat, Usage};
 
 /// A model that fails on each third call, says nothing on the next and else says something of its own.
 #[derive(Default)]
@@ -128,4 +128,55 @@ async fn a_chat_model_is_asked_and_what_breaks_off_or_has_another_form_is_an_err
     assert!(matches!(asked("Why?", true).instruction_for("Water digs.", None).await, Err(PortError::Form(_))));
     assert_eq!(asked("An answer.", true).answer(&[]).await.unwrap(), "An answer.");
     assert!(asked("An answer.", false).answer(&[]).await.is_err());
+}
+
+/// A chat model that knows of no forms, like an older endpoint.
+struct Plain(Parrot);
+
+#[async_trait]
+impl ChatModel for Plain {
+    fn name(&self) -> &str {
+        "plain"
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
+        if !request.format.is_text() {
+            return Err(twin_llm::Error::Refused("unknown field response_format".to_owned()));
+        }
+        self.0.chat(request).await
+    }
+}
+
+#[tokio::test]
+async fn an_instruction_is_asked_for_as_json_and_a_model_that_knows_no_forms_gives_one_all_the_same() {
+    let says = "{\"instruction\": \"Why do rivers bend?\"}";
+    let formed = Formed { parrot: Parrot { says, ends: true }, format: Mutex::default() };
+    let formed = Arc::new(formed);
+    let asked = Asked::new(formed.clone());
+    assert_eq!(asked.instruction_for("Water digs.", None).await.unwrap(), "Why do rivers bend?");
+    let format = serde_json::to_value(formed.format.lock().unwrap().take()).unwrap();
+    assert_eq!(format["json_schema"]["schema"]["required"], serde_json::json!(["instruction"]), "{format}");
+    assert_eq!(asked.answer(&[]).await.unwrap(), says);
+    assert_eq!(formed.format.lock().unwrap().take(), Some(ResponseFormat::Text), "an answer has the author's form");
+
+    let plain = Asked::new(Arc::new(Plain(Parrot { says, ends: true })));
+    assert_eq!(plain.instruction_for("Water digs.", None).await.unwrap(), "Why do rivers bend?");
+}
+
+/// A chat model that notes the form that it is asked for.
+struct Formed {
+    parrot: Parrot,
+    format: Mutex<Option<ResponseFormat>>,
+}
+
+#[async_trait]
+impl ChatModel for Formed {
+    fn name(&self) -> &str {
+        "formed"
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
+        *self.format.lock().unwrap() = Some(request.format.clone());
+        self.parrot.chat(request).await
+    }
 }

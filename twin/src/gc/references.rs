@@ -14,9 +14,10 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use twin_artifacts::{Artifacts, Error};
 use twin_registry::Registry;
 use twin_schemas::Topic;
@@ -25,6 +26,9 @@ use twin_stream::{EventLog, TopicPartition, TopicSpec};
 /// What the name of an artifact begins with, and how long it is.
 const PREFIX: &[u8] = b"sha256:";
 const LENGTH: usize = 71;
+
+/// Partitions read at once. Over Kafka each is a client of its own, which waits most of its time for the cluster.
+const CONCURRENCY: usize = 8;
 
 /// Where artifacts are named.
 pub struct References<'a> {
@@ -51,10 +55,7 @@ impl References<'_> {
             let content = content.with_context(|| format!("what the manifest {name} names is not known"))?;
             names_in(&content).for_each(&mut used);
         }
-        for topic in TopicSpec::all(1) {
-            self.records(&topic.name, &mut used, &mut manifests).await.with_context(|| topic.name.clone())?;
-        }
-        Ok(())
+        self.records(&mut used, &mut manifests).await
     }
 
     async fn rows(&self, used: &mut impl FnMut(&str), manifests: &mut HashSet<String>) -> Result<()> {
@@ -71,23 +72,37 @@ impl References<'_> {
     }
 
     /// `read` are the manifests whose names have been told.
-    async fn records(&self, topic: &str, used: &mut impl FnMut(&str), read: &mut HashSet<String>) -> Result<()> {
-        let may_name_manifests = [Topic::Datasets, Topic::Models].iter().any(|known| topic.starts_with(known.name()));
-        for partition in self.log.watermarks(topic).await?.into_keys() {
-            let mut records = self.log.records(&TopicPartition { topic: topic.into(), partition });
-            while let Some(record) = records.try_next().await? {
-                let headers = record.headers.iter().map(|(_, value)| value);
-                let mut named: HashSet<&str> = HashSet::new();
-                headers.chain(&record.value).for_each(|text| named.extend(names_in(text)));
-                for name in named {
-                    used(name);
-                    if may_name_manifests && read.insert(name.to_owned()) {
-                        self.of_event(name, used).await?;
-                    }
+    async fn records(&self, used: &mut impl FnMut(&str), read: &mut HashSet<String>) -> Result<()> {
+        let partitions = self.partitions().await?;
+        let records_of = |partition: TopicPartition| {
+            let records = self.log.records(&partition, 0..u64::MAX);
+            records.map_err(move |error| anyhow::Error::from(error).context(partition.to_string())).boxed()
+        };
+        let mut records = stream::iter(partitions).map(records_of).flatten_unordered(CONCURRENCY);
+        while let Some(record) = records.try_next().await? {
+            let headers = record.headers.iter().map(|(_, value)| value);
+            let mut named: HashSet<&str> = HashSet::new();
+            headers.chain(&record.value).for_each(|text| named.extend(names_in(text)));
+            let may_name_manifests = may_name_manifests(&record.position.partition.topic);
+            for name in named {
+                used(name);
+                if may_name_manifests && read.insert(name.to_owned()) {
+                    self.of_event(name, used).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The partitions of all topics.
+    async fn partitions(&self) -> Result<Vec<TopicPartition>> {
+        let mut partitions = Vec::new();
+        for topic in TopicSpec::all(1) {
+            let ends = self.log.watermarks(&topic.name).await.with_context(|| topic.name.clone())?;
+            let name: Arc<str> = topic.name.as_str().into();
+            partitions.extend(ends.into_keys().map(|partition| TopicPartition { topic: name.clone(), partition }));
+        }
+        Ok(partitions)
     }
 
     /// What an artifact names that an event does. One that is gone is of no use to whoever reads the event.
@@ -99,6 +114,11 @@ impl References<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether events of the topic name manifests; its dead letters do as well.
+fn may_name_manifests(topic: &str) -> bool {
+    [Topic::Datasets, Topic::Models].iter().any(|known| topic.starts_with(known.name()))
 }
 
 /// The names in a text of any form.

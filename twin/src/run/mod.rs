@@ -2,6 +2,7 @@
 
 mod adapters;
 mod learning;
+mod memory;
 mod models;
 mod node;
 mod service;

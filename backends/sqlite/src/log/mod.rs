@@ -10,6 +10,7 @@ mod maintenance;
 mod records;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::{Database, Migration};
@@ -137,12 +138,13 @@ impl EventLog for SqliteLog {
         Ok(Box::new(SqliteTail { log: self.clone(), partition: partition.clone(), position, appended }))
     }
 
-    fn records(&self, partition: &TopicPartition) -> BoxStream<'static, Result<Record, Error>> {
-        let start = (self.clone(), partition.clone(), 0);
-        let fetched = stream::try_unfold(start, async |(log, partition, offset)| {
-            let from = vec![(partition.clone(), offset)];
-            let records = log.shared.database.read(move |c| records::fetch(c, &from)).await?;
-            let next = records.last().map(|last| last.position.offset + 1);
+    fn records(&self, partition: &TopicPartition, offsets: Range<u64>) -> BoxStream<'static, Result<Record, Error>> {
+        let start = (self.clone(), partition.clone(), offsets);
+        let fetched = stream::try_unfold(start, async |(log, partition, offsets)| {
+            let Range { start, end } = offsets;
+            let from = vec![(partition.clone(), start)];
+            let records = log.shared.database.read(move |c| records::fetch(c, &from, end)).await?;
+            let next = records.last().map(|last| last.position.offset + 1..end);
             Ok::<_, Error>(next.map(|next| (stream::iter(records.into_iter().map(Ok)), (log, partition, next))))
         });
         fetched.try_flatten().boxed()
@@ -176,7 +178,7 @@ impl Tail for SqliteTail {
         loop {
             self.appended.mark_unchanged();
             let from = vec![(self.partition.clone(), self.position)];
-            let records = self.log.shared.database.read(move |c| records::fetch(c, &from)).await?;
+            let records = self.log.shared.database.read(move |c| records::fetch(c, &from, u64::MAX)).await?;
             if let Some(last) = records.last() {
                 self.position = last.position.offset + 1;
                 return Ok(records);

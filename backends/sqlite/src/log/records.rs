@@ -98,8 +98,9 @@ pub(super) fn append(tx: &Connection, records: &[NewRecord]) -> Result<Vec<Posit
     Ok(positions)
 }
 
-/// Records from each of these positions on, partition by partition, up to the bounds of one fetch.
-pub(super) fn fetch(c: &Connection, from: &[(TopicPartition, u64)]) -> Result<Vec<Record>, Failure> {
+/// Records from each of these positions on and before the offset `end`, partition by partition, up to the bounds of one
+/// fetch.
+pub(super) fn fetch(c: &Connection, from: &[(TopicPartition, u64)], end: u64) -> Result<Vec<Record>, Failure> {
     let mut statement = c.prepare_cached(
         "SELECT record_id, record_key, value, headers, timestamp_ms FROM log_records
          WHERE record_id >= ?1 AND record_id <= ?2 ORDER BY record_id LIMIT ?3",
@@ -107,10 +108,10 @@ pub(super) fn fetch(c: &Connection, from: &[(TopicPartition, u64)]) -> Result<Ve
     let mut records = Vec::new();
     let mut bytes = 0;
     let share = FETCH_RECORDS.div_ceil(from.len().max(1));
-    for (partition, offset) in from {
+    for (partition, offset) in from.iter().filter(|(_, offset)| *offset < end) {
         let topic_id = existing(c, &partition.topic)?.id;
         let first = record_id(topic_id, partition.partition, *offset);
-        let last = record_id(topic_id, partition.partition, (1 << OFFSET_BITS) - 1);
+        let last = record_id(topic_id, partition.partition, (end - 1).min((1 << OFFSET_BITS) - 1));
         let mut rows = statement.query(params![first, last, i64::try_from(share).unwrap_or(i64::MAX)])?;
         while let Some(row) = rows.next()? {
             let position = Position { partition: partition.clone(), offset: offset_in(row.get(0)?) };

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde::Serialize;
 use twin_api::{QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest};
-use twin_schemas::{Answered, AuthorId, ChatMessage, QueryFilter, QueryKind, Role, Sampling};
+use twin_schemas::{Answered, AuthorId, ChatMessage, QueryFilter, QueryKind, ResponseFormat, Role, Sampling};
 
 use crate::ask::{Part, Question};
 use crate::extract::{Checks, Json};
@@ -74,7 +74,7 @@ fn step_event(step: Step) -> Event {
             let passages: Vec<_> = passages.into_iter().map(Shown::shown).collect();
             json_event("retrieved", &serde_json::json!({ "passages": passages }))
         }
-        Step::Text(text) => json_event("delta", &serde_json::json!({ "text": text })),
+        Step::Text(text) | Step::Abstained(text) => json_event("delta", &serde_json::json!({ "text": text })),
         Step::Done(answered, total_ms) => json_event("done", &answer(*answered, total_ms)),
         Step::Failed(failure) => json_event("error", &Problem::from(failure)),
     }
@@ -154,6 +154,7 @@ async fn question(
         k: k.unwrap_or(app.options.k),
         filter,
         sampling: Sampling::default(),
+        format: ResponseFormat::Text,
         trace_parent: trace_parent(headers),
     })
 }

@@ -146,6 +146,33 @@ async fn an_abstention_is_streamed_as_text_too() {
 }
 
 #[tokio::test]
+async fn seed_and_form_of_an_answer_travel_with_the_query() {
+    let node = Node::start().await;
+    let schema = json!({"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "summary", "schema": schema, "strict": true}});
+    let mut body = chat("hi");
+    body["seed"] = json!(-7);
+    body["response_format"] = format.clone();
+    assert_eq!(node.post("/v1/chat/completions", &body).await.status(), 200);
+    let query = node.worker.only_query().await;
+    assert_eq!(query.sampling.seed.map(u64::cast_signed), Some(-7));
+    assert_eq!(serde_json::to_value(&query.format).unwrap(), format);
+}
+
+#[tokio::test]
+async fn who_wants_json_is_told_of_an_abstention_as_a_refusal() {
+    let node = Node::start().await;
+    let mut body = chat("abstain");
+    body["response_format"] = json!({"type": "json_object"});
+    let answer: Value = node.post("/v1/chat/completions", &body).await.json().await.unwrap();
+    let message = json!({"role": "assistant", "content": null, "refusal": "I do not know."});
+    assert_eq!((&answer["choices"][0]["message"], &answer["abstained"]), (&message, &json!(true)));
+    body["stream"] = json!(true);
+    let stream = node.post("/v1/chat/completions", &body).await.text().await.unwrap();
+    assert!(stream.contains(r#""delta":{"refusal":"I do not know."}"#), "{stream}");
+}
+
+#[tokio::test]
 async fn a_client_that_goes_away_before_the_answer_cancels_the_query() {
     let node = Node::start().await;
     let request = tokio::spawn(node.request("/v1/query", &ask("silence")).send());

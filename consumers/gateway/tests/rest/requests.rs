@@ -59,6 +59,8 @@ fn wrong_values(path: &str) -> Vec<(&'static str, Value)> {
             ("top_p", json!(true)),
             ("max_tokens", json!("many")),
             ("max_completion_tokens", json!(0)),
+            ("seed", json!(1.5)),
+            ("response_format", json!("json")),
             ("stop", json!(5)),
             ("n", json!(2)),
             ("stream", json!(1)),

@@ -32,7 +32,7 @@ impl<'a> Backwards<'a> {
             let from = self.before.saturating_sub(self.step).max(self.begin);
             let ready = &mut self.ready;
             let keep = |offset, entry| match entry {
-                Entry::Letter(letter) => ready.push((offset, DeadLetter { value: None, ..*letter })),
+                Entry::Letter(letter) => ready.push((offset, letter.without_value())),
                 Entry::Replayed(_) => {}
             };
             self.letters.read(self.topic, from..self.before, keep).await?;

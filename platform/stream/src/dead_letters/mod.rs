@@ -11,8 +11,8 @@ mod record;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::TryStreamExt;
 use tokio::sync::Mutex;
 use twin_schemas::{Topic, dead_letter_topic};
 
@@ -21,12 +21,9 @@ pub use record::DeadLetter;
 pub(crate) use record::dead_letter_record;
 
 use crate::Error;
-use crate::log::{EventLog, NewRecord, Position, StartAt, TopicPartition, Watermarks};
+use crate::log::{EventLog, NewRecord, Position, TopicPartition, Watermarks};
 use backwards::Backwards;
 use record::{Entry, entry, replay_note};
-
-/// A read of a dead-letter topic that gets nothing for this long ends with an error.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The dead letters of a log; clones share what they know of it.
 #[derive(Clone)]
@@ -102,15 +99,11 @@ impl DeadLetters {
         if !ends.is_some_and(|ends| (ends.begin..ends.end).contains(&offset)) {
             return Ok(None);
         }
-        let mut found = None;
-        self.read(topic, offset..offset + 1, |_, entry| match entry {
-            Entry::Letter(letter) => found = Some(*letter),
-            Entry::Replayed(_) => {}
-        })
-        .await?;
-        let Some(letter) = found else { return Ok(None) };
+        let mut records = self.log.records(&partition_of(topic), offset..offset + 1);
+        let Some(record) = records.try_next().await? else { return Ok(None) };
+        let Entry::Letter(letter) = entry(topic, self.log.with_value(record).await?) else { return Ok(None) };
         let replayed = self.replayed(topic, offset).await?.contains(&offset);
-        Ok(Some(DeadLetter { replayed, ..letter }))
+        Ok(Some(DeadLetter { replayed, ..*letter }))
     }
 
     /// Appends the letter's event to its topic again, as it was, and notes that. Returns where it stands now.
@@ -151,35 +144,27 @@ impl DeadLetters {
         Ok(notes.replayed.clone())
     }
 
-    /// Reads a part of the topic's dead letters, which ends at or before the end of the log.
+    /// Reads a part of the topic's dead letters. Values that travel by reference are not fetched.
     async fn read(&self, topic: &str, part: Range<u64>, mut each: impl FnMut(u64, Entry)) -> Result<(), Error> {
         if part.is_empty() {
             return Ok(());
         }
-        let partition = TopicPartition { topic: dead_letter_topic(topic).as_str().into(), partition: 0 };
-        let mut tail = self.log.tail(&partition, StartAt::Offset(part.start)).await?;
-        loop {
-            let records = tokio::time::timeout(READ_TIMEOUT, tail.next()).await.map_err(|_| {
-                let told = format!("nothing was read of {partition} for {} s", READ_TIMEOUT.as_secs());
-                Error::Backend(twin_backend::Error::transient(told))
-            })??;
-            for record in records {
-                let offset = record.position.offset;
-                if offset < part.end {
-                    each(offset, entry(topic, record));
-                }
-                // The part may end in a gap: what comes behind it shows that.
-                if offset + 1 >= part.end {
-                    return Ok(());
-                }
-            }
+        let mut records = self.log.records(&partition_of(topic), part);
+        while let Some(record) = records.try_next().await? {
+            each(record.position.offset, entry(topic, record));
         }
+        Ok(())
     }
 }
 
 /// The topics that have dead letters.
 fn names() -> impl Iterator<Item = &'static str> {
     Topic::ALL.into_iter().filter(|topic| topic.has_dead_letters()).map(|topic| topic.name())
+}
+
+/// The one partition of the topic's dead letters.
+fn partition_of(topic: &str) -> TopicPartition {
+    TopicPartition { topic: dead_letter_topic(topic).as_str().into(), partition: 0 }
 }
 
 /// The topic and the offset that an id names.

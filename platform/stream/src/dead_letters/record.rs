@@ -1,7 +1,7 @@
 //! A dead letter as a record: the event as it was, with the reason in further headers.
 
 use chrono::{DateTime, TimeZone, Utc};
-use twin_schemas::dead_letter_topic;
+use twin_schemas::{attribute, dead_letter_topic};
 
 use crate::handler::Reason;
 use crate::log::{Headers, NewRecord, Position, Record, TopicPartition};
@@ -51,6 +51,15 @@ pub struct DeadLetter {
     pub value: Option<Vec<u8>>,
     /// It has been replayed since.
     pub replayed: bool,
+}
+
+impl DeadLetter {
+    /// The letter as a list shows it: with neither its value nor the header that says where that is.
+    pub(super) fn without_value(mut self) -> Self {
+        self.value = None;
+        self.headers.retain(|(name, _)| name != attribute::DATA_REF);
+        self
+    }
 }
 
 /// What a record of a dead-letter topic is.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use twin_schemas::Cleanup;
 
 use crate::{
@@ -25,7 +25,8 @@ macro_rules! log_contract {
             two_consumers_share_the_partitions_and_hand_them_over,
             a_partition_that_was_paused_and_taken_away_is_read_when_it_comes_back,
             a_tail_from_the_end_sees_what_comes_after,
-            a_partition_is_read_to_its_end
+            a_partition_is_read_to_its_end_or_in_part,
+            partitions_are_read_at_once_and_end_however_much_is_appended_meanwhile
         );
     };
     (@ $open:path: $($name:ident),+) => {
@@ -207,10 +208,11 @@ pub async fn a_tail_from_the_end_sees_what_comes_after(log: Arc<dyn EventLog>) {
 }
 
 #[doc(hidden)]
-pub async fn a_partition_is_read_to_its_end(log: Arc<dyn EventLog>) {
+pub async fn a_partition_is_read_to_its_end_or_in_part(log: Arc<dyn EventLog>) {
     let topic = topic(&*log, "whole", 2).await;
     let partition = |partition| TopicPartition { topic: topic.as_str().into(), partition };
-    let whole = async |partition| log.records(&partition).try_collect::<Vec<Record>>().await.unwrap();
+    let part = async |partition, offsets| log.records(&partition, offsets).try_collect::<Vec<Record>>().await.unwrap();
+    let whole = async |partition| part(partition, 0..u64::MAX).await;
     assert_eq!((whole(partition(0)).await, whole(partition(1)).await), (Vec::new(), Vec::new()));
     let values = (0..1_200).map(|number| record(&topic, "k", Some(&number.to_string())));
     log.append(values.chain([record(&topic, "k", None)]).collect()).await.unwrap();
@@ -220,4 +222,35 @@ pub async fn a_partition_is_read_to_its_end(log: Arc<dyn EventLog>) {
     assert_eq!(offsets, (0..1_201).collect::<Vec<_>>());
     assert_eq!((records[1_199].value.as_deref(), records[1_200].value.as_deref()), (Some(&b"1199"[..]), None));
     assert!(whole(partition(1 - holder)).await.is_empty());
+    for (asked, found) in [(7..9, 7..9), (600..1_200, 600..1_200), (1_200..5_000, 1_200..1_201), (9..9, 9..9)] {
+        let records = part(partition(holder), asked).await;
+        assert!(records.iter().map(|record| record.position.offset).eq(found));
+    }
+    assert!(part(partition(holder), 1_201..5_000).await.is_empty());
+}
+
+#[doc(hidden)]
+pub async fn partitions_are_read_at_once_and_end_however_much_is_appended_meanwhile(log: Arc<dyn EventLog>) {
+    let topic = topic(&*log, "busy", 12).await;
+    let batch = || (0..500).map(|number| record(&topic, &number.to_string(), Some("x"))).collect::<Vec<_>>();
+    log.append(batch()).await.unwrap();
+    let read = async {
+        let partition = |partition| TopicPartition { topic: topic.as_str().into(), partition };
+        let streams = stream::iter(0..12).map(|number| log.records(&partition(number), 0..u64::MAX));
+        streams.flatten_unordered(12).try_collect::<Vec<Record>>().await.unwrap()
+    };
+    let append = async {
+        loop {
+            log.append(batch()).await.unwrap();
+        }
+    };
+    let records: Vec<Record> = tokio::select! {
+        records = tokio::time::timeout(Duration::from_secs(60), read) => records.expect("every partition ends"),
+        () = append => unreachable!("it appends for ever"),
+    };
+    for partition in 0..12 {
+        let of_it = records.iter().filter(|record| record.position.partition.partition == partition);
+        let found: Vec<u64> = of_it.map(|record| record.position.offset).collect();
+        assert!(!found.is_empty() && found.iter().copied().eq(0..found.len() as u64), "{partition}: {found:?}");
+    }
 }

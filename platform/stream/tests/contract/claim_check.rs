@@ -32,7 +32,7 @@ async fn a_partition_is_read_to_its_end_with_references_as_they_are(log: Log) {
     let artifacts = Artifacts::in_folder(folder.path()).unwrap();
     let checked = ClaimCheck::new(log.shared(), artifacts.clone());
     let partition = |partition| TopicPartition { topic: topic.as_str().into(), partition };
-    let whole = async |partition| checked.records(&partition).try_collect::<Vec<Record>>().await.unwrap();
+    let whole = async |partition| checked.records(&partition, 0..u64::MAX).try_collect::<Vec<Record>>().await.unwrap();
     assert_eq!((whole(partition(0)).await, whole(partition(1)).await), (Vec::new(), Vec::new()));
 
     let large = "long ".repeat(log.max_value_bytes() / 2);
@@ -48,5 +48,6 @@ async fn a_partition_is_read_to_its_end_with_references_as_they_are(log: Log) {
     assert_eq!((records[1_199].value.as_deref(), records[1_201].value.as_deref()), (Some(&b"1199"[..]), None));
     let reference = records[1_200].headers.iter().find(|(name, _)| name == twin_schemas::attribute::DATA_REF).unwrap();
     assert_eq!(artifacts.get(std::str::from_utf8(&reference.1).unwrap()).await.unwrap(), large.as_bytes());
+    assert_eq!(checked.with_value(records[1_200].clone()).await.unwrap().value.as_deref(), Some(large.as_bytes()));
     assert!(whole(partition(1 - holder)).await.is_empty());
 }

@@ -90,8 +90,12 @@ fn meta(id: DocumentId, revision: Revision) -> DocumentMeta {
 }
 
 pub fn raw(id: DocumentId, revision: u64) -> NewEvent {
+    raw_of(id, revision, "text".to_owned())
+}
+
+pub fn raw_of(id: DocumentId, revision: u64, content: String) -> NewEvent {
     let meta = meta(id, Revision(revision));
-    let payload = RawDocument { meta, media_type: MediaType::Text, content: "text".to_owned() };
+    let payload = RawDocument { meta, media_type: MediaType::Text, content };
     NewEvent::document("test", id, Revision(revision), &payload)
 }
 

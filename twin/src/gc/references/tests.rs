@@ -21,7 +21,7 @@ struct Place {
     folder: TempDir,
     registry: Registry,
     artifacts: Artifacts,
-    log: std::sync::Arc<dyn EventLog>,
+    log: Arc<dyn EventLog>,
 }
 
 impl Place {
@@ -32,7 +32,7 @@ impl Place {
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
         let log = SqliteLog::open(database, MAX_VALUE_BYTES).await.unwrap();
         log.ensure_topics(&TopicSpec::all(2)).await.unwrap();
-        Self { folder, registry, artifacts, log: std::sync::Arc::new(log) }
+        Self { folder, registry, artifacts, log: Arc::new(log) }
     }
 
     async fn put(&self, content: impl Into<String>) -> String {
@@ -170,7 +170,7 @@ async fn nothing_is_removed_where_a_manifest_can_not_be_read_or_the_log_is_not_t
     std::fs::write(place.path_of(&manifest), sound).unwrap();
 
     let other = Database::open(&place.folder.path().join("other.db")).unwrap();
-    let log = std::sync::Arc::new(SqliteLog::open(other, MAX_VALUE_BYTES).await.unwrap());
+    let log = Arc::new(SqliteLog::open(other, MAX_VALUE_BYTES).await.unwrap());
     let error = format!("{:#}", Place { log, ..place }.collect(false).await.unwrap_err());
     assert!(error.contains("there is no topic"), "{error}");
 }

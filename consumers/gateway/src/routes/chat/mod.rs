@@ -1,5 +1,6 @@
 //! `POST /v1/chat/completions`, as OpenAI clients call it.
 
+mod format;
 mod request;
 mod response;
 
@@ -29,7 +30,8 @@ use response::{Completion, data};
 /// Create a chat completion (OpenAI's API).
 ///
 /// For every client of that API: the model is `twin/<author>`. Besides the API's own fields the answer has `citations`
-/// and `abstained`. Problems have OpenAI's `error` member too.
+/// and `abstained`. Where a `response_format` asks for JSON and the twin does not know, that is a `refusal`. Problems have
+/// OpenAI's `error` member too.
 #[utoipa::path(
     post, path = "/v1/chat/completions", operation_id = "create_chat_completion", tag = "openai",
     request_body = ChatRequest,
@@ -49,6 +51,7 @@ pub async fn completions(
     let stream = request.stream == Some(true);
     let include_usage = request.stream_options.as_ref().is_some_and(|options| options.include_usage == Some(true));
     let conversation = request.check(&app.options)?;
+    let is_text = conversation.format.is_text();
     let question = Question {
         place: app.asker.admit(QueryKind::Answer)?,
         author: app.author(Some(conversation.author)).await?,
@@ -57,12 +60,13 @@ pub async fn completions(
         k: app.options.k,
         filter: QueryFilter::default(),
         sampling: conversation.sampling,
+        format: conversation.format,
         trace_parent: trace_parent(&headers),
     };
     let mut answering = app.asker.ask(question).await?;
     let request_id = answering.request_id().to_string();
     let id = format!("chatcmpl-{request_id}");
-    let completion = Completion { id, created: Utc::now().timestamp(), model, include_usage };
+    let completion = Completion { id, created: Utc::now().timestamp(), model, include_usage, is_text };
     if !stream {
         let (answered, _) = whole(answering).await?;
         return Ok(([(REQUEST_ID, request_id)], axum::Json(completion.whole(*answered))).into_response());
@@ -79,6 +83,7 @@ fn step_events(completion: &Completion, step: Step) -> Vec<Event> {
     match step {
         Step::Retrieved(_) => Vec::new(),
         Step::Text(text) => vec![data(&completion.text(text))],
+        Step::Abstained(text) => vec![data(&completion.abstention(text))],
         Step::Done(answered, _) => {
             let mut events: Vec<Event> = completion.closing(*answered).iter().map(data).collect();
             events.push(Event::default().data("[DONE]"));

@@ -6,12 +6,14 @@ use std::fmt;
 
 use serde::de::{SeqAccess, Visitor, value::SeqAccessDeserializer};
 use serde::{Deserialize, Deserializer};
-use twin_schemas::{AuthorId, ChatMessage, Role, Sampling};
+use twin_schemas::{AuthorId, ChatMessage, ResponseFormat, Role, Sampling};
 use utoipa::ToSchema;
 
 use crate::Options;
 use crate::extract::Checks;
 use crate::problem::Problem;
+
+use super::format::{self, Format};
 
 /// What model names start with.
 pub const MODEL_PREFIX: &str = "twin/";
@@ -32,6 +34,11 @@ pub struct ChatRequest {
     max_tokens: Option<u32>,
     /// Tokens to generate, at most.
     max_completion_tokens: Option<u32>,
+    /// Makes sampling repeatable: the same request with the same seed is answered the same way, as far as the model
+    /// computes the same and the author's documents are the same.
+    seed: Option<i64>,
+    /// The form of the content: text, a JSON object, or JSON that a schema allows. A model that can not do it refuses.
+    response_format: Option<Format>,
     /// A text, or up to four, that end the answer.
     stop: Option<Stop>,
     /// Answers wanted: a twin gives 1.
@@ -147,6 +154,7 @@ pub struct Conversation {
     pub author: AuthorId,
     pub messages: Vec<ChatMessage>,
     pub sampling: Sampling,
+    pub format: ResponseFormat,
 }
 
 impl ChatRequest {
@@ -169,17 +177,19 @@ impl ChatRequest {
         });
         checks.require(stop.len() <= 4, "stop", "must be up to four texts");
         checks.require(stop.iter().all(|text| !text.is_empty()), "stop", "must not be empty");
+        let format = format::check(self.response_format, &mut checks);
         let messages = check_messages(self.messages, options, &mut checks);
         checks.finish()?;
         let sampling = Sampling {
             max_tokens: self.max_completion_tokens.or(self.max_tokens),
             temperature: self.temperature,
             top_p: self.top_p,
+            seed: self.seed.map(i64::cast_unsigned),
             stop,
         };
         // `checks` holds a problem with `model` where there is no author.
         let author = author.ok_or_else(|| Problem::field("model", "names no author"))?;
-        Ok(Conversation { author, messages, sampling })
+        Ok(Conversation { author, messages, sampling, format })
     }
 }
 
@@ -236,6 +246,7 @@ fn message_text(field: &str, content: Option<Content>, checks: &mut Checks) -> S
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use twin_schemas::AnswerSchema;
 
     use super::*;
     use crate::extract::parse_json;
@@ -278,6 +289,45 @@ mod tests {
         assert_eq!(conversation.messages[1].content, "a\nb");
         assert_eq!(conversation.sampling.max_tokens, Some(7));
         assert_eq!(conversation.sampling.stop, ["END"]);
+        assert_eq!((conversation.sampling.seed, conversation.format), (Some(1), ResponseFormat::Text));
+    }
+
+    #[test]
+    fn a_form_is_handed_on_as_it_is_asked_for() {
+        let format = |format: Value| check(json!({ "response_format": format })).map(|asked| asked.format);
+        assert_eq!(format(Value::Null).unwrap(), ResponseFormat::Text);
+        assert_eq!(format(json!({"type": "text"})).unwrap(), ResponseFormat::Text);
+        assert_eq!(format(json!({"type": "json_object"})).unwrap(), ResponseFormat::JsonObject);
+        let schema = json!({"type": "object", "properties": {"title": {"type": "string"}}});
+        let mut asked = json!({"type": "json_schema", "json_schema": {"name": "summary", "schema": schema}});
+        let wanted = |strict| ResponseFormat::JsonSchema {
+            json_schema: AnswerSchema { name: "summary".to_owned(), schema: schema.clone(), strict },
+        };
+        assert_eq!(format(asked.clone()).unwrap(), wanted(false));
+        asked["json_schema"]["strict"] = json!(true);
+        asked["json_schema"]["description"] = json!("What it says, in short.");
+        assert_eq!(format(asked).unwrap(), wanted(true));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_form_is_named() {
+        let schema = |schema: Value| json!({"type": "json_schema", "json_schema": schema});
+        let long = json!({"type": "object", "description": "x".repeat(16_000)});
+        for (format, field) in [
+            (json!("json"), "response_format"),
+            (json!({}), "response_format.type"),
+            (json!({"type": "xml"}), "response_format.type"),
+            (json!({"type": "json_schema"}), "response_format.json_schema"),
+            (schema(json!({"schema": {}})), "response_format.json_schema.name"),
+            (schema(json!({"name": "a b", "schema": {}})), "response_format.json_schema.name"),
+            (schema(json!({"name": "a"})), "response_format.json_schema.schema"),
+            (schema(json!({"name": "a", "schema": []})), "response_format.json_schema.schema"),
+            (schema(json!({"name": "a", "schema": long})), "response_format.json_schema.schema"),
+            (schema(json!({"name": "a", "schema": {}, "strict": 1})), "response_format.json_schema.strict"),
+        ] {
+            assert_eq!(wrong_fields(json!({ "response_format": format })), [field], "{format}");
+        }
+        assert_eq!(wrong_fields(json!({"seed": "one"})), ["seed"]);
     }
 
     #[test]

@@ -54,9 +54,9 @@ pub struct AnswerMessage {
     /// `assistant`.
     #[schema(value_type = String)]
     role: &'static str,
-    /// The text, with markers like `[1]` where it rests on a passage.
-    content: String,
-    /// Always null.
+    /// The text, with markers like `[1]` where it rests on a passage. Null where there is a refusal.
+    content: Option<String>,
+    /// That the twin does not know, where it was to answer with JSON.
     refusal: Option<String>,
 }
 
@@ -111,6 +111,9 @@ pub struct Delta {
     /// Text.
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
+    /// That the twin does not know, where it was to answer with JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
 }
 
 /// What all chunks of one answer have in common.
@@ -124,11 +127,16 @@ pub struct Completion {
     pub model: String,
     /// The client wants the usage in a chunk.
     pub include_usage: bool,
+    /// Any text may be the content. Else only JSON may.
+    pub is_text: bool,
 }
 
 impl Completion {
     /// The answer as a whole.
     pub fn whole(self, mut answered: Answered) -> ChatCompletion {
+        let text = std::mem::take(&mut answered.text);
+        let is_refusal = answered.abstained && !self.is_text;
+        let (content, refusal) = if is_refusal { (None, Some(text)) } else { (Some(text), None) };
         ChatCompletion {
             id: self.id,
             object: "chat.completion",
@@ -140,7 +148,7 @@ impl Completion {
             system_fingerprint: Some(answered.model),
             choices: vec![Choice {
                 index: 0,
-                message: AnswerMessage { role: "assistant", content: answered.text, refusal: None },
+                message: AnswerMessage { role: "assistant", content, refusal },
                 logprobs: None,
                 finish_reason: answered.finish_reason,
             }],
@@ -149,12 +157,18 @@ impl Completion {
 
     /// The first chunk: who speaks.
     pub fn opening(&self) -> ChatChunk {
-        self.chunk(Delta { role: Some("assistant"), content: Some(String::new()) }, None)
+        self.chunk(Delta { role: Some("assistant"), content: Some(String::new()), refusal: None }, None)
     }
 
     /// A chunk of text.
     pub fn text(&self, text: String) -> ChatChunk {
-        self.chunk(Delta { role: None, content: Some(text) }, None)
+        self.chunk(Delta { content: Some(text), ..Delta::default() }, None)
+    }
+
+    /// A chunk that says that the twin does not know.
+    pub fn abstention(&self, text: String) -> ChatChunk {
+        let refusal = Delta { refusal: Some(text.clone()), ..Delta::default() };
+        if self.is_text { self.text(text) } else { self.chunk(refusal, None) }
     }
 
     /// The last chunks: the finish reason with the citations, and the usage where it is wanted.
@@ -212,7 +226,7 @@ mod tests {
     }
 
     fn completion(include_usage: bool) -> Completion {
-        Completion { id: "chatcmpl-1".into(), created: 7, model: "twin/ada".into(), include_usage }
+        Completion { id: "chatcmpl-1".into(), created: 7, model: "twin/ada".into(), include_usage, is_text: true }
     }
 
     fn json_of(value: &impl Serialize) -> Value {
@@ -230,6 +244,21 @@ mod tests {
             "citations": [], "abstained": false,
         });
         assert_eq!(json_of(&completion(false).whole(answered())), expected);
+    }
+
+    #[test]
+    fn an_abstention_is_a_refusal_where_json_was_wanted() {
+        let message = |is_text, abstained| {
+            let completion = Completion { is_text, ..completion(false) };
+            let whole = completion.clone().whole(Answered { abstained, ..answered() });
+            let chunk = json_of(&completion.abstention("Yes [1].".into()))["choices"][0]["delta"].clone();
+            (json_of(&whole)["choices"][0]["message"].clone(), chunk)
+        };
+        let refusal = json!({"role": "assistant", "content": null, "refusal": "Yes [1]."});
+        assert_eq!(message(false, true), (refusal, json!({"refusal": "Yes [1]."})));
+        let content = json!({"role": "assistant", "content": "Yes [1].", "refusal": null});
+        assert_eq!(message(true, true), (content.clone(), json!({"content": "Yes [1]."})));
+        assert_eq!(message(false, false).0, content);
     }
 
     #[test]
