@@ -38,9 +38,11 @@ pub use model::{
     JobOutcome, JobProgress, JobRow, JobState, Metric, ModelRow, ModelState, NewDataset, NewJob, NewModel,
     StoredRecipe,
 };
+pub use pages::{DeploymentPosition, MetricPosition};
 pub use relay::Relay;
-pub use rows::{Kind, Row, changed as changed_rows};
+pub use rows::{Kind, Row, RowPosition, changed as changed_rows};
 pub use store::{NewStep, Order, RowQuery, Store, Unsettled};
+pub use twin_backend::Page;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -153,7 +155,7 @@ impl Registry {
             let page = self.store.rows(query.clone()).await?;
             let is_last = page.len() < PAGE;
             rows.extend(page);
-            query.after = rows.last().map(|row| (row.at, row.id.clone()));
+            query.after = rows.last().map(Row::position);
             if is_last {
                 return Ok(rows);
             }

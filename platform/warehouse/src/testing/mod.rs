@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use twin_schemas::{
-    AuthorId, Category, ContentHash, DocumentId, DocumentKey, MediaType, Revision, SourceKind,
-};
+use twin_schemas::{AuthorId, Category, ContentHash, DocumentId, DocumentKey, MediaType, Revision, SourceKind};
 
 use crate::{LedgerEntry, NewSource, Observation, Warehouse};
 
