@@ -108,7 +108,7 @@ mod tests {
         let of_other_type =
             SOURCES.next(Some(DocumentPosition { changed_at: chrono::Utc::now(), document_id })).unwrap();
         let cut = &text[..text.len() - 2];
-        for cursor in ["", "yesterday", "é", "7", cut, &of_other_list, &of_other_type] {
+        for cursor in ["", "yesterday", "é", "7", cut, of_other_list.as_str(), of_other_type.as_str()] {
             assert_eq!(wrong(SOURCES.part(None, Some(cursor))), "after", "{cursor:?}");
         }
         for limit in [0, 21] {

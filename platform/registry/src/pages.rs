@@ -132,7 +132,7 @@ impl Registry {
             limit: limit.saturating_add(1),
         };
         let rows = self.store.rows(query).await?.into_iter();
-        let placed = rows.map(|row| {
+        let placed = rows.map(|row| -> Result<(T, RowPosition), Error> {
             let position = row.position();
             Ok((Row::read(row)?, position))
         });

@@ -56,11 +56,15 @@ impl<'a> List<'a> {
             query.extend(from.as_deref().map(|from| (self.cursor, from)));
             let mut answer = client.get(self.path, &query).await?.into_json();
             from = answer["next"].as_str().map(str::to_owned);
-            let rows = answer[self.rows].as_array_mut().map(std::mem::take).unwrap_or_default();
+            let rows = match answer.get_mut(self.rows) {
+                Some(Value::Array(rows)) => std::mem::take(rows),
+                // Not as expected: whoever reads the document says so.
+                _ => Vec::new(),
+            };
             read += rows.len();
             let is_over = from.is_none() || rows.is_empty() || limit.is_some_and(|limit| read >= limit);
             let whole = document.get_or_insert(answer);
-            if let Value::Array(all) = &mut whole[self.rows] {
+            if let Some(Value::Array(all)) = whole.get_mut(self.rows) {
                 all.extend(rows);
             }
             if is_over {

@@ -45,8 +45,7 @@ impl Statements {
         // Never freed: the connection may live longer than who watches it.
         let begun = Arc::into_raw(self.begun.clone()).cast_mut().cast::<c_void>();
         // SAFETY: the connection is open, and `begun` is what `note` takes it for as long as the process lives.
-        let code =
-            unsafe { ffi::sqlite3_trace_v2(connection.handle(), ffi::SQLITE_TRACE_STMT, Some(note), begun) };
+        let code = unsafe { ffi::sqlite3_trace_v2(connection.handle(), ffi::SQLITE_TRACE_STMT, Some(note), begun) };
         if code == ffi::SQLITE_OK {
             return Ok(());
         }

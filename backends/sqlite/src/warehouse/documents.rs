@@ -205,7 +205,8 @@ pub(super) fn list(
     }
     if let Some(before) = before {
         sql += " AND (changed_at, document_id) < (?, ?)";
-        values.extend([before.changed_at.timestamp_micros().into(), before.document_id.to_string().into()]);
+        values.push(before.changed_at.timestamp_micros().into());
+        values.push(before.document_id.to_string().into());
     }
     sql += " ORDER BY changed_at DESC, document_id DESC LIMIT ?";
     values.push(one_more(limit).into());
