@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, ffi};
 
-use crate::read::AT_ONCE;
-use crate::{Database, Error};
+use super::read::AT_ONCE;
+use super::{Database, Error};
 
 /// The statements that a database's connections begin, in order, with their parameters' names in place of values.
 #[derive(Clone, Default)]

@@ -20,7 +20,11 @@ pub(super) fn get(c: &Connection, author: &AuthorId) -> Result<Option<AuthorRow>
     Ok(collect(&mut statement, [author.as_str()], read)?.pop())
 }
 
-pub(super) fn list(c: &Connection, after: Option<&AuthorId>, limit: usize) -> Result<Page<AuthorRow, AuthorId>, Failure> {
+pub(super) fn list(
+    c: &Connection,
+    after: Option<&AuthorId>,
+    limit: usize,
+) -> Result<Page<AuthorRow, AuthorId>, Failure> {
     let mut statement = c.prepare_cached(
         "SELECT author, first_seen_at FROM authors a
          WHERE author > ?1

@@ -4,9 +4,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use twin_schemas::{AuthorId, ContentHash, DocumentId, Revision, SourceId};
-use twin_warehouse::{
-    Claim, DocumentFilter, DocumentPosition, DocumentRow, Error, Known, Observation, Page, Recorded,
-};
+use twin_warehouse::{Claim, DocumentFilter, DocumentPosition, DocumentRow, Error, Known, Observation, Page, Recorded};
 
 use super::rows::{DOCUMENT_COLUMNS, collect, document, one_more, parsed, time_text};
 use super::schedule::is_claimed;

@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use twin_warehouse::{
-    AuthorRow, Authors, Claim, DocumentFilter, DocumentPosition, DocumentRow, Documents, Error, Known, LastSync, Ledger,
-    LedgerEntry, NewSource, Observation, Page, Progress, ProgressNotes, Recorded, SourcePosition, SourceRow, Sources,
-    Totals, Unpublished,
+    AuthorRow, Authors, Claim, DocumentFilter, DocumentPosition, DocumentRow, Documents, Error, Known, LastSync,
+    Ledger, LedgerEntry, NewSource, Observation, Page, Progress, ProgressNotes, Recorded, SourcePosition, SourceRow,
+    Sources, Totals, Unpublished,
 };
 
 /// What a statement of the warehouse can end with.
