@@ -18,6 +18,8 @@ pub struct AuthorAndLimit {
     pub author: Option<AuthorId>,
     /// At most so many, 1 to 1000; 50 if absent.
     pub limit: Option<u32>,
+    /// Those that come after an earlier part of the list: its `next`.
+    pub before: Option<String>,
 }
 
 /// Dataset versions.
@@ -25,6 +27,9 @@ pub struct AuthorAndLimit {
 pub struct DatasetList {
     /// Newest first.
     pub datasets: Vec<DatasetView>,
+    /// The `before` of the next part of the list; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A dataset version with its manifest.

@@ -24,6 +24,8 @@ pub struct Decision {
 pub struct DeploymentFilter {
     /// At most so many, 1 to 1000; 50 if absent.
     pub limit: Option<u32>,
+    /// Those that come after an earlier part of the list: its `next`.
+    pub before: Option<String>,
 }
 
 /// Deployments for an author.
@@ -31,6 +33,9 @@ pub struct DeploymentFilter {
 pub struct DeploymentList {
     /// Newest first.
     pub deployments: Vec<DeploymentView>,
+    /// The `before` of the next part of the list; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// The model version that is to answer: that of the newest deployment that has not failed; null is the base model.
     pub in_production: Option<String>,
 }

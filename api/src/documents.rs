@@ -104,14 +104,19 @@ pub struct ListFilter {
     /// Only with this URL.
     pub url: Option<String>,
     /// At most so many, 1 to 1000; 100 if absent.
-    pub limit: Option<usize>,
+    pub limit: Option<u32>,
+    /// Those that come after an earlier part of the list: its `next`.
+    pub before: Option<String>,
 }
 
 /// Documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DocumentList {
-    /// Newest change first.
+    /// Newest change first. A document that changes while the list is read in parts moves to its beginning.
     pub documents: Vec<DocumentSummary>,
+    /// The `before` of the next part of the list; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A document.

@@ -18,6 +18,8 @@ pub struct JobFilter {
     pub state: Option<JobStateView>,
     /// At most so many, 1 to 1000; 50 if absent.
     pub limit: Option<u32>,
+    /// Those that come after an earlier part of the list: its `next`.
+    pub before: Option<String>,
 }
 
 /// Jobs.
@@ -25,6 +27,9 @@ pub struct JobFilter {
 pub struct JobList {
     /// Newest first.
     pub jobs: Vec<JobView>,
+    /// The `before` of the next part of the list; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A job to queue.
@@ -61,6 +66,17 @@ pub struct Asker {
     pub by: Option<String>,
 }
 
+/// Which values of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MetricFilter {
+    /// At most so many, 1 to 10000; 10000 if absent.
+    pub limit: Option<u32>,
+    /// Those that come after an earlier part of the list: its `next`.
+    pub after: Option<String>,
+}
+
 /// What a run measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MetricList {
@@ -68,6 +84,9 @@ pub struct MetricList {
     pub job: String,
     /// By name and step.
     pub metrics: Vec<MetricView>,
+    /// The `after` of the next part of the list; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A training job, which is also the record of its run.

@@ -30,8 +30,8 @@ pub use documents::{
     StageState, StageView, Upload,
 };
 pub use jobs::{
-    Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricList, MetricView, NewJobRequest,
-    NewRecipe, NewSweepRequest, RecipeView,
+    Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricFilter, MetricList, MetricView,
+    NewJobRequest, NewRecipe, NewSweepRequest, RecipeView,
 };
 pub use models::{
     EvaluationState, EvaluationView, LineageView, ModelFileList, ModelFileView, ModelVersionDetail, ModelVersionList,

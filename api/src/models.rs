@@ -13,6 +13,9 @@ use crate::{DatasetView, DecisionView, JobView};
 pub struct ModelVersionList {
     /// Newest first.
     pub model_versions: Vec<ModelVersionView>,
+    /// The `before` of the next part of the list; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A model version, its evaluation and what was decided about it.

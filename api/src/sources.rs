@@ -96,6 +96,9 @@ pub struct SyncFailureView {
 pub struct SourceList {
     /// By author and location.
     pub sources: Vec<SourceView>,
+    /// The `after` of the next part of the list; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// Which sources.
@@ -106,6 +109,10 @@ pub struct SourceFilter {
     /// Only this author's.
     #[param(value_type = Option<String>, example = "ada")]
     pub author: Option<AuthorId>,
+    /// At most so many, 1 to 1000; 1000 if absent.
+    pub limit: Option<u32>,
+    /// Those that come after an earlier part of the list: its `next`.
+    pub after: Option<String>,
 }
 
 /// What becomes of the documents of a source that is removed.

@@ -32,8 +32,11 @@ pub struct StatusView {
     pub pending: u64,
     /// How far each stage is behind its topic.
     pub stages: Vec<StageLag>,
-    /// The sources, by author and location.
+    /// The first 1000 sources, by author and location.
     pub sources: Vec<SourceView>,
+    /// The `after` with which `GET /v1/sources` lists the other sources; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sources_next: Option<String>,
 }
 
 /// A part of this process.

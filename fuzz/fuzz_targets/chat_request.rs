@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 use twin_api::DeadLetterView;
-use twin_gateway::{DeadLetterDesk, Dependencies, Gateway, Options, PortError, SourceResolver};
+use twin_gateway::{DeadLetterAccess, Dependencies, Gateway, Options, PortError, SourceResolver};
 use twin_schemas::SourceKind;
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::DeadLetterCursor;
@@ -33,7 +33,7 @@ impl SourceResolver for Nothing {
 }
 
 #[async_trait]
-impl DeadLetterDesk for Nothing {
+impl DeadLetterAccess for Nothing {
     async fn list(
         &self,
         _topic: Option<&str>,

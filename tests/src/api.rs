@@ -227,8 +227,14 @@ impl Api {
     /// # Errors
     /// No answer came.
     pub async fn documents(&self, author: &str) -> Result<Vec<Value>> {
-        let list = self.get(&format!("/v1/documents?author={author}&limit=1000")).await?;
-        Ok(list["documents"].as_array().context("documents are an array")?.clone())
+        let mut documents = Vec::new();
+        let mut path = format!("/v1/documents?author={author}&limit=1000");
+        loop {
+            let list = self.get(&path).await?;
+            documents.extend(list["documents"].as_array().context("documents are an array")?.clone());
+            let Some(next) = list["next"].as_str() else { return Ok(documents) };
+            path = format!("/v1/documents?author={author}&limit=1000&before={next}");
+        }
     }
 
     /// Pushes a Markdown document and waits until it is searchable. Its id is returned.

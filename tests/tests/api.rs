@@ -95,7 +95,7 @@ async fn every_parameter_is_refused_by_name_when_its_type_is_wrong_or_it_is_unkn
         complaints.extend(complaint(&api, wrong, request).await?);
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-    for field in ["limit", "author", "id", "documents", "unheard_of"] {
+    for field in ["limit", "author", "id", "documents", "before", "after", "unheard_of"] {
         assert!(wrongs.iter().any(|wrong| wrong.field == field), "{field} is not in the table");
     }
     Ok(())

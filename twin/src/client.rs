@@ -47,10 +47,20 @@ impl Reply {
         &self.body
     }
 
+    /// The JSON document itself.
+    pub fn into_json(self) -> Value {
+        self.body
+    }
+
     /// The document as a type. An error: it is not what this version of the program knows.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, CommandError> {
-        T::deserialize(&self.body).map_err(unexpected)
+        parse(&self.body)
     }
+}
+
+/// A document as a type. An error: it is not what this version of the program knows.
+pub fn parse<T: DeserializeOwned>(document: &Value) -> Result<T, CommandError> {
+    T::deserialize(document).map_err(unexpected)
 }
 
 impl Client {

@@ -16,7 +16,7 @@ mod vectors;
 mod warehouse;
 
 pub use corpus::SqliteCorpus;
-pub use database::{Database, Error, Migration, migrate};
+pub use database::{Database, Error, Migration, migrate, testing};
 pub use leases::SqliteLeases;
 pub use log::SqliteLog;
 pub use registry::{SqliteRegistry, registry};

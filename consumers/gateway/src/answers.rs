@@ -1,4 +1,4 @@
-//! The waiting room: who waits for which answer, and the reader of the answers topic.
+//! Answers that are waited for, and the reader of the answers topic.
 //!
 //! Answers are keyed by gateway, so all of this gateway's are in one partition. It is read without a consumer group
 //! from where it ended at the start; after a failure reading goes on at the next offset, so that no part is lost.
@@ -24,15 +24,15 @@ const PARTS_KEPT: usize = 4_096;
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 const BACK_OFF_LAST: Duration = Duration::from_secs(10);
 
-/// Who waits for which answer.
-pub struct WaitingRoom {
+/// The answers that are waited for, by request.
+pub struct PendingAnswers {
     gateway: GatewayId,
     waiting: Mutex<HashMap<RequestId, mpsc::Sender<AnswerEvent>>>,
     reading: AtomicBool,
     metrics: Metrics,
 }
 
-impl WaitingRoom {
+impl PendingAnswers {
     pub fn new(metrics: Metrics) -> Self {
         Self {
             gateway: GatewayId(Uuid::new_v4()),
@@ -53,14 +53,14 @@ impl WaitingRoom {
     }
 
     /// Waits for the parts of an answer, from now on.
-    pub fn enter(&self, request: RequestId) -> mpsc::Receiver<AnswerEvent> {
+    pub fn expect(&self, request: RequestId) -> mpsc::Receiver<AnswerEvent> {
         let (sender, receiver) = mpsc::channel(PARTS_KEPT);
         self.waiting().insert(request, sender);
         receiver
     }
 
     /// Waits no longer.
-    pub fn leave(&self, request: RequestId) {
+    pub fn forget(&self, request: RequestId) {
         self.waiting().remove(&request);
     }
 
@@ -104,12 +104,12 @@ impl WaitingRoom {
 }
 
 /// Reads answers until it is dropped; reconnects with back-off and says whether it is connected.
-pub async fn follow(room: Arc<WaitingRoom>, log: Arc<dyn EventLog>, readiness: Readiness) -> Infallible {
+pub async fn follow(pending: Arc<PendingAnswers>, log: Arc<dyn EventLog>, readiness: Readiness) -> Infallible {
     let mut next_offset = None;
     let mut back_off = BACK_OFF_FIRST;
     loop {
         let offset_before = next_offset;
-        let error = match read(&room, log.as_ref(), &readiness, &mut next_offset).await {
+        let error = match read(&pending, log.as_ref(), &readiness, &mut next_offset).await {
             Ok(never) => match never {},
             Err(error) => error,
         };
@@ -124,7 +124,7 @@ pub async fn follow(room: Arc<WaitingRoom>, log: Arc<dyn EventLog>, readiness: R
 }
 
 async fn read(
-    room: &WaitingRoom,
+    pending: &PendingAnswers,
     log: &dyn EventLog,
     readiness: &Readiness,
     next_offset: &mut Option<u64>,
@@ -135,7 +135,7 @@ async fn read(
     if partitions == 0 {
         return Err(twin_stream::Error::NoTopic(topic.to_owned()));
     }
-    let partition = partition_for(room.gateway.to_string().as_bytes(), partitions);
+    let partition = partition_for(pending.gateway.to_string().as_bytes(), partitions);
     // An explicit offset where `StartAt::End` would do: the end is then known before the first query is let in,
     // whenever the log gets round to looking it up.
     let end = watermarks.get(&partition).map_or(0, |watermarks| watermarks.end);
@@ -143,12 +143,12 @@ async fn read(
     let start = next_offset.filter(|next| *next <= end).unwrap_or(end);
     *next_offset = Some(start);
     let mut tail = log.tail(&TopicPartition { topic: topic.into(), partition }, StartAt::Offset(start)).await?;
-    room.reading.store(true, Ordering::Release);
+    pending.reading.store(true, Ordering::Release);
     readiness.ready();
     loop {
         for record in tail.next().await? {
             *next_offset = Some(record.position.offset + 1);
-            room.deliver_record(&record);
+            pending.deliver_record(&record);
         }
     }
 }
@@ -160,8 +160,8 @@ mod tests {
 
     use super::*;
 
-    fn room() -> WaitingRoom {
-        WaitingRoom::new(Metrics::register(&Registry::new()).unwrap())
+    fn pending() -> PendingAnswers {
+        PendingAnswers::new(Metrics::register(&Registry::new()).unwrap())
     }
 
     fn event(reply_to: GatewayId, request_id: RequestId, sequence: u32) -> AnswerEvent {
@@ -171,34 +171,34 @@ mod tests {
 
     #[test]
     fn a_part_reaches_the_one_who_waits_for_it_and_nobody_else() {
-        let room = room();
+        let pending = pending();
         let (mine, other) = (RequestId::new(), RequestId::new());
-        let mut my_parts = room.enter(mine);
-        let mut other_parts = room.enter(other);
-        room.deliver(event(room.gateway(), mine, 0));
+        let mut my_parts = pending.expect(mine);
+        let mut other_parts = pending.expect(other);
+        pending.deliver(event(pending.gateway(), mine, 0));
         assert_eq!(my_parts.try_recv().unwrap().request_id, mine);
         assert!(other_parts.try_recv().is_err());
     }
 
     #[test]
     fn a_part_for_another_gateway_is_ignored() {
-        let room = room();
+        let pending = pending();
         let request = RequestId::new();
-        let mut parts = room.enter(request);
-        room.deliver(event(GatewayId(Uuid::from_u128(7)), request, 0));
+        let mut parts = pending.expect(request);
+        pending.deliver(event(GatewayId(Uuid::from_u128(7)), request, 0));
         assert!(parts.try_recv().is_err());
     }
 
     #[test]
     fn a_waiter_that_does_not_read_is_dropped_and_the_others_are_served() {
-        let room = room();
+        let pending = pending();
         let (slow, other) = (RequestId::new(), RequestId::new());
-        let mut slow_parts = room.enter(slow);
-        let mut other_parts = room.enter(other);
+        let mut slow_parts = pending.expect(slow);
+        let mut other_parts = pending.expect(other);
         for sequence in 0..=PARTS_KEPT as u32 {
-            room.deliver(event(room.gateway(), slow, sequence));
+            pending.deliver(event(pending.gateway(), slow, sequence));
         }
-        room.deliver(event(room.gateway(), other, 0));
+        pending.deliver(event(pending.gateway(), other, 0));
         assert!(other_parts.try_recv().is_ok());
         let mut kept = 0;
         while slow_parts.try_recv().is_ok() {

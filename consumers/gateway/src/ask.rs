@@ -16,13 +16,13 @@ use twin_schemas::{
 use twin_stream::{EventLog, NewEvent, NewRecord};
 
 use crate::Options;
-use crate::answers::WaitingRoom;
+use crate::answers::PendingAnswers;
 use crate::attempts::Attempts;
 use crate::metrics::Metrics;
 
 /// What is asked. The author comes from a field of the request, never from text in it.
 pub struct Question {
-    pub place: Place,
+    pub permit: Permit,
     pub author: AuthorId,
     pub kind: QueryKind,
     pub messages: Vec<ChatMessage>,
@@ -34,8 +34,8 @@ pub struct Question {
     pub trace_parent: Option<String>,
 }
 
-/// A place among the queries in flight, free again when it is dropped.
-pub struct Place {
+/// Leave to have one more query in flight, given back when it is dropped.
+pub struct Permit {
     _permit: OwnedSemaphorePermit,
 }
 
@@ -68,7 +68,7 @@ impl Failure {
 /// Asks questions; one for the whole gateway.
 pub struct Asker {
     log: Arc<dyn EventLog>,
-    room: Arc<WaitingRoom>,
+    pending: Arc<PendingAnswers>,
     metrics: Metrics,
     free: Arc<Semaphore>,
     timeout: Duration,
@@ -81,10 +81,10 @@ pub struct Asker {
 }
 
 impl Asker {
-    pub fn new(options: &Options, log: Arc<dyn EventLog>, room: Arc<WaitingRoom>, metrics: Metrics) -> Self {
+    pub fn new(options: &Options, log: Arc<dyn EventLog>, pending: Arc<PendingAnswers>, metrics: Metrics) -> Self {
         Self {
             log,
-            room,
+            pending,
             metrics,
             // `Options::validate` keeps it far below the semaphore's limit.
             free: Arc::new(Semaphore::new(options.max_in_flight as usize)),
@@ -97,22 +97,22 @@ impl Asker {
     }
 
     /// Publishes the query. Dropping what is returned, or the call itself, cancels it.
-    pub async fn ask(&self, question: Question) -> Result<Answering, Failure> {
+    pub async fn ask(&self, question: Question) -> Result<PendingAnswer, Failure> {
         let kind = kind_label(question.kind);
         let request_id = RequestId::new();
         let started = Instant::now();
         let trace_parent = question.trace_parent.clone().unwrap_or_else(|| trace_parent_of(request_id));
-        let (place, query) = self.query(request_id, question);
+        let (permit, query) = self.query(request_id, question);
         let record = query_record(request_id, trace_parent, QueryEvent::Ask(Box::new(query)));
-        let events = self.room.enter(request_id);
-        let mut ticket = self.ticket(request_id, kind, place);
-        // The ticket is there before the append: a client that goes during it leaves a cancellation behind the query.
+        let events = self.pending.expect(request_id);
+        let mut in_flight = self.in_flight(request_id, kind, permit);
+        // It is in flight before the append: a client that goes during it leaves a cancellation behind the query.
         if let Err((failure, worker)) = self.publish(request_id, record).await {
-            return Err(ticket.failed(failure, worker));
+            return Err(in_flight.failed(failure, worker));
         }
         let cut = self.cut.clone();
         let deadline = started + self.timeout;
-        Ok(Answering { events, attempts: Attempts::default(), ticket, started, deadline, cut, text_sent: false })
+        Ok(PendingAnswer { events, attempts: Attempts::default(), in_flight, started, deadline, cut, text_sent: false })
     }
 
     /// Appends the query to the log. After a failure it may be there all the same, unless it is too large.
@@ -141,29 +141,29 @@ impl Asker {
 
     /// Lets a query in, or refuses it before anything else is done for it: under a flood, to refuse must cost next to
     /// nothing.
-    pub fn admit(&self, kind: QueryKind) -> Result<Place, Failure> {
-        self.place().inspect_err(|failure| self.metrics.query_refused(kind_label(kind), failure.outcome()))
+    pub fn admit(&self, kind: QueryKind) -> Result<Permit, Failure> {
+        self.permit().inspect_err(|failure| self.metrics.query_refused(kind_label(kind), failure.outcome()))
     }
 
-    fn place(&self) -> Result<Place, Failure> {
+    fn permit(&self) -> Result<Permit, Failure> {
         if self.cut.is_cancelled() {
             return Err(shutting_down());
         }
-        if !self.room.is_reading() {
+        if !self.pending.is_reading() {
             return Err(Failure::Unavailable("the gateway can not read answers yet".to_owned()));
         }
         let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| Failure::Overloaded {
             message: "as many queries as this gateway allows are being worked on".to_owned(),
             retry_after_s: self.retry_after_s,
         })?;
-        Ok(Place { _permit: permit })
+        Ok(Permit { _permit: permit })
     }
 
-    fn query(&self, request_id: RequestId, question: Question) -> (Place, Query) {
+    fn query(&self, request_id: RequestId, question: Question) -> (Permit, Query) {
         let timeout = TimeDelta::from_std(self.timeout).unwrap_or(TimeDelta::MAX);
         let query = Query {
             request_id,
-            reply_to: self.room.gateway(),
+            reply_to: self.pending.gateway(),
             author: question.author,
             kind: question.kind,
             messages: question.messages,
@@ -173,22 +173,22 @@ impl Asker {
             format: question.format,
             deadline: Utc::now().checked_add_signed(timeout).unwrap_or(chrono::DateTime::<Utc>::MAX_UTC),
         };
-        (question.place, query)
+        (question.permit, query)
     }
 
-    fn ticket(&self, request_id: RequestId, kind: &'static str, place: Place) -> Ticket {
+    fn in_flight(&self, request_id: RequestId, kind: &'static str, permit: Permit) -> InFlight {
         self.metrics.query_began();
-        Ticket {
+        InFlight {
             request_id,
             kind,
             outcome: "cancelled",
             worker: Worker::AtWork,
             log: Arc::clone(&self.log),
-            room: Arc::clone(&self.room),
+            pending: Arc::clone(&self.pending),
             metrics: self.metrics.clone(),
             cancellations: self.cancellations.clone(),
             retry_after_s: self.retry_after_s,
-            _place: place,
+            _permit: permit,
         }
     }
 
@@ -215,20 +215,20 @@ pub enum Part {
 }
 
 /// An answer that is being waited for.
-pub struct Answering {
+pub struct PendingAnswer {
     events: mpsc::Receiver<AnswerEvent>,
     attempts: Attempts,
-    ticket: Ticket,
+    in_flight: InFlight,
     started: Instant,
     deadline: Instant,
     cut: CancellationToken,
     text_sent: bool,
 }
 
-impl Answering {
+impl PendingAnswer {
     /// The id that the query has in the log.
     pub fn request_id(&self) -> RequestId {
-        self.ticket.request_id
+        self.in_flight.request_id
     }
 
     /// Milliseconds since the request came.
@@ -243,8 +243,8 @@ impl Answering {
 
     /// The answer is complete with the part taken last.
     pub fn complete(&mut self, outcome: &'static str) {
-        self.ticket.outcome = outcome;
-        self.ticket.worker = Worker::Told;
+        self.in_flight.outcome = outcome;
+        self.in_flight.worker = Worker::Told;
     }
 
     /// The next part, of one attempt and in order; a failure ends the answer.
@@ -256,8 +256,8 @@ impl Answering {
                     AnswerPart::Delta { text } => Ok(Part::Delta(text)),
                     AnswerPart::Finished(answered) => Ok(Part::Finished(answered)),
                     AnswerPart::Failed { kind, message } => {
-                        let failure = self.ticket.failure(kind, message);
-                        Err(self.ticket.failed(failure, Worker::Told))
+                        let failure = self.in_flight.failure(kind, message);
+                        Err(self.in_flight.failed(failure, Worker::Told))
                     }
                 };
             }
@@ -268,10 +268,10 @@ impl Answering {
                 () = tokio::time::sleep_until(wake_at) => {
                     if Instant::now() >= self.deadline {
                         let failure = Failure::Expired("the twin did not answer in time".to_owned());
-                        return Err(self.ticket.failed(failure, Worker::AtWork));
+                        return Err(self.in_flight.failed(failure, Worker::AtWork));
                     }
                 }
-                () = self.cut.cancelled() => return Err(self.ticket.failed(shutting_down(), Worker::AtWork)),
+                () = self.cut.cancelled() => return Err(self.in_flight.failed(shutting_down(), Worker::AtWork)),
             }
         }
     }
@@ -280,11 +280,11 @@ impl Answering {
         let problem = match event {
             Some(event) => match self.attempts.offer(event, Instant::now()) {
                 Ok(()) => return Ok(()),
-                Err(_hole) => "a part of the answer was lost; ask again",
+                Err(_missing) => "a part of the answer was lost; ask again",
             },
             None => "the answer was read too slowly",
         };
-        Err(self.ticket.failed(Failure::Unavailable(problem.to_owned()), Worker::AtWork))
+        Err(self.in_flight.failed(Failure::Unavailable(problem.to_owned()), Worker::AtWork))
     }
 }
 
@@ -295,22 +295,22 @@ enum Worker {
     Told,
 }
 
-/// A place among the queries in flight. Dropped before the answer is complete (the client has gone, the deadline
+/// A query in flight. Dropped before the answer is complete (the client has gone, the deadline
 /// passed), it tells the workers to stop.
-struct Ticket {
+struct InFlight {
     request_id: RequestId,
     kind: &'static str,
     outcome: &'static str,
     worker: Worker,
     log: Arc<dyn EventLog>,
-    room: Arc<WaitingRoom>,
+    pending: Arc<PendingAnswers>,
     metrics: Metrics,
     cancellations: TaskTracker,
     retry_after_s: u64,
-    _place: Place,
+    _permit: Permit,
 }
 
-impl Ticket {
+impl InFlight {
     fn failed(&mut self, failure: Failure, worker: Worker) -> Failure {
         self.outcome = failure.outcome();
         self.worker = worker;
@@ -327,9 +327,9 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.room.leave(self.request_id);
+        self.pending.forget(self.request_id);
         self.metrics.query_ended(self.kind, self.outcome);
         if self.worker == Worker::Told {
             return;

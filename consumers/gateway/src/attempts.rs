@@ -41,11 +41,11 @@ struct Attempt {
 
 /// A part of the bound attempt is missing.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Hole;
+pub struct MissingPart;
 
 impl Attempts {
     /// Keeps a part that has come.
-    pub fn offer(&mut self, event: AnswerEvent, now: Instant) -> Result<(), Hole> {
+    pub fn offer(&mut self, event: AnswerEvent, now: Instant) -> Result<(), MissingPart> {
         let known = self.seen.iter().position(|attempt| attempt.id == event.attempt);
         let index = match known {
             Some(index) => index,
@@ -61,7 +61,7 @@ impl Attempts {
             return Ok(());
         }
         if event.sequence > attempt.next_sequence {
-            return if index == self.bound { Err(Hole) } else { Ok(()) };
+            return if index == self.bound { Err(MissingPart) } else { Ok(()) };
         }
         attempt.next_sequence += 1;
         attempt.last_part_at = now;
@@ -116,7 +116,7 @@ mod tests {
             self.start + Duration::from_secs(second)
         }
 
-        fn part(&mut self, second: u64, attempt_number: u128, sequence: u32) -> Result<(), Hole> {
+        fn part(&mut self, second: u64, attempt_number: u128, sequence: u32) -> Result<(), MissingPart> {
             let now = self.at(second);
             let part = AnswerPart::Delta { text: format!("{attempt_number}.{sequence}") };
             let event = AnswerEvent {
@@ -192,7 +192,7 @@ mod tests {
         script.part(0, 1, 0).unwrap();
         assert_eq!(script.take(0, false).as_deref(), Some("1.0"));
         assert_eq!(script.take(0, false), None);
-        assert_eq!(script.part(0, 1, 2), Err(Hole));
+        assert_eq!(script.part(0, 1, 2), Err(MissingPart));
     }
 
     #[test]

@@ -27,9 +27,11 @@
 mod answers;
 mod ask;
 mod attempts;
+mod authors;
 mod error;
 mod extract;
 mod learning;
+mod list;
 mod metrics;
 mod openapi;
 mod options;
@@ -38,7 +40,7 @@ mod problem;
 mod problem_responses;
 mod routes;
 mod state;
-mod tell;
+mod steps;
 mod views;
 
 use std::future::IntoFuture;
@@ -55,10 +57,11 @@ pub use learning::{Learning, LearningDesk, TrainRequest};
 pub use openapi::openapi;
 pub use options::Options;
 pub use port_error::PortError;
-pub use state::{DeadLetterDesk, Dependencies, SourceResolver, StageGroup};
+pub use state::{DeadLetterAccess, Dependencies, SourceResolver, StageGroup};
 
-use answers::WaitingRoom;
+use answers::PendingAnswers;
 use ask::Asker;
+use authors::KnownAuthors;
 use metrics::Metrics;
 use state::App;
 
@@ -68,7 +71,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The gateway.
 pub struct Gateway {
     app: Arc<App>,
-    room: Arc<WaitingRoom>,
+    pending: Arc<PendingAnswers>,
     readiness: Readiness,
     health: Health,
     registry: Registry,
@@ -95,13 +98,14 @@ impl Gateway {
             learning,
         } = dependencies;
         let metrics = Metrics::register(&registry)?;
-        let room = Arc::new(WaitingRoom::new(metrics.clone()));
-        let asker = Asker::new(&options, Arc::clone(&log), Arc::clone(&room), metrics.clone());
+        let pending = Arc::new(PendingAnswers::new(metrics.clone()));
+        let asker = Asker::new(&options, Arc::clone(&log), Arc::clone(&pending), metrics.clone());
         let readiness = health.part(twin_schemas::Service::Gateway.name());
         let app = Arc::new(App {
             options,
             default_author,
             log,
+            authors: KnownAuthors::new(Arc::clone(&warehouse)),
             warehouse,
             sources,
             dead_letters,
@@ -112,7 +116,7 @@ impl Gateway {
             asker,
             metrics,
         });
-        Ok(Self { app, room, readiness, health, registry })
+        Ok(Self { app, pending, readiness, health, registry })
     }
 
     /// The routes. Questions are answered while [`Gateway::run`] runs.
@@ -123,8 +127,8 @@ impl Gateway {
     /// Serves until the shutdown begins, then drains.
     pub async fn run(self, listener: TcpListener, shutdown: ShutdownSignal) -> Result<(), Error> {
         let router = self.router();
-        let Self { app, room, readiness, .. } = self;
-        let reader = answers::follow(room, Arc::clone(&app.log), readiness);
+        let Self { app, pending, readiness, .. } = self;
+        let reader = answers::follow(pending, Arc::clone(&app.log), readiness);
         // It reads on while requests drain, and ends with this call.
         let _reader = AbortOnDropHandle::new(tokio::spawn(reader));
         let begun = shutdown.clone();

@@ -8,10 +8,11 @@ use twin_api::{Code, DeadLetterView};
 use twin_schemas::{AuthorId, SourceKind};
 use twin_stream::{DeadLetterCursor, EventLog};
 use twin_telemetry::{Health, Registry};
-use twin_warehouse::{DocumentFilter, Warehouse};
+use twin_warehouse::Warehouse;
 
 use crate::Options;
 use crate::ask::Asker;
+use crate::authors::KnownAuthors;
 use crate::learning::Learning;
 use crate::metrics::Metrics;
 use crate::port_error::PortError;
@@ -26,7 +27,7 @@ pub struct Dependencies {
     /// What kinds of sources there are.
     pub sources: Arc<dyn SourceResolver>,
     /// Dead letters.
-    pub dead_letters: Arc<dyn DeadLetterDesk>,
+    pub dead_letters: Arc<dyn DeadLetterAccess>,
     /// Readiness of all parts of this process.
     pub health: Health,
     /// Metrics of all parts of this process.
@@ -62,7 +63,7 @@ pub trait SourceResolver: Send + Sync {
 
 /// Reads and replays dead letters.
 #[async_trait]
-pub trait DeadLetterDesk: Send + Sync {
+pub trait DeadLetterAccess: Send + Sync {
     /// The newest dead letters of a topic, or of all, or those that come after an earlier part of the list; and where the
     /// next part begins.
     async fn list(
@@ -85,8 +86,9 @@ pub struct App {
     pub default_author: Option<AuthorId>,
     pub log: Arc<dyn EventLog>,
     pub warehouse: Arc<dyn Warehouse>,
+    pub authors: KnownAuthors,
     pub sources: Arc<dyn SourceResolver>,
-    pub dead_letters: Arc<dyn DeadLetterDesk>,
+    pub dead_letters: Arc<dyn DeadLetterAccess>,
     pub health: Health,
     pub stages: Vec<StageGroup>,
     pub default_interval_s: u64,
@@ -101,7 +103,7 @@ impl App {
         let author = named.or_else(|| self.default_author.clone());
         let author =
             author.ok_or_else(|| Problem::field("author", "is missing, and gateway.default_author is not set"))?;
-        if self.knows(&author).await? {
+        if self.authors.has(&author).await? {
             return Ok(author);
         }
         Err(Problem::not_found(format!(
@@ -116,12 +118,6 @@ impl App {
         // Without `Retry-After`: it would say the same later.
         let problem = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, missing);
         self.learning.as_ref().ok_or_else(problem)
-    }
-
-    /// Whether the author has, or had, a document or a source.
-    async fn knows(&self, author: &AuthorId) -> Result<bool, Problem> {
-        let any = DocumentFilter { author: Some(author.clone()), with_deleted: true, limit: 1, ..Default::default() };
-        Ok(!self.warehouse.documents(&any).await?.is_empty() || !self.warehouse.sources(Some(author)).await?.is_empty())
     }
 }
 

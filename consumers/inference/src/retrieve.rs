@@ -124,7 +124,7 @@ impl Retriever {
             let mut ids: Vec<_> = hits.iter().map(|hit| hit.document_id).collect();
             ids.sort_unstable();
             ids.dedup();
-            let live = self.warehouse.live_revisions(&ids).await?;
+            let live = self.warehouse.live_revisions_of_all(&ids).await?;
             let is_live = |hit: &Hit| live.get(&hit.document_id) == Some(&hit.revision);
             let overtaken = hits.iter().any(|hit| live.get(&hit.document_id).is_some_and(|live| *live > hit.revision));
             stale += hits.iter().filter(|hit| !is_live(hit)).count() as u64;

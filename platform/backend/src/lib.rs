@@ -1,10 +1,16 @@
-//! How a backend fails: the one error type that every port passes on.
+//! What the ports of all backends have in common: how a backend fails, and how a list is read in parts.
 //!
 //! A port (event log, warehouse, index, registry, leases) does not know what keeps its data, so its error can not name a
 //! database's. What a caller has to know is whether the same call may succeed later: then it waits, however long, and
 //! nothing fails that is not at fault itself.
+//!
+//! A list is read in [`Page`]s, each from where the one before ended, so that no read is longer than its page.
+
+mod page;
 
 use std::error::Error as StdError;
+
+pub use page::Page;
 
 /// What can be done about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

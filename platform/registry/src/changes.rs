@@ -21,26 +21,26 @@ pub enum Interest {
     Events,
 }
 
-/// Counters, one for each interest; clones share them.
+/// Wake-ups, one for each interest; clones share them.
 #[derive(Clone)]
 pub(crate) struct Changes {
-    counters: Arc<[watch::Sender<u64>; 5]>,
+    signals: Arc<[watch::Sender<()>; 5]>,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { counters: Arc::new(std::array::from_fn(|_| watch::channel(0).0)) }
+        Self { signals: Arc::new(std::array::from_fn(|_| watch::channel(()).0)) }
     }
 }
 
 impl Changes {
-    pub(crate) fn subscribe(&self, interest: Interest) -> watch::Receiver<u64> {
-        self.counters[interest as usize].subscribe()
+    pub(crate) fn subscribe(&self, interest: Interest) -> watch::Receiver<()> {
+        self.signals[interest as usize].subscribe()
     }
 
     pub(crate) fn announce(&self, interests: Vec<Interest>) {
         for interest in interests {
-            self.counters[interest as usize].send_modify(|count| *count += 1);
+            self.signals[interest as usize].send_replace(());
         }
     }
 }

@@ -38,9 +38,11 @@ pub use model::{
     JobOutcome, JobProgress, JobRow, JobState, Metric, ModelRow, ModelState, NewDataset, NewJob, NewModel,
     StoredRecipe,
 };
+pub use pages::{DeploymentPosition, MetricPosition};
 pub use relay::{Steps, relay};
-pub use rows::{Kind, Row, changed as changed_rows};
+pub use rows::{Kind, Row, RowPosition, changed as changed_rows};
 pub use store::{NewStep, Order, RowQuery, Store, Unsettled};
+pub use twin_backend::Page;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,7 +80,7 @@ impl Registry {
     }
 
     /// Changes whenever this process has written something of that interest: who waits for it looks again then.
-    pub fn changes(&self, interest: Interest) -> watch::Receiver<u64> {
+    pub fn changes(&self, interest: Interest) -> watch::Receiver<()> {
         self.changes.subscribe(interest)
     }
 
@@ -153,7 +155,7 @@ impl Registry {
             let page = self.store.rows(query.clone()).await?;
             let is_last = page.len() < PAGE;
             rows.extend(page);
-            query.after = rows.last().map(|row| (row.at, row.id.clone()));
+            query.after = rows.last().map(Row::position);
             if is_last {
                 return Ok(rows);
             }

@@ -36,7 +36,7 @@ impl Outgoing for Steps {
         "outbox/learning"
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> watch::Receiver<()> {
         self.0.changes(Interest::Events)
     }
 

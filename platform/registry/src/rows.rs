@@ -63,7 +63,22 @@ pub struct Row {
     pub body: serde_json::Value,
 }
 
+/// A position in a list of rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowPosition {
+    /// What lists are sorted by.
+    pub at: DateTime<Utc>,
+    /// The row's id.
+    pub id: String,
+}
+
 impl Row {
+    /// Where it stands in a list.
+    pub fn position(&self) -> RowPosition {
+        RowPosition { at: self.at, id: self.id.clone() }
+    }
+
     /// What it holds.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, Error> {
         let Self { kind, id, body, .. } = self;

@@ -9,7 +9,8 @@ use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
 
 use crate::lineage::TaughtDocument;
 use crate::model::{JobProgress, Metric};
-use crate::rows::{Kind, Row};
+use crate::pages::MetricPosition;
+use crate::rows::{Kind, Row, RowPosition};
 use crate::rules::{Event, Step};
 
 /// A step to append.
@@ -50,8 +51,8 @@ pub struct RowQuery {
     pub states: Vec<String>,
     /// Oldest or newest first; rows of one moment by id.
     pub order: Order,
-    /// Only what comes after this row in that order: its time and id.
-    pub after: Option<(DateTime<Utc>, String)>,
+    /// Only what comes after this position in that order.
+    pub after: Option<RowPosition>,
     /// At most so many.
     pub limit: usize,
 }
@@ -117,6 +118,6 @@ pub trait Store: Send + Sync {
     /// Adds values of a run. One of a step that is there already is replaced.
     async fn put_metrics(&self, job: &JobId, metrics: &[Metric]) -> Result<(), Error>;
 
-    /// Every value of a run, by name and step.
-    async fn metrics(&self, job: &JobId) -> Result<Vec<Metric>, Error>;
+    /// At most `limit` values of a run, by name and step.
+    async fn metrics(&self, job: &JobId, after: Option<&MetricPosition>, limit: usize) -> Result<Vec<Metric>, Error>;
 }

@@ -255,12 +255,72 @@ async fn lists_hold_the_newest_rows_and_no_more_than_asked_for() {
     for model in [&first, &second] {
         registry.approve(model, By::new("Grace", "it passed", at(7))).await.unwrap();
     }
-    let deployments = registry.newest_deployments(&ada, 1).await.unwrap();
-    assert_eq!((deployments.len(), deployments[0].number), (1, 2));
+    let deployments = registry.list_deployments(&ada, None, 1).await.unwrap();
+    assert_eq!((deployments.items.len(), deployments.items[0].number), (1, 2));
     let decided: Vec<Action> =
         registry.decisions_about(&first).await.unwrap().into_iter().map(|row| row.action).collect();
     assert_eq!(decided, [Action::Deploy, Action::Approve], "newest first, and none about the other model");
     let bob = "bob".parse().unwrap();
     assert_eq!(registry.newest_datasets(Some(&bob), 9).await.unwrap(), []);
     assert_eq!(registry.newest_models(Some(&bob), 9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_list_goes_on_where_it_ended_whatever_comes_meanwhile() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let (mut expected, mut numbers) = (Vec::new(), Vec::new());
+    // Of one moment: their ids say which comes first.
+    for digit in ["a", "b", "c", "d", "e"] {
+        expected.push(registry.add_dataset(dataset(digit), at(6)).await.unwrap().dataset);
+    }
+    expected.reverse();
+    let (mut listed, mut before) = (Vec::new(), None);
+    loop {
+        let page = registry.list_datasets(None, before.as_ref(), 2).await.unwrap();
+        listed.extend(page.items.into_iter().map(|row| row.dataset));
+        // A newer one is in no later part.
+        registry.add_dataset(dataset(&format!("f{}", listed.len())), at(7)).await.unwrap();
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, expected);
+
+    for digit in ["g", "h", "i"] {
+        let model = evaluated(registry, digit, Verdict::Passed).await;
+        registry.approve(&model, By::new("Grace", "it passed", at(8))).await.unwrap();
+    }
+    let mut before = None;
+    loop {
+        let page = registry.list_deployments(&ada(), before.as_ref(), 2).await.unwrap();
+        numbers.extend(page.items.iter().map(|row| row.number));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(numbers, [3, 2, 1]);
+}
+
+#[tokio::test]
+async fn what_a_run_measured_is_read_in_parts_by_name_and_step() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let job = job("1").job;
+    let metric = |name: &str, step| Metric { name: name.into(), step, value: step as f64 };
+    let all = vec![metric("a", 1), metric("a", 2), metric("a", 10), metric("b", 1), metric("b", 2)];
+    registry.add_metrics(&job, all.clone()).await.unwrap();
+    let (mut read, mut after) = (Vec::new(), None);
+    loop {
+        let page = registry.list_metrics(&job, after.as_ref(), 2).await.unwrap();
+        assert!(page.items.len() <= 2);
+        read.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((read, registry.metrics(&job).await.unwrap()), (all.clone(), all));
 }

@@ -35,7 +35,7 @@ pub trait Outgoing: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Changes whenever this process may have written something to publish.
-    fn changes(&self) -> watch::Receiver<u64>;
+    fn changes(&self) -> watch::Receiver<()>;
 
     /// Whether there is anything to publish.
     async fn is_empty(&self) -> Result<bool, Self::Error>;

@@ -6,8 +6,8 @@
 //! sync writes is fenced by its [`Claim`]: nothing of a sync that another has taken over, or whose source was removed, is
 //! written any more.
 //!
-//! The port is several roles ([`Sources`], [`Documents`], [`Unpublished`], [`Ledger`], [`ProgressNotes`]); a [`Warehouse`]
-//! has all of them.
+//! The port is several roles ([`Sources`], [`Authors`], [`Documents`], [`Unpublished`], [`Ledger`], [`ProgressNotes`]); a
+//! [`Warehouse`] has all of them. What a backend has to keep of it is in [`testing`].
 //!
 //! Deliberately not here: vectors (`platform/vectors`) and files (`platform/artifacts`).
 
@@ -15,11 +15,14 @@ mod error;
 mod model;
 mod outbox;
 mod port;
+pub mod testing;
 
 pub use error::Error;
 pub use model::{
-    Claim, DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, ProgressState,
-    Recorded, SourceRow, StageName, SyncFailure, SyncOutcome, Totals,
+    AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, Known, LastSync, LedgerEntry, NewSource,
+    Observation, Progress, ProgressState, Recorded, SourcePosition, SourceRow, StageName, SyncFailure, SyncOutcome,
+    Totals,
 };
 pub use outbox::{Outbox, OutboxOptions};
-pub use port::{Documents, Ledger, ProgressNotes, Sources, Unpublished, Warehouse};
+pub use port::{Authors, Documents, LOOK_UP_MAX, Ledger, ProgressNotes, Sources, Unpublished, Warehouse};
+pub use twin_backend::Page;

@@ -95,19 +95,33 @@ pub struct Known {
     pub content_hash: ContentHash,
 }
 
-/// Which documents to list. Newest change first.
+/// Which documents to list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DocumentFilter {
     /// Only this author's.
     pub author: Option<AuthorId>,
     /// Only with this URL.
     pub url: Option<String>,
-    /// Only of this source.
-    pub source_id: Option<SourceId>,
-    /// Deleted ones too.
-    pub with_deleted: bool,
-    /// At most so many; 0 is the default of 100.
-    pub limit: usize,
+}
+
+/// A position in a list of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentPosition {
+    /// When its newest revision was recorded, by the clock of the process that did. Lists and the outbox go by it; nothing
+    /// is decided by it.
+    pub changed_at: DateTime<Utc>,
+    /// The document.
+    pub document_id: DocumentId,
+}
+
+/// An author, of whom there is or was a source or a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorRow {
+    /// The author.
+    pub author: AuthorId,
+    /// When the first source was registered or the first document seen.
+    pub first_seen_at: DateTime<Utc>,
 }
 
 /// A source to register.
@@ -156,6 +170,26 @@ pub struct SourceRow {
     pub next_run_at: DateTime<Utc>,
     /// The next sync may delete as many documents as it finds gone (`twin sources confirm`).
     pub deletions_confirmed: bool,
+}
+
+/// A position in a list of sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourcePosition {
+    /// Whose.
+    pub author: AuthorId,
+    /// The path or URL.
+    pub location: String,
+    /// The source.
+    pub source_id: SourceId,
+}
+
+impl SourceRow {
+    /// Where it stands in a list.
+    pub fn position(&self) -> SourcePosition {
+        let NewSource { author, location, .. } = &self.source;
+        SourcePosition { author: author.clone(), location: location.clone(), source_id: self.id }
+    }
 }
 
 /// How a sync went.

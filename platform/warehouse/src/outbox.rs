@@ -72,7 +72,7 @@ impl Outgoing for Revisions {
         "outbox"
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> watch::Receiver<()> {
         self.0.changes()
     }
 

@@ -1,20 +1,25 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
+use twin_backend::Page;
 use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use crate::Error;
 use crate::model::{
-    Claim, DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded,
-    SourceRow, Totals,
+    AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, Known, LastSync, LedgerEntry, NewSource,
+    Observation, Progress, Recorded, SourcePosition, SourceRow, Totals,
 };
 
-/// The warehouse port: all that it keeps. All writes are durable when their future ends.
-pub trait Warehouse: Sources + Documents + Unpublished + Ledger + ProgressNotes {}
+/// Documents that are looked up at once, at most.
+pub const LOOK_UP_MAX: usize = 50;
 
-impl<T: Sources + Documents + Unpublished + Ledger + ProgressNotes> Warehouse for T {}
+/// The warehouse port: all that it keeps. All writes are durable when their future ends. Lists are read in parts of at
+/// most `limit` items, at least 1, each from the position where the part before it ended: no read is of a whole table.
+pub trait Warehouse: Sources + Authors + Documents + Unpublished + Ledger + ProgressNotes {}
+
+impl<T: Sources + Authors + Documents + Unpublished + Ledger + ProgressNotes> Warehouse for T {}
 
 /// Registered sources: when each is synced, and who may write for it.
 #[async_trait]
@@ -23,7 +28,12 @@ pub trait Sources: Send + Sync {
     async fn put_source(&self, source: NewSource) -> Result<SourceRow, Error>;
 
     /// The registered sources, of one author or of all, by author and location.
-    async fn sources(&self, author: Option<&AuthorId>) -> Result<Vec<SourceRow>, Error>;
+    async fn sources(
+        &self,
+        author: Option<&AuthorId>,
+        after: Option<&SourcePosition>,
+        limit: usize,
+    ) -> Result<Page<SourceRow, SourcePosition>, Error>;
 
     /// One registered source.
     async fn source(&self, id: SourceId) -> Result<Option<SourceRow>, Error>;
@@ -66,6 +76,16 @@ pub trait Sources: Send + Sync {
     async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error>;
 }
 
+/// Authors: noted with the first source or document of each, and kept.
+#[async_trait]
+pub trait Authors: Send + Sync {
+    /// An author of whom there is, or was, a source or a document.
+    async fn author(&self, author: &AuthorId) -> Result<Option<AuthorRow>, Error>;
+
+    /// The authors with a registered source or a document that is not deleted, by name.
+    async fn authors(&self, after: Option<&AuthorId>, limit: usize) -> Result<Page<AuthorRow, AuthorId>, Error>;
+}
+
 /// Documents at their newest revision. They are written by the crawler and the push endpoint, through `record`, `retract`
 /// and `retract_claimed` alone.
 #[async_trait]
@@ -87,11 +107,13 @@ pub trait Documents: Send + Sync {
         observed_at: DateTime<Utc>,
     ) -> Result<Option<Revision>, Error>;
 
-    /// The documents, not deleted, that a source has given.
-    async fn known(&self, source: SourceId) -> Result<Vec<Known>, Error>;
-
-    /// Every author with a registered source or a document that is not deleted, and when the first of these was seen.
-    async fn authors(&self) -> Result<BTreeMap<AuthorId, DateTime<Utc>>, Error>;
+    /// The documents, not deleted, that a source has given, by id.
+    async fn known(
+        &self,
+        source: SourceId,
+        after: Option<DocumentId>,
+        limit: usize,
+    ) -> Result<Page<Known, DocumentId>, Error>;
 
     /// How many documents, not deleted, an author has.
     async fn live_count(&self, author: &AuthorId) -> Result<u64, Error>;
@@ -99,22 +121,33 @@ pub trait Documents: Send + Sync {
     /// One document at its newest revision, deleted or not.
     async fn document(&self, id: DocumentId) -> Result<Option<DocumentRow>, Error>;
 
-    /// Documents, without content.
-    async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>, Error>;
+    /// These documents, at most [`LOOK_UP_MAX`], deleted or not, without content and in no particular order. Absent: there
+    /// is none of that id.
+    async fn summaries(&self, documents: &[DocumentId]) -> Result<Vec<DocumentRow>, Error>;
+
+    /// Documents that are not deleted, without content, newest change first. One that changes while the list is read moves
+    /// to its beginning, and is not among the later parts.
+    async fn documents(
+        &self,
+        filter: &DocumentFilter,
+        before: Option<&DocumentPosition>,
+        limit: usize,
+    ) -> Result<Page<DocumentRow, DocumentPosition>, Error>;
 }
 
 /// What the outbox publishes.
 #[async_trait]
 pub trait Unpublished: Send + Sync {
-    /// Documents whose newest revision is not in the log yet, oldest change first.
+    /// At most so many documents whose newest revision is not in the log yet, oldest change first.
     async fn unpublished(&self, limit: usize) -> Result<Vec<DocumentRow>, Error>;
 
     /// These revisions were just appended to the log. Where another is the newest by now, that one counts as not
     /// published: what was appended late may stand after it.
     async fn mark_published(&self, revisions: &[(DocumentId, Revision)]) -> Result<(), Error>;
 
-    /// Changes whenever this process records or retracts something: the outbox waits on it.
-    fn changes(&self) -> watch::Receiver<u64>;
+    /// Wakes whoever waits on it when this process has recorded or retracted something. It says nothing else, and nothing
+    /// of other processes: who waits looks from time to time all the same.
+    fn changes(&self) -> watch::Receiver<()>;
 }
 
 /// The ledger of indexed revisions: written by the embedder, read by retrieval.
@@ -126,9 +159,18 @@ pub trait Ledger: Send + Sync {
     /// What the ledger says of these documents.
     async fn ledger(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, LedgerEntry>, Error>;
 
-    /// The live revision of each of these documents: the one indexed, unless the document was deleted at that
-    /// revision or later. Absent: nothing of it may be served.
+    /// The live revision of each of these documents, at most [`LOOK_UP_MAX`]: the one indexed, unless the document was
+    /// deleted at that revision or later. Absent: nothing of it may be served.
     async fn live_revisions(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, Revision>, Error>;
+
+    /// As [`Self::live_revisions`], of any number of documents, in as many look-ups as that takes.
+    async fn live_revisions_of_all(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, Revision>, Error> {
+        let mut live = HashMap::with_capacity(documents.len());
+        for part in documents.chunks(LOOK_UP_MAX) {
+            live.extend(self.live_revisions(part).await?);
+        }
+        Ok(live)
+    }
 }
 
 /// How far each revision has come, as the stages note it.

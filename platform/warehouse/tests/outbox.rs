@@ -1,25 +1,32 @@
 //! The outbox over a real log: every revision gets there, and the newest of a document comes last.
 
-mod common;
-
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Utc;
-use common::{Fixture, observation, sqlite};
-use futures::stream::BoxStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use twin_coordination::{Member, Owner};
 use twin_schemas::{RawDocument, Revision, Topic};
-use twin_sqlite::{SqliteLeases, SqliteLog};
-use twin_stream::{
-    Consumer, Error, EventLog, NewRecord, Position, Record, StartAt, Tail, TopicPartition, TopicSpec, Watermarks,
-};
+use twin_sqlite::{Database, SqliteLeases, SqliteLog, SqliteWarehouse};
+use twin_stream::testing::{Watch, Watched};
+use twin_stream::{EventLog, Record, StartAt, TopicPartition, TopicSpec};
 use twin_telemetry::Shutdown;
-use twin_warehouse::{Outbox, OutboxOptions};
+use twin_warehouse::testing::observation;
+use twin_warehouse::{Outbox, OutboxOptions, Warehouse};
+
+struct Fixture {
+    warehouse: Arc<dyn Warehouse>,
+    database: Database,
+    _folder: tempfile::TempDir,
+}
+
+async fn sqlite() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&folder.path().join("twin.db")).unwrap();
+    let warehouse = Arc::new(SqliteWarehouse::open(database.clone()).await.unwrap());
+    Fixture { warehouse, database, _folder: folder }
+}
 
 async fn log(fixture: &Fixture) -> Arc<dyn EventLog> {
     let log = SqliteLog::open(fixture.database.clone(), 100_000).await.unwrap();
@@ -42,48 +49,18 @@ async fn published(log: &dyn EventLog) -> Vec<(u64, bool)> {
     records.iter().map(read).collect()
 }
 
-/// The real log, of which each append stands still until it is let go.
+/// Each append stands still until it is let go.
 struct Slow {
-    log: Arc<dyn EventLog>,
     /// Says that an append stands still.
     begun: mpsc::UnboundedSender<()>,
     go_on: Semaphore,
 }
 
 #[async_trait]
-impl EventLog for Slow {
-    async fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), Error> {
-        self.log.ensure_topics(specs).await
-    }
-
-    async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Position>, Error> {
+impl Watch for Slow {
+    async fn appending(&self) {
         self.begun.send(()).unwrap();
         self.go_on.acquire().await.unwrap().forget();
-        self.log.append(records).await
-    }
-
-    async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Consumer>, Error> {
-        self.log.subscribe(group, topics).await
-    }
-
-    async fn tail(&self, partition: &TopicPartition, start: StartAt) -> Result<Box<dyn Tail>, Error> {
-        self.log.tail(partition, start).await
-    }
-
-    fn records(&self, partition: &TopicPartition, offsets: Range<u64>) -> BoxStream<'static, Result<Record, Error>> {
-        self.log.records(partition, offsets)
-    }
-
-    async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {
-        self.log.watermarks(topic).await
-    }
-
-    async fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<u32, u64>, Error> {
-        self.log.committed(group, topic).await
-    }
-
-    fn max_value_bytes(&self) -> usize {
-        self.log.max_value_bytes()
     }
 }
 
@@ -97,8 +74,8 @@ async fn outbox(fixture: &Fixture, log: Arc<dyn EventLog>, node: &str) -> Outbox
 /// A relay that stands still in its first append, until it is let go, and says so.
 async fn slow_outbox(fixture: &Fixture, log: &Arc<dyn EventLog>, node: &str) -> (Arc<Slow>, JoinHandle<usize>) {
     let (begun, mut stands_still) = mpsc::unbounded_channel();
-    let slow = Arc::new(Slow { log: log.clone(), begun, go_on: Semaphore::new(0) });
-    let mut relay = outbox(fixture, slow.clone(), node).await;
+    let slow = Arc::new(Slow { begun, go_on: Semaphore::new(0) });
+    let mut relay = outbox(fixture, Arc::new(Watched::new(log.clone(), slow.clone())), node).await;
     let relay = tokio::spawn(async move { relay.publish_some().await.unwrap() });
     stands_still.recv().await.unwrap();
     (slow, relay)
@@ -179,8 +156,8 @@ async fn one_relay_works_at_a_time_and_gives_its_lease_up_when_it_ends() {
     }
     // The first keeps the lease for a while after its work: more of it may come.
     let (begun, mut stands_still) = mpsc::unbounded_channel();
-    let slow = Slow { log: log.clone(), begun, go_on: Semaphore::new(9) };
-    let mut third = outbox(&fixture, Arc::new(slow), "c").await;
+    let slow = Arc::new(Slow { begun, go_on: Semaphore::new(9) });
+    let mut third = outbox(&fixture, Arc::new(Watched::new(log.clone(), slow)), "c").await;
     warehouse.record(observation("b", "one")).await.unwrap();
     assert_eq!(third.publish_some().await.unwrap(), 0);
     assert!(stands_still.try_recv().is_err(), "it does not come to an append");

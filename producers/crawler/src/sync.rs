@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
-use twin_schemas::{DocumentId, DocumentKey};
-use twin_warehouse::{Claim, LastSync, Observation, Recorded, SourceRow, SyncFailure, SyncOutcome, Warehouse};
+use twin_schemas::{DocumentId, DocumentKey, SourceId};
+use twin_warehouse::{Claim, Known, LastSync, Observation, Recorded, SourceRow, SyncFailure, SyncOutcome, Warehouse};
 
 use crate::deletion::{Brake, Listed, gone};
 use crate::sources::{Collect, Evidence, Listing, Sink, SourceDocument, Sources};
@@ -17,6 +17,8 @@ use crate::{Error, Options};
 
 /// Failures that are kept with their reasons.
 const FAILURES_KEPT: usize = 100;
+/// Known documents of one read.
+const KNOWN_AT_ONCE: usize = 1_000;
 
 /// Syncs sources.
 #[derive(Clone)]
@@ -83,7 +85,7 @@ impl Syncer {
         counts: &mut Counts,
     ) -> Result<(SyncOutcome, serde_json::Value), Error> {
         let platform = self.sources.get(&source.source.kind)?;
-        let known = self.warehouse.known(source.id).await?;
+        let known = self.known(source.id).await?;
         let by_identity =
             known.iter().map(|known| (known.identity.clone(), (known.content_hash.clone(), known.document_id)));
         let request = Collect { source, known: Arc::new(by_identity.collect()) };
@@ -93,6 +95,19 @@ impl Syncer {
         let gone = gone(&known, &listed, &evidence);
         let outcome = self.delete(source, claim, gone, &evidence, counts).await?;
         Ok((outcome, cursor))
+    }
+
+    /// All that earlier syncs of the source gave.
+    async fn known(&self, source: SourceId) -> Result<Vec<Known>, Error> {
+        let (mut known, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.warehouse.known(source, after, KNOWN_AT_ONCE).await?;
+            known.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(known);
+            }
+        }
     }
 
     async fn delete(

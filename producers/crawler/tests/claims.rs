@@ -175,14 +175,14 @@ impl Setup {
     /// As the gateway does it.
     async fn remove_with_documents(&self, source: &SourceRow) {
         let removal = self.warehouse.begin_removal(source.id).await.unwrap().unwrap();
-        for known in self.warehouse.known(source.id).await.unwrap() {
+        for known in self.warehouse.known(source.id, None, 1000).await.unwrap().items {
             self.warehouse.retract_claimed(&removal, known.document_id, Utc::now()).await.unwrap();
         }
         assert!(self.warehouse.remove_source(&removal).await.unwrap());
     }
 
     async fn live(&self) -> BTreeSet<u32> {
-        let documents = self.warehouse.documents(&DocumentFilter { limit: 1000, ..Default::default() }).await.unwrap();
+        let documents = self.warehouse.documents(&DocumentFilter::default(), None, 1000).await.unwrap().items;
         documents.into_iter().map(|row| row.meta.natural_key.parse().unwrap()).collect()
     }
 

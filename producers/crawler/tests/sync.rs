@@ -58,7 +58,7 @@ impl Setup {
     }
 
     async fn live(&self) -> BTreeSet<String> {
-        let documents = self.warehouse.documents(&DocumentFilter { limit: 1000, ..Default::default() }).await.unwrap();
+        let documents = self.warehouse.documents(&DocumentFilter::default(), None, 1000).await.unwrap().items;
         documents.into_iter().map(|row| row.meta.natural_key).collect()
     }
 }
@@ -97,7 +97,7 @@ async fn a_renamed_file_with_an_id_stays_the_same_document() {
     let mut setup = Setup::new().await;
     setup.write("a.md", "---\nid: x1\n---\ntext");
     setup.sync().await;
-    let before = setup.warehouse.known(setup.source.id).await.unwrap().remove(0);
+    let before = setup.warehouse.known(setup.source.id, None, 1).await.unwrap().items.remove(0);
     setup.write("2025/b.md", "---\nid: x1\n---\ntext");
     setup.remove("a.md");
     assert_eq!(counts(&setup.sync().await), (1, 0, 1, 0));

@@ -79,6 +79,7 @@ fn wrong_parameter(name: &str, schema: &Value) -> Option<&'static str> {
         Some("integer") => Some("many"),
         _ if schema["enum"].is_array() => Some("perhaps"),
         _ if name == "author" => Some("Not%20A%20Handle"),
+        _ if matches!(name, "before" | "after") => Some("yesterday"),
         _ => None,
     }
 }

@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use twin_api::{DeadLetterList, DeadLetterView, Replayed};
 
 use super::Context;
+use super::lists::{self, Limit};
 use super::text::{Align, Table, count, cut, fields, moment, relative};
+use crate::client::parse;
 use crate::error::CommandError;
 
-/// Dead letters that the API gives at once, at most.
-const PAGE: &str = "1000";
+/// The letters, newest first.
+const LIST: lists::List<'static> = lists::List { path: &["dlq"], rows: "dead_letters", cursor: "before", page: 1_000 };
 /// Width of a message in a table, columns.
 const MESSAGE_WIDTH: usize = 80;
 
@@ -31,9 +33,8 @@ pub struct List {
     /// Only those read from this topic.
     #[arg(long)]
     topic: Option<String>,
-    /// At most so many, 1 to 1000.
-    #[arg(long, default_value = PAGE)]
-    limit: String,
+    #[command(flatten)]
+    limit: Limit,
     /// Those that come after an earlier list: what it named as `--before`.
     #[arg(long, value_name = "PLACE")]
     before: Option<String>,
@@ -67,14 +68,12 @@ pub async fn run(command: Dlq, context: &mut Context) -> Result<(), CommandError
 }
 
 async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
-    let mut query = vec![("limit", args.limit.as_str())];
-    query.extend(args.topic.as_deref().map(|topic| ("topic", topic)));
-    query.extend(args.before.as_deref().map(|before| ("before", before)));
-    let reply = context.client.get(&["dlq"], &query).await?;
+    let query: Vec<_> = args.topic.as_deref().map(|topic| ("topic", topic)).into_iter().collect();
+    let document = LIST.read(&context.client, &query, args.before.as_deref(), args.limit).await?;
     if context.json {
-        return context.out.json(reply.json());
+        return context.out.json(&document);
     }
-    let DeadLetterList { dead_letters, next } = reply.parse()?;
+    let DeadLetterList { dead_letters, next } = parse(&document)?;
     if dead_letters.is_empty() {
         context.out.note("no dead letter");
         return Ok(());
@@ -182,19 +181,9 @@ async fn replay(args: Replay, context: &mut Context) -> Result<(), CommandError>
 
 /// The ids of the letters that were not replayed, oldest first: events of one document keep their order.
 async fn not_replayed(context: &mut Context) -> Result<Vec<String>, CommandError> {
-    let mut open = Vec::new();
-    let mut before: Option<String> = None;
-    loop {
-        let mut query = vec![("limit", PAGE)];
-        query.extend(before.as_deref().map(|before| ("before", before)));
-        let DeadLetterList { dead_letters, next } = context.client.get(&["dlq"], &query).await?.parse()?;
-        open.extend(dead_letters.into_iter().filter(|letter| !letter.replayed).map(|letter| letter.id));
-        before = next;
-        if before.is_none() {
-            open.reverse();
-            return Ok(open);
-        }
-    }
+    let list: DeadLetterList = parse(&LIST.read_all(&context.client, &[]).await?)?;
+    let open = list.dead_letters.into_iter().rev().filter(|letter| !letter.replayed);
+    Ok(open.map(|letter| letter.id).collect())
 }
 
 #[cfg(test)]

@@ -4,9 +4,12 @@ use clap::{Args, Subcommand};
 use twin_api::{Change, DocumentList, DocumentSummary, DocumentView, Pushed};
 use twin_schemas::DocumentId;
 
+use super::lists::{self, Limit};
 use super::push::{self, Push};
 use super::text::{Align, Table, cut, fields, moment};
+use super::views::author_query;
 use super::{AuthorOption, Context};
+use crate::client::parse;
 use crate::error::CommandError;
 
 /// Width of a title in a table, columns.
@@ -33,9 +36,8 @@ pub struct List {
     /// Only the document with this URL.
     #[arg(long)]
     document_url: Option<String>,
-    /// At most so many, 1 to 1000.
-    #[arg(long, default_value_t = 100)]
-    limit: u32,
+    #[command(flatten)]
+    limit: Limit,
 }
 
 /// Which document.
@@ -66,22 +68,21 @@ pub async fn run(command: Documents, context: &mut Context) -> Result<(), Comman
 }
 
 async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
-    let limit = args.limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(args.author.name().map(|author| ("author", author)));
+    let mut query = author_query(args.author.name());
     query.extend(args.document_url.as_deref().map(|url| ("url", url)));
-    let reply = context.client.get(&["documents"], &query).await?;
+    let list = lists::List::newest_first(&["documents"], "documents");
+    let document = list.read(&context.client, &query, None, args.limit).await?;
     if context.json {
-        return context.out.json(reply.json());
+        return context.out.json(&document);
     }
-    let documents = reply.parse::<DocumentList>()?.documents;
+    let DocumentList { documents, next } = parse(&document)?;
     if documents.is_empty() {
         context.out.note("no document");
         return Ok(());
     }
     context.out.line(&table(&documents).render())?;
-    if documents.len() == args.limit as usize {
-        context.out.note("there may be more; see --limit");
+    if next.is_some() {
+        context.out.note("there are more; see --limit");
     }
     Ok(())
 }

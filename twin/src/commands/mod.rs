@@ -9,6 +9,7 @@ pub mod ask;
 pub mod dlq;
 pub mod documents;
 pub mod learning;
+pub mod lists;
 pub mod locate;
 pub mod out;
 pub mod push;

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use chrono::Utc;
 use clap::{Args, Subcommand};
-use twin_api::{NewSourceRequest, Removed, SourceView, SyncStatus};
+use twin_api::{NewSourceRequest, Removed, SourceList, SourceView, SyncStatus};
 use twin_schemas::{AuthorId, Category};
 
+use super::lists::Limit;
 use super::locate::{absolute, find, short_id};
 use super::text::{Align, Table, count, duration, fields, moment, relative};
-use super::views::{author_query, list_sources, sync_status};
+use super::views::{SOURCES, author_query, list_sources, sync_status};
 use super::{AuthorOption, Context};
+use crate::client::parse;
 use crate::error::CommandError;
 
 /// How many documents that could not be read are shown.
@@ -22,7 +24,7 @@ pub enum Sources {
     /// Register a source: a folder, a feed, a git repository. It is synced at once and then at its interval.
     Add(Add),
     /// List sources, and how their last syncs went.
-    List(AuthorOption),
+    List(List),
     /// Show a source.
     Show(One),
     /// Let the next sync of a source delete as many documents as it finds gone.
@@ -49,6 +51,15 @@ pub struct Add {
     /// Time between syncs: 30s, 15min, 1h, 1day. The twin's own setting if absent.
     #[arg(long, value_parser = whole_seconds)]
     interval: Option<u64>,
+}
+
+/// Which sources.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    author: AuthorOption,
+    #[command(flatten)]
+    limit: Limit,
 }
 
 /// A source that is there.
@@ -104,17 +115,22 @@ async fn add(args: Add, context: &mut Context) -> Result<(), CommandError> {
     Ok(())
 }
 
-async fn list(args: AuthorOption, context: &mut Context) -> Result<(), CommandError> {
+async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
+    let query = author_query(args.author.name());
+    let document = SOURCES.read(&context.client, &query, None, args.limit).await?;
     if context.json {
-        let reply = context.client.get(&["sources"], &author_query(args.name())).await?;
-        return context.out.json(reply.json());
+        return context.out.json(&document);
     }
-    let sources = list_sources(&context.client, args.name()).await?;
+    let SourceList { sources, next } = parse(&document)?;
     if sources.is_empty() {
         context.out.note("no source is registered; next: twin sources add --author AUTHOR FOLDER-OR-URL");
         return Ok(());
     }
-    context.out.line(&table(&sources).render())
+    context.out.line(&table(&sources).render())?;
+    if next.is_some() {
+        context.out.note("there are more; see --limit");
+    }
+    Ok(())
 }
 
 async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {

@@ -62,6 +62,9 @@ fn render(report: &StatusView, url: &str) -> String {
         blocks.push(String::new());
         blocks.push(sources::table(&report.sources).render());
     }
+    if report.sources_next.is_some() {
+        blocks.push("  there are more: twin sources list".to_owned());
+    }
     blocks.join("\n")
 }
 
@@ -89,6 +92,7 @@ mod tests {
                 lag: 3,
             }],
             sources: Vec::new(),
+            sources_next: None,
         };
         assert_eq!(
             render(&report, "http://127.0.0.1:7700"),

@@ -156,7 +156,14 @@ async fn follow(
 async fn look(client: &Client, scopes: &[Option<String>]) -> Result<Snapshot, CommandError> {
     let mut all = Snapshot::default();
     for author in scopes {
-        let report: StatusView = client.get(&["status"], &author_query(author.as_deref())).await?.parse()?;
+        let query = author_query(author.as_deref());
+        let mut report: StatusView = client.get(&["status"], &query).await?.parse()?;
+        if report.sources_next.is_some() {
+            // All of them, and again before the number of documents on their way.
+            let sources = list_sources(client, author.as_deref()).await?;
+            report = client.get(&["status"], &query).await?.parse()?;
+            report.sources = sources;
+        }
         all.sources.extend(report.sources);
         all.pending += report.pending;
         all.totals = sum(all.totals, report.totals);

@@ -2,9 +2,13 @@
 
 use twin_api::{PassageView, SourceList, SourceView, SyncStatus, TotalsView};
 
+use super::lists::List;
 use super::text::first_lines;
-use crate::client::Client;
+use crate::client::{Client, parse};
 use crate::error::CommandError;
+
+/// The registered sources, by author and location.
+pub const SOURCES: List<'static> = List { path: &["sources"], rows: "sources", cursor: "after", page: 1_000 };
 
 /// How a sync ended, as it is shown.
 pub fn sync_status(status: SyncStatus) -> String {
@@ -48,8 +52,8 @@ pub fn beginning(passage: &PassageView, count: usize, width: usize) -> Vec<Strin
 
 /// The registered sources, of one author or of all.
 pub async fn list_sources(client: &Client, author: Option<&str>) -> Result<Vec<SourceView>, CommandError> {
-    let reply = client.get(&["sources"], &author_query(author)).await?;
-    Ok(reply.parse::<SourceList>()?.sources)
+    let document = SOURCES.read_all(client, &author_query(author)).await?;
+    Ok(parse::<SourceList>(&document)?.sources)
 }
 
 /// The query parameter of an author.

@@ -26,6 +26,8 @@ use twin_stream::{EventLog, TopicPartition, TopicSpec};
 /// What the name of an artifact begins with, and how long it is.
 const PREFIX: &[u8] = b"sha256:";
 const LENGTH: usize = 71;
+/// Rows of one read.
+const ROWS_AT_ONCE: usize = 500;
 
 /// Partitions read at once. Over Kafka each is a client of its own, which waits most of its time for the cluster.
 const CONCURRENCY: usize = 8;
@@ -59,13 +61,27 @@ impl References<'_> {
     }
 
     async fn rows(&self, used: &mut impl FnMut(&str), manifests: &mut HashSet<String>) -> Result<()> {
-        let datasets = self.registry.newest_datasets(None, u32::MAX).await?;
-        manifests.extend(datasets.into_iter().map(|dataset| dataset.manifest));
-        for model in self.registry.newest_models(None, u32::MAX).await? {
-            manifests.insert(model.manifest);
-            let evaluation = self.registry.evaluation(&model.model).await?;
-            let report = evaluation.map(|evaluation| [evaluation.report, evaluation.page]);
-            report.into_iter().flatten().flatten().for_each(|name| used(&name));
+        let mut before = None;
+        loop {
+            let datasets = self.registry.list_datasets(None, before.as_ref(), ROWS_AT_ONCE).await?;
+            manifests.extend(datasets.items.into_iter().map(|dataset| dataset.manifest));
+            before = datasets.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        loop {
+            let models = self.registry.list_models(None, before.as_ref(), ROWS_AT_ONCE).await?;
+            for model in models.items {
+                manifests.insert(model.manifest);
+                let evaluation = self.registry.evaluation(&model.model).await?;
+                let report = evaluation.map(|evaluation| [evaluation.report, evaluation.page]);
+                report.into_iter().flatten().flatten().for_each(|name| used(&name));
+            }
+            before = models.next;
+            if before.is_none() {
+                break;
+            }
         }
         manifests.iter().for_each(|name| used(name));
         Ok(())

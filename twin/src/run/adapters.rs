@@ -8,7 +8,7 @@ use chrono::Utc;
 use tracing::warn;
 use twin_api::DeadLetterView;
 use twin_crawler::Sources;
-use twin_gateway::{DeadLetterDesk, PortError, SourceResolver};
+use twin_gateway::{DeadLetterAccess, PortError, SourceResolver};
 use twin_schemas::{Attributes, Service, SourceKind};
 use twin_stream::{DeadLetter, DeadLetterCursor, DeadLetterObserver, DeadLetters, Reason};
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
@@ -30,7 +30,7 @@ impl SourceResolver for KnownSources {
 pub struct Operator(pub DeadLetters);
 
 #[async_trait]
-impl DeadLetterDesk for Operator {
+impl DeadLetterAccess for Operator {
     async fn list(
         &self,
         topic: Option<&str>,

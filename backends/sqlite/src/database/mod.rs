@@ -11,6 +11,7 @@
 mod error;
 mod read;
 mod schema;
+pub mod testing;
 mod write;
 
 use std::path::{Path, PathBuf};

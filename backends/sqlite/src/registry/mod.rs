@@ -18,7 +18,9 @@ use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
 
 use columns::{collect, from_json, to_json};
 use twin_registry::rules::Step;
-use twin_registry::{JobProgress, Kind, Metric, NewStep, Registry, Row, RowQuery, Store, TaughtDocument, Unsettled};
+use twin_registry::{
+    JobProgress, Kind, Metric, MetricPosition, NewStep, Registry, Row, RowQuery, Store, TaughtDocument, Unsettled,
+};
 
 /// A step that its event is missing in the log for: `published` is null where there is no event.
 const OPEN: i64 = 0;
@@ -148,9 +150,9 @@ impl Store for SqliteRegistry {
         self.write(move |tx| runs::put_metrics(tx, &job, &metrics)).await
     }
 
-    async fn metrics(&self, job: &JobId) -> Result<Vec<Metric>, Error> {
-        let job = job.clone();
-        self.read(move |c| runs::metrics(c, &job)).await
+    async fn metrics(&self, job: &JobId, after: Option<&MetricPosition>, limit: usize) -> Result<Vec<Metric>, Error> {
+        let (job, after) = (job.clone(), after.cloned());
+        self.read(move |c| runs::metrics(c, &job, after.as_ref(), limit)).await
     }
 }
 

@@ -38,9 +38,9 @@ pub(super) fn list(c: &Connection, query: &RowQuery) -> Result<Vec<Row>, Error> 
         Order::OldestFirst => (">", "ASC"),
         Order::NewestFirst => ("<", "DESC"),
     };
-    if let Some((at, id)) = &query.after {
+    if let Some(after) = &query.after {
         sql += &format!(" AND (at, id) {compared} (?, ?)");
-        values.extend([time_text(*at), id.clone()]);
+        values.extend([time_text(after.at), after.id.clone()]);
     }
     sql += &format!(" ORDER BY at {direction}, id {direction} LIMIT {}", query.limit);
     let mut statement = columns::prepare(c, &sql)?;

@@ -9,7 +9,7 @@ use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
 
 use super::columns::{self, collect, failed, from_json, optional_time, parsed, time_text, to_json};
 use twin_registry::TaughtDocument;
-use twin_registry::{JobProgress, Metric};
+use twin_registry::{JobProgress, Metric, MetricPosition};
 
 pub(super) fn put_members(
     tx: &Connection,
@@ -85,10 +85,18 @@ pub(super) fn put_metrics(tx: &Connection, job: &JobId, metrics: &[Metric]) -> R
     Ok(())
 }
 
-pub(super) fn metrics(c: &Connection, job: &JobId) -> Result<Vec<Metric>, Error> {
-    let sql = "SELECT name, step, value FROM run_metrics WHERE job = ?1 ORDER BY name, step";
+pub(super) fn metrics(
+    c: &Connection,
+    job: &JobId,
+    after: Option<&MetricPosition>,
+    limit: usize,
+) -> Result<Vec<Metric>, Error> {
+    let sql = "SELECT name, step, value FROM run_metrics WHERE job = ?1 AND (name, step) > (?2, ?3)
+               ORDER BY name, step LIMIT ?4";
     let mut statement = columns::prepare(c, sql)?;
-    collect(&mut statement, [&job.0], |row| {
+    // No metric has an empty name.
+    let (name, step) = after.map_or(("", 0), |after| (after.name.as_str(), after.step.cast_signed()));
+    collect(&mut statement, params![job.0, name, step, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
         let step = columns::get::<i64>(row, "step")?.unsigned_abs();
         Ok(Metric { name: columns::get(row, "name")?, step, value: columns::get(row, "value")? })
     })

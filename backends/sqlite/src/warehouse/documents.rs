@@ -1,19 +1,14 @@
 //! Documents: recording, retracting, listing, and the outbox's two queries.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use twin_schemas::{AuthorId, ContentHash, DocumentId, Revision, SourceId};
+use twin_warehouse::{Claim, DocumentFilter, DocumentPosition, DocumentRow, Error, Known, Observation, Page, Recorded};
 
-use super::Failure;
-use super::rows::{DOCUMENT_COLUMNS, collect, document, parsed, time, time_text};
+use super::rows::{DOCUMENT_COLUMNS, collect, document, one_more, parsed, time_text};
 use super::schedule::is_claimed;
-use twin_warehouse::Error;
-use twin_warehouse::{Claim, DocumentFilter, DocumentRow, Known, Observation, Recorded};
-
-/// Documents listed when no limit is given.
-const DEFAULT_LIMIT: usize = 100;
+use super::{Failure, authors};
 
 type Statement<T> = Result<T, rusqlite::Error>;
 
@@ -33,6 +28,9 @@ pub(super) fn record(tx: &Connection, observation: &Observation) -> Result<Recor
         }
         Some(newest) => Recorded::Revised(newest.revision.next()),
     };
+    if newest.is_none() {
+        authors::note(tx, &observation.key.author, observation.observed_at)?;
+    }
     write_revision(tx, id, recorded.revision(), observation)?;
     Ok(recorded)
 }
@@ -64,19 +62,19 @@ fn newest(tx: &Connection, id: DocumentId) -> Result<Option<Newest>, Failure> {
     Ok(newest)
 }
 
-fn next_change(tx: &Connection) -> Statement<i64> {
-    tx.prepare_cached("SELECT coalesce(max(change), 0) + 1 FROM documents")?.query_row([], |row| row.get(0))
+/// Microseconds since 1970. Rows of before this was a time have a number that counts from 1: they come first.
+fn now() -> i64 {
+    Utc::now().timestamp_micros()
 }
 
 fn write_revision(tx: &Connection, id: DocumentId, revision: Revision, seen: &Observation) -> Statement<()> {
-    let change = next_change(tx)?;
     tx.prepare_cached(
-        "INSERT INTO documents (document_id, revision, change, author, category, source_kind, source_id, scope,
+        "INSERT INTO documents (document_id, revision, changed_at, author, category, source_kind, source_id, scope,
                                 identity, natural_key, title, url, published_at, observed_at, content_hash,
                                 media_type, content)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
          ON CONFLICT (document_id) DO UPDATE SET
-             revision = excluded.revision, change = excluded.change, deleted = 0, published = 0,
+             revision = excluded.revision, changed_at = excluded.changed_at, deleted = 0, published = 0,
              category = excluded.category, source_id = excluded.source_id, natural_key = excluded.natural_key,
              title = excluded.title, url = excluded.url, published_at = excluded.published_at,
              observed_at = excluded.observed_at, content_hash = excluded.content_hash,
@@ -85,7 +83,7 @@ fn write_revision(tx: &Connection, id: DocumentId, revision: Revision, seen: &Ob
     .execute(params![
         id.to_string(),
         revision.0.cast_signed(),
-        change,
+        now(),
         seen.key.author.as_str(),
         seen.category.as_str(),
         seen.key.source_kind.as_str(),
@@ -124,47 +122,42 @@ pub(super) fn retract_claimed(
 
 fn write_deletion(tx: &Connection, id: DocumentId, revision: Revision, at: DateTime<Utc>) -> Result<Revision, Failure> {
     let write = || -> Statement<()> {
-        let change = next_change(tx)?;
         tx.prepare_cached(
-            "UPDATE documents SET revision = ?2, deleted = 1, deleted_revision = ?2, published = 0, change = ?3,
+            "UPDATE documents SET revision = ?2, deleted = 1, deleted_revision = ?2, published = 0, changed_at = ?3,
                                   observed_at = ?4, content = ''
              WHERE document_id = ?1",
         )?
-        .execute(params![id.to_string(), revision.0.cast_signed(), change, time_text(at)])?;
+        .execute(params![id.to_string(), revision.0.cast_signed(), now(), time_text(at)])?;
         Ok(())
     };
     write()?;
     Ok(revision)
 }
 
-pub(super) fn known(c: &Connection, source: SourceId) -> Result<Vec<Known>, Failure> {
+pub(super) fn known(
+    c: &Connection,
+    source: SourceId,
+    after: Option<DocumentId>,
+    limit: usize,
+) -> Result<Page<Known, DocumentId>, Failure> {
     let mut statement = c.prepare_cached(
         "SELECT document_id, natural_key, identity, content_hash FROM documents
-             WHERE source_id = ?1 AND deleted = 0",
+         WHERE source_id = ?1 AND deleted = 0 AND document_id > ?2 ORDER BY document_id LIMIT ?3",
     )?;
-    collect(&mut statement, [source.to_string()], |row| {
+    // Before every id.
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let known = collect(&mut statement, params![source.to_string(), after, one_more(limit)], |row| {
         let text = |index: usize| row.get::<_, String>(index);
-        Ok(Known {
-            document_id: parsed("document id", &text(0)?)?,
+        let document_id: DocumentId = parsed("document id", &text(0)?)?;
+        let known = Known {
+            document_id,
             natural_key: text(1)?,
             identity: text(2)?,
             content_hash: ContentHash::stored(text(3)?),
-        })
-    })
-}
-
-pub(super) fn authors(c: &Connection) -> Result<BTreeMap<AuthorId, DateTime<Utc>>, Failure> {
-    let mut statement = c.prepare_cached(
-        "SELECT author, min(at) FROM (
-             SELECT author, observed_at AS at FROM documents WHERE deleted = 0
-             UNION ALL SELECT author, created_at FROM sources WHERE state <> 'removed')
-         GROUP BY author",
-    )?;
-    let authors = collect(&mut statement, [], |row| {
-        let (author, at): (String, String) = (row.get(0)?, row.get(1)?);
-        Ok((parsed("author", &author)?, time(&at)?))
+        };
+        Ok((known, document_id))
     })?;
-    Ok(authors.into_iter().collect())
+    Ok(Page::of(known, limit))
 }
 
 pub(super) fn live_count(c: &Connection, author: &AuthorId) -> Result<u64, Failure> {
@@ -181,27 +174,62 @@ pub(super) fn get(c: &Connection, id: DocumentId) -> Result<Option<DocumentRow>,
     Ok(collect(&mut statement, [id.to_string()], document)?.pop())
 }
 
-pub(super) fn list(c: &Connection, filter: &DocumentFilter) -> Result<Vec<DocumentRow>, Failure> {
-    let sql = format!(
-        "SELECT {DOCUMENT_COLUMNS}, '' FROM documents
-         WHERE (?1 IS NULL OR author = ?1) AND (?2 IS NULL OR url = ?2) AND (?3 IS NULL OR source_id = ?3)
-           AND (?4 OR deleted = 0)
-         ORDER BY change DESC LIMIT ?5"
-    );
-    let limit = if filter.limit == 0 { DEFAULT_LIMIT } else { filter.limit };
-    let parameters = params![
-        filter.author.as_ref().map(AuthorId::as_str),
-        filter.url,
-        filter.source_id.map(|id| id.to_string()),
-        filter.with_deleted,
-        i64::try_from(limit).unwrap_or(i64::MAX),
-    ];
+pub(super) fn summaries(c: &Connection, ids: &[DocumentId]) -> Result<Vec<DocumentRow>, Failure> {
+    let sql = format!("SELECT {DOCUMENT_COLUMNS}, '' FROM documents WHERE document_id = ?1");
     let mut statement = c.prepare_cached(&sql)?;
-    collect(&mut statement, parameters, document)
+    let mut found = Vec::with_capacity(ids.len());
+    for id in ids {
+        found.extend(collect(&mut statement, [id.to_string()], document)?);
+    }
+    Ok(found)
+}
+
+pub(super) fn list(
+    c: &Connection,
+    filter: &DocumentFilter,
+    before: Option<&DocumentPosition>,
+    limit: usize,
+) -> Result<Page<DocumentRow, DocumentPosition>, Failure> {
+    // Only what is asked for is in the statement, so that each has an index that it goes by.
+    let mut sql = format!("SELECT {DOCUMENT_COLUMNS}, '', changed_at FROM documents WHERE deleted = 0");
+    let mut values: Vec<Value> = Vec::new();
+    if let Some(author) = &filter.author {
+        sql += " AND author = ?";
+        values.push(author.to_string().into());
+    }
+    if let Some(url) = &filter.url {
+        sql += " AND url = ?";
+        values.push(url.clone().into());
+    }
+    if let Some(before) = before {
+        sql += " AND (changed_at, document_id) < (?, ?)";
+        values.push(before.changed_at.timestamp_micros().into());
+        values.push(before.document_id.to_string().into());
+    }
+    sql += " ORDER BY changed_at DESC, document_id DESC LIMIT ?";
+    values.push(one_more(limit).into());
+    let mut statement = c.prepare_cached(&sql)?;
+    let listed = collect(&mut statement, params_from_iter(values), |row| {
+        let document = document(row)?;
+        let position = DocumentPosition {
+            changed_at: changed_at(row.get("changed_at")?)?,
+            document_id: document.meta.document_id,
+        };
+        Ok((document, position))
+    })?;
+    Ok(Page::of(listed, limit))
+}
+
+fn changed_at(micros: i64) -> Result<DateTime<Utc>, Failure> {
+    let unreadable = || Failure::Port(Error::Stored { what: "time", problem: format!("{micros} is no time") });
+    DateTime::from_timestamp_micros(micros).ok_or_else(unreadable)
 }
 
 pub(super) fn unpublished(c: &Connection, limit: usize) -> Result<Vec<DocumentRow>, Failure> {
-    let sql = format!("SELECT {DOCUMENT_COLUMNS}, content FROM documents WHERE published = 0 ORDER BY change LIMIT ?1");
+    let sql = format!(
+        "SELECT {DOCUMENT_COLUMNS}, content FROM documents WHERE published = 0
+         ORDER BY changed_at, document_id LIMIT ?1"
+    );
     let mut statement = c.prepare_cached(&sql)?;
     collect(&mut statement, [i64::try_from(limit).unwrap_or(i64::MAX)], document)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use twin_schemas::{AuthorId, DocumentId, Revision};
 
 use super::Failure;
@@ -154,12 +154,13 @@ pub(super) fn totals(c: &Connection, author: Option<&AuthorId>) -> Result<Totals
                 count(*) FILTER (WHERE d.deleted = 0 AND {}),
                 count(*) FILTER (WHERE {IS_PENDING}),
                 coalesce(sum(l.chunks) FILTER (WHERE {searchable}), 0)
-         FROM documents d LEFT JOIN ledger l USING (document_id) WHERE ?1 IS NULL OR d.author = ?1",
+         FROM documents d LEFT JOIN ledger l USING (document_id){}",
         ended("rejected"),
         ended("dead"),
+        if author.is_some() { " WHERE d.author = ?" } else { "" },
     );
     let mut statement = c.prepare_cached(&sql)?;
-    let totals = statement.query_row([author.map(AuthorId::as_str)], |row| {
+    let totals = statement.query_row(params_from_iter(author.map(AuthorId::as_str)), |row| {
         let count = |index: usize| row.get::<_, i64>(index).map(i64::unsigned_abs);
         Ok(Totals {
             documents: count(0)?,

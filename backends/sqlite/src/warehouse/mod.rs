@@ -1,5 +1,6 @@
 //! The warehouse in the embedded database.
 
+mod authors;
 mod documents;
 mod ledger;
 mod rows;
@@ -7,7 +8,7 @@ mod schedule;
 mod sources;
 mod tables;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use crate::Database;
 use async_trait::async_trait;
@@ -17,10 +18,10 @@ use tokio::sync::watch;
 use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use twin_warehouse::{
-    Claim, DocumentFilter, DocumentRow, Known, LastSync, LedgerEntry, NewSource, Observation, Progress, Recorded,
-    SourceRow, Totals,
+    AuthorRow, Authors, Claim, DocumentFilter, DocumentPosition, DocumentRow, Documents, Error, Known, LastSync,
+    Ledger, LedgerEntry, NewSource, Observation, Page, Progress, ProgressNotes, Recorded, SourcePosition, SourceRow,
+    Sources, Totals, Unpublished,
 };
-use twin_warehouse::{Documents, Error, Ledger, ProgressNotes, Sources, Unpublished};
 
 /// What a statement of the warehouse can end with.
 type Failure = crate::Failure<Error>;
@@ -29,7 +30,7 @@ type Failure = crate::Failure<Error>;
 #[derive(Clone)]
 pub struct SqliteWarehouse {
     database: Database,
-    changes: watch::Sender<u64>,
+    changes: watch::Sender<()>,
 }
 
 impl SqliteWarehouse {
@@ -37,23 +38,32 @@ impl SqliteWarehouse {
     pub async fn open(database: Database) -> Result<Self, Error> {
         let migrate = |tx: &Connection| Ok(crate::migrate(tx, "warehouse", tables::MIGRATIONS)?);
         database.write::<_, Failure, _>(migrate).await?;
-        Ok(Self { database, changes: watch::channel(0).0 })
+        Ok(Self { database, changes: watch::channel(()).0 })
     }
 
     fn announce_change(&self) {
-        self.changes.send_modify(|count| *count += 1);
+        self.changes.send_replace(());
     }
 }
 
 #[async_trait]
 impl Sources for SqliteWarehouse {
     async fn put_source(&self, source: NewSource) -> Result<SourceRow, Error> {
-        Ok(self.database.write(move |tx| sources::put(tx, &source)).await?)
+        let put = move |tx: &Connection| -> Result<SourceRow, Failure> {
+            authors::note(tx, &source.author, Utc::now())?;
+            sources::put(tx, &source)
+        };
+        Ok(self.database.write(put).await?)
     }
 
-    async fn sources(&self, author: Option<&AuthorId>) -> Result<Vec<SourceRow>, Error> {
-        let author = author.cloned();
-        Ok(self.database.read(move |c| sources::list(c, author.as_ref())).await?)
+    async fn sources(
+        &self,
+        author: Option<&AuthorId>,
+        after: Option<&SourcePosition>,
+        limit: usize,
+    ) -> Result<Page<SourceRow, SourcePosition>, Error> {
+        let (author, after) = (author.cloned(), after.cloned());
+        Ok(self.database.read(move |c| sources::list(c, author.as_ref(), after.as_ref(), limit)).await?)
     }
 
     async fn source(&self, id: SourceId) -> Result<Option<SourceRow>, Error> {
@@ -104,6 +114,19 @@ impl Sources for SqliteWarehouse {
 }
 
 #[async_trait]
+impl Authors for SqliteWarehouse {
+    async fn author(&self, author: &AuthorId) -> Result<Option<AuthorRow>, Error> {
+        let author = author.clone();
+        Ok(self.database.read(move |c| authors::get(c, &author)).await?)
+    }
+
+    async fn authors(&self, after: Option<&AuthorId>, limit: usize) -> Result<Page<AuthorRow, AuthorId>, Error> {
+        let after = after.cloned();
+        Ok(self.database.read(move |c| authors::list(c, after.as_ref(), limit)).await?)
+    }
+}
+
+#[async_trait]
 impl Documents for SqliteWarehouse {
     async fn record(&self, observation: Observation) -> Result<Recorded, Error> {
         let recorded = self.database.write(move |tx| documents::record(tx, &observation)).await?;
@@ -136,12 +159,13 @@ impl Documents for SqliteWarehouse {
         Ok(revision)
     }
 
-    async fn known(&self, source: SourceId) -> Result<Vec<Known>, Error> {
-        Ok(self.database.read(move |c| documents::known(c, source)).await?)
-    }
-
-    async fn authors(&self) -> Result<BTreeMap<AuthorId, DateTime<Utc>>, Error> {
-        Ok(self.database.read(documents::authors).await?)
+    async fn known(
+        &self,
+        source: SourceId,
+        after: Option<DocumentId>,
+        limit: usize,
+    ) -> Result<Page<Known, DocumentId>, Error> {
+        Ok(self.database.read(move |c| documents::known(c, source, after, limit)).await?)
     }
 
     async fn live_count(&self, author: &AuthorId) -> Result<u64, Error> {
@@ -153,9 +177,20 @@ impl Documents for SqliteWarehouse {
         Ok(self.database.read(move |c| documents::get(c, id)).await?)
     }
 
-    async fn documents(&self, filter: &DocumentFilter) -> Result<Vec<DocumentRow>, Error> {
-        let filter = filter.clone();
-        Ok(self.database.read(move |c| documents::list(c, &filter)).await?)
+    async fn summaries(&self, documents: &[DocumentId]) -> Result<Vec<DocumentRow>, Error> {
+        Error::if_too_many(documents)?;
+        let documents = documents.to_vec();
+        Ok(self.database.read(move |c| documents::summaries(c, &documents)).await?)
+    }
+
+    async fn documents(
+        &self,
+        filter: &DocumentFilter,
+        before: Option<&DocumentPosition>,
+        limit: usize,
+    ) -> Result<Page<DocumentRow, DocumentPosition>, Error> {
+        let (filter, before) = (filter.clone(), before.copied());
+        Ok(self.database.read(move |c| documents::list(c, &filter, before.as_ref(), limit)).await?)
     }
 }
 
@@ -170,7 +205,7 @@ impl Unpublished for SqliteWarehouse {
         Ok(self.database.write(move |tx| documents::mark_published(tx, &revisions)).await?)
     }
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 }
@@ -187,6 +222,7 @@ impl Ledger for SqliteWarehouse {
     }
 
     async fn live_revisions(&self, documents: &[DocumentId]) -> Result<HashMap<DocumentId, Revision>, Error> {
+        Error::if_too_many(documents)?;
         let documents = documents.to_vec();
         Ok(self.database.read(move |c| ledger::live_revisions(c, &documents)).await?)
     }

@@ -85,6 +85,11 @@ pub(super) fn document(row: &Row<'_>) -> Result<DocumentRow, Failure> {
     })
 }
 
+/// The `LIMIT` of a page: an item too many says that the list goes on.
+pub(super) fn one_more(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
+}
+
 /// Runs a query and reads each row with a function that may fail in its own way.
 pub(super) fn collect<T>(
     statement: &mut rusqlite::Statement<'_>,

@@ -1,13 +1,13 @@
 //! Registered sources.
 
 use chrono::Utc;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use twin_schemas::{AuthorId, SourceId, SourceKind};
+use twin_warehouse::{Claim, Error, NewSource, Page, SourcePosition, SourceRow};
 
 use super::Failure;
-use super::rows::{collect, json, parsed, time, time_text};
-use twin_warehouse::Error;
-use twin_warehouse::{Claim, NewSource, SourceRow};
+use super::rows::{collect, json, one_more, parsed, time, time_text};
 
 const COLUMNS: &str = "source_id, author, kind, location, category, interval_s, created_at, cursor, last_sync, \
      next_run_at, confirmation > 0";
@@ -42,13 +42,32 @@ pub(super) fn put(tx: &Connection, new: &NewSource) -> Result<SourceRow, Failure
     get(tx, id)?.ok_or(Failure::Port(Error::Stored { what: "source", problem: format!("{id} was just written") }))
 }
 
-pub(super) fn list(c: &Connection, author: Option<&AuthorId>) -> Result<Vec<SourceRow>, Failure> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM sources 
-         WHERE (?1 IS NULL OR author = ?1) AND state <> 'removed' ORDER BY author, location"
-    );
+pub(super) fn list(
+    c: &Connection,
+    author: Option<&AuthorId>,
+    after: Option<&SourcePosition>,
+    limit: usize,
+) -> Result<Page<SourceRow, SourcePosition>, Failure> {
+    let mut sql = format!("SELECT {COLUMNS} FROM sources WHERE state <> 'removed'");
+    let mut values: Vec<Value> = Vec::new();
+    if let Some(author) = author {
+        sql += " AND author = ?";
+        values.push(author.to_string().into());
+    }
+    if let Some(after) = after {
+        sql += " AND (author, location, source_id) > (?, ?, ?)";
+        let SourcePosition { author, location, source_id } = after;
+        values.extend([author.to_string(), location.clone(), source_id.to_string()].map(Value::from));
+    }
+    sql += " ORDER BY author, location, source_id LIMIT ?";
+    values.push(one_more(limit).into());
     let mut statement = c.prepare_cached(&sql)?;
-    collect(&mut statement, [author.map(AuthorId::as_str)], source)
+    let listed = collect(&mut statement, params_from_iter(values), |row| {
+        let row = source(row)?;
+        let position = row.position();
+        Ok((row, position))
+    })?;
+    Ok(Page::of(listed, limit))
 }
 
 pub(super) fn get(c: &Connection, id: SourceId) -> Result<Option<SourceRow>, Failure> {

@@ -84,4 +84,30 @@ UPDATE sources SET finished_at = json_extract(last_sync, '$.finished_at');
 CREATE INDEX sources_next_run ON sources (next_run_at) WHERE state = 'registered';
 CREATE INDEX sources_finished ON sources (finished_at) WHERE state = 'registered';
 ",
+    "
+-- When the newest revision was recorded, microseconds since 1970. What was a count of changes over all documents until now
+-- is earlier than any time, and keeps its order.
+ALTER TABLE documents RENAME COLUMN change TO changed_at;
+DROP INDEX documents_unpublished;
+DROP INDEX documents_change;
+DROP INDEX documents_author;
+DROP INDEX documents_source;
+DROP INDEX documents_url;
+CREATE INDEX documents_unpublished ON documents (changed_at, document_id) WHERE published = 0;
+CREATE INDEX documents_newest ON documents (deleted, changed_at, document_id);
+CREATE INDEX documents_author ON documents (author, deleted, changed_at, document_id);
+CREATE INDEX documents_source ON documents (source_id, deleted, document_id) WHERE source_id IS NOT NULL;
+CREATE INDEX documents_url ON documents (url, deleted, changed_at, document_id) WHERE url IS NOT NULL;
+CREATE INDEX sources_listed ON sources (author, location, source_id) WHERE state <> 'removed';
+
+-- With the first source or document of each; a row stays when these go.
+CREATE TABLE authors (
+    author        TEXT PRIMARY KEY,
+    first_seen_at TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO authors
+    SELECT author, min(at) FROM (
+        SELECT author, observed_at AS at FROM documents UNION ALL SELECT author, created_at FROM sources)
+    GROUP BY author;
+",
 ];

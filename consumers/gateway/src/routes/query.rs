@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::problem_responses::QueryProblems;
 use crate::routes::streamed::{REQUEST_ID, ServerSentEvent, keep_alive};
 use crate::state::{App, trace_parent};
-use crate::tell::{Step, steps, whole};
+use crate::steps::{Step, steps, whole};
 use crate::views::{Shown, citations, timings};
 
 fn answer(mut answered: Answered, total_ms: f64) -> QueryAnswer {
@@ -147,7 +147,7 @@ async fn question(
     checks.require(k.is_none_or(|k| (1..=max_k).contains(&k)), "k", format!("must be 1 to {max_k}"));
     checks.finish()?;
     Ok(Question {
-        place: app.asker.admit(kind)?,
+        permit: app.asker.admit(kind)?,
         author: app.author(author).await?,
         kind,
         messages: vec![ChatMessage { role: Role::User, content: text }],

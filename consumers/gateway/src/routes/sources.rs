@@ -14,6 +14,7 @@ use twin_schemas::SourceId;
 use twin_warehouse::{Claim, LastSync, NewSource, SourceRow, SyncOutcome, Warehouse};
 
 use crate::extract::{Checks, Json, Path, Query};
+use crate::list::{List, Part};
 use crate::problem::Problem;
 use crate::problem_responses::{BodyProblems, ReadProblems};
 use crate::state::App;
@@ -21,6 +22,10 @@ use crate::views::Shown;
 
 /// A year.
 const INTERVAL_MAX_S: u64 = 365 * 24 * 60 * 60;
+/// The list of sources; the status shows its first part.
+pub const LIST: List = List { name: "sources", cursor: "after", default: 1_000, max: 1_000 };
+/// Documents of a source that are read at once.
+const KNOWN_AT_ONCE: usize = 1_000;
 /// Deletions written at a time.
 const RETRACTIONS_AT_A_TIME: usize = 64;
 
@@ -131,8 +136,10 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Query(filter): Query<SourceFilter>,
 ) -> Result<axum::Json<SourceList>, Problem> {
-    let rows = app.warehouse.sources(filter.author.as_ref()).await?;
-    Ok(axum::Json(SourceList { sources: rows.into_iter().map(Shown::shown).collect() }))
+    let Part { limit, from } = LIST.part(filter.limit, filter.after.as_deref())?;
+    let page = app.warehouse.sources(filter.author.as_ref(), from.as_ref(), limit).await?;
+    let sources = page.items.into_iter().map(Shown::shown).collect();
+    Ok(axum::Json(SourceList { sources, next: LIST.next(page.next) }))
 }
 
 /// Show a source, as registered, and how its last sync went.
@@ -174,20 +181,25 @@ pub async fn remove(
 /// Deletes the documents of a source that is being removed, and counts them. Who registers it anew meanwhile has those
 /// that are left.
 async fn retract_all(warehouse: &dyn Warehouse, removal: &Claim) -> Result<u64, Problem> {
-    let known = warehouse.known(removal.source_id).await?;
     let observed_at = Utc::now();
-    let mut retractions = stream::iter(known)
-        .map(|document| async move { warehouse.retract_claimed(removal, document.document_id, observed_at).await })
-        .buffer_unordered(RETRACTIONS_AT_A_TIME);
-    let mut deleted = 0;
-    while let Some(retracted) = retractions.next().await {
-        match retracted {
-            Ok(revision) => deleted += u64::from(revision.is_some()),
-            Err(twin_warehouse::Error::ClaimLost) => break,
-            Err(error) => return Err(error.into()),
+    let (mut deleted, mut after) = (0, None);
+    loop {
+        let known = warehouse.known(removal.source_id, after, KNOWN_AT_ONCE).await?;
+        let mut retractions = stream::iter(known.items)
+            .map(|document| async move { warehouse.retract_claimed(removal, document.document_id, observed_at).await })
+            .buffer_unordered(RETRACTIONS_AT_A_TIME);
+        while let Some(retracted) = retractions.next().await {
+            match retracted {
+                Ok(revision) => deleted += u64::from(revision.is_some()),
+                Err(twin_warehouse::Error::ClaimLost) => return Ok(deleted),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        after = known.next;
+        if after.is_none() {
+            return Ok(deleted);
         }
     }
-    Ok(deleted)
 }
 
 /// Sync a source now.

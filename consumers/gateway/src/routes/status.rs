@@ -11,6 +11,7 @@ use twin_warehouse::Totals;
 use crate::extract::Query;
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
+use crate::routes::sources;
 use crate::state::{App, StageGroup};
 use crate::views::Shown;
 
@@ -43,7 +44,7 @@ pub async fn status(
     for stage in &app.stages {
         stages.push(stage_lag(&app, stage).await?);
     }
-    let sources = app.warehouse.sources(author).await?;
+    let sources = app.warehouse.sources(author, None, sources::LIST.default as usize).await?;
     // One look for both: whoever waits for nothing to be pending reads the other numbers beside it.
     let totals = app.warehouse.totals(author).await?;
     Ok(axum::Json(StatusView {
@@ -53,7 +54,8 @@ pub async fn status(
         pending: totals.pending,
         totals: totals.shown(),
         stages,
-        sources: sources.into_iter().map(Shown::shown).collect(),
+        sources_next: sources::LIST.next(sources.next),
+        sources: sources.items.into_iter().map(Shown::shown).collect(),
     }))
 }
 

@@ -5,6 +5,7 @@ mod busy;
 mod content;
 mod desk;
 mod learning;
+mod lists;
 mod models;
 mod questions;
 mod requests;

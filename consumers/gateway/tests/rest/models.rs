@@ -52,7 +52,7 @@ async fn trained(node: &Node, rank: u32) -> ModelId {
 }
 
 /// A model version that was evaluated with that verdict.
-async fn evaluated(node: &Node, rank: u32, verdict: Verdict) -> String {
+pub async fn evaluated(node: &Node, rank: u32, verdict: Verdict) -> String {
     let model = trained(node, rank).await;
     body(node.post(&format!("/v1/model-versions/{model}/evaluate"), &json!({})).await, 202).await;
     node.registry.start_evaluation(&model, Utc::now()).await.unwrap();
@@ -63,7 +63,8 @@ async fn evaluated(node: &Node, rank: u32, verdict: Verdict) -> String {
     model.0
 }
 
-async fn step(node: &Node, model: &str, action: &str) -> reqwest::Response {
+/// A decision about it by Grace.
+pub async fn step(node: &Node, model: &str, action: &str) -> reqwest::Response {
     node.post(&format!("/v1/model-versions/{model}/{action}"), &json!({"by": "Grace", "why": "it is good"})).await
 }
 

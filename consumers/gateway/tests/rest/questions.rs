@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use twin_gateway::Options;
 use twin_schemas::{Category, QueryKind};
+use twin_sqlite::testing::Statements;
 
 use crate::support::{Node, PATIENCE, eventually, problem};
 
@@ -286,4 +287,25 @@ async fn a_shutdown_lets_queries_end_until_the_deadline_and_cancels_the_rest() {
     assert_eq!(problem(cut, 503).await["code"], "unavailable");
     tokio::time::timeout(PATIENCE, node.running).await.unwrap().unwrap().unwrap();
     eventually("the cancellation", async || node.worker.is_cancelled(&query)).await;
+}
+
+#[tokio::test]
+async fn a_question_costs_at_most_one_look_up_of_its_author_and_a_new_author_is_known_at_once() {
+    let node = Node::start().await;
+    let statements = Statements::of(&node.database).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(node.post("/v1/query", &ask("hi")).await.status(), 200);
+    }
+    let tables = ["documents", "sources", "authors", "ledger", "progress", "registry_"];
+    let of_tables = |sql: &String| tables.iter().any(|table| sql.contains(table));
+    let read: Vec<String> = statements.take().into_iter().filter(of_tables).collect();
+    assert!(read.len() == 1 && read[0].contains("FROM authors"), "{read:?}");
+
+    let of_bob = json!({"question": "hi", "author": "bob"});
+    for _ in 0..2 {
+        problem(node.post("/v1/query", &of_bob).await, 404).await;
+    }
+    let document = json!({"author": "bob", "category": "post", "natural_key": "k", "text": "hello"});
+    assert_eq!(node.post("/v1/documents", &document).await.status(), 201);
+    assert_eq!(node.post("/v1/query", &of_bob).await.status(), 200);
 }

@@ -158,10 +158,21 @@ async fn a_wrong_parameter_of_a_path_or_query_is_named() {
         ("/v1/authors/Ada/recipe".to_owned(), "author"),
         ("/v1/datasets/requests/Ada".to_owned(), "author"),
         ("/v1/documents/5/models".to_owned(), "id"),
+        ("/v1/sources?after=yesterday".to_owned(), "after"),
+        ("/v1/sources?limit=1001".to_owned(), "limit"),
+        ("/v1/documents?before=yesterday".to_owned(), "before"),
+        ("/v1/datasets?before=yesterday".to_owned(), "before"),
+        ("/v1/jobs?before=yesterday".to_owned(), "before"),
+        ("/v1/jobs/ff/metrics?after=yesterday".to_owned(), "after"),
+        ("/v1/jobs/ff/metrics?limit=10001".to_owned(), "limit"),
+        ("/v1/model-versions?before=yesterday".to_owned(), "before"),
+        ("/v1/authors/ada/deployments?before=yesterday".to_owned(), "before"),
     ] {
         let refused = problem(node.get(&path).send().await.unwrap(), 422).await;
         assert_eq!(refused["errors"][0]["field"], field, "{path}: {refused}");
     }
+    let refused = node.get("/v1/models?after=yesterday").send().await.unwrap();
+    assert_eq!(problem(refused, 400).await["errors"][0]["field"], "after", "as OpenAI's API tells it");
     let refused = node.delete(&format!("/v1/sources/{ID}?documents=burn")).send().await.unwrap();
     assert_eq!(problem(refused, 422).await["errors"][0]["field"], "documents");
 }

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
 use twin_gateway::{
-    DeadLetterDesk, Dependencies, Error, Gateway, Learning, Options, PortError, SourceResolver, StageGroup,
+    DeadLetterAccess, Dependencies, Error, Gateway, Learning, Options, PortError, SourceResolver, StageGroup,
 };
 use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind, FinishReason, Passage,
@@ -32,6 +32,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Node {
     pub warehouse: Arc<dyn Warehouse>,
+    pub database: Database,
     pub worker: Worker,
     pub registry: twin_registry::Registry,
     pub artifacts: Artifacts,
@@ -63,7 +64,7 @@ impl Node {
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(database.clone(), 64 << 20).await.unwrap());
         log.ensure_topics(&TopicSpec::all(2)).await.unwrap();
         let warehouse: Arc<dyn Warehouse> = Arc::new(SqliteWarehouse::open(database.clone()).await.unwrap());
-        let registry = twin_sqlite::registry(database).await.unwrap();
+        let registry = twin_sqlite::registry(database.clone()).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
         let desk = Arc::new(Desk(registry.clone()));
         let learning = Learning { registry: registry.clone(), artifacts: artifacts.clone(), desk };
@@ -89,7 +90,7 @@ impl Node {
         let shutdown = Shutdown::new();
         let running = tokio::spawn(gateway.run(listener, shutdown.signal()));
         let client = Client::new();
-        let node = Self { warehouse, worker, registry, artifacts, shutdown, running, base, client, folder };
+        let node = Self { warehouse, database, worker, registry, artifacts, shutdown, running, base, client, folder };
         eventually("the gateway is ready", async || node.get("/readyz").send().await.unwrap().status() == 200).await;
         let document = json!({"author": "ada", "category": "post", "natural_key": "first", "text": "hello"});
         assert_eq!(node.post("/v1/documents", &document).await.status(), 201);
@@ -355,7 +356,7 @@ fn letter() -> DeadLetterView {
 }
 
 #[async_trait]
-impl DeadLetterDesk for OneLetter {
+impl DeadLetterAccess for OneLetter {
     async fn list(
         &self,
         topic: Option<&str>,

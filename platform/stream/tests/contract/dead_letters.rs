@@ -1,18 +1,13 @@
 //! Dead letters are read in parts, from the newest to the oldest.
 
-use std::collections::{BTreeMap, HashSet};
-use std::ops::Range;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_trait::async_trait;
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use twin_artifacts::Artifacts;
 use twin_schemas::{CleanedDocument, Revision, attribute};
-use twin_stream::{
-    ClaimCheck, Consumer, DeadLetters, Error, EventLog, NewEvent, NewRecord, Outcome, Position, Record, StartAt, Tail,
-    TopicPartition, TopicSpec, Watermarks,
-};
+use twin_stream::testing::{Watch, Watched};
+use twin_stream::{ClaimCheck, DeadLetters, EventLog, NewEvent, Outcome, TopicSpec};
 
 use crate::support::{Log, Recorder, cleaned, document, eventually, raw, raw_of, run_stage, stage_named};
 
@@ -20,60 +15,20 @@ const RAW: &str = "twin.documents.raw.v1";
 
 over_both_logs!(a_list_over_all_topics_goes_on_where_it_ended, a_list_fetches_no_values_and_needs_no_artifact_store,);
 
-/// A log that counts the records that are read without a group.
-struct Counting {
-    log: Arc<dyn EventLog>,
-    read: Arc<AtomicUsize>,
-}
+/// Counts the records that are read without a group.
+#[derive(Default)]
+struct Count(AtomicUsize);
 
-struct CountingTail {
-    tail: Box<dyn Tail>,
-    read: Arc<AtomicUsize>,
-}
-
-#[async_trait]
-impl Tail for CountingTail {
-    async fn next(&mut self) -> Result<Vec<Record>, Error> {
-        let records = self.tail.next().await?;
-        self.read.fetch_add(records.len(), Ordering::SeqCst);
-        Ok(records)
+impl Count {
+    /// How many since this was asked last.
+    fn take(&self) -> usize {
+        self.0.swap(0, Ordering::SeqCst)
     }
 }
 
-#[async_trait]
-impl EventLog for Counting {
-    async fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), Error> {
-        self.log.ensure_topics(specs).await
-    }
-
-    async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Position>, Error> {
-        self.log.append(records).await
-    }
-
-    async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Consumer>, Error> {
-        self.log.subscribe(group, topics).await
-    }
-
-    async fn tail(&self, partition: &TopicPartition, start: StartAt) -> Result<Box<dyn Tail>, Error> {
-        Ok(Box::new(CountingTail { tail: self.log.tail(partition, start).await?, read: self.read.clone() }))
-    }
-
-    fn records(&self, partition: &TopicPartition, offsets: Range<u64>) -> BoxStream<'static, Result<Record, Error>> {
-        let read = self.read.clone();
-        let count = move |_: &Record| _ = read.fetch_add(1, Ordering::SeqCst);
-        self.log.records(partition, offsets).inspect_ok(count).boxed()
-    }
-
-    async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {
-        self.log.watermarks(topic).await
-    }
-
-    async fn committed(&self, group: &str, topic: &str) -> Result<BTreeMap<u32, u64>, Error> {
-        self.log.committed(group, topic).await
-    }
-
-    fn max_value_bytes(&self) -> usize {
-        self.log.max_value_bytes()
+impl Watch for Count {
+    fn read(&self, records: usize) {
+        self.0.fetch_add(records, Ordering::SeqCst);
     }
 }
 
@@ -111,20 +66,20 @@ async fn of_two_thousand_letters_only_what_is_asked_for_is_read() {
     let log = Log::sqlite().await;
     log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
     refuse(&log, 2_000).await;
-    let read = Arc::new(AtomicUsize::new(0));
-    let letters = DeadLetters::new(Arc::new(Counting { log: log.shared(), read: read.clone() }));
+    let read = Arc::new(Count::default());
+    let letters = DeadLetters::new(Arc::new(Watched::new(log.shared(), read.clone())));
     let (newest, oldest) = (format!("{RAW}:1999"), format!("{RAW}:0"));
 
     assert_eq!(letters.list(Some(RAW), None, 50).await.unwrap().letters[0].id, newest);
-    assert!(read.swap(0, Ordering::SeqCst) <= 200);
+    assert!(read.take() <= 200);
     assert!(letters.get(&newest).await.unwrap().unwrap().value.is_some());
-    assert_eq!(read.swap(0, Ordering::SeqCst), 1, "its notes are known");
+    assert_eq!(read.take(), 1, "its notes are known");
 
     // The oldest was replayed: the note of it stands at the other end.
     letters.replay(&oldest).await.unwrap().unwrap();
-    read.store(0, Ordering::SeqCst);
+    read.take();
     assert!(letters.get(&oldest).await.unwrap().unwrap().replayed);
-    assert_eq!(read.swap(0, Ordering::SeqCst), 2, "the letter, and the note");
+    assert_eq!(read.take(), 2, "the letter, and the note");
     let anew = DeadLetters::new(log.shared());
     assert!(anew.get(&oldest).await.unwrap().unwrap().replayed);
     assert_eq!(anew.get(&format!("{RAW}:2000")).await.unwrap(), None, "a note is no letter");

@@ -5,10 +5,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use twin_api::{Asker, JobList, JobView};
 
+use super::super::lists::{self, Limit};
 use super::super::text::{Align, Table, count, cut, duration, fields, moment, relative};
+use super::super::views::author_query;
 use super::super::{AuthorOption, Context};
 use super::views::seconds;
-use super::{Limit, recipe, short, watch};
+use super::{recipe, short, watch};
+use crate::client::parse;
 use crate::error::CommandError;
 
 /// Width of a reason in a table, columns.
@@ -128,15 +131,14 @@ pub async fn wait(ids: &[String], context: &mut Context) -> Result<(), CommandEr
 }
 
 async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
-    let limit = args.limit.limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(args.author.name().map(|author| ("author", author)));
+    let mut query = author_query(args.author.name());
     query.extend(args.state.map(|state| ("state", state.as_str())));
-    let reply = context.client.get(&["jobs"], &query).await?;
+    let list = lists::List::newest_first(&["jobs"], "jobs");
+    let document = list.read(&context.client, &query, None, args.limit).await?;
     if context.json {
-        return context.out.json(reply.json());
+        return context.out.json(&document);
     }
-    let jobs = reply.parse::<JobList>()?.jobs;
+    let jobs = parse::<JobList>(&document)?.jobs;
     if jobs.is_empty() {
         context.out.note("no job; next: twin train --author AUTHOR");
         return Ok(());

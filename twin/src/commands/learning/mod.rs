@@ -27,23 +27,16 @@ mod twin_under_test;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::lists::{Limit, List};
+use super::views::author_query;
 use super::{AuthorOption, Context};
-use crate::client::unexpected;
+use crate::client::parse;
 use crate::error::CommandError;
 
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How many rows a list shows at most.
-#[derive(Debug, Args)]
-pub struct Limit {
-    /// At most so many, 1 to 1000.
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
-}
 
 /// Which rows a list shows.
 #[derive(Debug, Args)]
@@ -62,15 +55,14 @@ async fn listed<T: DeserializeOwned>(
     note_if_empty: &str,
     context: &mut Context,
 ) -> Result<Option<Vec<T>>, CommandError> {
-    let limit = which.limit.limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(which.author.name().map(|author| ("author", author)));
-    let reply = context.client.get(&[route], &query).await?;
+    let rows = route.replace('-', "_");
+    let (path, query) = ([route], author_query(which.author.name()));
+    let document = List::newest_first(&path, &rows).read(&context.client, &query, None, which.limit).await?;
     if context.json {
-        context.out.json(reply.json())?;
+        context.out.json(&document)?;
         return Ok(None);
     }
-    let rows = Vec::deserialize(&reply.json()[route.replace('-', "_")]).map_err(unexpected)?;
+    let rows: Vec<T> = parse(&document[rows])?;
     if rows.is_empty() {
         context.out.note(note_if_empty);
         return Ok(None);

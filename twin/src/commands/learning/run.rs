@@ -4,7 +4,12 @@ use serde_json::{Value, json};
 use twin_api::{JobView, MetricList, MetricView};
 
 use super::super::Context;
+use super::super::lists::List;
+use crate::client::parse;
 use crate::error::CommandError;
+
+/// Values that the API gives at once, at most.
+const METRICS_AT_ONCE: usize = 10_000;
 
 /// A run: a job and what it measured.
 pub struct Run {
@@ -30,9 +35,11 @@ pub struct Summary {
 pub async fn fetch(id: &str, context: &Context) -> Result<Run, CommandError> {
     let reply = context.client.get(&["jobs", id], &[]).await?;
     let job: JobView = reply.parse()?;
-    let measured = context.client.get(&["jobs", &job.job, "metrics"], &[]).await?;
-    let metrics = measured.parse::<MetricList>()?.metrics;
-    let document = json!({ "job": reply.json(), "metrics": measured.json()["metrics"] });
+    let path = ["jobs", job.job.as_str(), "metrics"];
+    let list = List { page: METRICS_AT_ONCE, ..List::by_name(&path, "metrics") };
+    let measured = list.read_all(&context.client, &[]).await?;
+    let metrics = parse::<MetricList>(&measured)?.metrics;
+    let document = json!({ "job": reply.json(), "metrics": measured["metrics"] });
     Ok(Run { job, metrics, document })
 }
 

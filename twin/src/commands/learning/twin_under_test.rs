@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
 use twin_gateway::{
-    DeadLetterDesk, Dependencies, Gateway, Learning, LearningDesk, Options, PortError, SourceResolver, TrainRequest,
+    DeadLetterAccess, Dependencies, Gateway, Learning, LearningDesk, Options, PortError, SourceResolver, TrainRequest,
 };
 use twin_registry::{JobOutcome, JobProgress, JobRow, Metric, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
@@ -194,7 +194,7 @@ impl SourceResolver for Nothing {
 }
 
 #[async_trait]
-impl DeadLetterDesk for Nothing {
+impl DeadLetterAccess for Nothing {
     async fn list(
         &self,
         _: Option<&str>,

@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::problem_responses::ChatProblems;
 use crate::routes::streamed::{REQUEST_ID, ServerSentEvent, keep_alive};
 use crate::state::{App, trace_parent};
-use crate::tell::{Step, steps, whole};
+use crate::steps::{Step, steps, whole};
 
 pub use request::{ChatRequest, MODEL_PREFIX};
 pub use response::{ChatChunk, ChatCompletion};
@@ -53,7 +53,7 @@ pub async fn completions(
     let conversation = request.check(&app.options)?;
     let is_text = conversation.format.is_text();
     let question = Question {
-        place: app.asker.admit(QueryKind::Answer)?,
+        permit: app.asker.admit(QueryKind::Answer)?,
         author: app.author(Some(conversation.author)).await?,
         kind: QueryKind::Answer,
         messages: conversation.messages,

@@ -14,7 +14,8 @@ use twin_api::{Change, DocumentList, DocumentSummary, DocumentView, ListFilter, 
 use twin_schemas::{DocumentId, Revision};
 use twin_warehouse::{DocumentFilter, DocumentRow};
 
-use crate::extract::{Checks, Path, Query};
+use crate::extract::{Path, Query};
+use crate::list::{List, Part};
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
 use crate::state::App;
@@ -23,8 +24,7 @@ pub use push::{__path_push, push};
 use record::pushed;
 use trail::Trail;
 
-const LIMIT_DEFAULT: usize = 100;
-const LIMIT_MAX: usize = 1_000;
+const LIST: List = List { name: "documents", cursor: "before", default: 100, max: 1_000 };
 
 fn summary(row: DocumentRow, live: Option<Revision>) -> DocumentSummary {
     let meta = row.meta;
@@ -55,19 +55,17 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Query(filter): Query<ListFilter>,
 ) -> Result<axum::Json<DocumentList>, Problem> {
-    let limit = filter.limit.unwrap_or(LIMIT_DEFAULT);
-    let mut checks = Checks::default();
-    checks.require((1..=LIMIT_MAX).contains(&limit), "limit", format!("must be 1 to {LIMIT_MAX}"));
-    checks.finish()?;
-    let filter = DocumentFilter { author: filter.author, url: filter.url, limit, ..DocumentFilter::default() };
-    let rows = app.warehouse.documents(&filter).await?;
-    let ids: Vec<DocumentId> = rows.iter().map(|row| row.meta.document_id).collect();
-    let live = app.warehouse.live_revisions(&ids).await?;
+    let Part { limit, from } = LIST.part(filter.limit, filter.before.as_deref())?;
+    let filter = DocumentFilter { author: filter.author, url: filter.url };
+    let page = app.warehouse.documents(&filter, from.as_ref(), limit).await?;
+    let ids: Vec<DocumentId> = page.items.iter().map(|row| row.meta.document_id).collect();
+    let live = app.warehouse.live_revisions_of_all(&ids).await?;
     let shown = |row: DocumentRow| {
         let live = live.get(&row.meta.document_id).copied();
         summary(row, live)
     };
-    Ok(axum::Json(DocumentList { documents: rows.into_iter().map(shown).collect() }))
+    let documents = page.items.into_iter().map(shown).collect();
+    Ok(axum::Json(DocumentList { documents, next: LIST.next(page.next) }))
 }
 
 /// Show a document: its newest revision, how far that has come, and why it is not searched if it is not.

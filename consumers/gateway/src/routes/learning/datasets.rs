@@ -6,12 +6,15 @@ use axum::extract::State;
 use serde_json::Value;
 use twin_api::{AuthorAndLimit, DatasetDetail, DatasetList};
 
-use super::{checked_limit, find_dataset, json_artifact};
+use super::{find_dataset, json_artifact, newest_first};
 use crate::extract::{Path, PathPair, Query};
+use crate::list::{List, Part};
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
 use crate::state::App;
 use crate::views::Shown;
+
+const LIST: List = newest_first("datasets");
 
 /// List dataset versions.
 #[utoipa::path(
@@ -22,9 +25,10 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Query(filter): Query<AuthorAndLimit>,
 ) -> Result<axum::Json<DatasetList>, Problem> {
-    let limit = checked_limit(filter.limit)?;
-    let rows = app.learning()?.registry.newest_datasets(filter.author.as_ref(), limit).await?;
-    Ok(axum::Json(DatasetList { datasets: rows.into_iter().map(Shown::shown).collect() }))
+    let Part { limit, from } = LIST.part(filter.limit, filter.before.as_deref())?;
+    let page = app.learning()?.registry.list_datasets(filter.author.as_ref(), from.as_ref(), limit).await?;
+    let datasets = page.items.into_iter().map(Shown::shown).collect();
+    Ok(axum::Json(DatasetList { datasets, next: LIST.next(page.next) }))
 }
 
 /// Show a dataset version and its manifest.

@@ -9,12 +9,15 @@ use twin_api::{Decision, DeploymentFilter, DeploymentList, DeploymentView, Model
 use twin_registry::By;
 use twin_schemas::{AuthorId, ModelId};
 
-use super::{WHY_MAX_CHARS, check_by, checked_limit, find_model};
+use super::{WHY_MAX_CHARS, check_by, find_model, newest_first};
 use crate::extract::{Checks, Json, Path, Query};
+use crate::list::{List, Part};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::App;
 use crate::views::Shown;
+
+const LIST: List = newest_first("deployments");
 
 /// What was decided now.
 fn check(Decision { by, why }: Decision) -> Result<By, Problem> {
@@ -105,12 +108,13 @@ pub async fn deployments(
     Path(author): Path<AuthorId>,
     Query(filter): Query<DeploymentFilter>,
 ) -> Result<axum::Json<DeploymentList>, Problem> {
-    let limit = checked_limit(filter.limit)?;
+    let Part { limit, from } = LIST.part(filter.limit, filter.before.as_deref())?;
     let registry = &app.learning()?.registry;
-    let deployments = registry.newest_deployments(&author, limit).await?;
+    let page = registry.list_deployments(&author, from.as_ref(), limit).await?;
     let in_production = registry.production(&author).await?.and_then(|deployment| deployment.model);
     Ok(axum::Json(DeploymentList {
-        deployments: deployments.into_iter().map(Shown::shown).collect(),
+        deployments: page.items.into_iter().map(Shown::shown).collect(),
+        next: LIST.next(page.next),
         in_production: in_production.map(|model| model.0),
     }))
 }

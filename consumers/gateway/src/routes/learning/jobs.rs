@@ -5,18 +5,23 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
-use twin_api::{Asker, JobFilter, JobList, JobView, MetricList, NewJobRequest, NewSweepRequest};
+use twin_api::{Asker, JobFilter, JobList, JobView, MetricFilter, MetricList, NewJobRequest, NewSweepRequest};
 use twin_registry::DatasetRow;
 use twin_schemas::AuthorId;
 
 use super::views::job_state;
-use super::{checked_by, checked_limit, find_dataset, find_job};
+use super::{checked_by, find_dataset, find_job, newest_first};
 use crate::extract::{Json, Path, Query};
 use crate::learning::{Learning, TrainRequest};
+use crate::list::{List, Part};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::App;
 use crate::views::Shown;
+
+const LIST: List = newest_first("jobs");
+/// Values of a run.
+const METRICS: List = List { name: "metrics", cursor: "after", default: 10_000, max: 10_000 };
 
 /// List training jobs.
 #[utoipa::path(
@@ -27,10 +32,10 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Query(filter): Query<JobFilter>,
 ) -> Result<axum::Json<JobList>, Problem> {
-    let limit = checked_limit(filter.limit)?;
-    let state = filter.state.map(job_state);
-    let rows = app.learning()?.registry.newest_jobs(filter.author.as_ref(), state, limit).await?;
-    Ok(axum::Json(JobList { jobs: rows.into_iter().map(Shown::shown).collect() }))
+    let Part { limit, from } = LIST.part(filter.limit, filter.before.as_deref())?;
+    let (author, state) = (filter.author.as_ref(), filter.state.map(job_state));
+    let page = app.learning()?.registry.list_jobs(author, state, from.as_ref(), limit).await?;
+    Ok(axum::Json(JobList { jobs: page.items.into_iter().map(Shown::shown).collect(), next: LIST.next(page.next) }))
 }
 
 /// Show a training job.
@@ -103,7 +108,7 @@ pub async fn sweep(
     let trials = learning.desk.sweep(&author, &request.sweep).await;
     let trials = trials.map_err(|error| Problem::of_field("sweep", error))?;
     let jobs = trials.into_iter().map(Shown::shown).collect();
-    Ok((StatusCode::ACCEPTED, axum::Json(JobList { jobs })))
+    Ok((StatusCode::ACCEPTED, axum::Json(JobList { jobs, next: None })))
 }
 
 /// Stop a training job.
@@ -156,12 +161,18 @@ pub async fn retry(
 /// Show everything that a run measured.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}/metrics", operation_id = "show_job_metrics", tag = "learning",
-    params(("id" = String, Path, description = "The job's id, or the beginning of it")),
+    params(("id" = String, Path, description = "The job's id, or the beginning of it"), MetricFilter),
     responses((status = 200, description = "Its values, by name and step", body = MetricList), ReadProblems)
 )]
-pub async fn metrics(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<MetricList>, Problem> {
+pub async fn metrics(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(filter): Query<MetricFilter>,
+) -> Result<axum::Json<MetricList>, Problem> {
+    let Part { limit, from } = METRICS.part(filter.limit, filter.after.as_deref())?;
     let registry = &app.learning()?.registry;
     let job = find_job(registry, &id).await?.job;
-    let metrics = registry.metrics(&job).await?.into_iter().map(Shown::shown).collect();
-    Ok(axum::Json(MetricList { job: job.0, metrics }))
+    let page = registry.list_metrics(&job, from.as_ref(), limit).await?;
+    let metrics = page.items.into_iter().map(Shown::shown).collect();
+    Ok(axum::Json(MetricList { job: job.0, metrics, next: METRICS.next(page.next) }))
 }

@@ -21,10 +21,9 @@ use twin_registry::{DatasetRow, JobRow, ModelRow, Registry};
 use twin_schemas::ModelId;
 
 use crate::extract::Checks;
+use crate::list::List;
 use crate::problem::Problem;
 
-const LIMIT_DEFAULT: u32 = 50;
-const LIMIT_MAX: u32 = 1_000;
 /// The longest name of who decides, characters.
 const BY_MAX_CHARS: usize = 100;
 /// The longest reason, characters.
@@ -32,13 +31,9 @@ const WHY_MAX_CHARS: usize = 2_000;
 /// Who asks, where the request does not say.
 const NOBODY: &str = "unnamed";
 
-/// How many rows a list may hold.
-fn checked_limit(limit: Option<u32>) -> Result<u32, Problem> {
-    let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    let mut checks = Checks::default();
-    checks.require((1..=LIMIT_MAX).contains(&limit), "limit", format!("must be 1 to {LIMIT_MAX}"));
-    checks.finish()?;
-    Ok(limit)
+/// A list of the learning loop, newest first.
+const fn newest_first(name: &'static str) -> List {
+    List { name, cursor: "before", default: 50, max: 1_000 }
 }
 
 /// Who asks: a name that can be read in a table.

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use axum::extract::State;
 use twin_api::{AuthorAndLimit, LineageView, ModelVersionDetail, ModelVersionList, TaughtModels};
 use twin_schemas::{DocumentId, ModelId};
-use twin_warehouse::DocumentFilter;
+use twin_warehouse::LOOK_UP_MAX;
 
 use super::model_views::lineage_view;
-use super::{checked_limit, find_model};
+use super::{find_model, newest_first};
 use crate::extract::{Path, Query};
+use crate::list::{List, Part};
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
 use crate::state::App;
 use crate::views::Shown;
+
+const LIST: List = newest_first("model-versions");
 
 /// List model versions.
 #[utoipa::path(
@@ -24,10 +27,10 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Query(filter): Query<AuthorAndLimit>,
 ) -> Result<axum::Json<ModelVersionList>, Problem> {
-    let limit = checked_limit(filter.limit)?;
-    let rows = app.learning()?.registry.newest_models(filter.author.as_ref(), limit).await?;
-    let model_versions = rows.into_iter().map(Shown::shown).collect();
-    Ok(axum::Json(ModelVersionList { model_versions }))
+    let Part { limit, from } = LIST.part(filter.limit, filter.before.as_deref())?;
+    let page = app.learning()?.registry.list_models(filter.author.as_ref(), from.as_ref(), limit).await?;
+    let model_versions = page.items.into_iter().map(Shown::shown).collect();
+    Ok(axum::Json(ModelVersionList { model_versions, next: LIST.next(page.next) }))
 }
 
 /// Show a model version, its evaluation and what was decided about it.
@@ -55,9 +58,12 @@ pub async fn show(
 )]
 pub async fn lineage(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<LineageView>, Problem> {
     let lineage = app.learning()?.registry.lineage(&ModelId(id)).await?;
-    let author = Some(lineage.model.author.clone());
-    let all = DocumentFilter { author, with_deleted: true, limit: usize::MAX, ..DocumentFilter::default() };
-    Ok(axum::Json(lineage_view(lineage, &app.warehouse.documents(&all).await?)))
+    let ids: Vec<DocumentId> = lineage.documents.iter().map(|document| document.document_id).collect();
+    let mut known = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(LOOK_UP_MAX) {
+        known.extend(app.warehouse.summaries(ids).await?);
+    }
+    Ok(axum::Json(lineage_view(lineage, &known)))
 }
 
 /// List the model versions that learned from a document.

@@ -124,7 +124,7 @@ fn taught_view(taught: TaughtDocument, known: Option<&DocumentRow>) -> TaughtDoc
     }
 }
 
-/// `known` are the author's documents, deleted ones too.
+/// `known` is what the warehouse has of the documents, deleted ones too.
 pub fn lineage_view(lineage: Lineage, known: &[DocumentRow]) -> LineageView {
     let known: HashMap<DocumentId, &DocumentRow> = known.iter().map(|row| (row.meta.document_id, row)).collect();
     let view = |taught: TaughtDocument| {

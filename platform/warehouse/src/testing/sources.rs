@@ -1,15 +1,10 @@
-//! Sources of the warehouse: when they are due, who may write for them, and how they go.
-
-mod common;
+//! Sources: when they are due, who may write for them, and how they go.
 
 use chrono::{DateTime, Duration, Utc};
-use common::{ada, observation, source, sqlite};
 use twin_schemas::{DocumentId, SourceId};
-use twin_sqlite::rusqlite::params;
-use twin_sqlite::{Database, SqliteWarehouse};
-use twin_warehouse::{
-    Claim, Error, LastSync, NewSource, Observation, Recorded, SourceRow, Sources, SyncOutcome, Warehouse,
-};
+
+use super::{Store, ada, observation, source};
+use crate::{Claim, Error, LastSync, NewSource, Observation, Recorded, SourceRow, SyncOutcome, Warehouse};
 
 fn sync() -> LastSync {
     LastSync {
@@ -47,10 +42,10 @@ async fn row(warehouse: &dyn Warehouse, id: SourceId) -> SourceRow {
     warehouse.source(id).await.unwrap().unwrap()
 }
 
-#[tokio::test]
-async fn a_new_source_is_due_at_once_and_then_as_planned() {
-    let fixture = sqlite().await;
-    let warehouse = &*fixture.warehouse;
+#[doc(hidden)]
+pub async fn a_new_source_is_due_at_once_and_then_as_planned(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let warehouse = &*warehouse;
     let id = warehouse.put_source(source()).await.unwrap().id;
     assert_eq!(warehouse.put_source(source()).await.unwrap().id, id);
     assert_eq!(warehouse.due_sources(Utc::now(), 10).await.unwrap(), [id]);
@@ -66,10 +61,10 @@ async fn a_new_source_is_due_at_once_and_then_as_planned() {
     assert!((row.next_run_at - planned).num_milliseconds().abs() < 2);
 }
 
-#[tokio::test]
-async fn the_source_that_is_due_longest_comes_first() {
-    let fixture = sqlite().await;
-    let warehouse = &*fixture.warehouse;
+#[doc(hidden)]
+pub async fn the_source_that_is_due_longest_comes_first(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let warehouse = &*warehouse;
     let mut ids = Vec::new();
     for location in ["/a", "/b", "/c"] {
         ids.push(warehouse.put_source(NewSource { location: location.into(), ..source() }).await.unwrap().id);
@@ -81,10 +76,10 @@ async fn the_source_that_is_due_longest_comes_first() {
     assert_eq!(warehouse.due_sources(Utc::now(), 2).await.unwrap(), [ids[1], ids[2]]);
 }
 
-#[tokio::test]
-async fn a_clock_that_is_put_back_by_a_day_does_not_stop_the_syncs_for_that_day() {
-    let fixture = sqlite().await;
-    let warehouse = &*fixture.warehouse;
+#[doc(hidden)]
+pub async fn a_clock_that_is_put_back_by_a_day_does_not_stop_the_syncs_for_that_day(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let warehouse = &*warehouse;
     let id = warehouse.put_source(source()).await.unwrap().id;
     let (claim, _) = claim(warehouse, id, 1).await;
     assert!(finish(warehouse, &claim).await);
@@ -95,10 +90,10 @@ async fn a_clock_that_is_put_back_by_a_day_does_not_stop_the_syncs_for_that_day(
     assert!(warehouse.claim_source(id, 2, day).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn a_sync_that_was_taken_over_writes_nothing_any_more() {
-    let fixture = sqlite().await;
-    let warehouse = &*fixture.warehouse;
+#[doc(hidden)]
+pub async fn a_sync_that_was_taken_over_writes_nothing_any_more(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let warehouse = &*warehouse;
     let id = warehouse.put_source(source()).await.unwrap().id;
     let (first, _) = claim(warehouse, id, 1).await;
     let document = record(warehouse, first, "a").await.unwrap();
@@ -116,10 +111,10 @@ async fn a_sync_that_was_taken_over_writes_nothing_any_more() {
     assert!(finish(warehouse, &second).await);
 }
 
-#[tokio::test]
-async fn a_sync_asked_for_while_one_runs_still_comes_with_its_confirmation() {
-    let fixture = sqlite().await;
-    let warehouse = &*fixture.warehouse;
+#[doc(hidden)]
+pub async fn a_sync_asked_for_while_one_runs_still_comes_with_its_confirmation(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let warehouse = &*warehouse;
     let id = warehouse.put_source(source()).await.unwrap().id;
     let (first, _) = claim(warehouse, id, 1).await;
     assert!(warehouse.request_sync(id, true).await.unwrap());
@@ -139,10 +134,10 @@ async fn a_sync_asked_for_while_one_runs_still_comes_with_its_confirmation() {
     assert!(row(warehouse, id).await.next_run_at > Utc::now());
 }
 
-#[tokio::test]
-async fn a_confirmation_is_not_used_up_by_a_sync_that_was_taken_over() {
-    let fixture = sqlite().await;
-    let warehouse = &*fixture.warehouse;
+#[doc(hidden)]
+pub async fn a_confirmation_is_not_used_up_by_a_sync_that_was_taken_over(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let warehouse = &*warehouse;
     let id = warehouse.put_source(source()).await.unwrap().id;
     assert!(warehouse.request_sync(id, true).await.unwrap());
     let (first, _) = claim(warehouse, id, 1).await;
@@ -153,10 +148,10 @@ async fn a_confirmation_is_not_used_up_by_a_sync_that_was_taken_over() {
     assert!(!row(warehouse, id).await.deletions_confirmed);
 }
 
-#[tokio::test]
-async fn nothing_of_a_source_is_recorded_from_the_beginning_of_its_removal_on() {
-    let fixture = sqlite().await;
-    let warehouse = &*fixture.warehouse;
+#[doc(hidden)]
+pub async fn nothing_of_a_source_is_recorded_from_the_beginning_of_its_removal_on(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let warehouse = &*warehouse;
     let id = warehouse.put_source(source()).await.unwrap().id;
     let (before, _) = claim(warehouse, id, 1).await;
     let document = record(warehouse, before, "a").await.unwrap();
@@ -174,8 +169,9 @@ async fn nothing_of_a_source_is_recorded_from_the_beginning_of_its_removal_on() 
     assert!(warehouse.remove_source(&removal).await.unwrap());
     assert!(!warehouse.remove_source(&removal).await.unwrap());
     assert_eq!(warehouse.begin_removal(id).await.unwrap(), None);
-    assert!(warehouse.source(id).await.unwrap().is_none() && warehouse.sources(None).await.unwrap().is_empty());
-    assert!(warehouse.authors().await.unwrap().is_empty());
+    assert!(warehouse.source(id).await.unwrap().is_none());
+    assert!(warehouse.sources(None, None, 9).await.unwrap().items.is_empty());
+    assert!(warehouse.authors(None, 9).await.unwrap().items.is_empty());
 
     // Registered anew it has the same id, and nothing else of before.
     let anew = warehouse.put_source(source()).await.unwrap();
@@ -185,10 +181,10 @@ async fn nothing_of_a_source_is_recorded_from_the_beginning_of_its_removal_on() 
     record(warehouse, after, "b").await.unwrap();
 }
 
-#[tokio::test]
-async fn a_source_that_is_registered_anew_in_the_midst_of_its_removal_stays() {
-    let fixture = sqlite().await;
-    let warehouse = &*fixture.warehouse;
+#[doc(hidden)]
+pub async fn a_source_that_is_registered_anew_in_the_midst_of_its_removal_stays(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let warehouse = &*warehouse;
     let id = warehouse.put_source(source()).await.unwrap().id;
     let (before, _) = claim(warehouse, id, 1).await;
     let document = record(warehouse, before, "a").await.unwrap();
@@ -201,10 +197,10 @@ async fn a_source_that_is_registered_anew_in_the_midst_of_its_removal_stays() {
     assert_eq!(warehouse.due_sources(Utc::now(), 10).await.unwrap(), [id]);
 }
 
-#[tokio::test]
-async fn a_document_that_another_source_gives_by_now_does_not_go_with_the_first() {
-    let fixture = sqlite().await;
-    let warehouse = &*fixture.warehouse;
+#[doc(hidden)]
+pub async fn a_document_that_another_source_gives_by_now_does_not_go_with_the_first(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let warehouse = &*warehouse;
     let first = warehouse.put_source(source()).await.unwrap().id;
     let other = warehouse.put_source(NewSource { location: "/other".into(), ..source() }).await.unwrap().id;
     let (of_first, _) = claim(warehouse, first, 1).await;
@@ -214,40 +210,4 @@ async fn a_document_that_another_source_gives_by_now_does_not_go_with_the_first(
     assert!(matches!(warehouse.record(edited).await.unwrap(), Recorded::Revised(_)));
     assert_eq!(warehouse.retract_claimed(&of_first, document, Utc::now()).await.unwrap(), None);
     assert_eq!(warehouse.live_count(&ada()).await.unwrap(), 1);
-}
-
-/// What the tables were before sources were claimed.
-const BEFORE: &str = include_str!("common/tables_before_claims.sql");
-
-#[tokio::test]
-async fn a_database_of_before_claims_is_migrated_with_its_sources() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = Database::open(&folder.path().join("twin.db")).unwrap();
-    let source = |location: &str| NewSource { location: location.into(), ..source() };
-    let id = move |location: &str| SourceId::of(&ada(), &source(location).kind, location);
-    let rows = [("/confirmed", true, "2020-01-01T00:00:00.000000Z"), ("/later", false, "2999-01-01T00:00:00.000000Z")];
-    let insert = move |tx: &twin_sqlite::rusqlite::Connection| -> Result<(), twin_sqlite::Error> {
-        twin_sqlite::migrate(tx, "warehouse", &[BEFORE])?;
-        for (location, confirmed, next_run_at) in rows {
-            let last_sync = serde_json::to_string(&sync()).unwrap();
-            tx.execute(
-                "INSERT INTO sources VALUES (?1, 'ada', 'folder', ?2, NULL, 60, '2020-01-01T00:00:00.000000Z', '{\"a\": 1}',
-                     ?3, ?4, ?5)",
-                params![id(location).to_string(), location, last_sync, next_run_at, confirmed],
-            )?;
-        }
-        Ok(())
-    };
-    database.write(insert).await.unwrap();
-    let warehouse = SqliteWarehouse::open(database).await.unwrap();
-    let rows = warehouse.sources(None).await.unwrap();
-    let shown: Vec<_> = rows.iter().map(|row| (row.source.location.as_str(), row.deletions_confirmed)).collect();
-    assert_eq!(shown, [("/confirmed", true), ("/later", false)]);
-    assert!(rows.iter().all(|row| row.cursor["a"] == 1 && row.last_sync.as_ref().unwrap().seen == 1));
-    assert_eq!(warehouse.due_sources(Utc::now(), 10).await.unwrap(), [id("/confirmed")]);
-    // Seen from a day before its last sync: the clock was put back.
-    let day_before = Utc::now() - Duration::days(1);
-    assert_eq!(warehouse.due_sources(day_before, 10).await.unwrap(), [id("/confirmed"), id("/later")]);
-    let (claim, _) = claim(&warehouse, id("/confirmed"), 1).await;
-    assert!(finish(&warehouse, &claim).await && !row(&warehouse, id("/confirmed")).await.deletions_confirmed);
 }

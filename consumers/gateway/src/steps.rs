@@ -6,7 +6,7 @@ use futures::Stream;
 use futures::stream::unfold;
 use twin_schemas::{Answered, Passage};
 
-use crate::ask::{Answering, Failure, Part};
+use crate::ask::{Failure, Part, PendingAnswer};
 
 /// One step of an answer that is streamed.
 pub enum Step {
@@ -23,43 +23,43 @@ pub enum Step {
 }
 
 /// The whole answer, and the milliseconds that it took.
-pub async fn whole(mut answering: Answering) -> Result<(Box<Answered>, f64), Failure> {
+pub async fn whole(mut pending: PendingAnswer) -> Result<(Box<Answered>, f64), Failure> {
     loop {
-        if let Part::Finished(answered) = answering.next().await? {
-            answering.complete(outcome(&answered));
-            return Ok((answered, answering.elapsed_ms()));
+        if let Part::Finished(answered) = pending.next().await? {
+            pending.complete(outcome(&answered));
+            return Ok((answered, pending.elapsed_ms()));
         }
     }
 }
 
 /// The answer step by step, from `first` on. Dropping the stream before its end cancels the query.
-pub fn steps(answering: Answering, first: Part) -> impl Stream<Item = Step> + Send {
-    let mut telling = Telling { answering, sent: String::new(), ready: VecDeque::new(), ended: false };
-    telling.take(first);
-    unfold(telling, async |mut telling| {
-        while telling.ready.is_empty() && !telling.ended {
-            match telling.answering.next().await {
-                Ok(part) => telling.take(part),
+pub fn steps(pending: PendingAnswer, first: Part) -> impl Stream<Item = Step> + Send {
+    let mut steps = AnswerSteps { pending, sent: String::new(), ready: VecDeque::new(), ended: false };
+    steps.take(first);
+    unfold(steps, async |mut steps| {
+        while steps.ready.is_empty() && !steps.ended {
+            match steps.pending.next().await {
+                Ok(part) => steps.take(part),
                 Err(failure) => {
-                    telling.ended = true;
-                    telling.ready.push_back(Step::Failed(failure));
+                    steps.ended = true;
+                    steps.ready.push_back(Step::Failed(failure));
                 }
             }
         }
-        let step = telling.ready.pop_front()?;
-        Some((step, telling))
+        let step = steps.ready.pop_front()?;
+        Some((step, steps))
     })
 }
 
-struct Telling {
-    answering: Answering,
+struct AnswerSteps {
+    pending: PendingAnswer,
     /// The text so far.
     sent: String,
     ready: VecDeque<Step>,
     ended: bool,
 }
 
-impl Telling {
+impl AnswerSteps {
     fn take(&mut self, part: Part) {
         match part {
             Part::Retrieved(passages, _) => self.ready.push_back(Step::Retrieved(passages)),
@@ -70,9 +70,9 @@ impl Telling {
                     let is_refusal = answered.abstained && self.sent.is_empty();
                     self.text(rest.to_owned(), if is_refusal { Step::Abstained } else { Step::Text });
                 }
-                self.answering.complete(outcome(&answered));
+                self.pending.complete(outcome(&answered));
                 self.ended = true;
-                self.ready.push_back(Step::Done(answered, self.answering.elapsed_ms()));
+                self.ready.push_back(Step::Done(answered, self.pending.elapsed_ms()));
             }
         }
     }
@@ -82,7 +82,7 @@ impl Telling {
             return;
         }
         self.sent.push_str(&text);
-        self.answering.text_was_sent();
+        self.pending.text_was_sent();
         self.ready.push_back(step(text));
     }
 }
