@@ -27,6 +27,7 @@ mod rows;
 pub mod rules;
 mod runs;
 mod store;
+pub mod testing;
 
 pub use changes::Interest;
 pub use deployments::By;
