@@ -1,7 +1,7 @@
 //! A whole training job as a running twin starts it, in a process of its own: its memory, and what its export takes.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
@@ -9,9 +9,11 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use twin_artifacts::Artifacts;
+use twin_jobs::{LocalRunner, Resources, Runner, Status};
 use twin_schemas::JobId;
 use twin_stack::default_binary;
-use twin_trainer::{JobRunner, LocalRunner, Options, Order, Product, Status};
+use twin_trainer::{Keep, Training, TrainingOrder};
+use twin_training::Base;
 
 use crate::bench::Bench;
 use crate::corpus::drawn_text;
@@ -33,10 +35,10 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Peak memory of the job, and seconds of the export.
 pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let folder = bench.work.join("training-job");
-    let (peak_mb, product) = bench.runtime.block_on(job(bench, &folder))?;
+    let (peak_mb, output) = bench.runtime.block_on(job(bench, &folder))?;
     // The adapter is written first and the manifest last; the merged weights are between them.
     let (adapter, manifest) = ("adapter/adapter_config.json", "manifest.json");
-    let export = written(&product.output.join(manifest))?.duration_since(written(&product.output.join(adapter))?)?;
+    let export = written(&output.join(manifest))?.duration_since(written(&output.join(adapter))?)?;
     Ok(vec![
         Figure::once("a training job, SmolLM2-135M, packs of 256 tokens: peak memory", "GB", peak_mb / 1e3)
             .wanting(Target::at_most(2.8)),
@@ -45,31 +47,38 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     ])
 }
 
-/// Runs the job, and looks at its memory until it has ended.
-async fn job(bench: &Bench, folder: &Path) -> Result<(f64, Product)> {
+/// Runs the job, and looks at its memory until it has ended. Its output is still in its folder then.
+async fn job(bench: &Bench, folder: &Path) -> Result<(f64, PathBuf)> {
     let artifacts = folder.join("artifacts");
     let store = Artifacts::in_folder(&artifacts)?;
-    let order = Order {
+    let base = bench.cache.join(MODEL);
+    let order = TrainingOrder {
         job: JobId("0".repeat(64)),
-        base: bench.cache.join(MODEL),
+        base: Base::open(&base)?.fingerprint,
         recipe: RECIPE.to_owned(),
         train: vec![store.put(samples(&bench.corpus.words()).into_bytes()).await?],
         validation: Vec::new(),
-        artifacts,
+        artifacts: Artifacts::url_of_folder(&artifacts),
         threads: 0,
+        keep: Keep::Merged,
+        checkpoint: None,
     };
     let jobs = folder.join("jobs");
-    let arguments = ["job", "train"].map(str::to_owned).to_vec();
-    let runner = LocalRunner::new(default_binary()?, arguments, jobs.clone(), &Options::default());
-    runner.submit(&order).await?;
-    let mut peak_mb: f64 = 0.0;
+    // The child reads its configuration from a file: which base model is there.
+    let configuration = folder.join("twin.toml");
+    fs::write(&configuration, format!("[trainer]\nbase = {:?}\n", base.display().to_string()))?;
+    let arguments = ["--config", &configuration.display().to_string(), "job", "train"].map(str::to_owned).to_vec();
+    let runner: &dyn Runner<Training> = &LocalRunner::new(default_binary()?, arguments, jobs.clone());
+    let resources = Resources { memory_bytes: 16 << 30, seconds: 3_600 };
+    runner.submit(&order.job.0, &resources, &order).await?;
+    let (mut peak_mb, job) = (0.0_f64, jobs.join(&order.job.0));
     loop {
-        if let Some(process) = worker(&jobs.join(&order.job.0))? {
+        if let Some(process) = worker(&job)? {
             peak_mb = peak_mb.max(memory::of_process_mb(process, "VmHWM")?.unwrap_or(0.0));
         }
-        match runner.status(&order.job).await? {
-            Status::Running(_) => tokio::time::sleep(LOOK).await,
-            Status::Succeeded(product) => return Ok((peak_mb, product)),
+        match runner.status(&order.job.0).await? {
+            Status::Pending | Status::Running(_) => tokio::time::sleep(LOOK).await,
+            Status::Succeeded(_) => return Ok((peak_mb, job.join("output"))),
             other => bail!("the training job did not succeed: {other:?}"),
         }
     }

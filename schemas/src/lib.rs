@@ -1,12 +1,14 @@
-//! The events of LLM Twin: their types, topics and envelope.
+//! What travels between the parts of LLM Twin: events with their topics and envelope, and the files of dataset
+//! versions.
 //!
-//! Stages are coupled by these types alone. Each payload has a JSON Schema and a place in one AsyncAPI
+//! Stages are coupled by these types alone. Each payload of an event has a JSON Schema and a place in one AsyncAPI
 //! document, both generated from the types here (`cargo run -p twin-schemas --bin schemas`) and kept in
 //! `schemas/json/` and `schemas/asyncapi.json`; tests fail when a file and its type have drifted apart or
 //! when a change would break readers of events already in a log.
 //!
 //! Not here: how events travel (`platform/stream`) and what stages do with them.
 
+mod dataset;
 mod document;
 mod envelope;
 mod generate;
@@ -17,6 +19,10 @@ mod response_format;
 mod service;
 mod topics;
 
+pub use dataset::{
+    DatasetFile, DatasetManifest, EvaluationSample, PromptCompletion, Refusal, Refusals, SampleKind, SourceDocument,
+    Split,
+};
 pub use document::{Chunk, ChunkedDocument, CleanedDocument, DocumentMeta, MediaType, RawDocument, Span};
 pub use envelope::{Attributes, DecodeError, Payload, SPEC_VERSION, attribute};
 pub use generate::{compatibility_breaks, documents as generated_documents};

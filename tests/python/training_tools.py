@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import math
+import os
 import subprocess
 from pathlib import Path
 
@@ -50,6 +51,16 @@ def near(what, ours, theirs, tolerance):
     assert difference <= tolerance, f"{what}: {ours} is not {theirs}"
 
 
+def fingerprint(base):
+    """Which base model it is: its configuration, and name, length and header of each weight file."""
+    digest = hashlib.sha256((base / "config.json").read_bytes())
+    for weights in sorted(base.glob("*.safetensors")):
+        with weights.open("rb") as file:
+            header = file.read(int.from_bytes(file.read(8), "little"))
+        digest.update(weights.name.encode() + weights.stat().st_size.to_bytes(8, "little") + header)
+    return digest.hexdigest()
+
+
 class Twin:
     """The binary's training jobs, by the order that a supervisor writes."""
 
@@ -70,15 +81,18 @@ class Twin:
         recipe = {**RECIPE, "targets": TARGETS, **recipe}
         order = {
             "job": name,
-            "base": str(self.base),
+            "base": fingerprint(self.base),
             "recipe": "\n".join(f"{key} = {json.dumps(value)}" for key, value in recipe.items()),
             "train": [self.artifact(train)],
             "validation": [self.artifact(validation)],
-            "artifacts": str(self.work / "artifacts"),
+            "artifacts": f"folder:{self.work / 'artifacts'}",
             "threads": 0,
+            "keep": "merged",
         }
-        (folder / "order.json").write_text(json.dumps(order))
-        subprocess.run([self.binary, "job", "train", folder], check=True, capture_output=True)
+        resources = {"memory_bytes": 1 << 40, "seconds": 86_400}
+        (folder / "order.json").write_text(json.dumps({"resources": resources, "order": order}))
+        environment = {**os.environ, "TWIN_TRAINER_BASE": str(self.base)}
+        subprocess.run([self.binary, "job", "train", folder], check=True, capture_output=True, env=environment)
         outcome = json.loads((folder / "outcome.json").read_text())
         assert "Ok" in outcome, outcome
         return Output(folder / "output")

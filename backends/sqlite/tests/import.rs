@@ -62,7 +62,7 @@ async fn what_an_earlier_version_kept_in_tables_is_there_as_it_was() {
 async fn it_goes_on_where_the_earlier_version_stopped_and_is_imported_once() {
     let (database, _folder) = old_folder();
     let registry = twin_sqlite::registry(database.clone()).await.unwrap();
-    let running = registry.running_jobs().await.unwrap();
+    let running = registry.open_jobs().await.unwrap();
     assert_eq!(running.len(), 1, "the job whose twin was killed");
     assert_eq!(running[0].attempts, 1);
     let again = registry.deploy(&ModelId("ada-v1".into()), by("grace")).await.unwrap();

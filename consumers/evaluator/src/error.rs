@@ -1,3 +1,5 @@
+use twin_backend::Kind;
+
 use crate::subject::{SubjectError, SubjectRole};
 
 /// What can go wrong with an evaluation.
@@ -73,6 +75,9 @@ pub enum Error {
     /// The thread that computes the metrics ended before it was done.
     #[error("the metrics could not be computed: {0}")]
     Compute(#[from] tokio::task::JoinError),
+    /// The registry, or a manifest that it names.
+    #[error(transparent)]
+    Registry(#[from] twin_registry::Error),
     /// Test samples or a report in the artifact store.
     #[error(transparent)]
     Artifact(#[from] twin_artifacts::Error),
@@ -91,7 +96,8 @@ impl Error {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Job(_) => true,
+            Self::Job(error) => error.is_transient(),
+            Self::Registry(error) => error.is_transient(),
             error => error.artifact().is_some_and(twin_artifacts::Error::is_transient),
         }
     }
@@ -101,12 +107,24 @@ impl Error {
         self.artifact().is_some_and(twin_artifacts::Error::is_of_the_disk)
     }
 
-    /// The failure of the artifact store behind it, if that is what it was. A model's files are fetched when it is opened.
+    /// The failure of the artifact store behind it, if that is what it was. A model's files are fetched when it is
+    /// opened.
     fn artifact(&self) -> Option<&twin_artifacts::Error> {
         match self {
             Self::Artifact(error) => Some(error),
             Self::Open { cause, .. } | Self::Subject { cause, .. } => cause.downcast_ref(),
             _ => None,
         }
+    }
+}
+
+impl From<Error> for twin_backend::Error {
+    fn from(error: Error) -> Self {
+        let kind = match (error.is_transient(), error.is_of_the_disk()) {
+            (true, true) => Kind::Disk,
+            (true, false) => Kind::Transient,
+            (false, _) => Kind::Permanent,
+        };
+        Self::new(kind, error)
     }
 }

@@ -25,7 +25,7 @@
 //! - The judge does not touch the verdict unless the policy says so.
 //!
 //! # By events
-//! A trained model is queued for its evaluation ([`Trigger`]), which runs in a process of its own ([`Service`], [`work`]) and
+//! A trained model is queued for its evaluation ([`Trigger`]), which runs in a process of its own ([`supervisor`], [`work`]) and
 //! ends in the registry with a verdict. Under the policy [`Approval::Auto`] a model that has passed is deployed.
 //!
 //! Deliberately not here: how models are loaded, and what is deployed how.
@@ -35,15 +35,16 @@ pub mod degenerate;
 mod error;
 mod evaluate;
 pub mod grounded;
+mod jobs;
 pub mod judge;
 mod measure;
 mod metric;
 mod metrics;
 mod options;
+mod order;
 mod report;
 pub mod rouge;
 mod samples;
-mod service;
 pub mod stylometry;
 mod subject;
 mod trigger;
@@ -53,15 +54,16 @@ mod work;
 
 pub use error::Error;
 pub use evaluate::{Progress, evaluate};
+pub use jobs::{Approval, Dependencies, Evaluations, ServiceOptions, supervisor};
 pub use metric::{Direction, Metric};
 pub use metrics::Metrics;
 pub use options::{Guard, GuardRule, Options, Policy};
+pub use order::{Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
 pub use report::{
     Check, CheckKind, Comparison, KindCounts, Names, Outcome, Report, ReportedAnswer, ReportedSample, Seconds, html,
 };
 pub use samples::{Counts, SampleKind, TestSample, read_samples, select};
-pub use service::{Approval, Dependencies, Service, ServiceOptions, TestFiles};
 pub use subject::{Answer, Loss, Subject, SubjectError, SubjectRole, Subjects};
 pub use trigger::Trigger;
 pub use words::words;
-pub use work::{BaseModel, Order, Product, Version, work};
+pub use work::work;

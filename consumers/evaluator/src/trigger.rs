@@ -7,7 +7,7 @@ use twin_registry::Registry;
 use twin_schemas::{ModelEvent, ModelId, Verdict};
 use twin_stream::{Handler, Message, Outcome};
 
-use crate::service::Approval;
+use crate::jobs::Approval;
 
 /// The evaluator stage: each trained model is queued for its evaluation; under the policy `auto`, each that has passed is
 /// approved.

@@ -19,8 +19,8 @@
 //!   cancelled.
 //!
 //! Deliberately not here: search, prompts and models (`consumers/inference`, reached through the log alone); reading
-//! sources (`producers/crawler`); what a dataset, a recipe or a training job is made of (the stages of the learning loop,
-//! reached through [`LearningDesk`]); authentication and TLS, which belong to the proxy in front.
+//! sources (`producers/crawler`); how datasets are made and models trained and evaluated
+//! (the stages of the learning loop, which work on the registry's rows); authentication and TLS, which belong to the proxy in front.
 
 #![allow(unused_qualifications, reason = "`utoipa::path` expands to one for each query extractor")]
 
@@ -53,7 +53,7 @@ use tokio_util::task::AbortOnDropHandle;
 use twin_telemetry::{Health, Readiness, Registry, ShutdownSignal, admin_router};
 
 pub use error::Error;
-pub use learning::{Learning, LearningDesk, TrainRequest};
+pub use learning::Learning;
 pub use openapi::openapi;
 pub use options::Options;
 pub use port_error::PortError;

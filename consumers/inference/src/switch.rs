@@ -93,7 +93,7 @@ impl VersionLoader {
     pub async fn directory(&self, model: &ModelId) -> Result<PathBuf, LoadError> {
         let manifest = self.registry.model_manifest(&self.artifacts, model).await?;
         let directory = self.folder.join(&model.0);
-        self.artifacts.fetch_folder(&manifest.merged, &directory).await?;
+        self.artifacts.fetch_folder(manifest.require_merged(model)?, &directory).await?;
         Ok(directory)
     }
 }

@@ -1,28 +1,28 @@
-//! Training jobs: LoRA on a local engine, by events.
+//! Training jobs, by events.
 //!
 //! In: [`twin_schemas::DatasetReady`], or a person's wish. Out: model versions in the registry, each announced by
-//! `model.trained`. A job is named by what it does (dataset, base model, recipe), so a repeated event starts nothing twice.
-//! It runs in a process of its own ([`JobRunner`], here [`LocalRunner`]) that outlives this one and writes checkpoints; a
-//! job whose process is gone goes on from the last of them.
+//! `model.trained`. A job is named by what it does (dataset, base model, recipe), so a repeated event starts nothing
+//! twice. It runs in a process of its own ([`twin_jobs::Runner`]) that outlives this one: it fetches what it learns
+//! from by reference, does the work with an engine ([`work`]), and stores checkpoints and the model it has made. A job
+//! whose process is gone goes on from the last checkpoint, on this machine or another.
 //!
-//! Deliberately not here: the training itself (`engines/lora`), whether the model is any good (`consumers/evaluator`), and what a dataset is made of.
+//! Deliberately not here: the engine (`engines/`), whether the model is any good (`consumers/evaluator`), and what a
+//! dataset is made of.
 
-mod base;
 mod error;
+mod jobs;
 mod metrics;
 mod options;
-mod queue;
-mod runner;
-mod supervisor;
-mod sweep;
+mod order;
+mod samples;
+mod sweeps;
+mod trigger;
 mod work;
 
-pub use base::Base;
 pub use error::Error;
+pub use jobs::{Dependencies, TrainingJobs, supervisor};
 pub use metrics::Metrics;
 pub use options::Options;
-pub use queue::{CODE_VERSION, JobQueue, Trigger, from_canonical};
-pub use runner::{JobRunner, LocalRunner, Order, Product, Report, Status};
-pub use supervisor::{DatasetFiles, SampleFiles, Supervisor};
-pub use sweep::{Search, Sweep};
+pub use order::{Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
+pub use trigger::Trigger;
 pub use work::work;

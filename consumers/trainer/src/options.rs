@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use twin_training::{Error, Recipe};
 
 /// How training jobs are started and run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -11,14 +12,18 @@ pub struct Options {
     pub automatic: bool,
     /// The base model, a Hugging Face directory. Empty: that of `llm.model`.
     pub base: PathBuf,
-    /// The recipe of jobs, a TOML file. Empty: the recipe's defaults with 200 steps at most. A recipe that was set for an author (by a sweep or
-    /// by hand) comes before.
+    /// The recipe of jobs, a TOML file. Empty: the recipe's defaults with 200 steps at most. A recipe that was set for
+    /// an author (by a sweep or by hand) comes before.
     pub recipe: PathBuf,
+    /// Jobs that a process of the twin has under way at once. Each uses `trainer.threads` threads and up to
+    /// `trainer.max_memory_mb`.
+    pub jobs: usize,
     /// Resident memory of a job, MB. A job that needs more is killed.
     pub max_memory_mb: u64,
     /// Minutes of a job's attempt. One that takes longer is killed.
     pub max_minutes: u64,
-    /// Times that a job is started before it counts as failed. It goes on from its last checkpoint.
+    /// Times that a job is started before it counts as failed. It goes on from its last checkpoint. A job that waits
+    /// for a store that is away is started again without being counted.
     pub attempts: u32,
     /// Threads of a job; 0 is as many as the machine has.
     pub threads: usize,
@@ -30,10 +35,24 @@ impl Default for Options {
             automatic: true,
             base: PathBuf::new(),
             recipe: PathBuf::new(),
+            jobs: 1,
             max_memory_mb: 16_384,
             max_minutes: 24 * 60,
             attempts: 3,
             threads: 0,
         }
+    }
+}
+
+impl Options {
+    /// The recipe of jobs of authors that have none of their own: the configured one, or the defaults with an end after
+    /// at most 200 steps, or earlier when the validation loss no longer falls. Nobody is there to see that a job goes
+    /// on for days.
+    pub fn default_recipe(&self) -> Result<Recipe, Error> {
+        if self.recipe.as_os_str().is_empty() {
+            return Ok(Recipe { max_steps: 200, eval_every: 20, patience: 3, ..Recipe::default() });
+        }
+        let read = std::fs::read_to_string(&self.recipe);
+        Recipe::from_toml(&read.map_err(|source| Error::File { path: self.recipe.clone(), source })?)
     }
 }

@@ -1,52 +1,46 @@
 //! What a job's process does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::io::AsyncWriteExt;
+use tokio::runtime::Handle;
 use tracing::{info, warn};
-use twin_artifacts::Artifacts;
-use twin_jobs::Worker;
-use twin_registry::{JobProgress, Metric};
+use twin_artifacts::{Artifacts, FolderFile};
+use twin_jobs::{Outcome, Worker};
+use twin_registry::{JobCheckpoint, JobProgress, Metric};
+use twin_training::{Base, Engine, Finished, Observer, Progress, Recipe, Task};
 
 use crate::Error;
-use crate::runner::{Order, Product, Report};
-use twin_lora::{Observer, Progress, Recipe, Task};
+use crate::order::{Keep, ModelFiles, TrainingOrder, TrainingProduct, TrainingReport};
 
-/// Does the job of that folder, and says there how it ended. An error is one that another attempt may not meet.
-pub async fn work(folder: &Path) -> Result<(), Error> {
-    let mut worker = Worker::begin(folder)?;
-    let order: Order = worker.order()?;
-    let trained = match prepare(&worker, &order).await {
-        Ok(task) => {
-            let (lent, trained) = tokio::task::spawn_blocking(move || {
-                let trained = train(&worker, &task);
-                (worker, trained)
-            })
-            .await
-            .map_err(|panic| Error::Refused(format!("training panicked: {panic}")))?;
-            worker = lent;
-            trained
-        }
-        Err(error) => Err(error),
-    };
-    let outcome = match trained {
+/// Does the job of that folder with an engine, and says there how it ended. `base` is where this machine has a base
+/// model.
+///
+/// An error is one that another attempt may not meet; the folder says so too, unless it is the folder that failed.
+pub async fn work(folder: &Path, base: &Path, engine: Arc<dyn Engine>) -> Result<(), Error> {
+    let worker = Arc::new(Worker::begin(folder)?);
+    let order: TrainingOrder = worker.order()?;
+    match done(&worker, &order, base, engine).await {
         Ok(product) => {
             info!(steps = product.steps, seconds = product.seconds, "training is done");
-            Ok(product)
+            Ok(worker.finish(&Outcome::Succeeded(product))?)
         }
-        Err(error) if error.is_transient() && !error.is_of_a_full_disk() => return Err(error),
+        Err(error) if error.is_transient() && !error.is_of_a_full_disk() => {
+            worker.finish(&Outcome::<TrainingProduct>::Interrupted(error.to_string()))?;
+            Err(error)
+        }
         Err(error) => {
             let problem = explained(&error);
             warn!(problem, "training has failed");
-            Err(problem)
+            Ok(worker.finish(&Outcome::<TrainingProduct>::Failed(problem))?)
         }
-    };
-    Ok(worker.finish(&outcome)?)
+    }
 }
 
-/// Why a job ends without a model. A disk that is full stays so until somebody makes room: another attempt at once would
-/// end as this one.
+/// Why a job ends without a model. A disk that is full stays so until somebody makes room: another attempt at once
+/// would end as this one.
 fn explained(error: &Error) -> String {
     if error.is_of_a_full_disk() {
         return format!(
@@ -56,21 +50,60 @@ fn explained(error: &Error) -> String {
     error.to_string()
 }
 
-/// Brings the samples into the job's folder.
-async fn prepare(worker: &Worker, order: &Order) -> Result<Task, Error> {
+async fn done(
+    worker: &Arc<Worker>,
+    order: &TrainingOrder,
+    base: &Path,
+    engine: Arc<dyn Engine>,
+) -> Result<TrainingProduct, Error> {
+    let began = Instant::now();
+    let artifacts = Artifacts::open_existing(&order.artifacts)?;
+    let task = prepare(worker.folder(), order, base, &artifacts).await?;
+    let mut watch = Watch {
+        worker: worker.clone(),
+        artifacts: artifacts.clone(),
+        runtime: Handle::current(),
+        report: TrainingReport {
+            progress: JobProgress { checkpoint: order.checkpoint.clone(), ..JobProgress::default() },
+            metrics: Vec::new(),
+        },
+        evaluation_loss: None,
+    };
+    let trained = tokio::task::spawn_blocking(move || engine.train(&task, &mut watch)).await;
+    let finished = trained.map_err(|panic| Error::Refused(format!("training panicked: {panic}")))?;
+    let finished = finished.map_err(Error::Engine)?;
+    let files = stored(&finished, order.keep, &artifacts).await?;
+    let metric =
+        |measured: twin_training::Measured| Metric { name: measured.name, step: measured.step, value: measured.value };
+    Ok(TrainingProduct {
+        steps: finished.steps,
+        evaluation_loss: finished.evaluation_loss,
+        seconds: began.elapsed().as_secs_f64(),
+        metrics: finished.measured.into_iter().map(metric).collect(),
+        files,
+    })
+}
+
+/// Brings what the job learns from into its folder, and a checkpoint that another machine has left.
+async fn prepare(folder: &Path, order: &TrainingOrder, base: &Path, artifacts: &Artifacts) -> Result<Task, Error> {
     let recipe = Recipe::from_toml(&order.recipe)?;
-    let artifacts = order.store()?;
-    let train = worker.folder().join("train.jsonl");
-    fetch(&artifacts, &order.train, &train).await?;
-    let validation = worker.folder().join("validation.jsonl");
-    fetch(&artifacts, &order.validation, &validation).await?;
+    let train = folder.join("train.jsonl");
+    fetch(artifacts, &order.train, &train).await?;
+    let validation = folder.join("validation.jsonl");
+    fetch(artifacts, &order.validation, &validation).await?;
+    let base = Base::open(base)?;
+    base.require(&order.base)?;
+    if let Some(checkpoint) = &order.checkpoint {
+        restore(artifacts, checkpoint, folder).await?;
+    }
     Ok(Task {
-        base: order.base.clone(),
+        base: base.path,
         train,
         validation: (!order.validation.is_empty()).then_some(validation),
         recipe,
-        folder: worker.folder().to_owned(),
+        folder: folder.to_owned(),
         threads: (order.threads > 0).then_some(order.threads),
+        merge: order.keep == Keep::Merged,
     })
 }
 
@@ -83,52 +116,77 @@ async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result
     file.flush().await.map_err(of_file)
 }
 
-fn train(worker: &Worker, task: &Task) -> Result<Product, Error> {
-    let began = Instant::now();
-    let mut watch = Watch { worker, report: Report::default(), evaluation_loss: None };
-    let trained = twin_lora::train(task, &mut watch)?;
-    let summary = &trained.manifest.summary;
-    let curve: twin_lora::Curve = read_curve(&trained.output)?;
-    Ok(Product {
-        steps: summary.steps as u64,
-        evaluation_loss: summary.evaluation_loss,
-        seconds: began.elapsed().as_secs_f64(),
-        metrics: metrics(&curve),
-        output: trained.output,
-    })
+/// Puts a checkpoint to its place, unless it is there. One that is lost costs the steps since the one before, and no
+/// job.
+async fn restore(artifacts: &Artifacts, checkpoint: &JobCheckpoint, folder: &Path) -> Result<(), Error> {
+    let target = folder.join(&checkpoint.path);
+    if target.exists() {
+        return Ok(());
+    }
+    match artifacts.fetch_folder(&checkpoint.files, &target).await {
+        Ok(()) => {
+            info!(step = checkpoint.step, "the checkpoint of an earlier attempt was fetched");
+            Ok(())
+        }
+        Err(error) if error.is_transient() => Err(error.into()),
+        Err(error) => {
+            warn!(%error, step = checkpoint.step, "the checkpoint of an earlier attempt is lost");
+            Ok(())
+        }
+    }
 }
 
-fn read_curve(output: &Path) -> Result<twin_lora::Curve, Error> {
-    let path: PathBuf = output.join("loss.json");
-    let text = std::fs::read(&path).map_err(|source| Error::File { path: path.clone(), source })?;
-    serde_json::from_slice(&text).map_err(|error| Error::Refused(format!("{}: {error}", path.display())))
+/// Stores what is wanted of the result. Repeated after a crash, this stores the same.
+async fn stored(finished: &Finished, keep: Keep, artifacts: &Artifacts) -> Result<Option<ModelFiles>, Error> {
+    if keep == Keep::Measurements {
+        return Ok(None);
+    }
+    let folder = |name: &str| finished.output.join(name);
+    let merged = match keep {
+        Keep::Merged => Some(artifacts.put_folder(&folder("merged")).await?),
+        Keep::Adapter | Keep::Measurements => None,
+    };
+    let adapter = artifacts.put_folder(&folder("adapter")).await?;
+    Ok(Some(ModelFiles { adapter, merged, curves: curves(&finished.output, artifacts).await? }))
 }
 
-/// Every value of a run, of the steps before an interruption too.
-fn metrics(curve: &twin_lora::Curve) -> Vec<Metric> {
-    let mut metrics = Vec::new();
-    for point in &curve.steps {
-        let step = point.step as u64;
-        metrics.push(Metric { name: "loss".to_owned(), step, value: point.loss });
-        metrics.push(Metric { name: "learning_rate".to_owned(), step, value: point.learning_rate });
+async fn curves(output: &Path, artifacts: &Artifacts) -> Result<Vec<FolderFile>, Error> {
+    let mut curves = Vec::new();
+    for name in ["loss.csv", "loss.json", "loss.svg"] {
+        curves.push(artifacts.put_file(&output.join(name)).await?);
     }
-    for point in &curve.evaluations {
-        metrics.push(Metric { name: "evaluation_loss".to_owned(), step: point.step as u64, value: point.loss });
-    }
-    metrics
+    Ok(curves)
 }
 
 /// Writes down how far the engine is.
-struct Watch<'a> {
-    worker: &'a Worker,
-    report: Report,
+struct Watch {
+    worker: Arc<Worker>,
+    artifacts: Artifacts,
+    runtime: Handle,
+    report: TrainingReport,
     evaluation_loss: Option<f64>,
 }
 
 /// Values kept in a report: a parent that looks every second misses none at any speed seen.
 const KEPT_METRICS: usize = 256;
 
-impl Observer for Watch<'_> {
+impl Watch {
+    fn tell(&self) {
+        if let Err(error) = self.worker.progress(&self.report) {
+            warn!(%error, "the progress could not be written");
+        }
+    }
+
+    fn store(&self, step: usize, folder: &Path) -> Result<JobCheckpoint, Error> {
+        let outside = || Error::Refused(format!("{} is not in the job's folder", folder.display()));
+        let path = folder.strip_prefix(self.worker.folder()).map_err(|_| outside())?;
+        let path: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
+        let files = self.runtime.block_on(self.artifacts.put_folder(folder))?;
+        Ok(JobCheckpoint { step: step as u64, path: path.join("/"), files })
+    }
+}
+
+impl Observer for Watch {
     fn progress(&mut self, now: &Progress) {
         let step = now.step as u64;
         let mut add = |name: &str, value| self.report.metrics.push(Metric { name: name.to_owned(), step, value });
@@ -148,9 +206,19 @@ impl Observer for Watch<'_> {
             evaluation_loss: now.evaluation_loss,
             tokens_per_s: Some(now.tokens_per_s),
             eta_s: Some(now.eta_s),
+            checkpoint: self.report.progress.checkpoint.take(),
         };
-        if let Err(error) = self.worker.progress(&self.report) {
-            warn!(%error, "the progress could not be written");
+        self.tell();
+    }
+
+    /// Stores it for other machines. This one has it already: what can not be stored keeps no step from being done.
+    fn checkpoint(&mut self, step: usize, folder: &Path) {
+        match self.store(step, folder) {
+            Ok(checkpoint) => {
+                self.report.progress.checkpoint = Some(checkpoint);
+                self.tell();
+            }
+            Err(error) => warn!(%error, step, "the checkpoint could not be stored; it is on this machine alone"),
         }
     }
 }

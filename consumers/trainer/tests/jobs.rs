@@ -1,87 +1,132 @@
 //! Jobs from the queue to their end, with a runner whose jobs end as the test says.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use twin_artifacts::Artifacts;
-use twin_coordination::{Member, Options as LeaseOptions, Owner};
-use twin_lora::Recipe;
-use twin_registry::{JobProgress, JobState, Metric, NewDataset, Registry};
-use twin_schemas::{AuthorId, DatasetId, DatasetReady, JobId};
+use serde_json::json;
+use twin_artifacts::{Artifacts, FolderFile};
+use twin_backend::Error;
+
+use twin_coordination::{Lease, Leases, Member, Options as LeaseOptions, Owner};
+use twin_jobs::{Options as HowToRun, Pauses, Resources, Runner, Status, Supervisor};
+use twin_registry::{JobCheckpoint, JobProgress, JobQueue, JobState, Metric, NewDataset, Registry};
+use twin_schemas::{AuthorId, DatasetId, DatasetReady};
 use twin_sqlite::{Database, SqliteLeases};
 use twin_stream::{Handler, Message, Outcome, Position, TopicPartition};
 use twin_trainer::{
-    Base, DatasetFiles, Error, JobQueue, JobRunner, Metrics, Options, Order, Product, Report, SampleFiles, Status,
-    Supervisor, Sweep, Trigger,
+    Dependencies, Keep, Metrics, ModelFiles, Options, Training, TrainingJobs, TrainingOrder, TrainingProduct,
+    TrainingReport, Trigger,
 };
+use twin_training::{Base, Recipe, Sweep};
+
+type Seen = Status<TrainingProduct, TrainingReport>;
 
 /// What becomes of a job when it is looked at.
 #[derive(Clone)]
 enum Fate {
     Runs(u64),
     Dies,
+    GivesWay,
     Fails(&'static str),
     Succeeds(f64),
 }
 
 /// Runs nothing: each job has the fate that the test gives it.
 struct Scripted {
-    fates: Mutex<HashMap<JobId, Fate>>,
+    fates: Mutex<HashMap<String, Fate>>,
     otherwise: Mutex<Fate>,
-    submitted: Mutex<Vec<Order>>,
-    output: PathBuf,
+    submitted: Mutex<Vec<TrainingOrder>>,
+    files: ModelFiles,
+}
+
+impl Scripted {
+    fn submitted(&self) -> Vec<TrainingOrder> {
+        self.submitted.lock().unwrap().clone()
+    }
+
+    fn all(&self, fate: Fate) {
+        *self.otherwise.lock().unwrap() = fate;
+    }
+}
+
+fn checkpoint() -> JobCheckpoint {
+    let file = FolderFile { path: "state".into(), artifact: "sha256:c".into(), bytes: 1 };
+    JobCheckpoint { step: 2, path: "checkpoints/step-00000002".into(), files: vec![file] }
 }
 
 #[async_trait]
-impl JobRunner for Scripted {
-    async fn submit(&self, order: &Order) -> Result<(), Error> {
+impl Runner<Training> for Scripted {
+    async fn submit(&self, _: &str, _: &Resources, order: &TrainingOrder) -> Result<(), Error> {
         self.submitted.lock().unwrap().push(order.clone());
         Ok(())
     }
 
-    async fn status(&self, job: &JobId) -> Result<Status, Error> {
+    async fn status(&self, job: &str) -> Result<Seen, Error> {
         let fate = self.fates.lock().unwrap().get(job).cloned();
         let fate = fate.unwrap_or_else(|| self.otherwise.lock().unwrap().clone());
         Ok(match fate {
-            Fate::Runs(step) => Status::Running(Some(Report {
-                progress: JobProgress { step, steps: 9, ..JobProgress::default() },
+            Fate::Runs(step) => Status::Running(Some(TrainingReport {
+                progress: JobProgress { step, steps: 9, checkpoint: Some(checkpoint()), ..JobProgress::default() },
                 metrics: vec![Metric { name: "loss".into(), step, value: 2.0 }],
             })),
             Fate::Dies => Status::Absent("starting\nout of luck".into()),
+            Fate::GivesWay => Status::Interrupted("the artifact store is away".into()),
             Fate::Fails(why) => Status::Failed(why.into()),
-            Fate::Succeeds(loss) => Status::Succeeded(Product {
+            Fate::Succeeds(loss) => Status::Succeeded(TrainingProduct {
                 steps: 9,
                 evaluation_loss: Some(loss),
                 seconds: 1.0,
                 metrics: vec![Metric { name: "evaluation_loss".into(), step: 9, value: loss }],
-                output: self.output.clone(),
+                files: Some(self.files.clone()),
             }),
         })
     }
 
-    async fn cancel(&self, job: &JobId) -> Result<(), Error> {
-        self.fates.lock().unwrap().insert(job.clone(), Fate::Dies);
+    async fn cancel(&self, job: &str) -> Result<(), Error> {
+        self.fates.lock().unwrap().insert(job.to_owned(), Fate::Dies);
         Ok(())
     }
 
-    async fn reopen(&self, _: &JobId) -> Result<(), Error> {
+    async fn reopen(&self, _: &str) -> Result<(), Error> {
         Ok(())
     }
 
-    async fn forget(&self, _: &JobId) -> Result<(), Error> {
+    async fn forget(&self, _: &str) -> Result<(), Error> {
         Ok(())
     }
 }
 
-struct OneFile;
+/// Leases that count what is written: each that is given, renewed or given up.
+struct Counted {
+    leases: SqliteLeases,
+    writes: Arc<AtomicUsize>,
+}
 
 #[async_trait]
-impl DatasetFiles for OneFile {
-    async fn of(&self, _: &str, _: &Recipe) -> Result<SampleFiles, Error> {
-        Ok(SampleFiles { train: vec!["sha256:t".into()], validation: Vec::new() })
+impl Leases for Counted {
+    async fn acquire(&self, name: &str, owner: &Owner, ttl: Duration) -> Result<Option<Lease>, Error> {
+        let given = self.leases.acquire(name, owner, ttl).await?;
+        self.writes.fetch_add(usize::from(given.is_some()), Ordering::Relaxed);
+        Ok(given)
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, Error> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.leases.renew(lease, ttl).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), Error> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.leases.release(lease).await
+    }
+
+    async fn holders(&self, prefix: &str) -> Result<Vec<Lease>, Error> {
+        self.leases.holders(prefix).await
     }
 }
 
@@ -91,31 +136,39 @@ struct Parts {
     artifacts: Artifacts,
     base: Base,
     database: Database,
+    lease_writes: Arc<AtomicUsize>,
     folder: tempfile::TempDir,
 }
 
 struct Fixture {
-    supervisor: Supervisor,
+    supervisor: Supervisor<TrainingJobs>,
     runner: Arc<Scripted>,
     queue: JobQueue,
     parts: Parts,
 }
 
-/// The folders that a job leaves.
-fn output(folder: &Path) -> PathBuf {
-    let output = folder.join("output");
-    for (name, text) in [
-        ("merged/config.json", "{}"),
-        ("adapter/adapter_config.json", "{}"),
-        ("loss.csv", "step"),
-        ("loss.json", "{}"),
-        ("loss.svg", "<svg/>"),
-    ] {
-        let path = output.join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+/// The files that a job leaves.
+async fn model_files(artifacts: &Artifacts) -> ModelFiles {
+    let put = async |path: &str, content: &str| {
+        let artifact = artifacts.put(content.into()).await.unwrap();
+        FolderFile { path: path.to_owned(), artifact, bytes: content.len() as u64 }
+    };
+    ModelFiles {
+        merged: Some(vec![put("config.json", "{}").await]),
+        adapter: vec![put("adapter_config.json", "{}").await],
+        curves: vec![put("loss.csv", "step").await, put("loss.json", "{}").await, put("loss.svg", "<svg/>").await],
     }
-    output
+}
+
+/// A dataset version with a file of training samples.
+async fn manifest(artifacts: &Artifacts) -> String {
+    let samples = artifacts.put(b"{\"messages\": []}\n".to_vec()).await.unwrap();
+    let file = json!({ "name": "sft/train.jsonl", "parts": [samples], "lines": 1, "bytes": 17 });
+    let manifest = json!({
+        "dataset": dataset(), "number": 1, "created_at": at(), "author": "ada", "build_version": 3, "options": {},
+        "documents": [], "counts": { "train": { "voice": 20 } }, "refusals": {}, "files": [file],
+    });
+    artifacts.put(manifest.to_string().into_bytes()).await.unwrap()
 }
 
 /// A base model: a configuration and a safetensors file without a tensor.
@@ -128,50 +181,64 @@ fn base(folder: &Path) -> Base {
 }
 
 async fn fixture(fate: Fate) -> Fixture {
+    fixture_with(fate, 1).await
+}
+
+/// With so many jobs at once.
+async fn fixture_with(fate: Fate, jobs: usize) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let registry = twin_sqlite::registry(database.clone()).await.unwrap();
     let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
-    let runner = scripted(fate, folder.path());
-    let (options, base) = (Options { attempts: 2, ..Options::default() }, base(folder.path()));
-    let queue = JobQueue::new(registry.clone(), base.clone(), &options).unwrap();
+    let base = base(folder.path());
+    let queue = JobQueue::new(registry.clone(), &base.fingerprint, Recipe::default());
     let new = NewDataset {
         dataset: dataset(),
         author: ada(),
-        manifest: "sha256:manifest".into(),
+        manifest: manifest(&artifacts).await,
         training_samples: 20,
         counts: BTreeMap::new(),
         reason: "requested".into(),
         members: Vec::new(),
     };
     registry.add_dataset(new, at()).await.unwrap();
-    let parts = Parts { registry, artifacts, base, database, folder };
-    let supervisor = parts.supervisor("one", runner.clone()).await;
+    let parts = Parts { registry, artifacts, base, database, lease_writes: Arc::default(), folder };
+    let runner = parts.scripted(fate).await;
+    let supervisor = parts.supervisor("one", runner.clone(), jobs).await;
     Fixture { supervisor, runner, queue, parts }
 }
 
 impl Parts {
     /// A supervisor of its own node and runner.
-    async fn supervisor(&self, node: &str, runner: Arc<Scripted>) -> Supervisor {
-        let leases = Arc::new(SqliteLeases::open(self.database.clone()).await.unwrap());
+    async fn supervisor(&self, node: &str, runner: Arc<Scripted>, jobs: usize) -> Supervisor<TrainingJobs> {
+        let leases = SqliteLeases::open(self.database.clone()).await.unwrap();
+        let leases = Arc::new(Counted { leases, writes: self.lease_writes.clone() });
         let member = Member::new(leases, Owner::new(node), &LeaseOptions { lease_ms: 500 });
-        Supervisor::new(
-            Options { attempts: 2, ..Options::default() },
-            self.registry.clone(),
-            self.artifacts.clone(),
-            self.folder.path().join("artifacts"),
-            self.base.clone(),
-            runner,
-            Arc::new(OneFile),
-            member,
-            Metrics::new(&twin_telemetry::Registry::new()).unwrap(),
-        )
+        let dependencies = Dependencies {
+            registry: self.registry.clone(),
+            artifacts: self.artifacts.clone(),
+            artifacts_url: Artifacts::url_of_folder(&self.folder.path().join("artifacts")),
+            base: self.base.clone(),
+        };
+        let metrics = Metrics::new(&twin_telemetry::Registry::new()).unwrap();
+        let how = HowToRun {
+            jobs,
+            attempts: 2,
+            resources: Resources { memory_bytes: 1 << 30, seconds: 60 },
+            pauses: Pauses { first: Duration::from_millis(5), longest: Duration::from_millis(20) },
+        };
+        Supervisor::new(TrainingJobs::new(dependencies, 0, metrics), runner, member, how)
     }
-}
 
-fn scripted(fate: Fate, folder: &Path) -> Arc<Scripted> {
-    let (fates, submitted) = (Mutex::default(), Mutex::default());
-    Arc::new(Scripted { fates, otherwise: Mutex::new(fate), submitted, output: output(folder) })
+    async fn scripted(&self, fate: Fate) -> Arc<Scripted> {
+        let files = model_files(&self.artifacts).await;
+        let (fates, submitted) = (Mutex::default(), Mutex::default());
+        Arc::new(Scripted { fates, otherwise: Mutex::new(fate), submitted, files })
+    }
+
+    fn move_artifacts(&self, from: &str, to: &str) {
+        std::fs::rename(self.folder.path().join(from), self.folder.path().join(to)).unwrap();
+    }
 }
 
 fn ada() -> AuthorId {
@@ -189,6 +256,16 @@ fn dataset() -> DatasetId {
 impl Fixture {
     async fn job(&self) -> twin_registry::JobRow {
         self.parts.registry.newest_jobs(None, None, 9).await.unwrap().remove(0)
+    }
+
+    /// Looks until the condition holds.
+    async fn looks_until(&mut self, what: &str, mut holds: impl FnMut(&Scripted) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !holds(&self.runner) {
+            assert!(Instant::now() < deadline, "never: {what}");
+            self.supervisor.look().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     async fn looks(&mut self, times: usize) {
@@ -241,15 +318,15 @@ async fn a_job_that_succeeds_makes_a_model_whose_manifest_names_its_files() {
     f.looks(2).await;
     let running = f.job().await;
     assert_eq!((running.state, running.progress.map(|progress| progress.step)), (JobState::Running, Some(3)));
-    *f.runner.otherwise.lock().unwrap() = Fate::Succeeds(1.5);
+    f.runner.all(Fate::Succeeds(1.5));
     f.looks(2).await;
     let done = f.job().await;
     assert_eq!((done.state, done.attempts), (JobState::Succeeded, 1));
     let manifest = f.parts.registry.model_manifest(&f.parts.artifacts, &done.model.unwrap()).await.unwrap();
-    assert_eq!((manifest.evaluation_loss, manifest.merged[0].path.as_str()), (Some(1.5), "config.json"));
-    assert_eq!(manifest.curves.len(), 3);
-    assert_eq!(f.runner.submitted.lock().unwrap().len(), 1);
-    assert!(f.parts.folder.path().exists());
+    assert_eq!((manifest.evaluation_loss, manifest.curves.len()), (Some(1.5), 3));
+    assert_eq!(manifest.merged.unwrap()[0].path, "config.json");
+    let submitted = f.runner.submitted();
+    assert_eq!((submitted.len(), submitted[0].keep), (1, Keep::Merged));
 }
 
 #[tokio::test]
@@ -262,7 +339,7 @@ async fn a_job_whose_process_is_gone_is_started_again_and_then_fails_with_what_i
     let failed = f.job().await;
     assert_eq!(failed.state, JobState::Failed);
     assert!(failed.reason.as_deref().is_some_and(|reason| reason.ends_with("out of luck")), "{failed:?}");
-    assert_eq!(f.runner.submitted.lock().unwrap().len(), 2);
+    assert_eq!(f.runner.submitted().len(), 2);
 }
 
 #[tokio::test]
@@ -272,7 +349,7 @@ async fn a_job_fails_with_its_reason_and_can_be_tried_again() {
     f.looks(2).await;
     assert_eq!(f.job().await.reason.as_deref(), Some("the model's files hold no tensor `x`"));
     assert!(f.parts.registry.retry_job(&job, Utc::now()).await.unwrap());
-    *f.runner.otherwise.lock().unwrap() = Fate::Succeeds(1.0);
+    f.runner.all(Fate::Succeeds(1.0));
     f.looks(2).await;
     assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Succeeded, 2));
 }
@@ -286,7 +363,7 @@ async fn a_cancelled_job_stops_and_stays_cancelled() {
     f.looks(3).await;
     let cancelled = f.job().await;
     assert_eq!((cancelled.state, cancelled.reason.as_deref()), (JobState::Cancelled, Some("cancelled by grace")));
-    assert!(matches!(f.runner.fates.lock().unwrap().get(&job), Some(Fate::Dies)), "its process was ended");
+    assert!(matches!(f.runner.fates.lock().unwrap().get(&job.0), Some(Fate::Dies)), "its process was ended");
 }
 
 #[tokio::test]
@@ -295,25 +372,26 @@ async fn a_job_that_another_supervisor_follows_is_left_to_it_though_its_folder_i
     f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
     f.looks(2).await;
     // A second supervisor, on another machine: its runner knows nothing of the job.
-    let elsewhere = scripted(Fate::Dies, f.parts.folder.path());
-    let mut second = f.parts.supervisor("two", elsewhere.clone()).await;
+    let elsewhere = f.parts.scripted(Fate::Dies).await;
+    let mut second = f.parts.supervisor("two", elsewhere.clone(), 1).await;
     for _ in 0..5 {
         second.look().await.unwrap();
         f.looks(1).await;
     }
     assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Running, 1));
-    assert!(elsewhere.submitted.lock().unwrap().is_empty());
+    assert!(elsewhere.submitted().is_empty());
 
     // The first stands still: its lease passes, and the job goes on with the second.
-    let first = std::mem::replace(&mut f.supervisor, f.parts.supervisor("three", elsewhere.clone()).await);
+    let first = std::mem::replace(&mut f.supervisor, f.parts.supervisor("three", elsewhere.clone(), 1).await);
     drop(first);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while elsewhere.submitted.lock().unwrap().is_empty() {
-        assert!(std::time::Instant::now() < deadline, "the job was not taken over");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while elsewhere.submitted().is_empty() {
+        assert!(Instant::now() < deadline, "the job was not taken over");
         second.look().await.unwrap();
         tokio::task::yield_now().await;
     }
     assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Running, 2));
+    assert_eq!(elsewhere.submitted()[0].checkpoint, Some(checkpoint()), "it goes on from what the first one had done");
     // What the first one's process ends with when it wakes up is of an attempt that is over.
     let job = f.job().await.job;
     f.parts.registry.finish_job(&job, 1, twin_registry::JobOutcome::Failed("late".into()), at()).await.unwrap();
@@ -327,7 +405,8 @@ async fn a_job_for_another_base_model_fails_and_says_what_to_do() {
     std::fs::create_dir_all(&other).unwrap();
     std::fs::write(other.join("config.json"), "{ }").unwrap();
     std::fs::copy(f.parts.folder.path().join("base/model.safetensors"), other.join("model.safetensors")).unwrap();
-    let queue = JobQueue::new(f.parts.registry.clone(), Base::open(&other).unwrap(), &Options::default()).unwrap();
+    let fingerprint = Base::open(&other).unwrap().fingerprint;
+    let queue = JobQueue::new(f.parts.registry.clone(), &fingerprint, Recipe::default());
     queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
     f.looks(2).await;
     let failed = f.job().await;
@@ -341,10 +420,11 @@ async fn a_sweep_makes_the_recipe_of_the_lowest_loss_the_authors_and_no_model() 
     let trials = f.queue.sweep(&ada(), &dataset(), &Sweep::from_toml(sweep).unwrap()).await.unwrap();
     assert_eq!(trials.len(), 4);
     let best = trials[2].clone();
-    f.runner.fates.lock().unwrap().insert(best.job.clone(), Fate::Succeeds(1.0));
-    f.runner.fates.lock().unwrap().insert(trials[3].job.clone(), Fate::Fails("too large"));
+    f.runner.fates.lock().unwrap().insert(best.job.0.clone(), Fate::Succeeds(1.0));
+    f.runner.fates.lock().unwrap().insert(trials[3].job.0.clone(), Fate::Fails("too large"));
     f.looks(12).await;
     assert!(f.parts.registry.newest_models(None, 9).await.unwrap().is_empty());
+    assert!(f.runner.submitted().iter().all(|order| order.keep == Keep::Measurements));
     let chosen = f.parts.registry.recipe(&ada()).await.unwrap().unwrap();
     assert_eq!(chosen.recipe, best.recipe);
     assert!(chosen.origin.contains("evaluation loss 1.0000"), "{}", chosen.origin);
@@ -355,21 +435,68 @@ async fn a_sweep_makes_the_recipe_of_the_lowest_loss_the_authors_and_no_model() 
     assert_eq!(f.parts.registry.recipe(&ada()).await.unwrap().unwrap().origin, "grace");
 }
 
-#[test]
-fn a_sweep_says_what_is_wrong_with_it_and_draws_the_same_recipes_each_time() {
-    for (text, wrong) in [
-        ("search = \"grid\"\ntrials = 0\n[values]\nrank = [2]\n", "`trials`"),
-        ("search = \"grid\"\ntrials = 2\n[values]\nrnk = [2]\n", "rnk"),
-        ("search = \"grid\"\ntrials = 2\n[values]\nrank = [0]\n", "rank"),
-        ("search = \"best\"\ntrials = 2\n[values]\nrank = [2]\n", "best"),
-        ("search = \"grid\"\ntrials = 2\n[values]\n", "`values`"),
-    ] {
-        let error = Sweep::from_toml(text).unwrap_err().to_string();
-        assert!(error.contains(wrong), "{error}");
+#[tokio::test]
+async fn a_job_that_gives_way_to_a_store_that_is_away_goes_on_however_long_that_takes_and_is_not_counted() {
+    let mut f = fixture(Fate::GivesWay).await;
+    f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
+    // Far more often than a job is started that dies.
+    f.looks_until("started ten times", |runner| runner.submitted().len() == 10).await;
+    assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Running, 1));
+    f.runner.all(Fate::Dies);
+    f.looks(2).await;
+    assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Running, 2), "a death is counted");
+    f.runner.all(Fate::Succeeds(1.0));
+    f.looks(2).await;
+    assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Succeeded, 2));
+}
+
+#[tokio::test]
+async fn a_job_that_gives_way_is_not_started_again_before_a_pause_and_can_be_cancelled() {
+    let mut f = fixture(Fate::GivesWay).await;
+    let job = f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap().job;
+    let begun = Instant::now();
+    f.looks_until("started three times", |runner| runner.submitted().len() == 3).await;
+    assert!(begun.elapsed() >= Duration::from_millis(5 + 10), "two pauses, the second twice as long");
+    assert!(f.parts.registry.cancel_job(&job, "grace", at()).await.unwrap());
+    f.looks(2).await;
+    let cancelled = f.job().await;
+    assert_eq!((cancelled.state, cancelled.reason.as_deref()), (JobState::Cancelled, Some("cancelled by grace")));
+}
+
+#[tokio::test]
+async fn while_the_artifact_store_is_away_a_job_that_waits_costs_no_write() {
+    let mut f = fixture(Fate::Runs(1)).await;
+    f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
+    f.parts.move_artifacts("artifacts", "away");
+    let steps = f.parts.registry.state(&ada()).await.unwrap().number;
+    for _ in 0..50 {
+        f.supervisor.look().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let random = "search = \"random\"\ntrials = 5\nseed = 3\n[values]\nrank = [2, 4, 8]\nalpha = [8.0, 16.0, 32.0]\n";
-    let draw = || Sweep::from_toml(random).unwrap().recipes().unwrap();
-    let drawn = draw();
-    assert_eq!((drawn.len(), &drawn), (5, &draw()));
-    assert!(drawn.iter().enumerate().all(|(index, recipe)| !drawn[..index].contains(recipe)));
+    assert_eq!(f.parts.lease_writes.load(Ordering::Relaxed), 0);
+    assert_eq!(f.parts.registry.state(&ada()).await.unwrap().number, steps);
+    assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Queued, 0));
+
+    f.parts.move_artifacts("away", "artifacts");
+    f.looks_until("the job starts", |runner| runner.submitted().len() == 1).await;
+    assert_eq!(f.job().await.attempts, 1);
+}
+
+#[tokio::test]
+async fn as_many_jobs_run_at_once_as_are_allowed_and_the_next_begins_when_one_has_ended() {
+    let mut f = fixture_with(Fate::Runs(1), 2).await;
+    let mut jobs = Vec::new();
+    for rank in [2, 4, 8] {
+        let recipe = Recipe { rank, ..Recipe::default() };
+        jobs.push(f.queue.train(&ada(), &dataset(), &recipe).await.unwrap().job);
+    }
+    f.looks(3).await;
+    let started = |f: &Fixture| f.runner.submitted().into_iter().map(|order| order.job).collect::<Vec<_>>();
+    assert_eq!(started(&f), jobs[..2]);
+    // Oldest first, and one that fails keeps no other waiting.
+    f.runner.fates.lock().unwrap().insert(jobs[1].0.clone(), Fate::Fails("too large"));
+    f.looks(2).await;
+    assert_eq!(started(&f), jobs);
+    let running = f.parts.registry.newest_jobs(None, Some(JobState::Running), 9).await.unwrap();
+    assert_eq!(running.len(), 2);
 }

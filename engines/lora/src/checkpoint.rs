@@ -66,17 +66,18 @@ impl Checkpoints {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// Writes a checkpoint and deletes those that are too old. One that can not be written leaves nothing behind.
-    pub fn write(&self, state: &State) -> Result<(), Error> {
+    /// Writes a checkpoint, deletes those that are too old, and says where it is. One that can not be written leaves
+    /// nothing behind.
+    pub fn write(&self, state: &State) -> Result<PathBuf, Error> {
         let partial = self.folder.join("partial");
-        self.write_in(&partial, state).inspect_err(|_| files::discard(&partial))?;
+        let folder = self.write_in(&partial, state).inspect_err(|_| files::discard(&partial))?;
         for old in self.newest_first()?.iter().skip(KEPT) {
             std::fs::remove_dir_all(old).map_err(Error::at(old))?;
         }
-        Ok(())
+        Ok(folder)
     }
 
-    fn write_in(&self, partial: &Path, state: &State) -> Result<(), Error> {
+    fn write_in(&self, partial: &Path, state: &State) -> Result<PathBuf, Error> {
         files::fresh(partial)?;
         let progress = serde_json::to_vec(&state.progress).map_err(|error| Error::malformed(partial, error))?;
         let entries = vec![
@@ -85,7 +86,9 @@ impl Checkpoints {
         ];
         let manifest = serde_json::to_vec_pretty(&Manifest { files: entries });
         files::write(partial, MANIFEST, &manifest.map_err(|error| Error::malformed(partial, error))?)?;
-        files::publish(partial, &self.folder.join(format!("step-{:08}", state.progress.step)))
+        let folder = self.folder.join(format!("step-{:08}", state.progress.step));
+        files::publish(partial, &folder)?;
+        Ok(folder)
     }
 
     /// The newest checkpoint that is whole. `blank` is the state before training, which gives the names and shapes.

@@ -8,10 +8,10 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;
 use twin_schemas::{ChatMessage, ChatSample, PreferenceSample, Role};
+use twin_training::{Method, Recipe};
 
 use super::error::Error;
 use super::pack::{Sequence, first_fit};
-use super::recipe::{Method, Recipe};
 use super::template::ChatFormat;
 
 /// What is learned from at once: one conversation, or the two answers of a preference (the better one first).

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
+use twin_training::{Precision, Target};
 
 use super::attention::{Attention, HeadNorms};
 use super::config::{Architecture, ModelConfig};
@@ -11,7 +12,7 @@ use super::kernels::{Kernels, Rope, rms_norm, rms_norm_backward, swiglu, swiglu_
 use super::linear::{Gradients, Linear};
 use super::lora::{DeviceAdapter, target_shape};
 use super::pack::Pack;
-use super::recipe::{Precision, Target};
+use super::task::numbers;
 use super::weights::Weights;
 
 struct Layer {
@@ -69,7 +70,7 @@ impl Decoder {
     /// # Errors
     /// As [`Self::load`]; half precision on the CPU.
     pub fn load_with(model: &Path, device: &Device, kernels: Kernels, precision: Precision) -> Result<Self, Error> {
-        let dtype = precision.on(device)?;
+        let dtype = numbers(precision, device)?;
         let config = ModelConfig::read(model)?;
         let weights = Weights::open(model)?;
         let table = [config.vocabulary, config.hidden];

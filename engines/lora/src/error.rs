@@ -1,6 +1,8 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use twin_backend::Kind;
+
 /// What can go wrong in training or scoring.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -36,14 +38,9 @@ pub enum Error {
         /// The shape that it should have.
         wanted: Vec<usize>,
     },
-    /// A setting of the recipe is out of range.
-    #[error("recipe: `{key}` {problem}")]
-    Recipe {
-        /// The setting.
-        key: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
+    /// A setting of the recipe can not be.
+    #[error(transparent)]
+    Recipe(#[from] twin_training::Error),
     /// The chat template does not do what training needs of it.
     #[error("chat template: {0}")]
     Template(String),
@@ -127,6 +124,17 @@ impl Error {
     }
 }
 
+impl From<Error> for twin_backend::Error {
+    fn from(error: Error) -> Self {
+        let kind = match (error.is_of_a_full_disk(), error.is_transient()) {
+            (true, _) => Kind::Disk,
+            (false, true) => Kind::Transient,
+            (false, false) => Kind::Permanent,
+        };
+        Self::new(kind, error)
+    }
+}
+
 fn may_pass(error: &io::Error) -> bool {
     use ErrorKind::{
         Interrupted, NetworkDown, NetworkUnreachable, OutOfMemory, ResourceBusy, StaleNetworkFileHandle, TimedOut,
@@ -146,6 +154,6 @@ fn may_pass(error: &io::Error) -> bool {
 }
 
 /// Whether the disk or the quota is full, or the process may write no longer file.
-pub fn found_no_room(error: &io::Error) -> bool {
+fn found_no_room(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }

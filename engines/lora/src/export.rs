@@ -8,13 +8,13 @@ use safetensors::View;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use twin_training::Recipe;
 
 use super::checkpoint::serialized;
 use super::curve::Curve;
 use super::error::Error;
 use super::files::{self, FileEntry, HashedFile};
 use super::lora::{Adapter, Parameter};
-use super::recipe::Recipe;
 use super::weights::{Shard, Weights, dtype};
 
 /// What the output folder holds and what it was made of. It names no time and no machine: the same work gives the same
@@ -73,6 +73,8 @@ pub(crate) struct Export<'a> {
     pub summary: Summary,
     pub train_sha256: String,
     pub validation_sha256: Option<String>,
+    /// Whether the merged model is written.
+    pub merge: bool,
 }
 
 impl Export<'_> {
@@ -87,8 +89,13 @@ impl Export<'_> {
     fn write_in(self, partial: &Path) -> Result<Manifest, Error> {
         files::fresh(partial)?;
         let mut entries = self.adapter_files(partial)?;
-        let (merged, base_files) = self.merged_files(partial)?;
-        entries.extend(merged);
+        let base_files = if self.merge {
+            let (merged, base_files) = self.merged_files(partial)?;
+            entries.extend(merged);
+            base_files
+        } else {
+            self.base_files()?
+        };
         let curve = serde_json::to_vec_pretty(self.curve).map_err(|error| Error::malformed(partial, error))?;
         entries.push(files::write(partial, "loss.csv", self.curve.csv().as_bytes())?);
         entries.push(files::write(partial, "loss.json", &curve)?);
@@ -127,6 +134,16 @@ impl Export<'_> {
             files::write(partial, "adapter/adapter_model.safetensors", &tensors)?,
             files::write(partial, "adapter/adapter_config.json", &config)?,
         ])
+    }
+
+    /// What the base's weight files are.
+    fn base_files(&self) -> Result<Vec<FileEntry>, Error> {
+        let shards = Weights::open(self.base)?.shards;
+        let entries = shards.iter().map(|shard| {
+            let bytes = std::fs::metadata(&shard.path).map_err(Error::at(&shard.path))?.len();
+            Ok(FileEntry { path: base_name(&shard.path), sha256: files::sha256(&shard.path)?, bytes })
+        });
+        entries.collect()
     }
 
     /// The base model's files with the adapter's product added to the weights, and what the base's weight files were.

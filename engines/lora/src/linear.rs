@@ -5,11 +5,11 @@
 //! and several times the time were measured.)
 
 use candle_core::Tensor;
+use twin_training::Target;
 
 use super::error::Error;
 use super::kernels::{Kernels, add_columns};
 use super::lora::{DeviceAdapter, Pair};
-use super::recipe::Target;
 
 /// One or more projections of the same input, one below the other.
 pub(crate) struct Linear {

@@ -7,11 +7,11 @@
 use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use twin_training::{Recipe, Target};
 
 use super::config::ModelConfig;
 use super::decoder::Decoder;
 use super::error::Error;
-use super::recipe::{Recipe, Target};
 
 /// One matrix that is learned.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
+use twin_training::{Method, Recipe};
 
 use super::data::Item;
 use super::decoder::Decoder;
@@ -10,7 +11,6 @@ use super::error::Error;
 use super::lora::DeviceAdapter;
 use super::objective::{losses_and_gradients, token_losses};
 use super::pack::Pack;
-use super::recipe::{Method, Recipe};
 
 /// An objective over the items of a file.
 pub(crate) struct Objective<'a> {

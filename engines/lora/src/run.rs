@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tracing::info;
+use twin_training::{Observer, Progress, Task};
 
 use super::checkpoint::{self, Checkpoints, State};
 use super::curve::{EvaluationPoint, StepPoint, rounded};
@@ -18,13 +19,13 @@ use super::method::{Loss, Objective};
 use super::optimizer::{AdamW, clip};
 use super::pack::first_fit;
 use super::schedule::learning_rate;
-use super::task::{Fingerprint, Observer, Progress, Task, device};
+use super::task::{Fingerprint, device, fingerprint};
 use super::template::ChatFormat;
 
 /// A finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trained {
-    /// The folder with `adapter/`, `merged/`, `loss.csv`, `loss.json`, `loss.svg` and `manifest.json`.
+    /// The folder with `adapter/`, `merged/` (where it was asked for), `loss.csv`, `loss.json`, `loss.svg` and `manifest.json`.
     pub output: PathBuf,
     /// What is in it, and how the run went.
     pub manifest: Manifest,
@@ -43,7 +44,7 @@ pub fn train(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error>
 }
 
 fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error> {
-    let fingerprint = task.fingerprint()?;
+    let fingerprint = fingerprint(task)?;
     let checkpoints = Checkpoints::new(&task.folder.join("checkpoints"))?;
     let format = ChatFormat::read(&task.base)?;
     let device = device()?;
@@ -128,7 +129,8 @@ impl Run<'_> {
             observer.progress(&self.progress());
             let every = self.task.recipe.checkpoint_every;
             if every > 0 && self.state.progress.step.is_multiple_of(every) {
-                self.checkpoint()?;
+                let folder = self.checkpoint()?;
+                observer.checkpoint(self.state.progress.step, &folder);
             }
         }
         Ok(())
@@ -230,7 +232,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn checkpoint(&self) -> Result<(), Error> {
+    /// Where it is.
+    fn checkpoint(&self) -> Result<PathBuf, Error> {
         self.checkpoints.write(&self.state)
     }
 
@@ -265,6 +268,7 @@ impl Run<'_> {
             summary: self.summary(),
             train_sha256: fingerprint.train,
             validation_sha256: fingerprint.validation,
+            merge: self.task.merge,
         };
         let manifest = export.write(&output)?;
         Ok(Trained { output, manifest })

@@ -1,6 +1,6 @@
 //! The learning rate of each step.
 
-use super::recipe::{Recipe, Schedule};
+use twin_training::{Recipe, Schedule};
 
 /// The learning rate of a step (from 0) of a run of `steps`.
 pub(crate) fn learning_rate(recipe: &Recipe, step: usize, steps: usize) -> f64 {

@@ -96,6 +96,7 @@ fn a_style_is_learned_in_a_few_steps_and_in_little_memory() {
         recipe,
         folder: folder.path().join("work"),
         threads: None,
+        merge: true,
     };
     let mut falling = Falling(Vec::new());
     let trained = train(&task, &mut falling).unwrap();

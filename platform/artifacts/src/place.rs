@@ -12,14 +12,21 @@ use crate::{Artifacts, Error};
 const FOLDER: &str = "folder:";
 
 impl Artifacts {
-    /// The artifacts at an address: `folder:` and a path. A folder is made if it is not there, so this is for the start of
-    /// a process.
+    /// The artifacts at an address: `folder:` and a path. A folder is made if it is not there, so this is for the start
+    /// of a process.
     pub fn open(url: &str) -> Result<Self, Error> {
-        match url.strip_prefix(FOLDER) {
-            Some("") => Err(Error::Url { url: url.to_owned(), problem: "it names no folder".to_owned() }),
-            Some(path) => Self::in_folder(Path::new(path)),
-            None => Err(Error::Url { url: url.to_owned(), problem: format!("it must begin with `{FOLDER}`") }),
-        }
+        Self::in_folder(folder_of(url)?)
+    }
+
+    /// As [`Self::open`], for a store that others have begun: one that is away for a while is not begun anew in its
+    /// place.
+    pub fn open_existing(url: &str) -> Result<Self, Error> {
+        Self::existing(folder_of(url)?)
+    }
+
+    /// The address of a folder.
+    pub fn url_of_folder(folder: &Path) -> String {
+        format!("{FOLDER}{}", folder.display())
     }
 
     /// Artifacts in a folder, made if it is not there.
@@ -36,6 +43,15 @@ impl Artifacts {
     }
 }
 
+/// The folder that an address names.
+fn folder_of(url: &str) -> Result<&Path, Error> {
+    match url.strip_prefix(FOLDER) {
+        Some("") => Err(Error::Url { url: url.to_owned(), problem: "it names no folder".to_owned() }),
+        Some(path) => Ok(Path::new(path)),
+        None => Err(Error::Url { url: url.to_owned(), problem: format!("it must begin with `{FOLDER}`") }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,14 +60,19 @@ mod tests {
     async fn an_address_names_a_store_or_says_what_is_wrong_with_it() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("artifacts");
-        let named = Artifacts::open(&format!("folder:{}", folder.display())).unwrap();
+        let url = Artifacts::url_of_folder(&folder);
+        let early = Artifacts::open_existing(&url).unwrap_err();
+        assert!(early.is_transient() && !folder.exists(), "{early}");
+        let named = Artifacts::open(&url).unwrap();
         let name = named.put(b"content".to_vec()).await.unwrap();
         assert_eq!(Artifacts::in_folder(&folder).unwrap().get(&name).await.unwrap(), b"content");
+        assert!(Artifacts::open_existing(&url).unwrap().get(&name).await.is_ok());
         let away = Artifacts::existing(&home.path().join("away")).unwrap_err();
         assert!(away.is_transient() && !home.path().join("away").exists(), "{away}");
         for wrong in ["folder:", "s3://bucket", "/tmp/artifacts", ""] {
-            let error = Artifacts::open(wrong).unwrap_err();
-            assert!(matches!(error, Error::Url { .. }) && !error.is_transient(), "{wrong}: {error}");
+            for error in [Artifacts::open(wrong).unwrap_err(), Artifacts::open_existing(wrong).unwrap_err()] {
+                assert!(matches!(error, Error::Url { .. }) && !error.is_transient(), "{wrong}: {error}");
+            }
         }
     }
 }

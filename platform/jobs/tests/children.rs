@@ -1,18 +1,17 @@
 //! Children as processes of their own: this test program, run again as a child.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use async_trait::async_trait;
 use serde_json::{Value, json};
-use twin_jobs::{Children, Error, Limits, Look, Worker};
+use tempfile::TempDir;
+use twin_jobs::testing::{AMPLE, Act, Acts, LAST_WORDS, Place, wait_for};
+use twin_jobs::{Error, LocalRunner, Outcome, Resources, Runner, Status, Worker, runner_contract};
 
-#[derive(Serialize, Deserialize)]
-struct Order {
-    act: String,
-}
-
-const AMPLE: Limits = Limits { memory: 4 << 30, time: Duration::from_secs(600) };
+/// Memory that a child takes whose job is named so.
+const EATS: &str = "eats";
 
 /// Not a test of its own: what a child does. It is told its folder by the last argument.
 #[test]
@@ -20,129 +19,147 @@ fn child() {
     let arguments: Vec<String> = std::env::args().collect();
     let Some(folder) = arguments.last().filter(|_| arguments.iter().any(|a| a == "--nocapture")) else { return };
     let Ok(worker) = Worker::begin(Path::new(folder)) else { return };
-    let order: Order = worker.order().unwrap();
-    worker.progress(&order.act.len()).unwrap();
-    match order.act.as_str() {
-        "succeed" => worker.finish(&Ok::<_, String>(42)).unwrap(),
-        "die" => std::process::abort(),
-        "eat" => {
-            let eaten = vec![1_u8; 200 << 20];
-            std::thread::sleep(Duration::from_secs(60));
-            drop(eaten);
+    let act: Act = worker.order().unwrap();
+    worker.progress(&1).unwrap();
+    let eaten = vec![1_u8; if folder.ends_with(EATS) { 200 << 20 } else { 0 }];
+    match act {
+        Act::Make(product) => worker.finish(&Outcome::Succeeded(product)).unwrap(),
+        Act::Fail(reason) => worker.finish(&Outcome::<u32>::Failed(reason)).unwrap(),
+        Act::GiveWay(reason) => worker.finish(&Outcome::<u32>::Interrupted(reason)).unwrap(),
+        Act::Die => {
+            eprintln!("{LAST_WORDS}");
+            std::process::abort();
         }
-        _ => std::thread::sleep(Duration::from_secs(60)),
+        Act::Stay => std::thread::sleep(Duration::from_secs(60)),
     }
+    drop(eaten);
 }
 
-fn children(folder: &Path, limits: Limits) -> Children {
+fn runner(folder: &Path) -> Arc<dyn Runner<Acts>> {
     // The folder is no filter that any test's name holds, so `child` alone runs.
-    Children::new(
-        std::env::current_exe().unwrap(),
-        ["child", "--exact", "--nocapture", "--skip"].map(str::to_owned).into(),
-        folder.into(),
-        limits,
-    )
+    let arguments = ["child", "--exact", "--nocapture", "--skip"].map(str::to_owned).into();
+    Arc::new(LocalRunner::new(std::env::current_exe().unwrap(), arguments, folder.into()))
 }
 
-fn order(act: &str) -> Order {
-    Order { act: act.to_owned() }
-}
+struct Folder(TempDir);
 
-/// Looks until the condition holds.
-fn wait_for(children: &Children, wanted: impl Fn(&Look<u32, usize>) -> bool) -> Look<u32, usize> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let look = children.look("job").unwrap();
-        if wanted(&look) {
-            return look;
-        }
-        assert!(Instant::now() < deadline, "still {look:?}");
-        std::thread::sleep(Duration::from_millis(10));
+impl Folder {
+    fn job(&self, job: &str) -> PathBuf {
+        self.0.path().join(job)
     }
 }
 
-#[test]
-fn a_job_is_done_once_and_its_outcome_stays() {
-    let home = tempfile::tempdir().unwrap();
-    let jobs = children(home.path(), AMPLE);
-    assert_eq!(jobs.look::<u32, usize>("job").unwrap(), Look::Idle(String::new()));
-    jobs.start("job", &order("succeed")).unwrap();
-    let ended = wait_for(&jobs, |look| matches!(look, Look::Ended(_)));
-    assert_eq!(ended, Look::Ended(Ok(42)));
-    jobs.start("job", &order("sleep")).unwrap();
-    let again = children(home.path(), AMPLE).look::<u32, usize>("job").unwrap();
-    assert_eq!(again, Look::Ended(Ok(42)), "a parent that was started anew sees it too");
-    jobs.remove("job").unwrap();
-    assert!(!home.path().join("job").exists());
+#[async_trait]
+impl Place for Folder {
+    async fn runner(&self) -> Arc<dyn Runner<Acts>> {
+        runner(self.0.path())
+    }
 }
 
-#[test]
-fn a_new_parent_finds_a_child_that_works_and_starts_no_second_one() {
-    let home = tempfile::tempdir().unwrap();
-    children(home.path(), AMPLE).start("job", &order("sleep")).unwrap();
-    let parent = children(home.path(), AMPLE);
-    wait_for(&parent, |look| *look == Look::Working(Some(5)));
-    parent.start("job", &order("succeed")).unwrap();
-    let second = Worker::begin(&home.path().join("job"));
-    assert!(matches!(second, Err(Error::Busy(_))));
-    parent.kill("job").unwrap();
-    wait_for(&parent, |look| matches!(look, Look::Idle(_)));
+async fn open() -> Folder {
+    Folder(tempfile::tempdir().unwrap())
 }
 
-#[test]
-fn a_child_that_dies_leaves_the_job_idle_with_the_end_of_its_log() {
-    let home = tempfile::tempdir().unwrap();
-    let jobs = children(home.path(), AMPLE);
-    jobs.start("job", &order("die")).unwrap();
-    let look = wait_for(&jobs, |look| matches!(look, Look::Idle(_)));
-    assert!(matches!(&look, Look::Idle(log) if log.contains("running 1 test")), "{look:?}");
-    jobs.start("job", &order("succeed")).unwrap();
-    wait_for(&jobs, |look| *look == Look::Ended(Ok(42)));
+runner_contract!(open);
+
+fn why(status: &Status<u32, u32>) -> &str {
+    match status {
+        Status::Failed(why) => why,
+        other => panic!("it is {other:?}"),
+    }
 }
 
-#[test]
-fn a_child_past_its_limits_is_killed_and_the_outcome_says_so() {
-    let home = tempfile::tempdir().unwrap();
-    let small = children(home.path(), Limits { memory: 100 << 20, ..AMPLE });
-    small.start("job", &order("eat")).unwrap();
-    let ended = wait_for(&small, |look| matches!(look, Look::Ended(_)));
-    assert!(matches!(&ended, Look::Ended(Err(why)) if why.contains("allowed are 100 MB")), "{ended:?}");
-
-    let other = tempfile::tempdir().unwrap();
-    let brief = children(other.path(), Limits { time: Duration::ZERO, ..AMPLE });
-    brief.start("job", &order("sleep")).unwrap();
-    let ended = wait_for(&brief, |look| matches!(look, Look::Ended(_)));
-    assert!(matches!(&ended, Look::Ended(Err(why)) if why.contains("longer than")), "{ended:?}");
-    brief.reopen("job").unwrap();
-    assert!(matches!(brief.look::<u32, usize>("job").unwrap(), Look::Idle(_)));
+fn has_failed(status: &Status<u32, u32>) -> bool {
+    matches!(status, Status::Failed(_))
 }
 
-#[test]
-fn a_clock_that_was_set_ends_no_child_and_the_time_that_passed_does() {
-    let home = tempfile::tempdir().unwrap();
-    let jobs = children(home.path(), AMPLE);
-    jobs.start("job", &order("sleep")).unwrap();
-    wait_for(&jobs, |look| *look == Look::Working(Some(5)));
-    let lock = home.path().join("job/lock");
-    let mut identity: Value = serde_json::from_slice(&std::fs::read(&lock).unwrap()).unwrap();
-    let rewrite = |identity: &Value| std::fs::write(&lock, identity.to_string()).unwrap();
+#[tokio::test]
+async fn a_folder_that_a_child_works_on_is_taken_by_no_other() {
+    let place = open().await;
+    let runner = place.runner().await;
+    runner.submit("job", &AMPLE, &Act::Stay).await.unwrap();
+    wait_for(&*runner, "job", |seen| *seen == Status::Running(Some(1))).await;
+    assert!(matches!(Worker::begin(&place.job("job")), Err(Error::Busy(_))));
+    runner.cancel("job").await.unwrap();
+    assert!(Worker::begin(&place.job("job")).is_ok());
+    runner.forget("job").await.unwrap();
+    assert!(!place.job("job").exists());
+}
+
+#[tokio::test]
+async fn a_child_past_its_limits_is_killed_and_the_outcome_says_so() {
+    let place = open().await;
+    let runner = place.runner().await;
+    let small = Resources { memory_bytes: 100 << 20, ..AMPLE };
+    runner.submit(EATS, &small, &Act::Stay).await.unwrap();
+    let ended = wait_for(&*runner, EATS, has_failed).await;
+    assert!(why(&ended).contains("allowed are 100 MB"), "{ended:?}");
+
+    runner.submit("job", &Resources { seconds: 0, ..AMPLE }, &Act::Stay).await.unwrap();
+    let ended = wait_for(&*runner, "job", has_failed).await;
+    assert!(why(&ended).contains("longer than"), "{ended:?}");
+    runner.reopen("job").await.unwrap();
+    assert!(matches!(runner.status("job").await.unwrap(), Status::Absent(_)));
+}
+
+/// Changes a file of a job.
+fn rewrite(path: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    change(&mut value);
+    std::fs::write(path, value.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_ends_no_child_and_the_time_that_passed_does() {
+    let place = open().await;
+    let runner = place.runner().await;
+    runner.submit("job", &AMPLE, &Act::Stay).await.unwrap();
+    wait_for(&*runner, "job", |seen| *seen == Status::Running(Some(1))).await;
+    let lock = place.job("job").join("lock");
+    let runs = async || runner.status("job").await.unwrap() == Status::Running(Some(1));
 
     // What the lock says if the system's clock was years behind when the child began.
-    let began = identity["since"].take().as_u64().unwrap();
-    identity["since"] = Value::from(0);
-    rewrite(&identity);
-    assert_eq!(jobs.look::<u32, usize>("job").unwrap(), Look::Working(Some(5)));
+    let mut began = Value::Null;
+    rewrite(&lock, |identity| {
+        began = identity["since"].take();
+        identity["since"] = Value::from(0);
+    });
+    assert!(runs().await);
 
     // What a child of an older version says.
-    let old = json!({ "pid": identity["pid"], "since": began });
-    rewrite(&old);
-    assert_eq!(jobs.look::<u32, usize>("job").unwrap(), Look::Working(Some(5)));
+    let mut identity = Value::Null;
+    rewrite(&lock, |now| {
+        identity = now.clone();
+        *now = json!({ "pid": now["pid"], "since": began });
+    });
+    assert!(runs().await);
 
     // The clock that counts here begins at the machine's start, which may be a moment ago.
-    let brief = children(home.path(), Limits { time: Duration::ZERO, ..AMPLE });
-    identity["started"]["seconds"] = Value::from(0);
-    identity["since"] = Value::from(u64::MAX >> 1);
-    rewrite(&identity);
-    let ended = brief.look::<u32, usize>("job").unwrap();
-    assert!(matches!(&ended, Look::Ended(Err(why)) if why.contains("longer than")), "{ended:?}");
+    rewrite(&place.job("job").join("order.json"), |submission| submission["resources"]["seconds"] = Value::from(0));
+    rewrite(&lock, |now| {
+        identity["started"]["seconds"] = Value::from(0);
+        identity["since"] = Value::from(u64::MAX >> 1);
+        *now = identity;
+    });
+    let ended = runner.status("job").await.unwrap();
+    assert!(why(&ended).contains("longer than"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_folder_of_another_version_is_waited_for_and_then_started_again() {
+    let place = open().await;
+    let runner = place.runner().await;
+    runner.submit("job", &AMPLE, &Act::Stay).await.unwrap();
+    wait_for(&*runner, "job", |seen| *seen == Status::Running(Some(1))).await;
+    // An order without resources, a report and an outcome of other forms.
+    std::fs::write(place.job("job").join("order.json"), r#"{"act": "stay"}"#).unwrap();
+    std::fs::write(place.job("job").join("progress.json"), r#"{"step": 3}"#).unwrap();
+    assert_eq!(runner.status("job").await.unwrap(), Status::Running(None));
+    runner.cancel("job").await.unwrap();
+    std::fs::write(place.job("job").join("outcome.json"), r#"{"Ok": {"output": "/elsewhere"}}"#).unwrap();
+    let gone = runner.status("job").await.unwrap();
+    assert!(matches!(&gone, Status::Absent(said) if said.contains("can not be read")), "{gone:?}");
+    runner.reopen("job").await.unwrap();
+    runner.submit("job", &AMPLE, &Act::Make(42)).await.unwrap();
+    wait_for(&*runner, "job", |seen| *seen == Status::Succeeded(42)).await;
 }

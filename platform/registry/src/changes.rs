@@ -56,9 +56,10 @@ pub(crate) fn interests(step: &Step) -> Vec<Interest> {
         | Step::JobFailed { .. }
         | Step::JobCancelled { .. } => vec![Interest::Jobs],
         Step::JobSucceeded { .. } => vec![Interest::Jobs, Interest::Events],
-        Step::EvaluationQueued { .. } | Step::EvaluationRetried { .. } | Step::EvaluationFailed { .. } => {
-            vec![Interest::Evaluations]
-        }
+        Step::EvaluationQueued { .. }
+        | Step::EvaluationRequeued { .. }
+        | Step::EvaluationRetried { .. }
+        | Step::EvaluationFailed { .. } => vec![Interest::Evaluations],
         Step::EvaluationFinished { .. } => vec![Interest::Evaluations, Interest::Events],
         Step::DatasetAdded { .. } | Step::CarriedOver { .. } => vec![Interest::Events],
         Step::Approved { .. } | Step::Deployed { .. } => vec![Interest::Deployments, Interest::Events],

@@ -49,7 +49,8 @@ impl Error {
         match self {
             Self::Store(error) => error.is_of_the_disk(),
             Self::Log(error) => error.is_of_the_disk(),
-            Self::Stored { .. } | Self::Missing { .. } | Self::Refused(_) | Self::Artifact(_) => false,
+            Self::Artifact(error) => error.is_of_the_disk(),
+            Self::Stored { .. } | Self::Missing { .. } | Self::Refused(_) => false,
         }
     }
 

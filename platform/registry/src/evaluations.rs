@@ -26,12 +26,24 @@ impl Registry {
         Ok(self.state(&row.author).await?.evaluations.get(model).cloned())
     }
 
-    /// Begins an evaluation, or begins it again after the death of who was at it: the number of the attempt. None if it
-    /// has ended.
+    /// Takes a queued evaluation: the number of the attempt that begins. None if it is not queued any more.
     pub async fn start_evaluation(&self, model: &ModelId, now: DateTime<Utc>) -> Result<Option<u32>, Error> {
         let started = self.perform_about(model, Command::StartEvaluation { model: model.clone() }, now).await?;
         let attempts = started.state.evaluations.get(model).map(|row| row.attempts);
         Ok(attempts.filter(|_| started.happened))
+    }
+
+    /// A running evaluation whose process is gone waits for its turn again, if that attempt is still the newest.
+    pub async fn requeue_evaluation(
+        &self,
+        model: &ModelId,
+        attempt: u32,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let command = Command::RequeueEvaluation { model: model.clone(), attempt, reason: reason.to_owned() };
+        self.perform_about(model, command, now).await?;
+        Ok(())
     }
 
     /// Stores an attempt's outcome and announces it. One that is there already stays, and an attempt that is not the

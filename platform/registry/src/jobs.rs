@@ -21,14 +21,9 @@ impl Registry {
         Ok(self.with_progress(vec![row.read()?]).await?.pop())
     }
 
-    /// Jobs that are running, or said to be, oldest first.
-    pub async fn running_jobs(&self) -> Result<Vec<JobRow>, Error> {
-        self.in_states(Kind::Job, &["running"]).await
-    }
-
-    /// Jobs that wait, oldest first.
-    pub async fn queued_jobs(&self) -> Result<Vec<JobRow>, Error> {
-        self.in_states(Kind::Job, &["queued"]).await
+    /// Jobs that wait, are running, or are said to be, oldest first.
+    pub async fn open_jobs(&self) -> Result<Vec<JobRow>, Error> {
+        self.in_states(Kind::Job, &["queued", "running"]).await
     }
 
     /// Takes a queued job: the number of the attempt that begins. None if it is not queued any more.

@@ -14,6 +14,7 @@
 mod changes;
 mod datasets;
 mod deployments;
+mod diff;
 mod error;
 mod evaluations;
 mod jobs;
@@ -22,6 +23,7 @@ mod manifest;
 mod model;
 mod models;
 mod pages;
+mod queue;
 mod relay;
 mod rows;
 pub mod rules;
@@ -31,15 +33,17 @@ pub mod testing;
 
 pub use changes::Interest;
 pub use deployments::By;
+pub use diff::{CountChange, Diff, diff};
 pub use error::Error;
 pub use lineage::{Lineage, TaughtDocument};
-pub use manifest::ModelManifest;
+pub use manifest::{ModelManifest, read_dataset_manifest};
 pub use model::{
     Action, DatasetRow, DecisionRow, DeploymentRow, DeploymentState, EvaluationRow, EvaluationState, FreezeRequest,
-    JobOutcome, JobProgress, JobRow, JobState, Metric, ModelRow, ModelState, NewDataset, NewJob, NewModel,
-    StoredRecipe,
+    JobCheckpoint, JobOutcome, JobProgress, JobRow, JobState, Metric, ModelRow, ModelState, NewDataset, NewJob,
+    NewModel, StoredRecipe,
 };
 pub use pages::{DeploymentPosition, MetricPosition};
+pub use queue::{CODE_VERSION, JobQueue};
 pub use relay::{Steps, relay};
 pub use rows::{Kind, Row, RowPosition, changed as changed_rows};
 pub use store::{NewStep, Order, RowQuery, Store, Unsettled};

@@ -1,8 +1,8 @@
-//! What a training job has made, as one artifact that names all others.
+//! What a dataset version and a model are made of, each as one artifact that names all others.
 
 use serde::{Deserialize, Serialize};
 use twin_artifacts::{Artifacts, FolderFile};
-use twin_schemas::{AuthorId, DatasetId, JobId, ModelId};
+use twin_schemas::{AuthorId, DatasetId, DatasetManifest, JobId, ModelId};
 
 use crate::{Error, Registry};
 
@@ -27,8 +27,9 @@ pub struct ModelManifest {
     pub evaluation_loss: Option<f64>,
     /// Seconds that the last attempt took.
     pub seconds: f64,
-    /// The merged model: a Hugging Face directory that any engine loads.
-    pub merged: Vec<FolderFile>,
+    /// The merged model: a Hugging Face directory that any engine loads. None where the adapter alone was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Vec<FolderFile>>,
     /// The PEFT adapter.
     pub adapter: Vec<FolderFile>,
     /// The loss curve, as data and as a picture.
@@ -46,8 +47,22 @@ impl ModelManifest {
             move |file: &FolderFile| FolderFile { path: format!("{folder}/{}", file.path), ..file.clone() }
         };
         let adapter = self.adapter.iter().map(within("adapter"));
-        adapter.chain(self.merged.iter().map(within("merged"))).chain(self.curves.iter().cloned()).collect()
+        adapter.chain(self.merged.iter().flatten().map(within("merged"))).chain(self.curves.iter().cloned()).collect()
     }
+
+    /// The merged model's files. Refused for a model of which the adapter alone was kept.
+    pub fn require_merged(&self, model: &ModelId) -> Result<&[FolderFile], Error> {
+        let missing =
+            || format!("of {model} the adapter alone was kept: it has to be merged into its base model first");
+        self.merged.as_deref().ok_or_else(|| Error::Refused(missing()))
+    }
+}
+
+/// The manifest of a dataset version that an artifact holds.
+pub async fn read_dataset_manifest(artifacts: &Artifacts, name: &str) -> Result<DatasetManifest, Error> {
+    let content = artifacts.get(name).await?;
+    serde_json::from_slice(&content)
+        .map_err(|error| Error::Stored { what: "dataset manifest", problem: error.to_string() })
 }
 
 impl Registry {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use twin_artifacts::FolderFile;
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 
 /// A dataset version to register.
@@ -125,6 +126,20 @@ pub struct JobProgress {
     pub tokens_per_s: Option<f64>,
     /// Seconds to the end, estimated.
     pub eta_s: Option<f64>,
+    /// What another machine goes on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<JobCheckpoint>,
+}
+
+/// All that a job had done up to a step, in the artifact store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobCheckpoint {
+    /// The optimizer step.
+    pub step: u64,
+    /// Its place in the job's folder, with `/` between names.
+    pub path: String,
+    /// Its files.
+    pub files: Vec<FolderFile>,
 }
 
 /// A job, which is also the record of its run.

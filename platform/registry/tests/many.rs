@@ -75,7 +75,10 @@ async fn an_attempt_that_was_given_up_changes_nothing_when_it_comes_back() {
 
     registry.queue_evaluation(&model, at(7)).await.unwrap();
     registry.start_evaluation(&model, at(8)).await.unwrap();
+    assert_eq!(registry.start_evaluation(&model, at(9)).await.unwrap(), None, "it has begun");
+    registry.requeue_evaluation(&model, 1, "its process was gone", at(9)).await.unwrap();
     assert_eq!(registry.start_evaluation(&model, at(9)).await.unwrap(), Some(2), "begun again after a death");
+    registry.requeue_evaluation(&model, 1, "late", at(10)).await.unwrap();
     registry.fail_evaluation(&model, 1, "late", at(10)).await.unwrap();
     registry.finish_evaluation(&model, 1, Verdict::Passed, "r", "p", at(10)).await.unwrap();
     assert_eq!(registry.evaluation(&model).await.unwrap().unwrap().state, EvaluationState::Running);

@@ -99,10 +99,10 @@ async fn a_job_that_failed_or_was_cancelled_can_be_tried_again() {
     assert!(registry.retry_job(&id, at(9)).await.unwrap());
     registry.start_job(&id, at(2)).await.unwrap();
     assert!(registry.cancel_job(&id, "grace", at(3)).await.unwrap());
-    assert!(registry.running_jobs().await.unwrap()[0].cancel_requested, "a running job is asked to stop");
+    assert!(registry.open_jobs().await.unwrap()[0].cancel_requested, "a running job is asked to stop");
     registry.finish_job(&id, 1, JobOutcome::Failed("out of memory".into()), at(4)).await.unwrap();
     assert!(registry.retry_job(&id, at(9)).await.unwrap());
-    let queued = registry.queued_jobs().await.unwrap();
+    let queued = registry.open_jobs().await.unwrap();
     assert_eq!((queued[0].attempts, queued[0].cancel_requested), (1, false));
 }
 

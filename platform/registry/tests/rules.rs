@@ -105,6 +105,11 @@ fn command() -> impl Strategy<Value = Command> {
         (model_id(), attempt.clone(), verdict()).prop_map(|(model, attempt, verdict)| {
             Command::FinishEvaluation { model, attempt, verdict, report: "r".into(), page: "p".into() }
         }),
+        (model_id(), attempt.clone()).prop_map(|(model, attempt)| Command::RequeueEvaluation {
+            model,
+            attempt,
+            reason: "gone".into()
+        }),
         (model_id(), attempt)
             .prop_map(|(model, attempt)| { Command::FailEvaluation { model, attempt, reason: "no".into() } }),
         model_id().prop_map(|model| Command::RetryEvaluation { model }),
@@ -176,7 +181,7 @@ proptest! {
             if let Some(event) = step.event(&ada()) {
                 prop_assert!(events.insert(event.id.clone()), "{} is announced twice", event.id);
             }
-            if !matches!(command, Command::RollBack { .. } | Command::StartEvaluation { .. }) {
+            if !matches!(command, Command::RollBack { .. }) {
                 // The same again, at once: nothing more, or refused.
                 let again = decide(&state, command.clone(), at(second));
                 prop_assert!(!matches!(again, Ok(Some(_))), "{command:?} twice is {again:?}");

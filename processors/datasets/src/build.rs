@@ -12,18 +12,16 @@ use tempfile::TempDir;
 use tracing::info;
 use twin_artifacts::Artifacts;
 use twin_corpus::{Corpus, CorpusDocument};
-use twin_schemas::{AuthorId, DatasetId, DocumentId};
+use twin_schemas::{AuthorId, DatasetId, DatasetManifest, DocumentId, Refusals, SampleKind, SourceDocument, Split};
 
 use crate::candidate::candidates;
 use crate::card::card;
 use crate::compose::{Composed, compose};
 use crate::files::{Files, Written, stored};
-use crate::manifest::{BUILD_VERSION, Manifest, SampleKind, SourceDocument};
+use crate::manifest::{BUILD_VERSION, content_id};
 use crate::ports::{Answers, Instructor};
-use crate::refusal::Refusals;
 use crate::scratch::Scratch;
 use crate::select::{select, split};
-use crate::split::Split;
 use crate::verify::verify;
 use crate::work::blocking;
 use crate::{Error, Options};
@@ -45,7 +43,7 @@ pub struct Builder {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Built {
     /// Everything about it.
-    pub manifest: Manifest,
+    pub manifest: DatasetManifest,
     /// The artifact that holds the manifest.
     pub manifest_artifact: String,
     /// How the build went.
@@ -121,7 +119,7 @@ impl Builder {
     pub async fn build(
         &self,
         author: &AuthorId,
-        parent: Option<&Manifest>,
+        parent: Option<&DatasetManifest>,
         number: u32,
         now: DateTime<Utc>,
     ) -> Result<Built, Error> {
@@ -139,14 +137,14 @@ impl Builder {
         files.write("lengths.svg", &lengths.svg()?)?;
         let written = files.finish()?;
         let (folder, written, documents) = blocking(move || verified(scratch, written)).await?;
-        let mut manifest = Manifest {
+        let mut manifest = DatasetManifest {
             dataset: DatasetId(String::new()),
             number,
             parent: parent.map(|parent| parent.dataset.clone()),
             created_at: now,
             author: author.clone(),
             build_version: BUILD_VERSION,
-            options: self.options.clone(),
+            options: serde_json::to_value(&self.options)?,
             documents,
             counts,
             refusals: refusals.clone(),
@@ -165,7 +163,7 @@ impl Builder {
     }
 
     /// Reads all documents and decides which of their passages are kept.
-    async fn drafted(&self, author: &AuthorId, parent: Option<&Manifest>) -> Result<Draft, Error> {
+    async fn drafted(&self, author: &AuthorId, parent: Option<&DatasetManifest>) -> Result<Draft, Error> {
         let earlier = parent.map(|parent| earlier_splits(parent, &self.options)).unwrap_or_default();
         let mut draft = Draft::new()?;
         let mut after = None;
@@ -216,22 +214,24 @@ impl Builder {
     }
 
     /// Adds the card, gives the manifest its id and stores it.
-    async fn sealed(&self, manifest: &mut Manifest, folder: &Path) -> Result<String, Error> {
+    async fn sealed(&self, manifest: &mut DatasetManifest, folder: &Path) -> Result<String, Error> {
         let mut files = Files::new(folder);
         files.write("README.md", &card(manifest))?;
         for file in files.finish()? {
             manifest.files.push(stored(file, &self.artifacts).await?);
         }
         manifest.files.sort_by(|a, b| a.name.cmp(&b.name));
-        manifest.dataset = manifest.content_id()?;
+        manifest.dataset = content_id(manifest)?;
         Ok(self.artifacts.put(serde_json::to_vec(manifest)?).await?)
     }
 }
 
 /// The splits of an earlier version, if they were decided in the same way.
-fn earlier_splits(parent: &Manifest, options: &Options) -> BTreeMap<DocumentId, Split> {
+fn earlier_splits(parent: &DatasetManifest, options: &Options) -> BTreeMap<DocumentId, Split> {
     let decided_by = |options: &Options| (options.seed, options.train_share, options.validation_share);
-    if decided_by(&parent.options) != decided_by(options) {
+    // Settings that this version can not read are others.
+    let before = serde_json::from_value::<Options>(parent.options.clone());
+    if !before.is_ok_and(|before| decided_by(&before) == decided_by(options)) {
         return BTreeMap::new();
     }
     parent.documents.iter().filter_map(|document| Some((document.document_id, document.split?))).collect()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use twin_corpus::CorpusDocument;
-use twin_schemas::{Category, Span};
+use twin_schemas::{Category, Refusal, Refusals, Span};
 
 use crate::Options;
 use crate::code::{Bounds, code_passages};
@@ -10,7 +10,6 @@ use crate::instructions::Place;
 use crate::passages::passages;
 use crate::quality::{Judged, is_generated, refused};
 use crate::quotation::quotation;
-use crate::refusal::{Refusal, Refusals};
 use crate::words::choice;
 
 /// A passage of a document and what it can be asked for by.

@@ -6,8 +6,7 @@
 
 use std::fmt::Write;
 
-use crate::manifest::{DatasetFile, Manifest, SampleKind};
-use crate::split::Split;
+use twin_schemas::{DatasetFile, DatasetManifest, SampleKind, SourceDocument, Split};
 
 /// A kind of files that are data.
 struct Form {
@@ -60,7 +59,7 @@ const FORMS: [Form; 4] = [
 const DEFAULT_FORM: &str = "sft";
 
 /// The card, as Markdown.
-pub(crate) fn card(manifest: &Manifest) -> String {
+pub(crate) fn card(manifest: &DatasetManifest) -> String {
     let mut card = front_matter(&manifest.files);
     let author = &manifest.author;
     let read = manifest.documents.len();
@@ -79,7 +78,7 @@ pub(crate) fn card(manifest: &Manifest) -> String {
     }
     let _ = writeln!(card, "\n|---|---:|{}", "---:|".repeat(kinds.len()));
     for split in Split::ALL {
-        let is_in = |document: &&crate::SourceDocument| document.split == Some(split) && document.passages > 0;
+        let is_in = |document: &&SourceDocument| document.split == Some(split) && document.passages > 0;
         let documents = manifest.documents.iter().filter(is_in).count();
         let _ = write!(card, "| {} | {documents} |", split.as_str());
         for kind in kinds {
@@ -154,11 +153,11 @@ fn files(files: &[DatasetFile]) -> String {
     text
 }
 
-fn making(manifest: &Manifest) -> String {
+fn making(manifest: &DatasetManifest) -> String {
     let mut text = format!(
         "\n## How it was made\n\nBuild version {}, seed {}; all options, the source documents with their revisions and the \
          content hash of each file are in `manifest.json`.\n",
-        manifest.build_version, manifest.options.seed
+        manifest.build_version, manifest.options["seed"]
     );
     if let Some(model) = &manifest.instructor {
         let count: usize = manifest.documents.iter().map(|document| document.instructions_by_model.len()).sum();

@@ -10,7 +10,8 @@ mod tree;
 
 use std::ops::Range;
 
-use crate::refusal::{Refusal, Refusals};
+use twin_schemas::{Refusal, Refusals};
+
 use crate::words::choice;
 
 /// Characters of a comment that says enough to write the code from.

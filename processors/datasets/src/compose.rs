@@ -5,13 +5,11 @@ mod prompts;
 use std::collections::BTreeMap;
 
 use twin_llm::voice_prompt;
-use twin_schemas::{AuthorId, ChatMessage, ChatSample, Role};
+use twin_schemas::{AuthorId, ChatMessage, ChatSample, EvaluationSample, PromptCompletion, Role, SampleKind, Split};
 
 use crate::files::Files;
 use crate::histogram::Histogram;
-use crate::manifest::{EvaluationSample, PromptCompletion, SampleKind};
 use crate::scratch::{Known, Scratch};
-use crate::split::Split;
 use crate::words::{choice, unit};
 use crate::{Error, Options};
 

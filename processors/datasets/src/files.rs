@@ -10,8 +10,9 @@ use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
 use twin_artifacts::Artifacts;
 
+use twin_schemas::{DatasetFile, DatasetManifest};
+
 use crate::Error;
-use crate::manifest::{DatasetFile, Manifest};
 use crate::work::blocking;
 
 /// Bytes of a part: what writing and reading a file takes of memory.
@@ -109,13 +110,13 @@ fn next_part(reader: &mut impl BufRead, bytes: usize) -> std::io::Result<Vec<u8>
 
 /// The content of a version's files, one after the other.
 pub struct DatasetReader<'a> {
-    manifest: &'a Manifest,
+    manifest: &'a DatasetManifest,
     artifacts: &'a Artifacts,
 }
 
 impl<'a> DatasetReader<'a> {
     /// Reads the files that a manifest names.
-    pub fn new(manifest: &'a Manifest, artifacts: &'a Artifacts) -> Self {
+    pub fn new(manifest: &'a DatasetManifest, artifacts: &'a Artifacts) -> Self {
         Self { manifest, artifacts }
     }
 
@@ -142,14 +143,9 @@ impl<'a> DatasetReader<'a> {
     }
 }
 
-/// The manifest that an artifact holds.
-pub async fn read_manifest(artifacts: &Artifacts, name: &str) -> Result<Manifest, Error> {
-    Ok(serde_json::from_slice(&artifacts.get(name).await?)?)
-}
-
 /// Writes a version's files and its manifest into a folder, which then is a Hugging Face dataset. The manifest comes
 /// last: where it is, the rest is complete.
-pub async fn export(manifest: &Manifest, artifacts: &Artifacts, folder: &Path) -> Result<(), Error> {
+pub async fn export(manifest: &DatasetManifest, artifacts: &Artifacts, folder: &Path) -> Result<(), Error> {
     for file in &manifest.files {
         // A manifest is data from outside: a name does not lead out of the folder.
         let is_plain = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));

@@ -9,13 +9,13 @@ use tracing::{info, warn};
 use twin_artifacts::Artifacts;
 use twin_coordination::Member;
 use twin_corpus::{AuthorState, Corpus};
-use twin_registry::{DatasetRow, Interest, NewDataset, Registry};
-use twin_schemas::AuthorId;
+use twin_registry::{DatasetRow, Interest, NewDataset, Registry, read_dataset_manifest};
+use twin_schemas::{AuthorId, Split};
 use twin_telemetry::ShutdownSignal;
 
 use crate::metrics::Metrics;
 use crate::work::blocking;
-use crate::{Builder, Built, Error, FreezePolicy, FreezeReason, FreezeState, Split, due, read_manifest};
+use crate::{Builder, Built, Error, FreezePolicy, FreezeReason, FreezeState, due};
 
 /// Between looks at what has changed.
 const LOOK: Duration = Duration::from_secs(2);
@@ -166,7 +166,7 @@ impl Freezer {
 
     async fn build(&self, author: &AuthorId, parent: Option<&DatasetRow>, now: DateTime<Utc>) -> Result<Built, Error> {
         let manifest = match parent {
-            Some(parent) => Some(read_manifest(&self.artifacts, &parent.manifest).await?),
+            Some(parent) => Some(read_dataset_manifest(&self.artifacts, &parent.manifest).await?),
             None => None,
         };
         let number = parent.map_or(1, |parent| parent.number + 1);

@@ -1,14 +1,15 @@
 //! Datasets: an author's cleaned documents into versions that a model is trained on and compared by.
 //!
 //! In: cleaned documents, kept in the corpus ([`twin_corpus`]) as the newest revision of each. Out: a version, which is a
-//! [`Manifest`] and files named by their content ([`Builder::build`]): samples of the author's voice, of answers from
+//! [`twin_schemas::DatasetManifest`] and files named by their content ([`Builder::build`]): samples of the author's voice,
+//! of answers from
 //! numbered passages, of the admission that passages do not hold an answer, and preferences.
 //!
 //! Promises: every answer is verbatim (a passage, a quotation of one, or [`twin_llm::ABSTENTION`]), and each written line
 //! is checked against its document before the version is made; prompts are those of serving ([`twin_llm`]); documents
 //! are split, never samples, and a document stays in its split; no training passage shares more than a set share of its
 //! 8-word sequences with a held-out one; keys, tokens and personal data are in no sample; what is left out is counted
-//! by reason ([`Refusal`]); the same documents and options give the same [`twin_schemas::DatasetId`] on any machine
+//! by reason ([`twin_schemas::Refusal`]); the same documents and options give the same [`twin_schemas::DatasetId`] on any machine
 //! (unless a model was asked, which the manifest then says); memory does not grow with the corpus but for a record of
 //! each document.
 //!
@@ -27,7 +28,6 @@ mod card;
 mod code;
 mod collector;
 mod compose;
-mod diff;
 mod duplicates;
 mod error;
 mod files;
@@ -42,7 +42,6 @@ mod passages;
 mod ports;
 mod quality;
 mod quotation;
-mod refusal;
 mod scratch;
 mod select;
 mod sentences;
@@ -55,16 +54,11 @@ mod work;
 pub use build::{Builder, Built, Report};
 pub use candidate::{Candidate, Grounding, samples_of};
 pub use collector::{Collector, put_document};
-pub use diff::{CountChange, Diff, diff};
 pub use error::Error;
-pub use files::{DatasetReader, export, read_manifest};
+pub use files::{DatasetReader, export};
 pub use freeze::{FreezePolicy, FreezeReason, FreezeState, due};
 pub use freezer::Freezer;
-pub use manifest::{
-    BUILD_VERSION, DatasetFile, EvaluationSample, Manifest, PromptCompletion, SampleKind, SourceDocument, holds,
-};
+pub use manifest::{BUILD_VERSION, content_id, holds};
 pub use metrics::Metrics;
 pub use options::Options;
 pub use ports::{Answers, Asked, Instructor, PortError};
-pub use refusal::{Refusal, Refusals};
-pub use split::Split;

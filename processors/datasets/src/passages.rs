@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
+use twin_schemas::{Refusal, Refusals};
+
 use crate::blocks::{Block, Kind, blocks};
-use crate::refusal::{Refusal, Refusals};
 use crate::sentences::sentences;
 
 /// A passage of prose.

@@ -5,10 +5,9 @@ mod language;
 mod personal;
 mod secrets;
 
-use twin_schemas::Category;
+use twin_schemas::{Category, Refusal};
 
 use crate::Options;
-use crate::refusal::Refusal;
 
 pub(crate) use boilerplate::is_generated;
 

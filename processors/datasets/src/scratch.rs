@@ -6,12 +6,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tempfile::TempDir;
 use twin_corpus::CorpusDocument;
-use twin_schemas::{Category, ContentHash, DocumentId, Passage, Revision};
+use twin_schemas::{Category, ContentHash, DocumentId, Passage, Revision, SourceDocument, Split};
 
 use crate::Error;
 use crate::candidate::{Candidate, Grounding};
-use crate::manifest::SourceDocument;
-use crate::split::Split;
 
 /// `split` is 0 to 2 in the order of [`Split::ALL`]; `serial` numbers the kept prose of a split.
 const TABLES: &str = "

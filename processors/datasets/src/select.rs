@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use twin_schemas::{Category, DocumentId};
+use twin_schemas::{Category, DocumentId, Refusal, Refusals, Split};
 
 use crate::duplicates::{MinHash, shingles};
-use crate::refusal::{Refusal, Refusals};
 use crate::scratch::{Known, Scratch};
-use crate::split::{Split, assigned};
+use crate::split::assigned;
 use crate::words::{LEAK_WORDS, combined, sequences, word_hashes};
 use crate::{Error, Options};
 

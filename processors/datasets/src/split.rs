@@ -6,41 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use twin_schemas::DocumentId;
+use twin_schemas::{DocumentId, Split};
 
 use crate::Options;
 use crate::words::{choice, unit};
 
 /// Documents from which on one of them is in the test split.
 const LEAST_FOR_TEST: usize = 3;
-
-/// What a document's samples are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// To learn from.
-    Train,
-    /// To tell when to stop.
-    Validation,
-    /// To compare models by. Frozen: no training sample may come near it.
-    Test,
-}
-
-impl Split {
-    /// Every split.
-    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
-
-    /// The name used in files and manifests.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
-    }
-}
 
 /// The split of each document that has samples.
 pub(crate) fn assigned(

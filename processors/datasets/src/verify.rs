@@ -5,11 +5,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use twin_llm::ABSTENTION;
-use twin_schemas::ChatSample;
+use twin_schemas::{ChatSample, Split};
 
 use crate::Error;
 use crate::scratch::{Known, Scratch};
-use crate::split::Split;
 
 /// Checks every line of a split's file against the documents. Returns how many there are.
 pub(crate) fn verify(scratch: &Scratch, split: Split, path: &Path) -> Result<u64, Error> {

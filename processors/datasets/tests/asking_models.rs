@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::StreamExt;
 use support::{Place, at, author, generated};
-use twin_datasets::{Answers, Asked, DatasetReader, Instructor, Options, PortError, Split};
+use twin_datasets::{Answers, Asked, DatasetReader, Instructor, Options, PortError};
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
-use twin_schemas::{ChatMessage, ChatSample, FinishReason, PreferenceSample, ResponseFormat, Usage};
+use twin_schemas::{ChatMessage, ChatSample, FinishReason, PreferenceSample, ResponseFormat, Split, Usage};
 
 /// A model that fails on each third call, says nothing on the next and else says something of its own.
 #[derive(Default)]

@@ -5,11 +5,13 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use support::{Place, article, at, author, generated, id, real_documents};
-use twin_datasets::{
-    DatasetReader, Error, EvaluationSample, Manifest, Options, Refusal, SampleKind, Split, diff, holds, read_manifest,
-};
+use twin_datasets::{DatasetReader, Error, Options, content_id, holds};
 use twin_llm::{ABSTENTION, cited_markers};
-use twin_schemas::{Category, ChatSample, CleanedDocument, Revision, Role};
+use twin_registry::{diff, read_dataset_manifest};
+use twin_schemas::{
+    Category, ChatSample, CleanedDocument, DatasetManifest, EvaluationSample, Refusal, Revision, Role, SampleKind,
+    Split,
+};
 
 /// The words of a text, written otherwise than in the crate: an oracle of its own.
 fn words(text: &str) -> Vec<String> {
@@ -21,12 +23,12 @@ fn eight_grams(text: &str) -> BTreeSet<Vec<String>> {
     words(text).windows(8).map(<[String]>::to_vec).collect()
 }
 
-async fn samples(place: &Place, manifest: &Manifest, split: Split) -> Vec<ChatSample> {
+async fn samples(place: &Place, manifest: &DatasetManifest, split: Split) -> Vec<ChatSample> {
     let reader = DatasetReader::new(manifest, &place.artifacts);
     reader.all(&format!("sft/{}.jsonl", split.as_str())).await.unwrap()
 }
 
-async fn evaluation(place: &Place, manifest: &Manifest) -> Vec<EvaluationSample> {
+async fn evaluation(place: &Place, manifest: &DatasetManifest) -> Vec<EvaluationSample> {
     DatasetReader::new(manifest, &place.artifacts).all("eval/test.jsonl").await.unwrap()
 }
 
@@ -125,7 +127,7 @@ async fn the_same_documents_give_the_same_id_whatever_the_order_they_came_in() {
 async fn the_id_is_the_one_that_any_machine_computes() {
     let place = Place::with(Options::default(), (0..12).map(generated)).await;
     let built = place.build().await.unwrap();
-    assert_eq!(built.manifest.content_id().unwrap(), built.manifest.dataset);
+    assert_eq!(content_id(&built.manifest).unwrap(), built.manifest.dataset);
     // Changes with the output alone: raise BUILD_VERSION when it does.
     assert_eq!(built.manifest.dataset.0, PINNED);
 }
@@ -136,7 +138,7 @@ const PINNED: &str = "ff558d3a7d9ce1cb3ff3e8da3d5d92238b7cc4e941b99721c2c44b950d
 async fn a_stored_manifest_is_read_back_as_it_was() {
     let place = Place::with(Options::default(), (0..12).map(generated)).await;
     let built = place.build().await.unwrap();
-    assert_eq!(read_manifest(&place.artifacts, &built.manifest_artifact).await.unwrap(), built.manifest);
+    assert_eq!(read_dataset_manifest(&place.artifacts, &built.manifest_artifact).await.unwrap(), built.manifest);
 }
 
 #[tokio::test]

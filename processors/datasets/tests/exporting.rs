@@ -3,8 +3,8 @@
 mod support;
 
 use support::{Place, generated};
-use twin_datasets::{Error, Manifest, Options, PromptCompletion, Split, export};
-use twin_schemas::ChatSample;
+use twin_datasets::{Error, Options, export};
+use twin_schemas::{ChatSample, DatasetManifest, PromptCompletion, Split};
 
 #[tokio::test]
 async fn an_export_is_a_folder_of_json_lines_with_a_card() {
@@ -35,7 +35,7 @@ async fn an_export_is_a_folder_of_json_lines_with_a_card() {
     }
     assert!(types.contains("  - name: passages\n    list: string\n  - name: right\n    dtype: int64\n"));
     assert!(read("lengths.svg").starts_with("<svg"));
-    assert_eq!(serde_json::from_str::<Manifest>(&read("manifest.json")).unwrap(), manifest);
+    assert_eq!(serde_json::from_str::<DatasetManifest>(&read("manifest.json")).unwrap(), manifest);
     for file in &manifest.files {
         let content = read(&file.name);
         assert_eq!(

@@ -3,14 +3,15 @@
 //! A name is in use if one of these has it:
 //!
 //! - the folder of a job or an evaluation: its order, and an outcome that nobody has taken over yet;
-//! - a row of the registry: the manifest of a dataset version or a model, the report and the page of an evaluation;
-//! - a record that the log retains, dead letters too: a large value travels by name, and events of the learning loop name
-//!   manifests;
+//! - a row of the registry: the manifest of a dataset version or a model, the report and the page of an evaluation, the
+//!   checkpoint of a job that may go on;
+//! - a record that the log retains, dead letters too: a large value travels by name, and events of the learning loop
+//!   name manifests;
 //! - a manifest that is in use itself: of a dataset version its parts, of a model its files.
 //!
-//! Names move from the folder of a job into a row and from a row into the log. They are read in this order, so that one that
-//! moves meanwhile is met at one of the two places. Whoever names an artifact has stored it just before, which makes it too
-//! young to be deleted: what is named anew while this is read needs not be met.
+//! Names move from the folder of a job into a row and from a row into the log. They are read in this order, so that one
+//! that moves meanwhile is met at one of the two places. Whoever names an artifact has stored it just before, which
+//! makes it too young to be deleted: what is named anew while this is read needs not be met.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use twin_artifacts::{Artifacts, Error};
-use twin_registry::Registry;
+use twin_registry::{JobState, Registry};
 use twin_schemas::Topic;
 use twin_stream::{EventLog, TopicPartition, TopicSpec};
 
@@ -83,8 +84,25 @@ impl References<'_> {
                 break;
             }
         }
+        self.checkpoints(used).await?;
         manifests.iter().for_each(|name| used(name));
         Ok(())
+    }
+
+    async fn checkpoints(&self, used: &mut impl FnMut(&str)) -> Result<()> {
+        let mut before = None;
+        loop {
+            let jobs = self.registry.list_jobs(None, None, before.as_ref(), ROWS_AT_ONCE).await?;
+            // A job that has succeeded needs none any more.
+            for job in jobs.items.into_iter().filter(|job| job.state != JobState::Succeeded) {
+                let checkpoint = job.progress.and_then(|progress| progress.checkpoint);
+                checkpoint.iter().flat_map(|checkpoint| &checkpoint.files).for_each(|file| used(&file.artifact));
+            }
+            before = jobs.next;
+            if before.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// `read` are the manifests whose names have been told.

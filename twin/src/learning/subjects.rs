@@ -5,28 +5,33 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use twin_artifacts::Artifacts;
-use twin_evaluator::{Answer, Loss, Order, Subject, SubjectError, SubjectRole, Subjects, Version};
+use twin_evaluator::{Answer, EvaluationOrder, Loss, Subject, SubjectError, SubjectRole, Subjects, Version};
 use twin_inference::LlmOptions;
 use twin_llm::{ChatModel, ChatRequest, Reply, whole};
 use twin_lora::{Scorer, scorer};
 use twin_mistral::MistralModel;
 use twin_schemas::ChatMessage;
+use twin_training::Base;
 
 /// The models that an order names.
 pub struct OrderedModels {
-    order: Order,
+    order: EvaluationOrder,
+    /// Where the files of versions are put.
+    folder: PathBuf,
+    /// Where this machine has a base model.
+    base: PathBuf,
     llm: LlmOptions,
 }
 
 impl OrderedModels {
     /// They answer as `llm` says for serving, but greedily.
-    pub fn new(order: &Order, llm: LlmOptions) -> Self {
-        Self { order: order.clone(), llm }
+    pub fn new(order: &EvaluationOrder, folder: PathBuf, base: PathBuf, llm: LlmOptions) -> Self {
+        Self { order: order.clone(), folder, base, llm }
     }
 
     async fn fetched(&self, version: &Version) -> Result<PathBuf, SubjectError> {
-        let directory = self.order.models.join(&version.name);
-        Artifacts::existing(&self.order.artifacts)?.fetch_folder(&version.files, &directory).await?;
+        let directory = self.folder.join(&version.name);
+        Artifacts::open_existing(&self.order.artifacts)?.fetch_folder(&version.files, &directory).await?;
         Ok(directory)
     }
 
@@ -41,6 +46,9 @@ impl OrderedModels {
 #[async_trait]
 impl Subjects for OrderedModels {
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError> {
+        // Looked at each time, though it is opened last: without it the others' work would be of no use.
+        let base = Base::open(&self.base)?;
+        base.require(&self.order.base)?;
         match (role, &self.order.production) {
             (SubjectRole::Candidate, _) => {
                 let candidate = &self.order.candidate;
@@ -52,7 +60,7 @@ impl Subjects for OrderedModels {
                 let directory = self.fetched(production).await?;
                 self.opened(&production.name, &directory).await.map(Some)
             }
-            (SubjectRole::Base, _) => self.opened(&self.order.base.name, &self.order.base.path).await.map(Some),
+            (SubjectRole::Base, _) => self.opened(&base.name(), &base.path).await.map(Some),
         }
     }
 }

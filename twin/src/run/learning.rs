@@ -1,21 +1,22 @@
 //! Starts the services of the learning loop on the node.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use tracing::warn;
 use twin_datasets::{Builder, Collector, Freezer};
-use twin_evaluator::BaseModel;
+use twin_jobs::LocalRunner;
+use twin_registry::JobQueue;
 use twin_schemas::Service;
 use twin_stream::Order;
 use twin_telemetry::ShutdownSignal;
-use twin_trainer::{Base, JobQueue, LocalRunner, Supervisor};
+use twin_training::Base;
 
 use super::models;
 use super::node::Node;
 use super::stages::{Tasks, start_stage};
-use crate::learning::{Desk, Files};
+use crate::learning::base_model;
 
 /// The services that write steps of the learning loop all run the relay; one of them works at a time.
 pub(super) fn start_relay(node: &Node, tasks: &mut Tasks, shutdown: &ShutdownSignal) {
@@ -28,35 +29,30 @@ pub(super) fn start_relay(node: &Node, tasks: &mut Tasks, shutdown: &ShutdownSig
 }
 
 /// What the gateway's routes of the learning loop work with.
-pub(super) fn desk(node: &Node) -> twin_gateway::Learning {
-    let desk = Desk {
+pub(super) fn routes(node: &Node) -> twin_gateway::Learning {
+    twin_gateway::Learning {
         registry: node.learning.clone(),
-        files: Files(node.artifacts.clone()),
+        artifacts: node.artifacts.clone(),
         queue: queue(node).map_err(|error| format!("training is not possible here: {error:#}")),
-    };
-    twin_gateway::Learning { registry: node.learning.clone(), artifacts: node.artifacts.clone(), desk: Arc::new(desk) }
+    }
 }
 
-/// Jobs for the configured base model.
+/// Jobs for the base model of this machine.
 fn queue(node: &Node) -> Result<JobQueue> {
-    Ok(JobQueue::new(node.learning.clone(), base(node)?, &node.config.trainer)?)
+    let base = Base::open(base_model(&node.config))?;
+    Ok(JobQueue::new(node.learning.clone(), &base.fingerprint, node.config.trainer.default_recipe()?))
 }
 
-fn base(node: &Node) -> Result<Base> {
-    let configured = &node.config.trainer.base;
-    let path = if configured.as_os_str().is_empty() { &node.config.llm.model } else { configured };
-    Ok(Base::open(path)?)
+/// The child processes that do this work.
+fn children(node: &Node, work: &str, folder: &Path) -> Result<LocalRunner> {
+    let program = std::env::current_exe().context("the path of this program is not known")?;
+    Ok(LocalRunner::new(program, arguments(node, work), folder.to_owned()))
 }
 
 /// The arguments with which a child process does this work.
 fn arguments(node: &Node, work: &str) -> Vec<String> {
     let file = node.config_file.iter().flat_map(|file| ["--config".to_owned(), file.display().to_string()]);
     file.chain(["job".to_owned(), work.to_owned()]).collect()
-}
-
-/// This program, which runs the jobs too.
-fn program() -> Result<PathBuf> {
-    std::env::current_exe().context("the path of this program is not known")
 }
 
 pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
@@ -88,11 +84,11 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
     Ok(())
 }
 
-/// Starts the trainer. Without a base model that can be trained it is an error if the service was asked for by name, and
-/// else said and left out.
+/// Starts the trainer. Without a base model that can be trained it is an error if the service was asked for by name,
+/// and else said and left out.
 pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
-    let queue = match queue(node) {
-        Ok(queue) => queue,
+    let (queue, base) = match queue(node).and_then(|queue| Ok((queue, Base::open(base_model(&node.config))?))) {
+        Ok(opened) => opened,
         Err(error) if by_name => return Err(error),
         Err(error) => {
             warn!("models are not trained here: {error:#}");
@@ -101,15 +97,16 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
         }
     };
     let options = node.config.trainer.clone();
-    let runner = LocalRunner::new(program()?, arguments(node, "train"), node.folders.training.clone(), &options);
-    let supervisor = Supervisor::new(
-        options.clone(),
-        node.learning.clone(),
-        node.artifacts.clone(),
-        node.folders.artifacts.clone(),
-        queue.base().clone(),
-        Arc::new(runner),
-        Arc::new(Files(node.artifacts.clone())),
+    let dependencies = twin_trainer::Dependencies {
+        registry: node.learning.clone(),
+        artifacts: node.artifacts.clone(),
+        artifacts_url: node.folders.artifacts_url.clone(),
+        base,
+    };
+    let supervisor = twin_trainer::supervisor(
+        &options,
+        dependencies,
+        Arc::new(children(node, "train", &node.folders.training)?),
         node.member.clone(),
         twin_trainer::Metrics::new(&node.registry)?,
     );
@@ -125,40 +122,33 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
 
 /// Starts the evaluator, on the same condition as the trainer.
 pub(super) fn start_evaluator(node: &Node, by_name: bool, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
-    let base = match base(node) {
-        Ok(base) => base,
-        Err(error) if by_name => return Err(error),
+    match Base::open(base_model(&node.config)) {
+        Ok(_) => {}
+        Err(error) if by_name => return Err(error.into()),
         Err(_) => {
             node.health.part(Service::Evaluator.name()).ready();
             return Ok(());
         }
-    };
-    let options = node.config.evaluator.clone();
-    let name = base.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    }
+    let options = &node.config.evaluator;
     let dependencies = twin_evaluator::Dependencies {
         registry: node.learning.clone(),
         artifacts: node.artifacts.clone(),
-        artifacts_folder: node.folders.artifacts.clone(),
-        models_folder: node.folders.models.clone(),
-        base: BaseModel { name, path: base.path },
-        datasets: Box::new(Files(node.artifacts.clone())),
-        member: node.member.clone(),
+        artifacts_url: node.folders.artifacts_url.clone(),
     };
-    let approval = options.approval;
-    let service = twin_evaluator::Service::new(
+    let supervisor = twin_evaluator::supervisor(
         options,
         dependencies,
-        program()?,
-        arguments(node, "evaluate"),
-        node.folders.evaluation.clone(),
+        Arc::new(children(node, "evaluate", &node.folders.evaluation)?),
+        node.member.clone(),
         twin_evaluator::Metrics::new(&node.registry)?,
     );
     let stopping = shutdown.clone();
     tasks.spawn(async move {
-        service.run(stopping).await;
+        supervisor.run(stopping).await;
         Ok(())
     });
-    let trigger = twin_evaluator::Trigger::new(node.learning.clone(), approval);
+    let trigger = twin_evaluator::Trigger::new(node.learning.clone(), options.approval);
     start_stage(node, Service::Evaluator, trigger, Order::PerPartition, tasks, shutdown);
     Ok(())
 }

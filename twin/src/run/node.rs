@@ -18,8 +18,8 @@ use crate::folder::{DataFolder, NodeName};
 
 /// Folders within the data folder.
 pub(super) struct Folders {
-    /// The artifact store.
-    pub(super) artifacts: PathBuf,
+    /// The artifact store's address.
+    pub(super) artifacts_url: String,
     /// Model versions as directories.
     pub(super) models: PathBuf,
     /// Training jobs.
@@ -32,7 +32,7 @@ impl Folders {
     fn of(folder: &DataFolder) -> Self {
         let jobs = folder.jobs();
         Self {
-            artifacts: folder.artifacts(),
+            artifacts_url: Artifacts::url_of_folder(&folder.artifacts()),
             models: folder.models(),
             training: jobs.join("train"),
             evaluation: jobs.join("evaluate"),

@@ -110,7 +110,7 @@ fn start_gateway(
         registry: node.registry.clone(),
         stages: Service::ALL.into_iter().filter_map(group).collect(),
         default_interval_s: node.config.crawler.interval_s,
-        learning: Some(learning::desk(node)),
+        learning: Some(learning::routes(node)),
     };
     let gateway = Gateway::new(node.config.gateway.clone(), dependencies)?;
     let shutdown = shutdown.clone();

@@ -5,7 +5,7 @@ use reqwest::Response;
 use serde_json::json;
 use twin_gateway::PortError;
 
-use crate::learning::frozen;
+use crate::learning::{SWEEP, frozen};
 use crate::support::{Node, problem};
 
 async fn passes(route: &str, response: Response) {
@@ -19,7 +19,7 @@ async fn a_busy_database_is_said_to_pass_on_every_route_that_writes() {
     let node = Node::start().await;
     frozen(&node, "ada", "a", 12).await;
     let other_process = node.locked();
-    let (train, sweep) = (json!({"author": "ada"}), json!({"author": "ada", "sweep": "rank = [4, 8]"}));
+    let (train, sweep) = (json!({"author": "ada"}), json!({"author": "ada", "sweep": SWEEP}));
     let recipe = json!({"recipe": "rank = 8", "by": "Grace"});
     let freeze = json!({"author": "ada"});
     let responses = tokio::join!(

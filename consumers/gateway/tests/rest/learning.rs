@@ -8,10 +8,13 @@ use twin_registry::{DatasetRow, JobOutcome, JobProgress, Metric, NewDataset};
 use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
 use uuid::Uuid;
 
-use crate::support::{Node, body, problem};
+use crate::support::{Node, body, problem, rank};
 
 /// A sample, as far as a store of files knows one.
 const LINE: &str = "{\"messages\": []}\n";
+
+/// Two trials.
+pub const SWEEP: &str = "search = \"grid\"\ntrials = 4\n[values]\nrank = [4, 8]\n";
 
 /// The document with that number.
 pub fn document(number: u128) -> DocumentId {
@@ -28,7 +31,10 @@ pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> Dat
         {"name": "sft/train.jsonl", "parts": parts, "lines": 3, "bytes": 3 * LINE.len()},
         {"name": "README.md", "parts": [card], "lines": 1, "bytes": 10},
     ]);
-    let manifest = json!({"dataset": digit.repeat(64), "files": files});
+    let manifest = json!({
+        "dataset": digit.repeat(64), "number": 1, "created_at": Utc::now(), "author": author, "build_version": 3,
+        "options": {}, "documents": [], "counts": {"train": {"voice": samples}}, "refusals": {}, "files": files,
+    });
     let manifest = node.artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
     let new = NewDataset {
         dataset: DatasetId(digit.repeat(64)),
@@ -166,7 +172,7 @@ async fn two_datasets_are_compared_by_the_beginnings_of_their_ids() {
     frozen(&node, "ada", "b", 15).await;
     let difference = node.read("/v1/datasets/aa/diff/bb").await;
     assert_eq!(difference["to"], "b".repeat(64));
-    assert_eq!(difference["training_samples_added"], 3);
+    assert_eq!(difference["counts"], json!([{"split": "train", "kind": "voice", "before": 12, "after": 15}]));
     problem(node.get("/v1/datasets/aa/diff/cc").send().await.unwrap(), 404).await;
 }
 
@@ -197,12 +203,12 @@ async fn a_job_is_queued_on_the_newest_dataset_with_the_recipe_given_or_the_conf
     frozen(&node, "ada", "a", 12).await;
     frozen(&node, "ada", "b", 12).await;
     let job = body(node.post("/v1/jobs", &json!({"author": "ada"})).await, 202).await;
-    assert_eq!((job["state"].as_str(), job["recipe"].as_str()), (Some("queued"), Some("rank = 16\n")));
+    assert_eq!((job["state"].as_str(), rank(&job)), (Some("queued"), 16));
     assert_eq!(job["dataset"], "b".repeat(64));
     let again = body(node.post("/v1/jobs", &json!({"author": "ada"})).await, 202).await;
     assert_eq!(again, job, "the same work is the same job");
     let other = body(node.post("/v1/jobs", &json!({"dataset": "aa", "recipe": "rank=4"})).await, 202).await;
-    assert_eq!((&other["dataset"], other["recipe"].as_str()), (&json!("a".repeat(64)), Some("rank = 4\n")));
+    assert_eq!((&other["dataset"], rank(&other)), (&json!("a".repeat(64)), 4));
     assert_eq!(node.read("/v1/jobs?author=ada").await["jobs"].as_array().unwrap().len(), 2);
 }
 
@@ -217,18 +223,25 @@ async fn a_job_that_can_not_be_is_refused_with_the_reason() {
     problem(node.post("/v1/jobs", &json!({"dataset": "ff"})).await, 404).await;
     problem(node.post("/v1/jobs", &json!({"author": "nobody"})).await, 404).await;
     assert_eq!(problem(node.post("/v1/jobs", &json!({})).await, 422).await["errors"][0]["field"], "author");
-    let large = problem(node.post("/v1/jobs", &json!({"author": "ada", "recipe": "rank = 64"})).await, 409).await;
-    assert_eq!((large["code"].as_str(), large["detail"].as_str().unwrap().contains("memory")), (Some("refused"), true));
+    let node = Node::start_without_base().await;
+    frozen(&node, "ada", "a", 12).await;
+    for (path, request) in
+        [("/v1/jobs", json!({"author": "ada"})), ("/v1/sweeps", json!({"author": "ada", "sweep": SWEEP}))]
+    {
+        let none = problem(node.post(path, &request).await, 409).await;
+        let says_why = none["detail"].as_str().unwrap().contains("no base model");
+        assert_eq!((none["code"].as_str(), says_why), (Some("refused"), true), "{path}");
+    }
 }
 
 #[tokio::test]
 async fn a_sweep_queues_its_trials_and_names_a_text_that_is_none() {
     let node = Node::start().await;
     frozen(&node, "ada", "a", 12).await;
-    let trials = body(node.post("/v1/sweeps", &json!({"author": "ada", "sweep": "rank = [4, 8]"})).await, 202).await;
-    let recipes: Vec<_> = trials["jobs"].as_array().unwrap().iter().map(|job| job["recipe"].clone()).collect();
-    assert_eq!(recipes, ["rank = 4\n", "rank = 8\n"]);
-    assert_eq!(trials["jobs"][0]["sweep"], "sweep-1");
+    let trials = body(node.post("/v1/sweeps", &json!({"author": "ada", "sweep": SWEEP})).await, 202).await;
+    let ranks: Vec<_> = trials["jobs"].as_array().unwrap().iter().map(rank).collect();
+    assert_eq!(ranks, [4, 8]);
+    assert!(trials["jobs"][0]["sweep"].is_string() && trials["jobs"][0]["sweep"] == trials["jobs"][1]["sweep"]);
     let wrong = problem(node.post("/v1/sweeps", &json!({"author": "ada", "sweep": "rank = 4"})).await, 422).await;
     assert_eq!(wrong["errors"][0]["field"], "sweep");
 }
@@ -298,7 +311,9 @@ async fn a_recipe_is_set_in_its_canonical_form_and_shown() {
     assert_eq!(wrong["errors"][0]["field"], "recipe");
     problem(node.put("/v1/authors/nobody/recipe", &json!({"recipe": "rank = 8"})).await, 404).await;
     let set = body(node.put("/v1/authors/ada/recipe", &json!({"recipe": " rank=8 ", "by": "Grace"})).await, 200).await;
-    assert_eq!((set["recipe"].as_str(), set["origin"].as_str()), (Some("rank = 8\n"), Some("set by Grace")));
+    assert_eq!((rank(&set), set["origin"].as_str()), (8, Some("set by Grace")));
+    let again = body(node.put("/v1/authors/ada/recipe", &json!({"recipe": set["recipe"]})).await, 200).await;
+    assert_eq!(again["recipe"], set["recipe"], "what was shown can be given back");
     let shown = node.read("/v1/authors/ada/recipe").await;
     assert_eq!((&shown["recipe"], &shown["origin"]), (&set["recipe"], &set["origin"]));
 }

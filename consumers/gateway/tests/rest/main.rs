@@ -3,7 +3,6 @@
 
 mod busy;
 mod content;
-mod desk;
 mod learning;
 mod lists;
 mod models;

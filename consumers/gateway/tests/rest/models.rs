@@ -7,7 +7,7 @@ use twin_registry::{JobOutcome, ModelManifest, NewDataset, NewModel};
 use twin_schemas::{DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 
 use crate::learning::{document, frozen, without_files};
-use crate::support::{Node, body, problem};
+use crate::support::{Node, body, problem, rank};
 
 /// What stands for weights: more than a block of the artifact store.
 fn weights() -> Vec<u8> {
@@ -30,7 +30,7 @@ async fn stored_files(node: &Node, job: &JobId) -> String {
         steps: 4,
         evaluation_loss: None,
         seconds: 1.0,
-        merged: vec![put("model.safetensors", weights()).await],
+        merged: Some(vec![put("model.safetensors", weights()).await]),
         adapter: vec![put("adapter_model.safetensors", b"adapter".to_vec()).await],
         curves: vec![put("loss.svg", b"<svg/>".to_vec()).await],
     };
@@ -155,7 +155,7 @@ async fn lineage_leads_from_a_model_to_its_documents_and_back() {
     let model = trained(&node, 4).await;
     node.registry.mark_deleted(document(2), Utc::now()).await.unwrap();
     let lineage = node.read(&format!("/v1/model-versions/{model}/lineage")).await;
-    assert_eq!(lineage["job"]["recipe"], "rank = 4\n");
+    assert_eq!(rank(&lineage["job"]), 4);
     assert_eq!(lineage["dataset"]["dataset"], "a".repeat(64));
     let documents = lineage["documents"].as_array().unwrap();
     assert_eq!((documents.len(), documents[1]["revision"].as_u64()), (2, Some(4)));

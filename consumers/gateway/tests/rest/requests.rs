@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use twin_gateway::Options;
 
+use crate::learning::SWEEP;
 use crate::support::{Node, problem};
 
 const ID: &str = "00000000-0000-0000-0000-000000000001";
@@ -15,7 +16,7 @@ fn good_requests() -> Vec<(&'static str, Value)> {
         ("/v1/chat/completions", json!({"model": "twin/ada", "messages": [{"role": "user", "content": "hi"}]})),
         ("/v1/sources", json!({"author": "ada", "location": "https://example.org/feed.xml"})),
         ("/v1/documents", json!({"author": "ada", "category": "post", "natural_key": "k", "text": "hello"})),
-        ("/v1/sweeps", json!({"sweep": "rank = [4, 8]", "author": "ada"})),
+        ("/v1/sweeps", json!({"sweep": SWEEP, "author": "ada"})),
         ("/v1/model-versions/ada-v1/approve", json!({"by": "Grace"})),
         ("/v1/authors/ada/rollback", json!({"by": "Grace"})),
     ]

@@ -15,6 +15,7 @@ use twin_artifacts::Artifacts;
 use twin_gateway::{
     DeadLetterAccess, Dependencies, Error, Gateway, Learning, Options, PortError, SourceResolver, StageGroup,
 };
+use twin_registry::JobQueue;
 use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind, FinishReason, Passage,
     Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic, Usage,
@@ -22,10 +23,9 @@ use twin_schemas::{
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
 use twin_telemetry::{Health, Registry, Shutdown};
+use twin_training::Recipe;
 use twin_warehouse::Warehouse;
 use uuid::Uuid;
-
-use crate::desk::Desk;
 
 /// Far longer than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,6 +43,19 @@ pub struct Node {
     folder: TempDir,
 }
 
+/// How much of the learning loop a gateway has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Learns {
+    All,
+    WithoutJobs,
+    Nothing,
+}
+
+/// The rank in the recipe of a job.
+pub fn rank(job: &Value) -> usize {
+    Recipe::from_canonical(job["recipe"].as_str().unwrap()).unwrap().rank
+}
+
 impl Node {
     /// A gateway with one document of `ada`.
     pub async fn start() -> Self {
@@ -50,15 +63,20 @@ impl Node {
     }
 
     pub async fn start_with(options: Options) -> Self {
-        Self::start_in(options, true).await
+        Self::start_in(options, Learns::All).await
     }
 
     /// A gateway of a process without the learning loop.
     pub async fn start_without_learning() -> Self {
-        Self::start_in(Options::default(), false).await
+        Self::start_in(Options::default(), Learns::Nothing).await
     }
 
-    async fn start_in(options: Options, learns: bool) -> Self {
+    /// A gateway of a process without a base model that can be trained.
+    pub async fn start_without_base() -> Self {
+        Self::start_in(Options::default(), Learns::WithoutJobs).await
+    }
+
+    async fn start_in(options: Options, learns: Learns) -> Self {
         let folder = TempDir::new().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(database.clone(), 64 << 20).await.unwrap());
@@ -66,8 +84,12 @@ impl Node {
         let warehouse: Arc<dyn Warehouse> = Arc::new(SqliteWarehouse::open(database.clone()).await.unwrap());
         let registry = twin_sqlite::registry(database.clone()).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
-        let desk = Arc::new(Desk(registry.clone()));
-        let learning = Learning { registry: registry.clone(), artifacts: artifacts.clone(), desk };
+        let configured = Recipe { rank: 16, ..Recipe::default() };
+        let queue = match learns {
+            Learns::All => Ok(JobQueue::new(registry.clone(), "base", configured)),
+            _ => Err("training is not possible here: there is no base model".to_owned()),
+        };
+        let learning = Learning { registry: registry.clone(), artifacts: artifacts.clone(), queue };
         let worker = Worker::start(Arc::clone(&log)).await;
         let dependencies = Dependencies {
             log,
@@ -82,7 +104,7 @@ impl Node {
                 topic: Topic::DocumentsRaw.name().into(),
             }],
             default_interval_s: 900,
-            learning: learns.then_some(learning),
+            learning: (learns != Learns::Nothing).then_some(learning),
         };
         let gateway = Gateway::new(options, dependencies).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use twin_lora::{Error, Method, Recipe, Task, train};
+use twin_lora::{Error, Method, Observer, Progress, Recipe, Task, train};
 
 use crate::training::{Watch, run, task};
 
@@ -90,6 +90,47 @@ fn a_run_that_was_killed_goes_on_from_its_last_checkpoint() {
     train(&killed, &mut watch).unwrap();
     assert_eq!(watch.seen[0].step, 5, "the last checkpoint was that of step 4");
     assert!(adapter_bytes(&killed) == adapter_bytes(&whole));
+}
+
+/// Copies each checkpoint that it is told of, and stops after one of them.
+struct Copies<'a> {
+    task: &'a Task,
+    to: &'a Path,
+    told: Vec<usize>,
+}
+
+impl Observer for Copies<'_> {
+    fn progress(&mut self, _: &Progress) {}
+
+    fn checkpoint(&mut self, step: usize, folder: &Path) {
+        let target = self.to.join(folder.strip_prefix(&self.task.folder).unwrap());
+        std::fs::create_dir_all(&target).unwrap();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), target.join(file.file_name())).unwrap();
+        }
+        self.told.push(step);
+    }
+
+    fn stop(&mut self) -> bool {
+        self.told.len() == 2
+    }
+}
+
+#[test]
+fn a_run_goes_on_in_another_folder_from_the_checkpoints_that_were_told_of() {
+    let folder = TempDir::new().unwrap();
+    let recipe = task(folder.path()).recipe;
+    let whole = variant(folder.path(), "whole", recipe.clone());
+    let undisturbed = run(&whole);
+    let (here, there) = (variant(folder.path(), "here", recipe.clone()), variant(folder.path(), "there", recipe));
+    let mut copies = Copies { task: &here, to: &there.folder, told: Vec::new() };
+    assert!(matches!(train(&here, &mut copies), Err(Error::Stopped { step: 8 })));
+    assert_eq!(copies.told, [4, 8]);
+    let mut watch = Watch::default();
+    assert_eq!(train(&there, &mut watch).unwrap().manifest, undisturbed.manifest);
+    assert_eq!(watch.seen[0].step, 9);
+    assert!(adapter_bytes(&there) == adapter_bytes(&whole));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::Dtype;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use twin_lora::{Manifest, Target};
+use twin_lora::{Manifest, Target, Task};
 
 use crate::model::{self, Shape};
 use crate::training::{run, task};
@@ -42,6 +42,20 @@ fn merged_weights_are_the_base_and_the_scaled_product_of_the_adapter() {
         let difference = ((weight + product).unwrap() - &merged[name]).unwrap();
         assert!(largest(&difference) < 1e-6, "{name}");
     }
+}
+
+#[test]
+fn the_adapter_alone_is_that_of_a_whole_export_and_nothing_is_merged() {
+    let folder = TempDir::new().unwrap();
+    let whole = task(folder.path());
+    let merged = run(&whole);
+    let alone = Task { folder: folder.path().join("alone"), merge: false, ..whole };
+    let adapter = run(&alone);
+    assert!(!adapter.output.join("merged").exists());
+    let bytes = |output: &Path| std::fs::read(output.join("adapter/adapter_model.safetensors")).unwrap();
+    assert!(bytes(&adapter.output) == bytes(&merged.output));
+    assert_eq!(adapter.manifest.base_files, merged.manifest.base_files);
+    assert!(adapter.manifest.files.iter().all(|file| !file.path.starts_with("merged/")));
 }
 
 #[test]

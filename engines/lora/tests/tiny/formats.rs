@@ -234,7 +234,7 @@ fn a_recipe_is_read_from_toml_and_each_bad_setting_is_named() {
         ("clip = -1.0", "clip"),
         ("ranks = 3", "ranks"),
     ] {
-        assert!(problem(Recipe::from_toml(text)).contains(key), "{text}");
+        assert!(Recipe::from_toml(text).unwrap_err().to_string().contains(key), "{text}");
     }
 }
 

@@ -58,6 +58,7 @@ pub fn task(folder: &Path) -> Task {
         recipe,
         folder: folder.join("work"),
         threads: Some(1),
+        merge: true,
     }
 }
 

@@ -82,6 +82,15 @@ pub enum Command {
         /// Of which model.
         model: ModelId,
     },
+    /// An attempt at an evaluation is gone without an outcome.
+    RequeueEvaluation {
+        /// Of which model.
+        model: ModelId,
+        /// This attempt.
+        attempt: u32,
+        /// Why.
+        reason: String,
+    },
     /// There is a report.
     FinishEvaluation {
         /// Of which model.

@@ -14,11 +14,10 @@ pub(super) fn queue(state: &AuthorState, model: ModelId, at: At) -> Result<Optio
     Ok((!state.evaluations.contains_key(&model)).then_some(Step::EvaluationQueued { model, at }))
 }
 
-/// One that waits begins, and one whose attempt is gone begins again.
 pub(super) fn start(state: &AuthorState, model: ModelId) -> Result<Option<Step>, Refused> {
     require(state, &model)?;
-    let is_open = state.evaluations.get(&model).is_some_and(|evaluation| !evaluation.state.has_ended());
-    Ok(is_open.then_some(Step::EvaluationStarted { model }))
+    let is_queued = state.evaluations.get(&model).is_some_and(|found| found.state == EvaluationState::Queued);
+    Ok(is_queued.then_some(Step::EvaluationStarted { model }))
 }
 
 /// Whether this is the present attempt of an evaluation that has not ended.
@@ -26,6 +25,17 @@ fn is_at_it(state: &AuthorState, model: &ModelId, attempt: u32) -> Result<bool, 
     require(state, model)?;
     let evaluation = state.evaluations.get(model);
     Ok(evaluation.is_some_and(|evaluation| !evaluation.state.has_ended() && evaluation.attempts == attempt))
+}
+
+pub(super) fn requeue(
+    state: &AuthorState,
+    model: ModelId,
+    attempt: u32,
+    reason: String,
+) -> Result<Option<Step>, Refused> {
+    let is_running = state.evaluations.get(&model).is_some_and(|found| found.state == EvaluationState::Running);
+    let counts = is_at_it(state, &model, attempt)? && is_running;
+    Ok(counts.then_some(Step::EvaluationRequeued { model, reason }))
 }
 
 pub(super) fn finish(
@@ -76,6 +86,9 @@ impl AuthorState {
             }
             Step::EvaluationStarted { model } => self.with_evaluation(&model, |row| {
                 (row.state, row.reason, row.attempts) = (EvaluationState::Running, None, row.attempts + 1);
+            }),
+            Step::EvaluationRequeued { model, reason } => self.with_evaluation(&model, |row| {
+                (row.state, row.reason) = (EvaluationState::Queued, Some(reason));
             }),
             Step::EvaluationFinished { model, verdict, report, page, at } => {
                 self.with_evaluation(&model, |row| {

@@ -1,8 +1,8 @@
 //! What may happen to an author's datasets, jobs, models and deployments: pure functions, without any store.
 //!
 //! [`decide`] says which step a command is in the present state, if any; [`AuthorState::apply`] makes the next state of
-//! a state and a step. A state is nothing but the fold of an author's steps, so whoever has the steps has the state, and
-//! a step that was written once is never decided again.
+//! a state and a step. A state is nothing but the fold of an author's steps, so whoever has the steps has the state,
+//! and a step that was written once is never decided again.
 
 mod command;
 mod datasets;
@@ -57,6 +57,7 @@ pub fn decide(state: &AuthorState, command: Command, at: DateTime<Utc>) -> Resul
         Command::ConcludeSweep { sweep, recipe } => Ok(jobs::conclude_sweep(state, sweep, recipe, at)),
         Command::QueueEvaluation { model } => evaluations::queue(state, model, at),
         Command::StartEvaluation { model } => evaluations::start(state, model),
+        Command::RequeueEvaluation { model, attempt, reason } => evaluations::requeue(state, model, attempt, reason),
         Command::FinishEvaluation { model, attempt, verdict, report, page } => {
             evaluations::finish(state, model, attempt, verdict, report, page, at)
         }

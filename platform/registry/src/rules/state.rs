@@ -119,6 +119,7 @@ impl AuthorState {
             | Step::SweepConcluded { .. } => self.change_jobs(step),
             Step::EvaluationQueued { .. }
             | Step::EvaluationStarted { .. }
+            | Step::EvaluationRequeued { .. }
             | Step::EvaluationFinished { .. }
             | Step::EvaluationFailed { .. }
             | Step::EvaluationRetried { .. } => self.change_evaluations(step),

@@ -147,6 +147,13 @@ pub enum Step {
         /// Of which model's evaluation.
         model: ModelId,
     },
+    /// An attempt was gone; the evaluation waits again.
+    EvaluationRequeued {
+        /// Of which model.
+        model: ModelId,
+        /// Why.
+        reason: String,
+    },
     /// There is a report.
     EvaluationFinished {
         /// Of which model.

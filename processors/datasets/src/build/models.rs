@@ -4,14 +4,12 @@ use std::collections::BTreeSet;
 
 use tracing::warn;
 use twin_llm::voice_prompt;
-use twin_schemas::{AuthorId, Category, PreferenceSample};
+use twin_schemas::{AuthorId, Category, PreferenceSample, SampleKind, Split};
 
 use super::{Builder, Draft, preference_file};
 use crate::compose::{Counts, assistant, key};
-use crate::manifest::SampleKind;
 use crate::quality::{Judged, refused};
 use crate::scratch::{Known, Scratch};
-use crate::split::Split;
 use crate::words::{choice, combined, common, leak_sequences, word_hashes};
 use crate::work::blocking;
 use crate::{Error, Options};

@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use twin_llm::{ABSTENTION, grounded_prompt};
-use twin_schemas::{AuthorId, ChatMessage, Passage, Role};
+use twin_schemas::{AuthorId, ChatMessage, Passage, Role, SampleKind, Split};
 
 use super::{Sample, key};
 use crate::candidate::Grounding;
-use crate::manifest::SampleKind;
 use crate::scratch::{Known, Scratch};
-use crate::split::Split;
 use crate::topic::content_words;
 use crate::words::{choice, common, leak_sequences};
 use crate::{Error, Options};

@@ -1,6 +1,6 @@
 //! The language of a passage of prose.
 
-use crate::refusal::Refusal;
+use twin_schemas::Refusal;
 
 /// Letters below which a language is guessed and not told.
 const LEAST_LETTERS: usize = 100;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use twin_artifacts::Artifacts;
 use twin_corpus::Corpus;
-use twin_datasets::{Builder, Built, Error, Manifest, Options, put_document};
+use twin_datasets::{Builder, Built, Error, Options, put_document};
 use twin_schemas::{
-    AuthorId, Category, CleanedDocument, ContentHash, DocumentId, DocumentKey, DocumentMeta, MediaType, RawDocument,
-    Revision, SourceKind,
+    AuthorId, Category, CleanedDocument, ContentHash, DatasetManifest, DocumentId, DocumentKey, DocumentMeta,
+    MediaType, RawDocument, Revision, SourceKind,
 };
 use twin_sqlite::{Database, SqliteCorpus};
 
@@ -67,7 +67,7 @@ impl Place {
         self.builder().build(&author(), None, 1, at()).await
     }
 
-    pub async fn build_after(&self, parent: &Manifest) -> Result<Built, Error> {
+    pub async fn build_after(&self, parent: &DatasetManifest) -> Result<Built, Error> {
         self.builder().build(&author(), Some(parent), parent.number + 1, at()).await
     }
 }

@@ -10,14 +10,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
-use twin_gateway::{
-    DeadLetterAccess, Dependencies, Gateway, Learning, LearningDesk, Options, PortError, SourceResolver, TrainRequest,
-};
-use twin_registry::{JobOutcome, JobProgress, JobRow, Metric, NewDataset, NewJob, NewModel, Registry};
+use twin_gateway::{DeadLetterAccess, Dependencies, Gateway, Learning, Options, PortError, SourceResolver};
+use twin_registry::{JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::DeadLetterCursor;
 use twin_telemetry::Health;
+use twin_training::Recipe;
 
 use super::super::out::testing::{Written, captured};
 use super::super::{Command, Context, dispatch};
@@ -41,17 +40,17 @@ impl Twin {
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
         let registry = twin_sqlite::registry(database.clone()).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
-        let desk = Arc::new(Nothing(Some(registry.clone())));
+        let queue = Ok(JobQueue::new(registry.clone(), "base", Recipe::default()));
         let dependencies = Dependencies {
             log: Arc::new(SqliteLog::open(database.clone(), 1 << 20).await.unwrap()),
             warehouse: Arc::new(SqliteWarehouse::open(database).await.unwrap()),
-            sources: Arc::new(Nothing(None)),
-            dead_letters: Arc::new(Nothing(None)),
+            sources: Arc::new(Nothing),
+            dead_letters: Arc::new(Nothing),
             health: Health::default(),
             registry: twin_telemetry::Registry::new(),
             stages: Vec::new(),
             default_interval_s: 900,
-            learning: Some(Learning { registry: registry.clone(), artifacts: artifacts.clone(), desk }),
+            learning: Some(Learning { registry: registry.clone(), artifacts: artifacts.clone(), queue }),
         };
         let client = serve(Gateway::new(Options::default(), dependencies).unwrap().router()).await;
         let twin = Self { client, registry, artifacts, folder };
@@ -71,7 +70,15 @@ impl Twin {
     pub async fn freeze(&self, digit: &str) {
         let name = self.artifacts.put(LINE.repeat(2).into_bytes()).await.unwrap();
         let file = json!({"name": "sft/train.jsonl", "parts": [name], "lines": 2, "bytes": 2 * LINE.len()});
-        let manifest = json!({"files": [file]}).to_string().into_bytes();
+        // Versions after the first are made of one more document.
+        let hash = format!("sha256:{}", "0".repeat(64));
+        let document = json!({"document_id": DOCUMENT, "revision": 3, "content_hash": hash, "passages": 1});
+        let documents = if digit == "a" { json!([]) } else { json!([document]) };
+        let manifest = json!({
+            "dataset": digit.repeat(64), "number": 1, "created_at": Utc::now(), "author": "ada", "build_version": 3,
+            "options": {}, "documents": documents, "counts": {}, "refusals": {}, "files": [file],
+        });
+        let manifest = manifest.to_string().into_bytes();
         let new = NewDataset {
             dataset: DatasetId(digit.repeat(64)),
             author: ada(),
@@ -180,8 +187,8 @@ pub fn ada() -> AuthorId {
     "ada".parse().unwrap()
 }
 
-/// No source and no dead letter; with a registry, jobs that are only queued.
-struct Nothing(Option<Registry>);
+/// No source and no dead letter.
+struct Nothing;
 
 impl SourceResolver for Nothing {
     fn resolve(&self, _: Option<&str>, location: &str) -> Result<(SourceKind, String), PortError> {
@@ -210,50 +217,6 @@ impl DeadLetterAccess for Nothing {
 
     async fn replay(&self, _: &str) -> Result<Option<String>, PortError> {
         Ok(None)
-    }
-}
-
-#[async_trait]
-impl LearningDesk for Nothing {
-    async fn diff(&self, a: &str, b: &str) -> Result<Value, PortError> {
-        Ok(json!({"from": a, "to": b, "added": [DOCUMENT], "options_changed": true}))
-    }
-
-    async fn train(&self, request: TrainRequest) -> Result<JobRow, PortError> {
-        let recipe = request.recipe.unwrap_or_else(|| "rank = 8\n".to_owned());
-        let job = JobId::of(&request.dataset, "base", &recipe);
-        let new = NewJob {
-            job: job.clone(),
-            author: request.author,
-            dataset: request.dataset,
-            base: "base".into(),
-            recipe,
-            sweep: None,
-            code_version: "1.2.3".into(),
-        };
-        let registry = self.0.as_ref().ok_or_else(|| PortError::Missing("no registry".into()))?;
-        registry.queue_job(new, Utc::now()).await?;
-        registry.job(&job.0).await?.ok_or_else(|| PortError::Missing("gone".into()))
-    }
-
-    async fn sweep(&self, author: &AuthorId, sweep: &str) -> Result<Vec<JobRow>, PortError> {
-        let registry = self.0.as_ref().ok_or_else(|| PortError::Missing("no registry".into()))?;
-        let newest = registry.newest_dataset(author).await?;
-        let dataset = newest.ok_or_else(|| PortError::Missing("no dataset".into()))?.dataset;
-        let mut jobs = Vec::new();
-        for recipe in sweep.lines() {
-            let request = TrainRequest {
-                author: author.clone(),
-                dataset: dataset.clone(),
-                recipe: Some(self.check_recipe(recipe).map_err(PortError::Invalid)?),
-            };
-            jobs.push(self.train(request).await?);
-        }
-        Ok(jobs)
-    }
-
-    fn check_recipe(&self, recipe: &str) -> Result<String, String> {
-        toml::from_str::<toml::Table>(recipe).map(|table| table.to_string()).map_err(|error| error.to_string())
     }
 }
 

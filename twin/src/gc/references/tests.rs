@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use tempfile::TempDir;
-use twin_registry::{JobOutcome, NewDataset, NewJob, NewModel};
+use twin_artifacts::FolderFile;
+use twin_registry::{JobCheckpoint, JobOutcome, JobProgress, NewDataset, NewJob, NewModel};
 use twin_schemas::{DatasetId, JobId, ModelId, Verdict, dead_letter_topic};
 use twin_sqlite::{Database, SqliteLog};
 use twin_stream::{ClaimCheck, NewRecord};
@@ -84,8 +85,9 @@ impl Place {
         dataset
     }
 
-    async fn add_model(&self, dataset: DatasetId, manifest: String) -> ModelId {
-        let job = JobId("1".repeat(64));
+    /// A job that has begun and has stored a checkpoint.
+    async fn start_job(&self, digit: &str, dataset: DatasetId, checkpoint: String) -> JobId {
+        let job = JobId(digit.repeat(64));
         let new = NewJob {
             job: job.clone(),
             author: "ada".parse().unwrap(),
@@ -97,6 +99,15 @@ impl Place {
         };
         self.registry.queue_job(new, Utc::now()).await.unwrap();
         self.registry.start_job(&job, Utc::now()).await.unwrap();
+        let file = FolderFile { path: "state".into(), artifact: checkpoint, bytes: 1 };
+        let checkpoint = JobCheckpoint { step: 1, path: "checkpoints/1".into(), files: vec![file] };
+        let progress = JobProgress { checkpoint: Some(checkpoint), ..JobProgress::default() };
+        self.registry.note_job_progress(&job, progress).await.unwrap();
+        job
+    }
+
+    async fn add_model(&self, dataset: DatasetId, manifest: String, checkpoint: String) -> ModelId {
+        let job = self.start_job("1", dataset, checkpoint).await;
         let made = JobOutcome::Succeeded(Some(NewModel { manifest }));
         self.registry.finish_job(&job, 1, made, Utc::now()).await.unwrap().unwrap()
     }
@@ -120,7 +131,9 @@ async fn all_that_anything_names_stays_and_nothing_else_does() {
     let dataset = place.add_dataset("a", place.put(manifest.to_string()).await).await;
     let (weights, adapter, curve) = (place.put("weights").await, place.put("adapter").await, place.put("curve").await);
     let manifest = json!({"merged": [{"artifact": weights}], "adapter": [{"artifact": adapter}], "curves": [curve]});
-    let model = place.add_model(dataset, place.put(manifest.to_string()).await).await;
+    let (replaced, needed) = (place.put("nor me").await, place.put("a checkpoint").await);
+    let model = place.add_model(dataset.clone(), place.put(manifest.to_string()).await, replaced.clone()).await;
+    place.start_job("2", dataset, needed).await;
     place.registry.queue_evaluation(&model, Utc::now()).await.unwrap();
     let (report, page) = (place.put("{\"verdict\": 1}").await, place.put("<!doctype html>").await);
     place.registry.finish_evaluation(&model, 0, Verdict::Passed, &report, &page, Utc::now()).await.unwrap();
@@ -138,7 +151,8 @@ async fn all_that_anything_names_stays_and_nothing_else_does() {
     let event = json!({"manifest": place.put(foreign.to_string()).await, "gone": format!("sha256:{}", "0".repeat(64))});
     place.append(Topic::Datasets.name(), event.to_string()).await;
 
-    let garbage = [place.put("nobody knows me").await, place.put("nor me").await];
+    // The checkpoint of a job that has ended well is of no use.
+    let garbage = [place.put("nobody knows me").await, replaced];
     place.age().await;
     let young = place.put("just stored").await;
     let all: Vec<_> = place.artifacts.list().try_collect().await.unwrap();

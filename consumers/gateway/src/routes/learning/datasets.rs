@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use serde_json::Value;
 use twin_api::{AuthorAndLimit, DatasetDetail, DatasetList};
+use twin_registry::{Diff, read_dataset_manifest};
 
 use super::{find_dataset, json_artifact, newest_first};
 use crate::extract::{Path, PathPair, Query};
@@ -53,9 +53,10 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result
     ),
     responses((status = 200, description = "What changed", body = Object), ReadProblems)
 )]
-pub async fn diff(State(app): State<Arc<App>>, PathPair(from, to): PathPair) -> Result<axum::Json<Value>, Problem> {
+pub async fn diff(State(app): State<Arc<App>>, PathPair(from, to): PathPair) -> Result<axum::Json<Diff>, Problem> {
     let learning = app.learning()?;
-    let from = find_dataset(&learning.registry, &from).await?.dataset;
-    let to = find_dataset(&learning.registry, &to).await?.dataset;
-    Ok(axum::Json(learning.desk.diff(&from.0, &to.0).await?))
+    let (from, to) = (find_dataset(&learning.registry, &from).await?, find_dataset(&learning.registry, &to).await?);
+    let from = read_dataset_manifest(&learning.artifacts, &from.manifest).await?;
+    let to = read_dataset_manifest(&learning.artifacts, &to.manifest).await?;
+    Ok(axum::Json(twin_registry::diff(&from, &to)))
 }

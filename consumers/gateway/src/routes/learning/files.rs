@@ -10,20 +10,13 @@ use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::Value;
 use twin_artifacts::Artifacts;
+use twin_schemas::DatasetFile;
 
 use super::{find_dataset, json_artifact};
 use crate::extract::PathPair;
 use crate::problem::Problem;
 use crate::problem_responses::ReadProblems;
 use crate::state::App;
-
-/// A file in a manifest: the concatenation of artifacts.
-#[derive(Debug, Deserialize)]
-struct ManifestFile {
-    name: String,
-    parts: Vec<String>,
-    bytes: u64,
-}
 
 /// Read a file of a dataset version.
 ///
@@ -50,7 +43,7 @@ pub async fn read(State(app): State<Arc<App>>, PathPair(id, name): PathPair) -> 
         let detail = format!("dataset {} has no file {name:?}, only {}", row.dataset.short(), known.join(", "));
         return Err(Problem::not_found(detail));
     };
-    let ManifestFile { parts, bytes, .. } = files.swap_remove(at);
+    let DatasetFile { parts, bytes, .. } = files.swap_remove(at);
     let headers = [
         (CONTENT_TYPE, media_type(&name).to_owned()),
         (CONTENT_LENGTH, bytes.to_string()),
@@ -79,7 +72,7 @@ async fn concatenated(
     Ok(Body::from_stream(stream::iter([Ok(first)]).chain(rest)))
 }
 
-fn files_of(manifest: &Value) -> Result<Vec<ManifestFile>, Problem> {
+fn files_of(manifest: &Value) -> Result<Vec<DatasetFile>, Problem> {
     Vec::deserialize(&manifest["files"]).map_err(|error| {
         tracing::error!(%error, "a manifest has no list of files");
         Problem::internal("the manifest has no list of files")

@@ -8,11 +8,12 @@ use chrono::Utc;
 use twin_api::{Asker, JobFilter, JobList, JobView, MetricFilter, MetricList, NewJobRequest, NewSweepRequest};
 use twin_registry::DatasetRow;
 use twin_schemas::AuthorId;
+use twin_training::Sweep;
 
 use super::views::job_state;
-use super::{checked_by, find_dataset, find_job, newest_first};
+use super::{checked_by, checked_recipe, find_dataset, find_job, newest_first};
 use crate::extract::{Json, Path, Query};
-use crate::learning::{Learning, TrainRequest};
+use crate::learning::Learning;
 use crate::list::{List, Part};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
@@ -60,11 +61,15 @@ pub async fn train(
     Json(request): Json<NewJobRequest>,
 ) -> Result<(StatusCode, axum::Json<JobView>), Problem> {
     let learning = app.learning()?;
-    let recipe = request.recipe.map(|recipe| learning.desk.check_recipe(&recipe)).transpose();
-    let recipe = recipe.map_err(|problem| Problem::field("recipe", problem))?;
-    let dataset = dataset_to_train_on(&app, learning, request.author, request.dataset).await?;
-    let request = TrainRequest { author: dataset.author, dataset: dataset.dataset, recipe };
-    let job = learning.desk.train(request).await?;
+    let recipe = request.recipe.as_deref().map(checked_recipe).transpose()?;
+    let DatasetRow { author, dataset, .. } =
+        dataset_to_train_on(&app, learning, request.author, request.dataset).await?;
+    let queue = learning.queue()?;
+    let recipe = match recipe {
+        Some(recipe) => recipe,
+        None => queue.recipe_of(&author).await?,
+    };
+    let job = queue.train(&author, &dataset, &recipe).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(job.shown())))
 }
 
@@ -104,9 +109,9 @@ pub async fn sweep(
     Json(request): Json<NewSweepRequest>,
 ) -> Result<(StatusCode, axum::Json<JobList>), Problem> {
     let learning = app.learning()?;
-    let author = dataset_to_train_on(&app, learning, request.author, None).await?.author;
-    let trials = learning.desk.sweep(&author, &request.sweep).await;
-    let trials = trials.map_err(|error| Problem::of_field("sweep", error))?;
+    let DatasetRow { author, dataset, .. } = dataset_to_train_on(&app, learning, request.author, None).await?;
+    let sweep = Sweep::from_toml(&request.sweep).map_err(|error| Problem::field("sweep", error.to_string()))?;
+    let trials = learning.queue()?.sweep(&author, &dataset, &sweep).await?;
     let jobs = trials.into_iter().map(Shown::shown).collect();
     Ok((StatusCode::ACCEPTED, axum::Json(JobList { jobs, next: None })))
 }

@@ -1,7 +1,6 @@
 //! The learning loop: dataset versions, training jobs, model versions, decisions and deployments.
 //!
-//! Rows are the registry's, files are artifacts that rows name; what takes the knowledge of a stage goes through
-//! [`crate::LearningDesk`].
+//! Rows are the registry's, files are artifacts that rows name.
 
 pub mod datasets;
 pub mod decisions;
@@ -19,6 +18,7 @@ use serde_json::Value;
 use twin_artifacts::Artifacts;
 use twin_registry::{DatasetRow, JobRow, ModelRow, Registry};
 use twin_schemas::ModelId;
+use twin_training::Recipe;
 
 use crate::extract::Checks;
 use crate::list::List;
@@ -61,6 +61,11 @@ async fn find_dataset(registry: &Registry, id: &str) -> Result<DatasetRow, Probl
 async fn find_job(registry: &Registry, id: &str) -> Result<JobRow, Problem> {
     let found = registry.job(id).await?;
     found.ok_or_else(|| Problem::not_found(format!("there is no job {id:?}, or several begin so")))
+}
+
+/// A recipe as people write it, or repeat what they were shown.
+fn checked_recipe(text: &str) -> Result<Recipe, Problem> {
+    Recipe::parse(text).map_err(|error| Problem::field("recipe", error.to_string()))
 }
 
 async fn find_model(registry: &Registry, id: String) -> Result<ModelRow, Problem> {

@@ -7,7 +7,7 @@ use chrono::Utc;
 use twin_api::{NewRecipe, RecipeView};
 use twin_schemas::AuthorId;
 
-use super::checked_by;
+use super::{checked_by, checked_recipe};
 use crate::extract::{Json, Path};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
@@ -43,8 +43,7 @@ pub async fn set(
     let learning = app.learning()?;
     let by = checked_by(request.by)?;
     let author = app.author(Some(author)).await?;
-    let recipe = learning.desk.check_recipe(&request.recipe);
-    let recipe = recipe.map_err(|problem| Problem::field("recipe", problem))?;
+    let recipe = checked_recipe(&request.recipe)?.canonical();
     let (origin, set_at) = (format!("set by {by}"), Utc::now());
     learning.registry.set_recipe(&author, &recipe, &origin, set_at).await?;
     Ok(axum::Json(RecipeView { recipe, origin, set_at }))

@@ -63,7 +63,8 @@ impl Shown for JobProgress {
     type View = JobProgressView;
 
     fn shown(self) -> JobProgressView {
-        let JobProgress { step, steps, loss, evaluation_loss, tokens_per_s, eta_s } = self;
+        // Where a checkpoint is concerns runners alone.
+        let JobProgress { step, steps, loss, evaluation_loss, tokens_per_s, eta_s, checkpoint: _ } = self;
         JobProgressView { step, steps, loss, evaluation_loss, tokens_per_s, eta_s }
     }
 }

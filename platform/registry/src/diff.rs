@@ -1,13 +1,10 @@
-//! What changed between two versions.
+//! What changed between two dataset versions.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use twin_schemas::{DatasetId, DocumentId};
-
-use crate::manifest::{Manifest, SampleKind, SourceDocument};
-use crate::split::Split;
+use twin_schemas::{DatasetId, DatasetManifest, DocumentId, SampleKind, SourceDocument, Split};
 
 /// What changed from one version to another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,8 +43,8 @@ pub struct CountChange {
 }
 
 /// What changed from `a` to `b`.
-pub fn diff(a: &Manifest, b: &Manifest) -> Diff {
-    let by_id = |manifest: &'_ Manifest| -> BTreeMap<DocumentId, SourceDocument> {
+pub fn diff(a: &DatasetManifest, b: &DatasetManifest) -> Diff {
+    let by_id = |manifest: &'_ DatasetManifest| -> BTreeMap<DocumentId, SourceDocument> {
         manifest.documents.iter().map(|document| (document.document_id, document.clone())).collect()
     };
     let (before, after) = (by_id(a), by_id(b));
@@ -58,8 +55,7 @@ pub fn diff(a: &Manifest, b: &Manifest) -> Diff {
         let pairs = before.iter().filter_map(|(id, old)| Some((id, old, after.get(id)?)));
         pairs.filter(|(_, old, new)| differ(old, new)).map(|(id, ..)| *id).collect()
     };
-    let kinds = [SampleKind::Voice, SampleKind::Grounded, SampleKind::Refusal, SampleKind::Preference];
-    let pairs = Split::ALL.into_iter().flat_map(|split| kinds.map(|kind| (split, kind)));
+    let pairs = Split::ALL.into_iter().flat_map(|split| SampleKind::ALL.map(|kind| (split, kind)));
     let counts = pairs.map(|(split, kind)| CountChange {
         split,
         kind,

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::files::{self, LOCK, ORDER, OUTCOME, PROGRESS};
-use crate::{Error, children};
+use super::files::{self, LOCK, ORDER, OUTCOME, PROGRESS};
+use super::{Error, Outcome, Submission, children};
 
 /// A process that works on a job, until it is dropped.
 pub struct Worker {
@@ -42,7 +42,9 @@ impl Worker {
     pub fn order<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let path = self.folder.join(ORDER);
         let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
-        files::read(&path)?.ok_or_else(|| Error::File { path: path.clone(), source: missing() })
+        let submission: Option<Submission<T>> = files::read(&path)?;
+        let submission = submission.ok_or_else(|| Error::File { path: path.clone(), source: missing() })?;
+        Ok(submission.order)
     }
 
     /// Says how far the work is.
@@ -50,8 +52,8 @@ impl Worker {
         files::write(&self.folder.join(PROGRESS), progress, false)
     }
 
-    /// Says how it ended: with a product, or why there is none.
-    pub fn finish<T: Serialize>(&self, outcome: &Result<T, String>) -> Result<(), Error> {
+    /// Says how it ended.
+    pub fn finish<P: Serialize>(&self, outcome: &Outcome<P>) -> Result<(), Error> {
         files::write(&self.folder.join(OUTCOME), outcome, true)
     }
 }

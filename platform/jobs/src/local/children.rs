@@ -9,37 +9,48 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::{info, warn};
 
-use crate::Error;
-use crate::clock::{Moment, wall};
-use crate::files::{self, LOCK, LOG, ORDER, OUTCOME, PROGRESS};
-use crate::limits::{Limits, resident};
+use super::clock::{Moment, wall};
+use super::files::{self, LOCK, LOG, ORDER, OUTCOME, PROGRESS};
+use super::memory::resident;
+use super::{Error, Outcome, Submission, is_passing};
+use crate::runner::Resources;
 
 /// How much of a dead child's log is told, bytes.
 const LOG_TAIL: usize = 600;
+/// Between looks at a child that is about to be gone.
+const STEP: Duration = Duration::from_millis(10);
 
 /// The child processes of one kind of work.
-pub struct Children {
+pub(super) struct Children {
     program: PathBuf,
     arguments: Vec<String>,
     folder: PathBuf,
-    limits: Limits,
     /// Jobs whose child this process has started and not seen end: a child takes a moment until it holds its lock.
     started: Arc<Mutex<HashSet<String>>>,
 }
 
 /// What a job's folder shows.
-#[derive(Debug, PartialEq)]
-pub enum Look<O, P> {
+#[derive(Debug)]
+pub(super) enum Look {
     /// Nobody has begun it, or its child is gone without an outcome; with the end of its log.
-    Idle(String),
+    Gone(String),
+    /// A child was started and does not hold the lock yet.
+    Starting,
     /// A child works on it; how far it said it is.
-    Working(Option<P>),
-    /// It has ended.
-    Ended(Result<O, String>),
+    Working(Option<Value>),
+    /// It has ended; how it said so.
+    Ended(Value),
+}
+
+/// What of a submission says when a child is past its bounds. An older version wrote none.
+#[derive(Deserialize)]
+struct Bounds {
+    #[serde(default)]
+    resources: Option<Resources>,
 }
 
 /// Who holds a job's lock.
@@ -65,30 +76,32 @@ impl Identity {
 }
 
 /// What a child writes into its lock.
-pub(crate) fn identity(pid: u32) -> Vec<u8> {
+pub(super) fn identity(pid: u32) -> Vec<u8> {
     serde_json::to_vec(&Identity::of(pid)).unwrap_or_default()
 }
 
 impl Children {
-    /// Children that run `program` with `arguments` and the job's folder, their folders below `folder`.
-    pub fn new(program: PathBuf, arguments: Vec<String>, folder: PathBuf, limits: Limits) -> Self {
-        Self { program, arguments, folder, limits, started: Arc::default() }
+    pub(super) fn new(program: PathBuf, arguments: Vec<String>, folder: PathBuf) -> Self {
+        Self { program, arguments, folder, started: Arc::default() }
     }
 
-    /// The folder of a job, made if it is not there.
-    pub fn folder_of(&self, job: &str) -> Result<PathBuf, Error> {
-        let folder = self.folder.join(job);
-        std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
-        Ok(folder)
+    fn folder_of(&self, job: &str) -> PathBuf {
+        self.folder.join(job)
     }
 
     /// Starts a child on the job, unless one works on it or it has ended.
-    pub fn start(&self, job: &str, order: &impl Serialize) -> Result<(), Error> {
-        let folder = self.folder_of(job)?;
-        if self.is_starting(job) || holder(&folder)?.is_some() || folder.join(OUTCOME).exists() {
+    pub(super) fn start(&self, job: &str, submission: &Submission<Value>) -> Result<(), Error> {
+        let folder = self.folder_of(job);
+        std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
+        if self.is_starting(job) || holder(&folder)?.is_some() {
             return Ok(());
         }
-        files::write(&folder.join(ORDER), order, true)?;
+        match files::read::<Value>(&folder.join(OUTCOME))? {
+            Some(outcome) if is_passing(&outcome) => remove_file(&folder.join(OUTCOME))?,
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        files::write(&folder.join(ORDER), submission, true)?;
         let of_log = |source| Error::File { path: folder.join(LOG), source };
         let log = OpenOptions::new().create(true).append(true).open(folder.join(LOG)).map_err(of_log)?;
         let errors = log.try_clone().map_err(of_log)?;
@@ -123,57 +136,61 @@ impl Children {
         self.started.lock().unwrap_or_else(PoisonError::into_inner).contains(job)
     }
 
-    /// What the job's folder shows now. A child over its limits is killed, which is then the outcome.
-    pub fn look<O, P>(&self, job: &str) -> Result<Look<O, P>, Error>
-    where
-        O: DeserializeOwned + Serialize,
-        P: DeserializeOwned,
-    {
-        let folder = self.folder_of(job)?;
+    /// What the job's folder shows now. A child past its bounds is killed, which is then the outcome.
+    pub(super) fn look(&self, job: &str) -> Result<Look, Error> {
+        let folder = self.folder_of(job);
         // Asked before the lock is looked at: a child that has ended since has let go of it.
         let starting = self.is_starting(job);
         let Some(identity) = holder(&folder)? else {
             // Read after the lock: a child writes its outcome before it lets go.
             return Ok(match files::read(&folder.join(OUTCOME))? {
+                // It may be submitted again: not before its process is gone.
+                Some(outcome) if starting && is_passing(&outcome) => Look::Starting,
                 Some(outcome) => Look::Ended(outcome),
-                None if starting => Look::Working(None),
-                None => Look::Idle(log_tail(&folder)),
+                None if starting => Look::Starting,
+                None => Look::Gone(log_tail(&folder)),
             });
         };
-        if let Some(problem) = self.excess(&identity) {
+        let bounds: Option<Bounds> = files::read(&folder.join(ORDER))?;
+        let resources = bounds.and_then(|bounds| bounds.resources);
+        if let Some(problem) = resources.and_then(|resources| excess(&identity, &resources)) {
             warn!(job, problem, "the child process is killed");
             self.kill_and_wait(&folder, &identity);
-            let outcome: Result<O, String> = Err(problem);
-            files::write(&folder.join(OUTCOME), &outcome, true)?;
+            let path = folder.join(OUTCOME);
+            let outcome = serde_json::to_value(Outcome::<()>::Failed(problem));
+            let outcome = outcome.map_err(|source| Error::Json { path: path.clone(), source })?;
+            files::write(&path, &outcome, true)?;
             return Ok(Look::Ended(outcome));
         }
         Ok(Look::Working(files::read(&folder.join(PROGRESS))?))
     }
 
-    fn excess(&self, identity: &Identity) -> Option<String> {
-        let memory = resident(identity.pid.cast_signed()).unwrap_or(0);
-        if memory > self.limits.memory {
-            return Some(format!("it used {} MB of memory, allowed are {} MB", memory >> 20, self.limits.memory >> 20));
-        }
-        (identity.running_for() > self.limits.time)
-            .then(|| format!("it ran longer than the {} s allowed", self.limits.time.as_secs()))
-    }
-
     /// Ends the job's child, if there is one, and returns when it is gone.
-    pub fn kill(&self, job: &str) -> Result<(), Error> {
-        let folder = self.folder_of(job)?;
+    pub(super) fn kill(&self, job: &str) -> Result<(), Error> {
+        let folder = self.folder_of(job);
         // A child that has not said who it is yet says so in a moment.
-        for _ in 0..100 {
+        for _ in 0..1_000 {
             match holder(&folder)? {
                 None if !self.is_starting(job) => break,
                 Some(identity) if identity.pid != 0 => {
                     self.kill_and_wait(&folder, &identity);
+                    self.wait_until_reaped(job);
                     break;
                 }
-                _ => std::thread::sleep(Duration::from_millis(10)),
+                _ => std::thread::sleep(STEP),
             }
         }
         Ok(())
+    }
+
+    /// A child that has let go of its lock is gone in a moment. Until then the job counts as one that is starting.
+    fn wait_until_reaped(&self, job: &str) {
+        for _ in 0..100 {
+            if !self.is_starting(job) {
+                return;
+            }
+            std::thread::sleep(STEP);
+        }
     }
 
     fn kill_and_wait(&self, folder: &Path, identity: &Identity) {
@@ -190,23 +207,38 @@ impl Children {
             if matches!(holder(folder), Ok(None)) {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(STEP);
         }
     }
 
     /// Forgets how the job ended, so that it can be started again; what else lies in its folder (checkpoints) stays.
-    pub fn reopen(&self, job: &str) -> Result<(), Error> {
-        remove_file(&self.folder_of(job)?.join(OUTCOME))
+    pub(super) fn reopen(&self, job: &str) -> Result<(), Error> {
+        let folder = self.folder_of(job);
+        if holder(&folder)?.is_none() && folder.join(OUTCOME).exists() {
+            self.wait_until_reaped(job);
+        }
+        remove_file(&folder.join(OUTCOME))
     }
 
     /// Removes the job's folder.
-    pub fn remove(&self, job: &str) -> Result<(), Error> {
-        let folder = self.folder.join(job);
+    pub(super) fn remove(&self, job: &str) -> Result<(), Error> {
+        let folder = self.folder_of(job);
         match std::fs::remove_dir_all(&folder) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::File { path: folder, source }),
             _ => Ok(()),
         }
     }
+}
+
+/// How the child is past its bounds, if it is.
+fn excess(identity: &Identity, resources: &Resources) -> Option<String> {
+    let memory = resident(identity.pid.cast_signed()).unwrap_or(0);
+    if memory > resources.memory_bytes {
+        let (used, allowed) = (memory >> 20, resources.memory_bytes >> 20);
+        return Some(format!("it used {used} MB of memory, allowed are {allowed} MB"));
+    }
+    (identity.running_for() > Duration::from_secs(resources.seconds))
+        .then(|| format!("it ran longer than the {} s allowed", resources.seconds))
 }
 
 /// Who works on a job, if anybody does.

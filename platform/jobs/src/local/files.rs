@@ -6,16 +6,16 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Error;
+use super::Error;
 
-pub(crate) const ORDER: &str = "order.json";
-pub(crate) const PROGRESS: &str = "progress.json";
-pub(crate) const OUTCOME: &str = "outcome.json";
-pub(crate) const LOCK: &str = "lock";
-pub(crate) const LOG: &str = "log";
+pub(super) const ORDER: &str = "order.json";
+pub(super) const PROGRESS: &str = "progress.json";
+pub(super) const OUTCOME: &str = "outcome.json";
+pub(super) const LOCK: &str = "lock";
+pub(super) const LOG: &str = "log";
 
 /// Writes a value so that a reader sees all of it or the one before. `durable`: it survives a power failure.
-pub(crate) fn write(path: &Path, value: &impl Serialize, durable: bool) -> Result<(), Error> {
+pub(super) fn write(path: &Path, value: &impl Serialize, durable: bool) -> Result<(), Error> {
     let of_file = |source| Error::File { path: path.to_owned(), source };
     let text = serde_json::to_vec(value).map_err(|source| Error::Json { path: path.to_owned(), source })?;
     let draft = path.with_extension("draft");
@@ -28,7 +28,7 @@ pub(crate) fn write(path: &Path, value: &impl Serialize, durable: bool) -> Resul
 }
 
 /// The value in a file, if the file is there.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     match std::fs::read(path) {
         Ok(text) => {
             serde_json::from_slice(&text).map(Some).map_err(|source| Error::Json { path: path.to_owned(), source })

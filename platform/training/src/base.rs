@@ -15,8 +15,8 @@ const LONGEST_HEADER: u64 = 100 << 20;
 pub struct Base {
     /// The directory.
     pub path: PathBuf,
-    /// A hash of what it is: its configuration, and name, length and header (tensor names, types, shapes, places) of each
-    /// weight file. The weights themselves are not read, which takes minutes for a large model.
+    /// A hash of what it is: its configuration, and name, length and header (tensor names, types, shapes, places) of
+    /// each weight file. The weights themselves are not read, which takes minutes for a large model.
     pub fingerprint: String,
 }
 
@@ -24,7 +24,7 @@ impl Base {
     /// Looks at the directory.
     pub fn open(path: &Path) -> Result<Self, Error> {
         if !path.is_dir() {
-            return Err(Error::Refused(format!(
+            return Err(Error::Base(format!(
                 "the base model {} is no directory: training needs a Hugging Face directory (config.json, tokenizer.json, \
                  safetensors); set trainer.base",
                 path.display()
@@ -40,7 +40,7 @@ impl Base {
             }
         }
         if weights.is_empty() {
-            return Err(Error::Refused(format!("the base model {} has no safetensors file", path.display())));
+            return Err(Error::Base(format!("the base model {} has no safetensors file", path.display())));
         }
         weights.sort();
         for weight in weights {
@@ -48,6 +48,22 @@ impl Base {
             hasher.update(header(&weight)?);
         }
         Ok(Self { path: path.to_owned(), fingerprint: hex::encode(hasher.finalize()) })
+    }
+
+    /// The directory's name.
+    pub fn name(&self) -> String {
+        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// An error that says what to do if it is another than the one of that fingerprint.
+    pub fn require(&self, fingerprint: &str) -> Result<(), Error> {
+        if self.fingerprint == fingerprint {
+            return Ok(());
+        }
+        Err(Error::Base(format!(
+            "the job is for another base model than {}: set trainer.base to that one, or train again",
+            self.path.display()
+        )))
     }
 }
 
@@ -60,7 +76,7 @@ fn header(path: &Path) -> Result<Vec<u8>, Error> {
     let mut header = length.to_le_bytes().to_vec();
     let size = u64::from_le_bytes(size);
     if size > LONGEST_HEADER.min(length) {
-        return Err(Error::Refused(format!("{} is no safetensors file", path.display())));
+        return Err(Error::Base(format!("{} is no safetensors file", path.display())));
     }
     input.take(size).read_to_end(&mut header).map_err(|source| file(path, source))?;
     Ok(header)

@@ -1,12 +1,16 @@
 //! What child processes do: `twin job train FOLDER`, `twin job evaluate FOLDER`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use twin_evaluator::EvaluationOrder;
 use twin_llm::ChatModel;
 use twin_llm::openai::OpenAiModel;
+use twin_lora::Lora;
 
+use super::base_model;
 use super::subjects::OrderedModels;
 use crate::config::Config;
 
@@ -34,10 +38,15 @@ fn judge(config: &Config) -> Result<Option<OpenAiModel>> {
 
 /// Does it.
 pub async fn run(job: Job, config: Config) -> Result<()> {
+    let base = base_model(&config);
     match job {
-        Job::Train { folder } => twin_trainer::work(&folder).await.with_context(|| folder.display().to_string()),
+        Job::Train { folder } => {
+            twin_trainer::work(&folder, base, Arc::new(Lora)).await.with_context(|| folder.display().to_string())
+        }
         Job::Evaluate { folder } => {
-            let subjects = |order: &twin_evaluator::Order| OrderedModels::new(order, config.llm.clone());
+            let subjects = |order: &EvaluationOrder, models: &Path| {
+                OrderedModels::new(order, models.to_owned(), base.to_owned(), config.llm.clone())
+            };
             let judge = judge(&config)?;
             let judge = judge.as_ref().map(|judge| judge as &dyn ChatModel);
             let evaluated = twin_evaluator::work(&folder, subjects, judge).await;

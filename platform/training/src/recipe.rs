@@ -1,10 +1,9 @@
 //! The recipe: all that decides what a training run makes of a base model and data.
 
-use candle_core::{DType, Device};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::Error;
+use crate::Error;
 
 /// What is learned from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,18 +28,6 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The type of the numbers on a device.
-    pub(crate) fn on(self, device: &Device) -> Result<DType, Error> {
-        match self {
-            Self::F32 => Ok(DType::F32),
-            Self::Bf16 if device.is_cpu() => {
-                let problem = "is `bf16`, which needs a GPU and a twin built for it: set `f32`".to_owned();
-                Err(Error::Recipe { key: "precision", problem })
-            }
-            Self::Bf16 => Ok(DType::BF16),
-        }
-    }
-
     fn is_single(&self) -> bool {
         *self == Self::F32
     }
@@ -200,6 +187,25 @@ impl Recipe {
             toml::from_str(text).map_err(|error| Error::Recipe { key: "toml", problem: error.to_string() })?;
         recipe.validate()?;
         Ok(recipe)
+    }
+
+    /// Reads a recipe from its canonical text and checks it.
+    ///
+    /// # Errors
+    /// As [`Self::from_toml`].
+    pub fn from_canonical(text: &str) -> Result<Self, Error> {
+        let recipe: Self = serde_json::from_str(text).map_err(|error| Error::Text(error.to_string()))?;
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// Reads a recipe as people write or repeat it: TOML, or the canonical text that they were shown.
+    ///
+    /// # Errors
+    /// As [`Self::from_toml`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        // The canonical text is JSON, whose first character TOML does not begin with.
+        if text.trim_start().starts_with('{') { Self::from_canonical(text) } else { Self::from_toml(text) }
     }
 
     /// Checks that each setting is in its range.

@@ -1,0 +1,225 @@
+//! Evaluations from the queue to the verdict: what the supervisor does not know of any kind of job.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tracing::{info, warn};
+use twin_artifacts::Artifacts;
+use twin_backend::Error as BackendError;
+use twin_coordination::Member;
+use twin_jobs::{Ending, Job, Pauses, Queue, Resources, Runner, Stage, Supervisor};
+use twin_registry::{EvaluationRow, EvaluationState, Interest, Registry, read_dataset_manifest};
+use twin_schemas::{DatasetManifest, ModelId};
+use url::Url;
+
+use crate::metrics::Metrics;
+use crate::order::{Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
+use crate::{Error, Options};
+
+/// How evaluations are run, and what follows from them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceOptions {
+    /// Who approves a model that has passed.
+    pub approval: Approval,
+    /// Evaluations that a process of the twin has under way at once. Each uses up to `evaluator.max_memory_mb`.
+    pub jobs: usize,
+    /// Resident memory of an evaluation, MB. One that needs more is killed.
+    pub max_memory_mb: u64,
+    /// Minutes of an evaluation's attempt. One that takes longer is killed.
+    pub max_minutes: u64,
+    /// Times that an evaluation is started before it counts as failed. One that waits for a store that is away is
+    /// started again without being counted.
+    pub attempts: u32,
+    /// Base URL of an OpenAI-compatible endpoint whose model is shown pairs of answers and says which it prefers.
+    /// Absent: nobody is asked.
+    #[schemars(with = "Option<String>")]
+    pub judge_endpoint: Option<Url>,
+    /// The judge's name at the endpoint.
+    pub judge_model: String,
+    /// Key for the judge's endpoint. Better given as `TWIN_EVALUATOR_JUDGE_API_KEY`.
+    pub judge_api_key: Option<String>,
+    /// What is measured, and what a candidate must reach.
+    pub measure: Options,
+}
+
+/// Who approves a model that has passed its evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Approval {
+    /// A person, with `twin models approve`.
+    Manual,
+    /// Nobody has to: it is deployed at once.
+    Auto,
+}
+
+impl Default for ServiceOptions {
+    fn default() -> Self {
+        Self {
+            approval: Approval::Manual,
+            jobs: 1,
+            max_memory_mb: 16_384,
+            max_minutes: 12 * 60,
+            attempts: 3,
+            judge_endpoint: None,
+            judge_model: "default".to_owned(),
+            judge_api_key: None,
+            measure: Options::default(),
+        }
+    }
+}
+
+/// What evaluations work with.
+pub struct Dependencies {
+    /// Models and their evaluations.
+    pub registry: Registry,
+    /// Manifests.
+    pub artifacts: Artifacts,
+    /// The artifact store's address, as evaluations open it.
+    pub artifacts_url: String,
+}
+
+/// The supervisor of evaluations, which run where `runner` says.
+pub fn supervisor(
+    options: &ServiceOptions,
+    dependencies: Dependencies,
+    runner: Arc<dyn Runner<Evaluation>>,
+    member: Member,
+    metrics: Metrics,
+) -> Supervisor<Evaluations> {
+    let how = twin_jobs::Options {
+        jobs: options.jobs,
+        attempts: options.attempts,
+        resources: Resources {
+            memory_bytes: options.max_memory_mb << 20,
+            seconds: options.max_minutes.saturating_mul(60),
+        },
+        pauses: Pauses::default(),
+    };
+    Supervisor::new(Evaluations { dependencies, measure: options.measure.clone(), metrics }, runner, member, how)
+}
+
+/// The evaluations of the registry.
+pub struct Evaluations {
+    dependencies: Dependencies,
+    measure: Options,
+    metrics: Metrics,
+}
+
+impl Evaluations {
+    async fn order_of(&self, model: &ModelId) -> Result<EvaluationOrder, Error> {
+        let Dependencies { registry, artifacts, artifacts_url } = &self.dependencies;
+        let row = registry.model(model).await?;
+        let row = row.ok_or_else(|| Error::Refused(format!("there is no model {model}")))?;
+        let dataset = registry.dataset(&row.dataset.0).await?;
+        let dataset = dataset.ok_or_else(|| Error::Refused(format!("there is no dataset {}", row.dataset.short())))?;
+        let test = test_samples(&read_dataset_manifest(artifacts, &dataset.manifest).await?)?;
+        let in_production = registry.production(&row.author).await?.and_then(|deployment| deployment.model);
+        let production = match in_production.filter(|production| production != model) {
+            Some(production) => Some(self.version(&production).await?),
+            None => None,
+        };
+        Ok(EvaluationOrder {
+            model: model.clone(),
+            dataset: row.dataset,
+            test,
+            artifacts: artifacts_url.clone(),
+            candidate: self.version(model).await?,
+            production,
+            base: row.base,
+            options: self.measure.clone(),
+        })
+    }
+
+    async fn version(&self, model: &ModelId) -> Result<Version, Error> {
+        let manifest = self.dependencies.registry.model_manifest(&self.dependencies.artifacts, model).await?;
+        Ok(Version { name: model.0.clone(), files: manifest.require_merged(model)?.to_vec() })
+    }
+}
+
+/// The artifacts whose contents, one after the other, are the test samples of a version.
+fn test_samples(manifest: &DatasetManifest) -> Result<Vec<String>, Error> {
+    let test = manifest.parts("eval/test.jsonl");
+    if test.is_empty() {
+        let short = manifest.dataset.short();
+        return Err(Error::Refused(format!(
+            "the dataset {short} has no test samples: there are too few documents to set some aside"
+        )));
+    }
+    Ok(test.to_vec())
+}
+
+#[async_trait]
+impl Queue for Evaluations {
+    type Kind = Evaluation;
+    type Row = EvaluationRow;
+
+    const NAME: &'static str = "evaluate";
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.dependencies.registry.changes(Interest::Evaluations)
+    }
+
+    async fn open(&self) -> Result<Vec<Job<EvaluationRow>>, BackendError> {
+        let rows = self.dependencies.registry.open_evaluations().await.map_err(Error::from)?;
+        Ok(rows.into_iter().map(job_of).collect())
+    }
+
+    async fn order(&self, job: &Job<EvaluationRow>) -> Result<EvaluationOrder, BackendError> {
+        Ok(self.order_of(&job.row.model).await?)
+    }
+
+    async fn start(&self, job: &Job<EvaluationRow>) -> Result<Option<u32>, BackendError> {
+        let started = self.dependencies.registry.start_evaluation(&job.row.model, Utc::now()).await;
+        Ok(started.map_err(Error::from)?)
+    }
+
+    /// How far an evaluation is stays with whoever runs it.
+    async fn report(
+        &self,
+        _: &Job<EvaluationRow>,
+        _: &EvaluationReport,
+        _: Option<&EvaluationReport>,
+    ) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn requeue(&self, job: &Job<EvaluationRow>, reason: &str) -> Result<(), BackendError> {
+        let (registry, model) = (&self.dependencies.registry, &job.row.model);
+        Ok(registry.requeue_evaluation(model, job.attempts, reason, Utc::now()).await.map_err(Error::from)?)
+    }
+
+    async fn collect(&self, job: &Job<EvaluationRow>, product: EvaluationProduct) -> Result<(), BackendError> {
+        let (registry, model) = (&self.dependencies.registry, &job.row.model);
+        let EvaluationProduct { verdict, report, page } = product;
+        let finished = registry.finish_evaluation(model, job.attempts, verdict, &report, &page, Utc::now()).await;
+        finished.map_err(Error::from)?;
+        self.metrics.ended(verdict.as_str());
+        info!(%model, verdict = verdict.as_str(), "evaluated");
+        Ok(())
+    }
+
+    async fn end(&self, job: &Job<EvaluationRow>, attempt: u32, ending: Ending) -> Result<(), BackendError> {
+        let (registry, model) = (&self.dependencies.registry, &job.row.model);
+        let (Ending::Failed(reason) | Ending::Cancelled(reason)) = ending;
+        registry.fail_evaluation(model, attempt, &reason, Utc::now()).await.map_err(Error::from)?;
+        warn!(%model, reason, "the evaluation has failed");
+        self.metrics.ended("error");
+        Ok(())
+    }
+}
+
+fn job_of(row: EvaluationRow) -> Job<EvaluationRow> {
+    Job {
+        name: row.model.0.clone(),
+        stage: if row.state == EvaluationState::Running { Stage::Running } else { Stage::Queued },
+        attempts: row.attempts,
+        // Nobody can ask for that.
+        stop: None,
+        row,
+    }
+}

@@ -1,0 +1,69 @@
+//! What an evaluation is told, says and makes: by reference, for whatever machine it runs on.
+
+use serde::{Deserialize, Serialize};
+use twin_artifacts::FolderFile;
+use twin_jobs::Kind;
+use twin_schemas::{DatasetId, ModelId, Verdict};
+
+use crate::Options;
+
+/// Evaluations, as runners know them.
+pub struct Evaluation;
+
+impl Kind for Evaluation {
+    type Order = EvaluationOrder;
+    type Report = EvaluationReport;
+    type Product = EvaluationProduct;
+}
+
+/// What is to be evaluated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationOrder {
+    /// The candidate.
+    pub model: ModelId,
+    /// The version whose test split is used.
+    pub dataset: DatasetId,
+    /// The artifacts whose contents, one after the other, are the test samples.
+    pub test: Vec<String>,
+    /// The artifact store's address.
+    pub artifacts: String,
+    /// The candidate's files.
+    pub candidate: Version,
+    /// The files of the version in production; none is the base model.
+    pub production: Option<Version>,
+    /// The fingerprint of the candidate's base model. Whoever works knows where a base model is.
+    pub base: String,
+    /// What is measured, and what the candidate must reach.
+    pub options: Options,
+}
+
+/// The files of a model version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    /// Its name.
+    pub name: String,
+    /// A Hugging Face directory.
+    pub files: Vec<FolderFile>,
+}
+
+/// How far an evaluation is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvaluationReport {
+    /// The model that answers; none while the judge is asked.
+    pub role: Option<String>,
+    /// Samples that it is through with.
+    pub done: usize,
+    /// Samples in all.
+    pub total: usize,
+}
+
+/// What an evaluation has made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationProduct {
+    /// The outcome.
+    pub verdict: Verdict,
+    /// The artifact that holds the report as JSON.
+    pub report: String,
+    /// The artifact that holds the report as a page.
+    pub page: String,
+}

@@ -1,0 +1,225 @@
+//! Evaluations from the queue to the verdict, with a runner whose evaluations end as the test says.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use twin_artifacts::{Artifacts, FolderFile};
+use twin_backend::Error;
+use twin_coordination::{Member, Options as LeaseOptions, Owner};
+use twin_evaluator::{
+    Dependencies, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Evaluations, Metrics,
+    ServiceOptions, supervisor,
+};
+use twin_jobs::{Resources, Runner, Status, Supervisor};
+use twin_registry::{
+    EvaluationRow, EvaluationState, JobOutcome, ModelManifest, NewDataset, NewJob, NewModel, Registry,
+};
+use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
+use twin_sqlite::{Database, SqliteLeases};
+
+type Seen = Status<EvaluationProduct, EvaluationReport>;
+
+/// Runs nothing: each evaluation is as the test says.
+struct Scripted {
+    status: Mutex<Seen>,
+    submitted: Mutex<Vec<EvaluationOrder>>,
+}
+
+#[async_trait]
+impl Runner<Evaluation> for Scripted {
+    async fn submit(&self, _: &str, _: &Resources, order: &EvaluationOrder) -> Result<(), Error> {
+        self.submitted.lock().unwrap().push(order.clone());
+        Ok(())
+    }
+
+    async fn status(&self, _: &str) -> Result<Seen, Error> {
+        Ok(self.status.lock().unwrap().clone())
+    }
+
+    async fn cancel(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn reopen(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn forget(&self, _: &str) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+struct Fixture {
+    supervisor: Supervisor<Evaluations>,
+    runner: Arc<Scripted>,
+    registry: Registry,
+    model: ModelId,
+    _folder: tempfile::TempDir,
+}
+
+fn ada() -> AuthorId {
+    "ada".parse().unwrap()
+}
+
+fn at() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+}
+
+fn dataset() -> DatasetId {
+    DatasetId("d".repeat(64))
+}
+
+/// A dataset version whose files are these.
+async fn manifest(artifacts: &Artifacts, files: serde_json::Value) -> String {
+    let manifest = json!({
+        "dataset": dataset(), "number": 1, "created_at": at(), "author": "ada", "build_version": 3, "options": {},
+        "documents": [], "counts": {}, "refusals": {}, "files": files,
+    });
+    artifacts.put(manifest.to_string().into_bytes()).await.unwrap()
+}
+
+async fn model_manifest(artifacts: &Artifacts, job: &JobId, merged: bool) -> String {
+    let file =
+        FolderFile { path: "config.json".into(), artifact: artifacts.put(b"{}".to_vec()).await.unwrap(), bytes: 2 };
+    let manifest = ModelManifest {
+        author: ada(),
+        job: job.clone(),
+        dataset: dataset(),
+        base: "base".into(),
+        recipe: "{}".into(),
+        code_version: "1".into(),
+        steps: 1,
+        evaluation_loss: None,
+        seconds: 1.0,
+        merged: merged.then(|| vec![file.clone()]),
+        adapter: vec![file],
+        curves: Vec::new(),
+    };
+    artifacts.put(serde_json::to_vec(&manifest).unwrap()).await.unwrap()
+}
+
+/// A queued evaluation of a model, trained on a version with these files.
+async fn fixture(files: serde_json::Value, merged: bool) -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::open(&folder.path().join("twin.db")).unwrap();
+    let registry = twin_sqlite::registry(database.clone()).await.unwrap();
+    let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
+    let new = NewDataset {
+        dataset: dataset(),
+        author: ada(),
+        manifest: manifest(&artifacts, files).await,
+        training_samples: 20,
+        counts: BTreeMap::new(),
+        reason: "requested".into(),
+        members: Vec::new(),
+    };
+    registry.add_dataset(new, at()).await.unwrap();
+    let job = JobId("1".repeat(64));
+    let (base, recipe, code_version) = ("base".into(), "{}".into(), "1".into());
+    let new = NewJob { job: job.clone(), author: ada(), dataset: dataset(), base, recipe, sweep: None, code_version };
+    registry.queue_job(new, at()).await.unwrap();
+    registry.start_job(&job, at()).await.unwrap();
+    let made = NewModel { manifest: model_manifest(&artifacts, &job, merged).await };
+    let model = registry.finish_job(&job, 1, JobOutcome::Succeeded(Some(made)), at()).await.unwrap().unwrap();
+    registry.queue_evaluation(&model, at()).await.unwrap();
+
+    let runner = Arc::new(Scripted { status: Mutex::new(Status::Running(None)), submitted: Mutex::default() });
+    let leases = Arc::new(SqliteLeases::open(database).await.unwrap());
+    let member = Member::new(leases, Owner::new("one"), &LeaseOptions { lease_ms: 500 });
+    let dependencies = Dependencies {
+        registry: registry.clone(),
+        artifacts,
+        artifacts_url: Artifacts::url_of_folder(&folder.path().join("artifacts")),
+    };
+    let options = ServiceOptions { attempts: 2, ..ServiceOptions::default() };
+    let metrics = Metrics::new(&twin_telemetry::Registry::new()).unwrap();
+    let supervisor = supervisor(&options, dependencies, runner.clone(), member, metrics);
+    Fixture { supervisor, runner, registry, model, _folder: folder }
+}
+
+fn test_files() -> serde_json::Value {
+    json!([{ "name": "eval/test.jsonl", "parts": ["sha256:t"], "lines": 1, "bytes": 1 }])
+}
+
+impl Fixture {
+    async fn looks(&mut self, times: usize) {
+        for _ in 0..times {
+            self.supervisor.look().await.unwrap();
+        }
+    }
+
+    fn is(&self, status: Seen) {
+        *self.runner.status.lock().unwrap() = status;
+    }
+
+    async fn row(&self) -> EvaluationRow {
+        self.registry.evaluation(&self.model).await.unwrap().unwrap()
+    }
+
+    fn submitted(&self) -> Vec<EvaluationOrder> {
+        self.runner.submitted.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn an_evaluation_whose_process_is_gone_waits_and_is_started_again_and_ends_with_a_verdict() {
+    let mut f = fixture(test_files(), true).await;
+    f.looks(2).await;
+    assert_eq!((f.row().await.state, f.row().await.attempts), (EvaluationState::Running, 1));
+    let order = f.submitted().remove(0);
+    assert_eq!((order.test, order.base.as_str(), order.production.is_none()), (vec!["sha256:t".into()], "base", true));
+    assert_eq!((order.candidate.name.as_str(), order.candidate.files.len()), ("ada-v1", 1));
+
+    f.is(Status::Absent("out of luck".into()));
+    f.looks(1).await;
+    assert_eq!(f.row().await.state, EvaluationState::Queued);
+    f.looks(1).await;
+    assert_eq!((f.row().await.state, f.row().await.attempts), (EvaluationState::Running, 2));
+    let product = EvaluationProduct { verdict: Verdict::Passed, report: "sha256:r".into(), page: "sha256:p".into() };
+    f.is(Status::Succeeded(product));
+    f.looks(1).await;
+    let done = f.row().await;
+    assert_eq!(
+        (done.state, done.verdict, done.report.as_deref()),
+        (EvaluationState::Done, Some(Verdict::Passed), Some("sha256:r"))
+    );
+}
+
+#[tokio::test]
+async fn an_evaluation_that_dies_too_often_fails_with_what_it_said_and_one_that_gives_way_does_not() {
+    let mut f = fixture(test_files(), true).await;
+    f.looks(1).await;
+    f.is(Status::Interrupted("the artifact store is away".into()));
+    f.looks(3).await;
+    assert_eq!((f.row().await.state, f.row().await.attempts), (EvaluationState::Running, 1), "it waits");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while f.submitted().len() < 2 {
+        assert!(Instant::now() < deadline, "it never goes on");
+        f.looks(1).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(f.row().await.attempts, 1, "it goes on as the same attempt");
+    f.is(Status::Absent("starting\nout of luck".into()));
+    f.looks(3).await;
+    let failed = f.row().await;
+    assert_eq!(failed.state, EvaluationState::Failed);
+    assert!(failed.reason.as_deref().is_some_and(|reason| reason.ends_with("out of luck")), "{failed:?}");
+}
+
+#[tokio::test]
+async fn what_can_not_be_evaluated_fails_with_the_reason_and_is_never_submitted() {
+    for (files, merged, why) in
+        [(json!([]), true, "has no test samples"), (test_files(), false, "the adapter alone was kept")]
+    {
+        let mut f = fixture(files, merged).await;
+        f.looks(1).await;
+        let failed = f.row().await;
+        assert_eq!(failed.state, EvaluationState::Failed);
+        assert!(failed.reason.as_deref().is_some_and(|reason| reason.contains(why)), "{failed:?}");
+        assert!(f.submitted().is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! What a training job is told, says and makes: by reference, for whatever machine it runs on.
+
+use serde::{Deserialize, Serialize};
+use twin_artifacts::FolderFile;
+use twin_jobs::Kind;
+use twin_registry::{JobCheckpoint, JobProgress, Metric};
+use twin_schemas::JobId;
+
+/// Training jobs, as runners know them.
+pub struct Training;
+
+impl Kind for Training {
+    type Order = TrainingOrder;
+    type Report = TrainingReport;
+    type Product = TrainingProduct;
+}
+
+/// What is to be trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingOrder {
+    /// The job.
+    pub job: JobId,
+    /// The base model's fingerprint. Whoever works knows where that model is.
+    pub base: String,
+    /// The recipe as TOML.
+    pub recipe: String,
+    /// Samples to train on: artifacts whose contents, one after the other, are a JSONL file.
+    pub train: Vec<String>,
+    /// Samples to evaluate on, of the same form; may be empty.
+    pub validation: Vec<String>,
+    /// The artifact store's address.
+    pub artifacts: String,
+    /// Threads; 0 is as many as the machine has.
+    pub threads: usize,
+    /// What is wanted of the result.
+    pub keep: Keep,
+    /// What an attempt before this one, on whatever machine, has come to.
+    #[serde(default)]
+    pub checkpoint: Option<JobCheckpoint>,
+}
+
+/// What is wanted of a job's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// What it measured: a trial of a sweep.
+    Measurements,
+    /// The adapter too.
+    Adapter,
+    /// And the model with the adapter merged into it, which any engine serves.
+    Merged,
+}
+
+/// What a job says of itself while it runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainingReport {
+    /// How far it is.
+    pub progress: JobProgress,
+    /// What it measured of late, newest last.
+    pub metrics: Vec<Metric>,
+}
+
+/// What a job has made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingProduct {
+    /// Steps done.
+    pub steps: u64,
+    /// Loss on the validation split at the end.
+    pub evaluation_loss: Option<f64>,
+    /// Seconds of the last attempt.
+    pub seconds: f64,
+    /// Every value that it measured.
+    pub metrics: Vec<Metric>,
+    /// Its files in the artifact store; a trial of a sweep has none.
+    pub files: Option<ModelFiles>,
+}
+
+/// The files of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelFiles {
+    /// The PEFT adapter.
+    pub adapter: Vec<FolderFile>,
+    /// The merged model, a Hugging Face directory, where it was asked for.
+    pub merged: Option<Vec<FolderFile>>,
+    /// The loss curve, as data and as a picture.
+    pub curves: Vec<FolderFile>,
+}

@@ -1,0 +1,64 @@
+//! What follows from the trials of a sweep: an end to those that are past its budget, and a recipe.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tracing::info;
+use twin_registry::{JobRow, JobState, Registry};
+use twin_training::{Recipe, Sweep};
+
+use crate::Error;
+
+/// Ends sweeps: cancels the trials that are past their budget, and makes the best recipe of those that are through the
+/// author's.
+pub(crate) async fn conclude(registry: &Registry) -> Result<(), Error> {
+    for sweep in registry.open_sweeps().await? {
+        let trials = registry.trials(&sweep).await?;
+        keep_to_budget(registry, &sweep, &trials, Utc::now()).await?;
+        if trials.iter().all(|trial| trial.state.has_ended()) {
+            choose(registry, &sweep, &trials).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn keep_to_budget(
+    registry: &Registry,
+    sweep: &twin_registry::rules::Sweep,
+    trials: &[JobRow],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let minutes = i64::try_from(Sweep::minutes_of(&sweep.sweep)).unwrap_or(0);
+    let began = trials.iter().filter_map(|trial| trial.started_at).min();
+    let is_over = minutes > 0 && began.is_some_and(|began| now - began > TimeDelta::minutes(minutes));
+    if is_over {
+        for trial in trials.iter().filter(|trial| trial.state == JobState::Queued) {
+            registry.cancel_job(&trial.job, "the sweep, whose budget is spent", now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The trial of the lowest evaluation loss gives the author's recipe; of equals, the one with the lower id.
+async fn choose(registry: &Registry, sweep: &twin_registry::rules::Sweep, trials: &[JobRow]) -> Result<(), Error> {
+    let mut best: Option<(f64, &JobRow)> = None;
+    for trial in trials.iter().filter(|trial| trial.state == JobState::Succeeded) {
+        let metrics = registry.metrics(&trial.job).await?;
+        let losses = metrics.iter().filter(|metric| metric.name == "evaluation_loss");
+        let Some(loss) = losses.max_by_key(|metric| metric.step).map(|metric| metric.value) else { continue };
+        let is_better = best.is_none_or(|(least, known)| loss < least || loss == least && trial.job < known.job);
+        if is_better {
+            best = Some((loss, trial));
+        }
+    }
+    let recipe = match best {
+        Some((loss, trial)) => {
+            Recipe::from_canonical(&trial.recipe)?;
+            Some((trial.recipe.clone(), format!("sweep {}, evaluation loss {loss:.4}", sweep.sweep)))
+        }
+        None => None,
+    };
+    if registry.conclude_sweep(sweep, recipe, Utc::now()).await? {
+        let loss = best.map(|(loss, _)| loss);
+        info!(author = %sweep.author, sweep = sweep.sweep, loss, "the sweep is over");
+    }
+    Ok(())
+}

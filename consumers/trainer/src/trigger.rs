@@ -1,0 +1,52 @@
+//! Queues a job for each new dataset version.
+
+use async_trait::async_trait;
+use twin_registry::JobQueue;
+use twin_schemas::DatasetReady;
+use twin_stream::{Handler, Message, Outcome};
+
+use crate::options::Options;
+
+/// The trainer stage: each new dataset version becomes a job.
+pub struct Trigger {
+    queue: JobQueue,
+    automatic: bool,
+}
+
+impl Trigger {
+    /// A stage that queues into `queue`.
+    pub fn new(queue: JobQueue, options: &Options) -> Self {
+        Self { queue, automatic: options.automatic }
+    }
+
+    async fn dataset_ready(&self, ready: &DatasetReady) -> Outcome {
+        if !self.automatic {
+            return Outcome::Done;
+        }
+        let queued = async {
+            let recipe = self.queue.recipe_of(&ready.author).await?;
+            self.queue.train(&ready.author, &ready.dataset, &recipe).await
+        };
+        match queued.await {
+            Ok(_) => Outcome::Done,
+            Err(error) if error.is_transient() => Outcome::wait("registry", error),
+            Err(error) => Outcome::dead("recipe", error),
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for Trigger {
+    type Input = DatasetReady;
+
+    async fn handle(&self, batch: Vec<Message<DatasetReady>>) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for message in batch {
+            outcomes.push(match &message.payload {
+                Some(ready) => self.dataset_ready(ready).await,
+                None => Outcome::dead("decode", "a dataset version is never a tombstone"),
+            });
+        }
+        outcomes
+    }
+}

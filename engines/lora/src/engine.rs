@@ -1,0 +1,41 @@
+//! The engine, as whoever runs training jobs knows one.
+
+use twin_training::{Engine, Finished, Measured, Observer, Task};
+
+use super::curve::Curve;
+use super::error::Error;
+use super::run::{Trained, train};
+
+/// Trains LoRA adapters in this process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lora;
+
+impl Engine for Lora {
+    fn train(&self, task: &Task, observer: &mut dyn Observer) -> Result<Finished, twin_backend::Error> {
+        Ok(finished(train(task, observer)?)?)
+    }
+}
+
+fn finished(trained: Trained) -> Result<Finished, Error> {
+    let path = trained.output.join("loss.json");
+    let text = std::fs::read(&path).map_err(Error::at(&path))?;
+    let curve = serde_json::from_slice(&text).map_err(|error| Error::malformed(&path, error))?;
+    let summary = &trained.manifest.summary;
+    Ok(Finished {
+        steps: summary.steps as u64,
+        evaluation_loss: summary.evaluation_loss,
+        measured: measured(&curve),
+        output: trained.output,
+    })
+}
+
+fn measured(curve: &Curve) -> Vec<Measured> {
+    let value = |name: &str, step: usize, value: f64| Measured { name: name.to_owned(), step: step as u64, value };
+    let mut measured = Vec::new();
+    for point in &curve.steps {
+        measured.push(value("loss", point.step, point.loss));
+        measured.push(value("learning_rate", point.step, point.learning_rate));
+    }
+    measured.extend(curve.evaluations.iter().map(|point| value("evaluation_loss", point.step, point.loss)));
+    measured
+}
