@@ -12,7 +12,7 @@ pub fn text(tables: &str, rounds: usize) -> Result<String> {
     let day = Utc::now().format("%Y-%m-%d");
     Ok(format!(
         "# Benchmarks\n\n\
-         Written by `make bench`, which takes under 15 minutes once everything is built. These numbers are from {day}: \
+         Written by `make bench`, which takes under 20 minutes once everything is built. These numbers are from {day}: \
          {processor}, {cores} cores.\n\n\
          A number with a range is the median of {rounds} rounds (of the language model: of 5 questions), with the \
          lowest and the highest one in brackets. Both sides do their work in the same run, one after the other in \

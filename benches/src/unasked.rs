@@ -29,8 +29,9 @@ const WORDS: usize = 120;
 /// From the last document being searchable until the twin counts as idle. A dataset version is made meanwhile.
 const REST: Duration = Duration::from_secs(40);
 const QUIET: (&str, &str) = ("TWIN_DATASETS_FREEZE_QUIET_S", "5");
-/// How long it is looked on.
-const LOOK: Duration = Duration::from_secs(60);
+/// How long an idle twin is looked on, and how long one that trains.
+const IDLE: Duration = Duration::from_secs(60);
+const TRAINING: Duration = Duration::from_secs(30);
 /// Longer than it is looked on, in steps of a second or less.
 const RECIPE: &str = "rank = 8\nalpha = 16.0\ntargets = [\"q_proj\", \"v_proj\"]\nlearning_rate = 0.0001\n\
     warmup_steps = 4\nepochs = 1000\nmax_steps = 2000\npack_tokens = 256\ncheckpoint_every = 20\neval_samples = 4\n";
@@ -71,15 +72,15 @@ struct Seen {
 }
 
 /// Looks on without asking anything.
-async fn look(server: &Server) -> Result<Seen> {
+async fn look(server: &Server, time: Duration) -> Result<Seen> {
     let database = server.data().join("twin.db");
     let (spent, written) = (server.processor_seconds()?, commits::so_far(&database)?);
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(time).await;
     let spent = server.processor_seconds()? - spent;
     let written = commits::so_far(&database)?.wrapping_sub(written);
     Ok(Seen {
-        core_percent: 100.0 * spent / LOOK.as_secs_f64(),
-        writes: f64::from(written) * 60.0 / LOOK.as_secs_f64(),
+        core_percent: 100.0 * spent / time.as_secs_f64(),
+        writes: f64::from(written) * 60.0 / time.as_secs_f64(),
     })
 }
 
@@ -96,7 +97,7 @@ async fn idle(bench: &Bench, binary: Option<PathBuf>) -> Result<Seen> {
     server.push(texts.iter().map(|(key, text)| (key.clone(), text.as_str()))).await?;
     server.settled(DOCUMENTS).await?;
     tokio::time::sleep(REST).await;
-    look(&server).await
+    look(&server, IDLE).await
 }
 
 /// With the default language model in memory, as the twin of an author who asks for training has it.
@@ -112,7 +113,7 @@ async fn training(bench: &Bench, binary: Option<PathBuf>) -> Result<Seen> {
         Ok((job["progress"]["step"].as_u64() > Some(1)).then_some(job))
     })
     .await?;
-    let seen = look(&server).await?;
+    let seen = look(&server, TRAINING).await?;
     let id = job["job"].as_str().context("a job has an id")?;
     let after: Value = server.get(&format!("/v1/jobs/{id}")).await?;
     ensure!(after["state"] == "running", "the job ended while it was looked on: {after}");

@@ -16,13 +16,13 @@ use twin_llm::{ChatModel, ChatRequest, ChatStream, Engine, Error};
 const UNLOADED: Duration = Duration::from_secs(2);
 
 /// An engine that leaves no freed memory behind, when a model was loaded and when it is gone.
-pub(super) struct Thrifty<E>(pub E);
+pub(super) struct Trimming<E>(pub E);
 
 #[async_trait]
-impl<E: Engine> Engine for Thrifty<E> {
+impl<E: Engine> Engine for Trimming<E> {
     async fn open(&self, path: &Path, name: &str) -> Result<Arc<dyn ChatModel>, Error> {
         let model = self.0.open(path, name).await?;
-        release_soon(Duration::ZERO).await;
+        trim_after(Duration::ZERO).await;
         Ok(Arc::new(Model(model)))
     }
 }
@@ -44,20 +44,20 @@ impl Drop for Model {
     fn drop(&mut self) {
         // Without a runtime the process is about to end.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(release_soon(UNLOADED));
+            runtime.spawn(trim_after(UNLOADED));
         }
     }
 }
 
-async fn release_soon(pause: Duration) {
+async fn trim_after(pause: Duration) {
     tokio::time::sleep(pause).await;
     // It takes some milliseconds. A panic there is none.
-    let _ = tokio::task::spawn_blocking(release).await;
+    let _ = tokio::task::spawn_blocking(trim).await;
 }
 
 /// Gives all memory that was freed back to the system.
 #[allow(unsafe_code)]
-fn release() {
+fn trim() {
     unsafe extern "C" {
         /// Of `mimalloc.h`. The crate declares it only with a feature; the library has it in any case.
         fn mi_collect(force: bool);
@@ -84,7 +84,7 @@ mod tests {
         let loaded = std::thread::spawn(|| vec![1_u8; BYTES]).join().unwrap();
         assert!(resident() > before + (BYTES as u64 >> 10) / 2);
         std::thread::spawn(move || drop(loaded)).join().unwrap();
-        release();
+        trim();
         assert!(resident() < before + (BYTES as u64 >> 10) / 2, "{} kB, before it was {before}", resident());
     }
 }

@@ -7,11 +7,11 @@ use twin_llm::openai::OpenAiModel;
 use twin_llm::{ChatModel, Engine, Error};
 use twin_mistral::Mistral;
 
-use super::memory::Thrifty;
+use super::memory::Trimming;
 
 /// What runs models on this machine.
 pub(super) fn engine(options: &LlmOptions) -> Arc<dyn Engine> {
-    Arc::new(Thrifty(Mistral { device: options.device }))
+    Arc::new(Trimming(Mistral { device: options.device }))
 }
 
 /// The model that the options name: an endpoint if there is one, else the local model.

@@ -73,6 +73,10 @@ impl<W: Watch + 'static> EventLog for Watched<W> {
         self.log.records(partition, offsets).inspect_ok(move |_| watch.read(1)).boxed()
     }
 
+    async fn with_value(&self, record: Record) -> Result<Record, Error> {
+        self.log.with_value(record).await
+    }
+
     async fn watermarks(&self, topic: &str) -> Result<BTreeMap<u32, Watermarks>, Error> {
         self.log.watermarks(topic).await
     }
