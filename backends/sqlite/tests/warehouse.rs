@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
+use rusqlite::{Connection, params};
 use twin_schemas::SourceId;
-use twin_sqlite::rusqlite::params;
 use twin_sqlite::{Database, SqliteWarehouse};
 use twin_warehouse::testing::{Store, ada, observation, source};
 use twin_warehouse::{
@@ -55,7 +55,7 @@ async fn a_database_of_before_claims_is_migrated_with_its_sources() {
     let source = |location: &str| NewSource { location: location.into(), ..source() };
     let id = move |location: &str| SourceId::of(&ada(), &source(location).kind, location);
     let rows = [("/confirmed", true, "2020-01-01T00:00:00.000000Z"), ("/later", false, "2999-01-01T00:00:00.000000Z")];
-    let insert = move |tx: &twin_sqlite::rusqlite::Connection| -> Result<(), twin_sqlite::Error> {
+    let insert = move |tx: &Connection| -> Result<(), twin_sqlite::Error> {
         twin_sqlite::migrate(tx, "warehouse", &[BEFORE])?;
         for (location, confirmed, next_run_at) in rows {
             let last_sync = serde_json::to_string(&sync()).unwrap();
@@ -86,7 +86,7 @@ async fn a_database_of_before_claims_is_migrated_with_its_sources() {
 async fn documents_of_before_keep_their_order_behind_those_that_change_now() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
-    let before = |tx: &twin_sqlite::rusqlite::Connection| -> Result<(), twin_sqlite::Error> {
+    let before = |tx: &Connection| -> Result<(), twin_sqlite::Error> {
         twin_sqlite::migrate(tx, "warehouse", &[BEFORE])?;
         for (change, name) in ["a", "b", "c"].into_iter().enumerate() {
             let seen = observation(name, name);
