@@ -160,7 +160,7 @@ impl Queue for Evaluations {
 
     const NAME: &'static str = "evaluate";
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> watch::Receiver<()> {
         self.dependencies.registry.changes(Interest::Evaluations)
     }
 

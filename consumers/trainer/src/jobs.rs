@@ -139,7 +139,7 @@ impl Queue for TrainingJobs {
 
     const NAME: &'static str = "train";
 
-    fn changes(&self) -> watch::Receiver<u64> {
+    fn changes(&self) -> watch::Receiver<()> {
         self.dependencies.registry.changes(Interest::Jobs)
     }
 

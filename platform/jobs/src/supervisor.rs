@@ -78,7 +78,7 @@ pub trait Queue: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Changes when jobs may have been queued, stopped or ended.
-    fn changes(&self) -> watch::Receiver<u64>;
+    fn changes(&self) -> watch::Receiver<()>;
 
     /// The jobs that are not over, oldest first.
     async fn open(&self) -> Result<Vec<Job<Self::Row>>, Error>;
