@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
-use twin_embedding::{Embedder, EmbeddingModel, ModelId};
+use twin_embedding::{Embedder, EmbeddingModel, EmbeddingModelId};
 use twin_schemas::{Category, Chunk, ContentHash, Span};
 use twin_sqlite::{Database, SqliteVectors};
 use twin_vectors::{Filter, Point, SearchRequest, VectorIndex, VectorStore};
@@ -107,7 +107,7 @@ impl Sides {
     async fn fill(work: &Path, words: &[&str], chunks: usize, random: &mut StdRng) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(work)?;
         let database = Database::open(&folder.path().join("vectors.db"))?;
-        let id = ModelId::new("random", "1");
+        let id = EmbeddingModelId::new("random", "1");
         let model = EmbeddingModel { id, dimension: DIMENSION, settings: String::new() };
         let index = SqliteVectors::open(database).await?.open(&model).await?;
         let mut vectors = Vec::with_capacity(chunks);

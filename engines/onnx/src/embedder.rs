@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, oneshot};
-use twin_embedding::{EmbeddingModel, ModelId, Purpose, Texts};
+use twin_embedding::{EmbeddingModel, EmbeddingModelId, Purpose, Texts};
 use twin_telemetry::Registry;
 
 use crate::loader::OnnxLoader;
@@ -38,7 +38,7 @@ impl OnnxEmbedder {
     }
 
     /// Starts the threads, and waits until each has its session.
-    pub(crate) fn start(shared: Shared, id: ModelId) -> Result<Self, Error> {
+    pub(crate) fn start(shared: Shared, id: EmbeddingModelId) -> Result<Self, Error> {
         let options = &shared.options;
         let query_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
         let passage_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
@@ -157,7 +157,7 @@ mod tests {
             availability: Availability::default(),
             load: Box::new(load),
         };
-        OnnxEmbedder::start(shared, ModelId::new("fragile", "0")).unwrap()
+        OnnxEmbedder::start(shared, EmbeddingModelId::new("fragile", "0")).unwrap()
     }
 
     fn texts(words: &[&str]) -> Vec<String> {

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use twin_embedding::ModelId;
+use twin_embedding::EmbeddingModelId;
 
 /// What can go wrong with a model.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ pub enum Error {
     #[error("the embedding model {model} is in none of {}", list(folders))]
     NotFound {
         /// The model that was looked for.
-        model: ModelId,
+        model: EmbeddingModelId,
         /// Where.
         folders: Vec<PathBuf>,
     },
@@ -60,7 +60,7 @@ pub enum Error {
     #[error("the embedding model {model} of the index: {problem}")]
     Settings {
         /// The model.
-        model: ModelId,
+        model: EmbeddingModelId,
         /// What is wrong.
         problem: String,
     },

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
-use twin_embedding::{Embedder, EmbedderLoader, EmbeddingModel, ModelId};
+use twin_embedding::{Embedder, EmbedderLoader, EmbeddingModel, EmbeddingModelId};
 use twin_telemetry::{Readiness, Registry};
 
 use crate::availability::Availability;
@@ -71,7 +71,7 @@ impl OnnxLoader {
         Ok(embedder)
     }
 
-    fn load_as(&self, options: EmbedderOptions, id: ModelId) -> Result<OnnxEmbedder, Error> {
+    fn load_as(&self, options: EmbedderOptions, id: EmbeddingModelId) -> Result<OnnxEmbedder, Error> {
         let runtime = OnnxRuntime::load(&options.runtime_library)?;
         let tokenizer = HuggingFaceTokenizer::from_file(&options.model_dir.join(TOKENIZER))?;
         let (path, device) = (options.model_dir.join(MODEL), options.device);
@@ -124,7 +124,7 @@ impl EmbedderLoader for OnnxLoader {
 
 /// `<folder's name>@<first 12 hex digits of the SHA-256 of model.onnx and the passage prefix>`. Vectors of different
 /// models never mix.
-fn model_id(folder: &Path, passage_prefix: &str) -> Result<ModelId, Error> {
+fn model_id(folder: &Path, passage_prefix: &str) -> Result<EmbeddingModelId, Error> {
     let path = folder.join(MODEL);
     let unreadable = |cause| Error::File { path: path.clone(), cause };
     let mut file = File::open(&path).map_err(unreadable)?;
@@ -133,5 +133,5 @@ fn model_id(folder: &Path, passage_prefix: &str) -> Result<ModelId, Error> {
     hasher.update(passage_prefix);
     let hash = hex::encode(hasher.finalize());
     let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
-    Ok(ModelId::new(name, &hash[..12]))
+    Ok(EmbeddingModelId::new(name, &hash[..12]))
 }

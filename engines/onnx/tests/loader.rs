@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use common::{cached, options};
-use twin_embedding::{Embedder, EmbedderLoader, EmbeddingModel, ModelId};
+use twin_embedding::{Embedder, EmbedderLoader, EmbeddingModel, EmbeddingModelId};
 use twin_onnx::{EmbedderOptions, OnnxLoader};
 use twin_telemetry::Registry;
 
@@ -71,7 +71,7 @@ async fn another_model_in_the_same_place_is_not_taken_for_it() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("models/first");
     model_in(&folder);
-    let model = EmbeddingModel { id: ModelId::new("first", "000000000000"), ..kept(&folder) };
+    let model = EmbeddingModel { id: EmbeddingModelId::new("first", "000000000000"), ..kept(&folder) };
     let error = loader(&folder).load(&model).await.err().unwrap();
     let told = error.to_string();
     assert!(told.contains("first@000000000000") && told.contains(&folder.display().to_string()), "{told}");

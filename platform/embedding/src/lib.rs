@@ -1,7 +1,7 @@
 //! Models that read text without writing any: what stages may ask of them, whatever engine runs them.
 //!
 //! In: texts. Out: unit vectors ([`Embedder`]) and positions of tokens ([`Tokenizer`]). Which model made a vector is
-//! told by [`ModelId`], which is made of the model's content: where its files are is a matter of the process that loads
+//! told by [`EmbeddingModelId`], which is made of the model's content: where its files are is a matter of the process that loads
 //! it ([`EmbedderLoader`]).
 //!
 //! Promises that an engine keeps: the vector of a text does not depend on what else is embedded with it; vectors have
@@ -19,5 +19,5 @@ mod tokenizer;
 
 pub use embedder::{Embedder, EmbedderLoader, Purpose, Texts};
 pub use error::Error;
-pub use model::{EmbeddingModel, ModelId, NoModelId};
+pub use model::{EmbeddingModel, EmbeddingModelId, InvalidModelId};
 pub use tokenizer::{TokenSpan, Tokenizer};

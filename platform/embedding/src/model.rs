@@ -5,7 +5,7 @@ use std::str::FromStr;
 /// Which embedding model: `<name>@<hash of its content>`. The name is for people. Two ids are equal if their hashes are,
 /// so that a folder may be renamed and moved.
 #[derive(Debug, Clone)]
-pub struct ModelId {
+pub struct EmbeddingModelId {
     name: String,
     hash: String,
 }
@@ -13,9 +13,9 @@ pub struct ModelId {
 /// A text that is no model's id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no model's id: `<name>@<hash>` is expected")]
-pub struct NoModelId(String);
+pub struct InvalidModelId(String);
 
-impl ModelId {
+impl EmbeddingModelId {
     /// The id of a model that people call so and whose content has this hash. A hash has no `@` in it.
     pub fn new(name: impl Into<String>, hash: impl Into<String>) -> Self {
         let id = Self { name: name.into(), hash: hash.into() };
@@ -24,32 +24,32 @@ impl ModelId {
     }
 }
 
-impl fmt::Display for ModelId {
+impl fmt::Display for EmbeddingModelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.name, self.hash)
     }
 }
 
-impl FromStr for ModelId {
-    type Err = NoModelId;
+impl FromStr for EmbeddingModelId {
+    type Err = InvalidModelId;
 
-    fn from_str(text: &str) -> Result<Self, NoModelId> {
+    fn from_str(text: &str) -> Result<Self, InvalidModelId> {
         match text.rsplit_once('@') {
             Some((name, hash)) if !hash.is_empty() => Ok(Self::new(name, hash)),
-            _ => Err(NoModelId(text.to_owned())),
+            _ => Err(InvalidModelId(text.to_owned())),
         }
     }
 }
 
-impl PartialEq for ModelId {
+impl PartialEq for EmbeddingModelId {
     fn eq(&self, other: &Self) -> bool {
         self.hash == other.hash
     }
 }
 
-impl Eq for ModelId {}
+impl Eq for EmbeddingModelId {}
 
-impl Hash for ModelId {
+impl Hash for EmbeddingModelId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.hash.hash(state);
     }
@@ -59,7 +59,7 @@ impl Hash for ModelId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbeddingModel {
     /// Which model; vectors of two models are never compared.
-    pub id: ModelId,
+    pub id: EmbeddingModelId,
     /// Numbers in a vector.
     pub dimension: usize,
     /// How its engine loads it, in the engine's own words; nobody else reads them. A path in it is a hint: the model that
@@ -80,11 +80,11 @@ mod tests {
 
     #[test]
     fn a_model_is_the_same_under_another_name_and_another_one_under_the_same() {
-        let id = |text: &str| text.parse::<ModelId>().unwrap();
+        let id = |text: &str| text.parse::<EmbeddingModelId>().unwrap();
         assert_eq!(id("minilm@759c3cd2b7fe"), id("copy@2@759c3cd2b7fe"));
         assert_ne!(id("minilm@759c3cd2b7fe"), id("minilm@000000000000"));
         assert_eq!(id("copy@2@759c3cd2b7fe").to_string(), "copy@2@759c3cd2b7fe");
-        assert_eq!("minilm".parse::<ModelId>(), Err(NoModelId("minilm".to_owned())));
-        assert!("minilm@".parse::<ModelId>().is_err());
+        assert_eq!("minilm".parse::<EmbeddingModelId>(), Err(InvalidModelId("minilm".to_owned())));
+        assert!("minilm@".parse::<EmbeddingModelId>().is_err());
     }
 }

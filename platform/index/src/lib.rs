@@ -12,7 +12,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::info;
-use twin_embedding::{Embedder, EmbedderLoader, ModelId};
+use twin_embedding::{Embedder, EmbedderLoader, EmbeddingModelId};
 use twin_vectors::VectorIndex;
 
 /// Why the new model could not be taken up.
@@ -25,7 +25,7 @@ pub enum Error {
     #[error("the index went over to the embedding model {model}, which this process can not load: {cause}")]
     Model {
         /// The index's model.
-        model: ModelId,
+        model: EmbeddingModelId,
         /// What is wrong with it.
         cause: twin_embedding::Error,
     },

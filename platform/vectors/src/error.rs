@@ -1,4 +1,4 @@
-use twin_embedding::{EmbeddingModel, ModelId};
+use twin_embedding::{EmbeddingModel, EmbeddingModelId};
 
 /// What can go wrong with the vector index.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum Error {
         /// The handle's generation.
         generation: u64,
         /// The model of the index now.
-        model: ModelId,
+        model: EmbeddingModelId,
     },
     /// Vectors of this generation are not being built, or not any more.
     #[error("generation {generation} is not being built any more: another `twin reindex` has taken its place")]

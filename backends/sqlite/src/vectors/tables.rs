@@ -1,5 +1,5 @@
 use rusqlite::{Connection, OptionalExtension, params};
-use twin_embedding::{EmbeddingModel, ModelId};
+use twin_embedding::{EmbeddingModel, EmbeddingModelId};
 use twin_vectors::{Error, Generation, Generations, Phase};
 
 use super::Failure;
@@ -110,7 +110,7 @@ pub(super) fn prepare(tx: &Connection) -> Result<(), Failure> {
 /// The generations; none if there is no index.
 pub(super) fn load(c: &Connection) -> Result<Option<Generations>, Failure> {
     let row = c
-        .prepare_cached("SELECT active, phase, beside, last_number FROM vector_index")?
+        .prepare_cached("SELECT active, phase, beside, last_number FROM vector_index WHERE only_row = 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, i64>(3)?)))
         .optional()?;
     let Some((active, phase, beside, last_number)) = row else { return Ok(None) };
@@ -127,7 +127,7 @@ fn generation(c: &Connection, number: i64) -> Result<Generation, Failure> {
     let mut statement = c.prepare_cached("SELECT model, dimension, settings FROM generations WHERE generation = ?1")?;
     let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?, row.get(2)?));
     let (id, dimension, settings) = statement.query_row([number], read)?;
-    let id: ModelId = id.parse().map_err(|error| unreadable("model id", format!("{error}")))?;
+    let id: EmbeddingModelId = id.parse().map_err(|error| unreadable("model id", format!("{error}")))?;
     let model = EmbeddingModel { id, dimension: dimension as usize, settings };
     Ok(Generation { number: number.unsigned_abs(), model })
 }
@@ -208,7 +208,7 @@ pub(super) fn vector_table(generation: &Generation) -> String {
 
 /// Refuses a handle whose generation is not the active one. Gives the table of the generation that is being built.
 pub(super) fn expect_active(c: &Connection, generation: &Generation) -> Result<Option<String>, Failure> {
-    let mut statement = c.prepare_cached("SELECT active, phase FROM vector_index")?;
+    let mut statement = c.prepare_cached("SELECT active, phase FROM vector_index WHERE only_row = 1")?;
     let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)? == "serving"));
     let found: Option<(i64, bool)> = statement.query_row([], read).optional()?;
     if found == Some((generation.number.cast_signed(), true)) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use twin_embedding::{EmbeddingModel, ModelId};
+use twin_embedding::{EmbeddingModel, EmbeddingModelId};
 use twin_schemas::{AuthorId, Category, Chunk, ContentHash, DocumentId, DocumentMeta, Revision, SourceKind, Span};
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use crate::{Filter, Point, SearchRequest, VectorIndex};
 
 /// A model with this name, which is its content too.
 pub fn model(name: &str, dimension: usize) -> EmbeddingModel {
-    EmbeddingModel { id: ModelId::new(name, name), dimension, settings: format!("how to load {name}") }
+    EmbeddingModel { id: EmbeddingModelId::new(name, name), dimension, settings: format!("how to load {name}") }
 }
 
 /// A handle for vectors of the model `first`, `[3]`.
