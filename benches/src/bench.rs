@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
-use twin_onnx::{Embedder, EmbedderOptions, Tokenizer};
+use twin_onnx::{EmbedderOptions, HuggingFaceTokenizer, OnnxEmbedder};
 use twin_telemetry::Registry;
 
 use crate::comparison::Comparison;
@@ -27,7 +27,7 @@ pub struct Bench {
     /// This repository's texts.
     pub corpus: Corpus,
     /// The embedding model's.
-    pub tokenizer: Tokenizer,
+    pub tokenizer: HuggingFaceTokenizer,
     /// Runs what is asynchronous.
     pub runtime: Runtime,
 }
@@ -70,7 +70,7 @@ impl Bench {
             rivals_source: repository.join("benches/rivals"),
             rounds,
             corpus: Corpus::read(repository)?,
-            tokenizer: Tokenizer::from_file(&cache.join("models/minilm/tokenizer.json"))?,
+            tokenizer: HuggingFaceTokenizer::from_file(&cache.join("models/minilm/tokenizer.json"))?,
             runtime: Runtime::new()?,
             cache,
         })
@@ -93,8 +93,8 @@ impl Bench {
     }
 
     /// Loads an embedder. Takes a second.
-    pub fn embedder(&self, options: EmbedderOptions) -> Result<Embedder> {
-        Ok(Embedder::load(options, &Registry::new())?)
+    pub fn embedder(&self, options: EmbedderOptions) -> Result<OnnxEmbedder> {
+        Ok(OnnxEmbedder::load(options, &Registry::new())?)
     }
 }
 

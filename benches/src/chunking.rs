@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use anyhow::Result;
 use twin_chunker::{Options, chunk};
+use twin_embedding::Tokenizer;
 use twin_schemas::{Category, CleanedDocument};
 
 use crate::bench::Bench;

@@ -6,7 +6,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use twin_chunker::{Options, chunk};
-use twin_onnx::{Embedder, EmbedderOptions};
+use twin_embedding::Embedder;
+use twin_onnx::{EmbedderOptions, OnnxEmbedder};
 
 use crate::bench::Bench;
 use crate::comparison::{Better, Comparison, Side, one_round};
@@ -46,7 +47,7 @@ pub fn tokens(bench: &Bench, texts: &[String]) -> Result<usize> {
 
 /// Embeds the texts in requests of so many, which wait for each other only where the embedder's queue is full.
 /// Processor seconds.
-pub fn seconds(bench: &Bench, embedder: &Embedder, texts: &[String], request: usize) -> Result<f64> {
+pub fn seconds(bench: &Bench, embedder: &OnnxEmbedder, texts: &[String], request: usize) -> Result<f64> {
     let requests: Vec<Vec<String>> = texts.chunks(request).map(<[String]>::to_vec).collect();
     let start = processor_time::seconds()?;
     bench.runtime.block_on(try_join_all(requests.into_iter().map(|texts| embedder.embed_passages(texts))))?;
@@ -63,7 +64,7 @@ pub fn compare(bench: &Bench) -> Result<Vec<Comparison>> {
     let fixed = EmbedderOptions { batch_rows: FIXED_ROWS, batch_tokens: usize::MAX, ..options.clone() };
     let (ours, fixed) = (bench.embedder(options)?, bench.embedder(fixed)?);
     let rate =
-        |embedder: &Embedder, request| -> Result<f64> { Ok(tokens / seconds(bench, embedder, &texts, request)?) };
+        |embedder: &OnnxEmbedder, request| -> Result<f64> { Ok(tokens / seconds(bench, embedder, &texts, request)?) };
     // A request of 32 texts is a batch as it arrives; a larger request is sorted by length before it is cut.
     let mut sides: [Side<'_>; 3] =
         [Box::new(|| rate(&ours, TEXTS)), Box::new(|| rate(&fixed, FIXED_ROWS)), Box::new(|| rate(&fixed, TEXTS))];

@@ -1,6 +1,7 @@
 //! The embedder on one thread, against fastembed on one thread, and against what ONNX Runtime could do at most.
 
 use anyhow::{Result, ensure};
+use twin_embedding::Tokenizer;
 use twin_onnx::EmbedderOptions;
 
 use crate::bench::Bench;

@@ -3,17 +3,17 @@
 use std::cmp::Ordering;
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
+use twin_embedding::{Embedder, EmbeddingModel, EmbeddingModelId};
 use twin_schemas::{Category, Chunk, ContentHash, Span};
 use twin_sqlite::{Database, SqliteVectors};
-use twin_vectors::{Filter, IndexModel, Point, SearchRequest, VectorIndex};
-
-use twin_onnx::Embedder;
+use twin_vectors::{Filter, Point, SearchRequest, VectorIndex, VectorStore};
 
 use crate::bench::{Bench, Results};
 use crate::comparison::{Better, Comparison, ours_first, percentile};
@@ -46,7 +46,7 @@ pub const SMALLER: usize = 2_000;
 pub const LARGEST: usize = 20_000;
 
 struct Sides {
-    index: SqliteVectors,
+    index: Arc<dyn VectorIndex>,
     vectors: Vec<Vec<f32>>,
     _folder: TempDir,
 }
@@ -63,7 +63,7 @@ pub fn compare(bench: &Bench, chunks: usize) -> Result<Results> {
     bench.runtime.block_on(compare_with(bench, &embedder, chunks))
 }
 
-async fn compare_with(bench: &Bench, embedder: &Embedder, chunks: usize) -> Result<Results> {
+async fn compare_with(bench: &Bench, embedder: &dyn Embedder, chunks: usize) -> Result<Results> {
     let words = bench.corpus.words();
     let mut random = StdRng::seed_from_u64(chunks as u64);
     let sides = Sides::fill(&bench.work, &words, chunks, &mut random).await?;
@@ -107,8 +107,9 @@ impl Sides {
     async fn fill(work: &Path, words: &[&str], chunks: usize, random: &mut StdRng) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("bench-").tempdir_in(work)?;
         let database = Database::open(&folder.path().join("vectors.db"))?;
-        let model = IndexModel { id: "random@1".to_owned(), dimension: DIMENSION, settings: String::new() };
-        let index = SqliteVectors::open(database, model).await?;
+        let id = EmbeddingModelId::new("random", "1");
+        let model = EmbeddingModel { id, dimension: DIMENSION, settings: String::new() };
+        let index = SqliteVectors::open(database).await?.open(&model).await?;
         let mut vectors = Vec::with_capacity(chunks);
         for number in 0..chunks.div_ceil(CHUNKS_PER_DOCUMENT) {
             let count = CHUNKS_PER_DOCUMENT.min(chunks - vectors.len());
@@ -131,7 +132,7 @@ impl Sides {
     }
 
     /// Milliseconds of each search, with those of embedding its question.
-    async fn embed_and_search(&self, embedder: &Embedder, questions: &[Question]) -> Result<Vec<f64>> {
+    async fn embed_and_search(&self, embedder: &dyn Embedder, questions: &[Question]) -> Result<Vec<f64>> {
         let mut times = Vec::with_capacity(questions.len());
         for question in questions {
             let start = Instant::now();

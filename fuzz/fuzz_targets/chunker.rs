@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use twin_chunker::{Options, chunk};
-use twin_onnx::Tokenizer;
+use twin_onnx::HuggingFaceTokenizer;
 use twin_schemas::{Category, CleanedDocument};
 
 #[path = "../src/document.rs"]
@@ -14,11 +14,11 @@ mod document;
 
 const LANGUAGES: [&str; 7] = ["rust", "python", "javascript", "typescript", "tsx", "go", "java"];
 
-static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
+static TOKENIZER: LazyLock<HuggingFaceTokenizer> = LazyLock::new(|| {
     let cache = std::env::var_os("TWIN_CACHE").map(PathBuf::from);
     let cache =
         cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/llm-twin"));
-    Tokenizer::from_file(&cache.join("models/minilm/tokenizer.json")).expect("`make models` was run")
+    HuggingFaceTokenizer::from_file(&cache.join("models/minilm/tokenizer.json")).expect("`make models` was run")
 });
 
 fuzz_target!(|input: (u8, &str)| {
@@ -28,7 +28,7 @@ fuzz_target!(|input: (u8, &str)| {
     let meta = document::meta(category);
     let document = CleanedDocument { meta, text: text.to_owned(), language: None, code_language: language };
     let options = Options { max_tokens: 32, ..Options::default() };
-    let chunks = chunk(&document, &TOKENIZER, &options).expect("any text can be cut");
+    let chunks = chunk(&document, &*TOKENIZER, &options).expect("any text can be cut");
     let mut end = 0;
     for chunk in &chunks {
         assert_eq!(chunk.span.start, end);

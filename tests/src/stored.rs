@@ -48,8 +48,8 @@ impl Stored {
         )?;
         // Not the model: it is that of the time when the document was indexed, and may have been changed since.
         let ledger = by_id(c, "SELECT document_id, json_array(revision, chunks) FROM ledger")?;
-        let table: String =
-            c.query_row("SELECT vector_table FROM generations WHERE active = 1", [], |row| row.get(0))?;
+        let sql = "SELECT vector_table FROM generations JOIN vector_index ON generation = active";
+        let table: String = c.query_row(sql, [], |row| row.get(0))?;
         let mut statement = c.prepare(&format!(
             "SELECT k.document_id, k.revision, k.ordinal, k.text, v.embedding
              FROM chunks k LEFT JOIN {table} v USING (chunk_id)",

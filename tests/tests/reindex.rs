@@ -159,7 +159,7 @@ async fn of_the_second_model_alone(model: &str, history: &History, folder: &Fold
 }
 
 #[tokio::test]
-async fn without_a_running_twin_it_does_the_same() -> Result<()> {
+async fn without_a_running_twin_it_does_the_same_and_the_model_may_be_moved_afterwards() -> Result<()> {
     let models = TempDir::new()?;
     let (first, second) = (first_model()?.display().to_string(), second_model(&models)?);
     let data = TempDir::new()?;
@@ -173,7 +173,10 @@ async fn without_a_running_twin_it_does_the_same() -> Result<()> {
     let refused = refusal(&second, &data)?;
     ensure!(refused.contains("minilm@") && refused.contains("`twin reindex`"), "{refused}");
     reindex(&twin, &second).await?;
-    let twin = start(&second, &data)?;
+    let moved = models.path().join("elsewhere/renamed");
+    std::fs::create_dir_all(models.path().join("elsewhere"))?;
+    std::fs::rename(&second, &moved)?;
+    let twin = start(&moved.display().to_string(), &data)?;
     let passages = Api::new(twin.base_url())?.retrieve(AUTHOR, "Who built the harbour?", 5).await?;
     assert_eq!(passages.len(), 1);
     Ok(())

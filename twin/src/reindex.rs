@@ -5,13 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use twin_embedder::rebuild;
-use twin_index::index_model;
-use twin_onnx::Embedder;
 use twin_telemetry::Registry;
 
 use crate::config::Config;
 use crate::folder::DataFolder;
-use crate::run::stores;
+use crate::run::{embedding, stores};
 
 /// Between two lines of progress.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -20,13 +18,16 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// goes on with its old model until the switch and then loads the new one.
 pub async fn run(config: Config) -> Result<()> {
     let folder = DataFolder::open_for_reindex(&config.data)?;
-    let embedder = tokio::task::spawn_blocking(|| Embedder::load(config.embedder, &Registry::new())).await??;
-    let id = embedder.model_id();
-    let Some(index) = stores::rebuild(&folder, index_model(&embedder)).await? else {
+    let (embedder, _) = embedding::load(config.embedder, &Registry::new()).await?;
+    let id = &embedder.model().id;
+    let vectors = stores::vectors(&folder).await?;
+    // What an earlier one has left that was ended after its switch.
+    vectors.drain().await?;
+    let Some(building) = vectors.prepare(embedder.model()).await? else {
         return say(&format!("nothing to do: the index is of {id} already"));
     };
-    let (kept, all) = index.progress().await?;
-    say(&format!("embedding with {id}: {} of {all} chunks to do", all - kept))?;
+    let coverage = vectors.coverage(&building).await?;
+    say(&format!("embedding with {id}: {} of {} chunks to do", coverage.chunks - coverage.filled, coverage.chunks))?;
     let mut told = Instant::now();
     let mut progress = |done: u64, all: u64| {
         if told.elapsed() >= PAUSE {
@@ -36,7 +37,7 @@ pub async fn run(config: Config) -> Result<()> {
         }
     };
     let began = Instant::now();
-    rebuild(&embedder, &index, &mut progress)
+    rebuild(embedder.as_ref(), vectors.as_ref(), &building, &mut progress)
         .await
         .context("the index is as it was; what was embedded is kept for the next `twin reindex`")?;
     say(&format!("done in {:.1} s: the index is of {id} now", began.elapsed().as_secs_f64()))

@@ -21,7 +21,7 @@ pub use leases::SqliteLeases;
 pub use log::SqliteLog;
 pub use registry::{SqliteRegistry, registry};
 pub use rusqlite;
-pub use vectors::{Lacking, Rebuild, SqliteVectors};
+pub use vectors::SqliteVectors;
 pub use warehouse::SqliteWarehouse;
 
 use failure::Failure;

@@ -10,8 +10,10 @@ use twin_registry::rules::Step;
 use twin_registry::{JobProgress, Kind, Metric, MetricPosition, NewStep, Order, Row, RowQuery, Store};
 use twin_schemas::{DatasetId, JobId, Revision, Topic};
 use twin_sqlite::testing::{Statements, plan};
-use twin_sqlite::{Database, Error, SqliteLeases, SqliteLog, SqliteRegistry, SqliteWarehouse};
+use twin_sqlite::{Database, Error, SqliteLeases, SqliteLog, SqliteRegistry, SqliteVectors, SqliteWarehouse};
 use twin_stream::{EventLog, NewRecord, StartAt, TopicPartition, TopicSpec, partition_for};
+use twin_vectors::VectorStore;
+use twin_vectors::testing::fixtures::{at, document, model, point};
 use twin_warehouse::testing::{ada, entry, observation, source};
 use twin_warehouse::{
     Authors, DocumentFilter, Documents, LastSync, Ledger, Observation, Progress, ProgressNotes, ProgressState, Sources,
@@ -274,5 +276,31 @@ async fn of_the_log() {
     let partition = TopicPartition { topic: topic.into(), partition: partition_for(b"k", 2) };
     let mut tail = log.tail(&partition, StartAt::Beginning).await.unwrap();
     plans.of_list("fetch", tail.next()).await;
+    plans.finish();
+}
+
+#[tokio::test]
+async fn of_the_vector_index_while_another_generation_is_built() {
+    let mut plans = Plans::new().await;
+    // How a virtual table is searched, and the tables that it is made of, is up to its module.
+    let of_a_module = ["VIRTUAL TABLE", "chunk_vectors", "chunk_words"];
+    let scans =
+        |step: &str, _: &[String]| step.starts_with("SCAN") && !of_a_module.iter().any(|name| step.contains(name));
+    let store = SqliteVectors::open(plans.database.clone()).await.unwrap();
+    let index = plans.look("open", store.open(&model("first", 3)), scans).await;
+    let points = || (0..3).map(|ordinal| point("ada", 1, 1, ordinal, "text", at(10.0))).collect();
+    plans.look("upsert", index.upsert(points()), scans).await;
+    let building = plans.look("prepare", store.prepare(&model("second", 3)), scans).await.unwrap();
+    plans.look("upsert again", index.upsert(points()), scans).await;
+    let sorts_or_scans = |step: &str, partial: &[String]| scans(step, partial) || step.contains("TEMP B-TREE");
+    let pending = plans.look("pending", store.pending(&building, None, 2), sorts_or_scans).await;
+    let last = Some(pending[1].key);
+    assert_eq!(plans.look("pending behind", store.pending(&building, last, 9), sorts_or_scans).await.len(), 1);
+    let vectors = pending.into_iter().map(|chunk| (chunk, at(20.0))).collect();
+    plans.look("fill", store.fill(&building, vectors), scans).await;
+    plans.look("vectors_of", index.vectors_of(&[document(1)]), scans).await;
+    plans.look("delete_below", index.delete_below(&[(document(1), Revision(2))]), scans).await;
+    plans.look("switch", store.switch(&building), |_| false).await;
+    plans.look("drain", store.drain(), scans).await;
     plans.finish();
 }

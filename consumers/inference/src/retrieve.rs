@@ -22,7 +22,7 @@ const MODELS: usize = 3;
 pub enum Error {
     /// The question could not be embedded.
     #[error("embedding the question failed: {0}")]
-    Embedding(#[from] twin_onnx::Error),
+    Embedding(#[from] twin_embedding::Error),
     /// The index.
     #[error("searching failed: {0}")]
     Index(#[from] twin_vectors::Error),
@@ -70,7 +70,7 @@ impl Retriever {
         let mut model = 1;
         loop {
             match self.retrieve_from(&self.index.current(), author, question, k, filter).await {
-                Err(Error::Index(twin_vectors::Error::OtherModel { .. })) if model < MODELS => {
+                Err(Error::Index(twin_vectors::Error::Superseded { .. })) if model < MODELS => {
                     self.index.renew().await?
                 }
                 result => return result,

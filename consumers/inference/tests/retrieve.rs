@@ -4,21 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::Utc;
-use twin_index::{Index, index_model};
+use twin_embedding::Embedder;
+use twin_index::{Index, Pair};
 use twin_inference::{RetrievalOptions, Retriever};
-use twin_onnx::{Embedder, EmbedderOptions};
+use twin_onnx::{EmbedderOptions, OnnxLoader};
 use twin_schemas::{
     AuthorId, Category, Chunk, ContentHash, DocumentKey, DocumentMeta, MediaType, Passage, QueryFilter, Revision,
     SourceKind, Span,
 };
 use twin_sqlite::{Database, SqliteVectors, SqliteWarehouse};
 use twin_telemetry::Registry;
-use twin_vectors::{Point, VectorIndex};
+use twin_vectors::{Point, VectorIndex, VectorStore};
 use twin_warehouse::{LedgerEntry, Observation, Warehouse};
 
 struct Fixture {
-    embedder: Embedder,
-    vectors: Arc<SqliteVectors>,
+    embedder: Arc<dyn Embedder>,
+    vectors: Arc<dyn VectorIndex>,
     warehouse: Arc<dyn Warehouse>,
     retriever: Retriever,
     _folder: tempfile::TempDir,
@@ -42,12 +43,14 @@ impl Fixture {
             sessions: 1,
             ..EmbedderOptions::default()
         };
-        let embedder = Embedder::load(options, &Registry::new()).expect("run `make models`");
+        let loader = OnnxLoader::new(options, &Registry::new()).unwrap();
+        let embedder: Arc<dyn Embedder> = Arc::new(loader.load_configured().expect("run `make models`"));
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
-        let vectors = SqliteVectors::open(database.clone(), index_model(&embedder)).await.unwrap();
-        let (vectors, warehouse) = (Arc::new(vectors), Arc::new(SqliteWarehouse::open(database).await.unwrap()));
-        let index = Index::new(embedder.clone(), vectors.clone());
+        let vectors = SqliteVectors::open(database.clone()).await.unwrap().open(embedder.model()).await.unwrap();
+        let warehouse = Arc::new(SqliteWarehouse::open(database).await.unwrap());
+        let pair = Pair { embedder: embedder.clone(), vectors: vectors.clone() };
+        let index = Index::new(pair, Arc::new(loader));
         let retriever = Retriever::new(index, warehouse.clone(), RetrievalOptions::default());
         Self { embedder, vectors, warehouse, retriever, _folder: folder }
     }
@@ -104,7 +107,7 @@ impl Fixture {
             document_id: Self::key(name).id(),
             revision,
             chunks,
-            model: self.embedder.model_id().to_owned(),
+            model: self.embedder.model().id.to_string(),
             indexed_at: Utc::now(),
         };
         self.warehouse.mark_indexed(vec![entry]).await.unwrap();

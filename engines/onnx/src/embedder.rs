@@ -3,25 +3,22 @@
 //! A request is first tokenised and packed into batches by whichever thread is free; its batches then spread over
 //! all threads. Each lane has its own bound on texts, so a full passage lane never holds up a query.
 
-use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use sha2::{Digest, Sha256};
+use async_trait::async_trait;
 use tokio::sync::{Semaphore, oneshot};
-use twin_telemetry::{Readiness, Registry};
+use twin_embedding::{EmbeddingModel, EmbeddingModelId, Purpose, Texts};
+use twin_telemetry::Registry;
 
-use crate::availability::Availability;
-use crate::metrics::Metrics;
-use crate::queue::{Lane, Queue};
+use crate::loader::OnnxLoader;
 use crate::request::Request;
-use crate::session::EmbeddingSession;
-use crate::worker::{self, Model, Shared, Work};
-use crate::{EmbedderOptions, Error, ModelSettings, OnnxRuntime, Tokenizer};
+use crate::worker::{self, Shared, Work};
+use crate::{EmbedderOptions, Error};
 
 /// Texts to unit vectors. Cheap to clone; the threads end, after the batches under way, with the last handle.
 #[derive(Clone)]
-pub struct Embedder {
+pub struct OnnxEmbedder {
     inner: Arc<Inner>,
 }
 
@@ -30,45 +27,18 @@ struct Inner {
     threads: Vec<JoinHandle<()>>,
     query_room: Arc<Semaphore>,
     passage_room: Arc<Semaphore>,
-    dimension: usize,
-    model_id: String,
+    model: EmbeddingModel,
 }
 
-impl Embedder {
+impl OnnxEmbedder {
     /// Loads the runtime, the tokenizer and the sessions, and runs one text through each session. Blocks for a
     /// second or two: call it at start or from [`tokio::task::spawn_blocking`].
     pub fn load(options: EmbedderOptions, registry: &Registry) -> Result<Self, Error> {
-        Self::open(options, Metrics::register(registry)?, Availability::default())
+        OnnxLoader::new(options, registry)?.load_configured()
     }
 
-    /// Loads another model beside this one, with this one's options and metrics. Blocks as [`Self::load`].
-    pub fn load_other(&self, model: ModelSettings) -> Result<Self, Error> {
-        let shared = &self.inner.shared;
-        Self::open(shared.options.with_model(model), shared.metrics.clone(), shared.availability.clone())
-    }
-
-    /// Tells `readiness` whether every session is there: one is loaded anew after a panic.
-    pub fn report_to(&self, readiness: Readiness) {
-        self.inner.shared.availability.report_to(readiness);
-    }
-
-    fn open(options: EmbedderOptions, metrics: Metrics, availability: Availability) -> Result<Self, Error> {
-        options.validate()?;
-        let runtime = OnnxRuntime::load(&options.runtime_library)?;
-        let tokenizer = Tokenizer::from_file(&options.model_dir.join("tokenizer.json"))?;
-        let model_path = options.model_dir.join("model.onnx");
-        let model_id = model_id(&options, &model_path)?;
-        let device = options.device;
-        let load = move || -> Result<Box<dyn Model>, Error> {
-            Ok(Box::new(EmbeddingSession::load(&runtime, &model_path, device)?))
-        };
-        Self::start(
-            Shared { options, tokenizer, queue: Queue::new(), metrics, availability, load: Box::new(load) },
-            model_id,
-        )
-    }
-
-    fn start(shared: Shared, model_id: String) -> Result<Self, Error> {
+    /// Starts the threads, and waits until each has its session.
+    pub(crate) fn start(shared: Shared, id: EmbeddingModelId) -> Result<Self, Error> {
         let options = &shared.options;
         let query_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
         let passage_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
@@ -77,7 +47,8 @@ impl Embedder {
 
         // Dropping `inner`, on any error from here on, ends the threads that run already.
         let threads = Vec::with_capacity(sessions);
-        let mut inner = Inner { shared, threads, query_room, passage_room, dimension: 0, model_id };
+        let model = EmbeddingModel { id, dimension: 0, settings: shared.options.model_settings().to_json() };
+        let mut inner = Inner { shared, threads, query_room, passage_room, model };
         let (ready_sender, ready) = mpsc::channel();
         for index in 0..sessions {
             let (shared, ready_sender) = (inner.shared.clone(), ready_sender.clone());
@@ -89,52 +60,20 @@ impl Embedder {
         }
         drop(ready_sender);
         for _ in 0..sessions {
-            inner.dimension = ready.recv().unwrap_or(Err(Error::Closed))?;
+            inner.model.dimension = ready.recv().unwrap_or(Err(Error::Closed))?;
         }
-        tracing::info!(model = inner.model_id, dimension = inner.dimension, sessions, "embedder ready");
+        tracing::info!(model = %inner.model.id, dimension = inner.model.dimension, sessions, "embedder ready");
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Unit vectors of passages, in order. Waits while the passage lane is full.
-    pub async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
-        self.embed(Lane::Passage, texts).await
-    }
-
-    /// The unit vector of a query. Goes before passages that wait.
-    pub async fn embed_query(&self, text: String) -> Result<Vec<f32>, Error> {
-        let vectors = self.embed(Lane::Query, vec![text]).await?;
-        vectors.into_iter().next().ok_or(Error::Closed)
-    }
-
-    /// Numbers in a vector.
-    pub fn dimension(&self) -> usize {
-        self.inner.dimension
-    }
-
-    /// `<folder's name>@<first 12 hex digits of the SHA-256 of model.onnx and the passage prefix>`. Vectors of different
-    /// models never mix.
-    pub fn model_id(&self) -> &str {
-        &self.inner.model_id
-    }
-
-    /// What another process needs to load the same model.
-    pub fn model_settings(&self) -> ModelSettings {
-        self.inner.shared.options.model_settings()
-    }
-
-    /// The window in tokens, special tokens included.
-    pub fn max_tokens(&self) -> usize {
-        self.inner.shared.options.max_tokens
-    }
-
-    async fn embed(&self, lane: Lane, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+    async fn run(&self, lane: Purpose, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
         let shared = &self.inner.shared;
         let room = match lane {
-            Lane::Query => &self.inner.query_room,
-            Lane::Passage => &self.inner.passage_room,
+            Purpose::Query => &self.inner.query_room,
+            Purpose::Passage => &self.inner.passage_room,
         };
         // A request larger than the lane takes all of it.
         let permits = texts.len().min(shared.options.queue).min(u32::MAX as usize) as u32;
@@ -143,6 +82,21 @@ impl Embedder {
         let request = Arc::new(Request::new(lane, texts.len(), room, shared.metrics.clone(), reply));
         shared.queue.push(lane, [Work::Encode(request, texts)]);
         answer.await.map_err(|_| Error::Closed)?
+    }
+}
+
+#[async_trait]
+impl twin_embedding::Embedder for OnnxEmbedder {
+    async fn embed(&self, Texts { purpose, texts }: Texts) -> Result<Vec<Vec<f32>>, twin_embedding::Error> {
+        Ok(self.run(purpose, texts).await?)
+    }
+
+    fn model(&self) -> &EmbeddingModel {
+        &self.inner.model
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.inner.shared.options.max_tokens
     }
 }
 
@@ -156,27 +110,21 @@ impl Drop for Inner {
     }
 }
 
-/// `<folder's name>@<hash>`.
-fn model_id(options: &EmbedderOptions, model_path: &Path) -> Result<String, Error> {
-    let unreadable = |cause| Error::File { path: model_path.to_owned(), cause };
-    let mut file = std::fs::File::open(model_path).map_err(unreadable)?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).map_err(unreadable)?;
-    hasher.update(&options.passage_prefix);
-    let hash = hex::encode(hasher.finalize());
-    let name = options.model_dir.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
-    Ok(format!("{name}@{}", &hash[..12]))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
+    use twin_embedding::Embedder;
     use twin_telemetry::{Health, gather_text};
 
     use super::*;
+    use crate::HuggingFaceTokenizer;
+    use crate::availability::Availability;
+    use crate::metrics::Metrics;
+    use crate::queue::Queue;
+    use crate::worker::Model;
 
     const TOKENIZER: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
         "pre_tokenizer":{"type":"Whitespace"},"post_processor":null,"decoder":null,
@@ -193,7 +141,7 @@ mod tests {
     }
 
     /// An embedder whose sessions are loaded by `load`.
-    fn embedder(sessions: usize, registry: &Registry, load: impl Fn() + Send + Sync + 'static) -> Embedder {
+    fn embedder(sessions: usize, registry: &Registry, load: impl Fn() + Send + Sync + 'static) -> OnnxEmbedder {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tokenizer.json");
         std::fs::write(&file, TOKENIZER).unwrap();
@@ -203,13 +151,13 @@ mod tests {
         };
         let shared = Shared {
             options: EmbedderOptions { sessions, ..EmbedderOptions::default() },
-            tokenizer: Tokenizer::from_file(&file).unwrap(),
+            tokenizer: HuggingFaceTokenizer::from_file(&file).unwrap(),
             queue: Queue::new(),
             metrics: Metrics::register(registry).unwrap(),
             availability: Availability::default(),
             load: Box::new(load),
         };
-        Embedder::start(shared, "fragile".to_owned()).unwrap()
+        OnnxEmbedder::start(shared, EmbeddingModelId::new("fragile", "0")).unwrap()
     }
 
     fn texts(words: &[&str]) -> Vec<String> {
@@ -228,7 +176,7 @@ mod tests {
             );
             assert_eq!((good.unwrap().len(), query.unwrap().len()), (2, 2));
             let error = poison.unwrap_err();
-            assert!(matches!(error, Error::Panicked) && !error.is_transient(), "{error}");
+            assert!(error.to_string().contains("panicked") && !error.is_transient(), "{error}");
         }
         // The last thread comes back after its request was answered.
         let all_are_back = async {
@@ -249,7 +197,7 @@ mod tests {
             }
         });
         let health = Health::default();
-        embedder.report_to(health.part("embedding-model"));
+        embedder.inner.shared.availability.report_to(health.part("embedding-model"));
         assert!(health.is_ready());
         assert!(embedder.embed_query("poison".to_owned()).await.is_err());
         let until = |ready: bool| {

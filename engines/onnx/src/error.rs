@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use twin_embedding::EmbeddingModelId;
+
 /// What can go wrong with a model.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -46,6 +48,22 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The model of an index is in none of the folders that were searched for it.
+    #[error("the embedding model {model} is in none of {}", list(folders))]
+    NotFound {
+        /// The model that was looked for.
+        model: EmbeddingModelId,
+        /// Where.
+        folders: Vec<PathBuf>,
+    },
+    /// What an index keeps of its model does not fit the model.
+    #[error("the embedding model {model} of the index: {problem}")]
+    Settings {
+        /// The model.
+        model: EmbeddingModelId,
+        /// What is wrong.
+        problem: String,
+    },
     /// An option that can not work.
     #[error("embedder option {key}: {problem}")]
     Option {
@@ -74,9 +92,26 @@ pub enum Error {
     Metrics(#[from] twin_telemetry::MetricError),
 }
 
-impl Error {
-    /// Whether the same call may succeed later: a device out of memory may, a vector that is not finite will not.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Onnx(_) | Self::Closed)
+impl From<Error> for twin_embedding::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Closed => Self::Closed,
+            Error::Tokenise(_) | Error::NotFinite { .. } | Error::Panicked => Self::Text(Box::new(error)),
+            // A device that was out of memory may have some later.
+            Error::Onnx(_) => Self::Engine(twin_backend::Error::transient(error)),
+            Error::File { .. }
+            | Error::Runtime { .. }
+            | Error::SecondRuntime { .. }
+            | Error::TokenizerFile { .. }
+            | Error::Model { .. }
+            | Error::Option { .. }
+            | Error::NotFound { .. }
+            | Error::Settings { .. }
+            | Error::Metrics(_) => Self::Engine(twin_backend::Error::permanent(error)),
+        }
     }
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
 }

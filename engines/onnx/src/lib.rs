@@ -1,20 +1,21 @@
-//! Small models that run inside the process: the tokenizer and the ONNX embedder.
+//! The embedding port on ONNX Runtime, and the tokenizer port on Hugging Face's tokenizer files.
 //!
-//! In: text. Out: token spans ([`Tokenizer`]) and unit vectors ([`Embedder`]). The model is a folder with
+//! In: text. Out: token spans ([`HuggingFaceTokenizer`]) and unit vectors ([`OnnxEmbedder`]). The model is a folder with
 //! `model.onnx` (inputs `input_ids`, `attention_mask` and, where the model wants it, `token_type_ids`; output
 //! `[batch, tokens, dimension]`) and `tokenizer.json`; ONNX Runtime is a shared library named by its path.
 //!
-//! Promises: the vector of a text does not depend on what else is in its batch; vectors have length 1 and no NaN;
-//! a text longer than the window is cut to it; a waiting query goes before waiting passages; a model that changed
-//! has another [`Embedder::model_id`]; a panic costs the request that met it, and its session is loaded anew. The work runs on the embedder's own threads, one session and one core each:
-//! measured on CPU, this with small batches of like length gives the most tokens a second.
+//! Promises, beside those of `platform/embedding`: a model that changed has another id, one that was moved or renamed has
+//! the same and is found beside the configured one ([`OnnxLoader`]); a panic costs the request that met it, and its session
+//! is loaded anew. The work runs on the embedder's own threads, one session and one core each: measured on CPU, this with
+//! small batches of like length gives the most tokens a second.
 //!
-//! Deliberately not here: downloads (`make models` puts the files in place), chunking (`processors/chunker`),
-//! caches of vectors (`processors/embedder` keeps the vector of an unchanged chunk), and language models.
+//! Deliberately not here: downloads (`make models` puts the files in place), chunking (`processors/chunker`), and
+//! caches of vectors (`processors/embedder` keeps the vector of an unchanged chunk).
 
 mod availability;
 mod embedder;
 mod error;
+mod loader;
 mod metrics;
 mod options;
 mod packing;
@@ -25,8 +26,9 @@ mod session;
 mod tokenizer;
 mod worker;
 
-pub use embedder::Embedder;
+pub use embedder::OnnxEmbedder;
 pub use error::Error;
-pub use options::{Device, EmbedderOptions, ModelSettings};
+pub use loader::OnnxLoader;
+pub use options::{Device, EmbedderOptions};
 pub use runtime::OnnxRuntime;
-pub use tokenizer::{TokenSpan, Tokenizer};
+pub use tokenizer::HuggingFaceTokenizer;

@@ -62,15 +62,23 @@ impl Default for EmbedderOptions {
 
 /// What of the options belongs to the model, as opposed to the machine: another process needs it to load the same model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelSettings {
-    /// As in [`EmbedderOptions`], absolute.
-    pub model_dir: PathBuf,
+pub(crate) struct ModelSettings {
+    /// Where the model was when it was last loaded, absolute: the first place to look for it.
+    pub(crate) model_dir: PathBuf,
     /// As in [`EmbedderOptions`].
-    pub max_tokens: usize,
+    pub(crate) max_tokens: usize,
     /// As in [`EmbedderOptions`].
-    pub query_prefix: String,
+    pub(crate) query_prefix: String,
     /// As in [`EmbedderOptions`].
-    pub passage_prefix: String,
+    pub(crate) passage_prefix: String,
+}
+
+impl ModelSettings {
+    /// As the index keeps them. Paths that are no Unicode are the only thing that JSON can not hold: then nothing is kept,
+    /// and another process has to be restarted.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
 }
 
 impl EmbedderOptions {

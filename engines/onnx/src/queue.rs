@@ -4,24 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Who waits for a text's vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// A person: goes first.
-    Query,
-    /// The pipeline.
-    Passage,
-}
-
-impl Lane {
-    /// The name used in metrics.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Query => "query",
-            Self::Passage => "passage",
-        }
-    }
-}
+use twin_embedding::Purpose;
 
 /// Two lanes: a query that waits goes before any passage that waits. Its length is bounded by whoever pushes.
 pub(crate) struct Queue<T> {
@@ -42,14 +25,14 @@ impl<T> Queue<T> {
     }
 
     /// Appends to a lane. Once closed, items are dropped.
-    pub(crate) fn push(&self, lane: Lane, items: impl IntoIterator<Item = T>) {
+    pub(crate) fn push(&self, lane: Purpose, items: impl IntoIterator<Item = T>) {
         let mut state = self.lock();
         if state.closed {
             return;
         }
         match lane {
-            Lane::Query => state.queries.extend(items),
-            Lane::Passage => state.passages.extend(items),
+            Purpose::Query => state.queries.extend(items),
+            Purpose::Passage => state.passages.extend(items),
         }
         drop(state);
         self.changed.notify_all();
@@ -102,9 +85,9 @@ mod tests {
     #[test]
     fn a_waiting_query_goes_before_passages_that_came_earlier() {
         let queue = Queue::new();
-        queue.push(Lane::Passage, [1, 2]);
-        queue.push(Lane::Query, [3]);
-        queue.push(Lane::Passage, [4]);
+        queue.push(Purpose::Passage, [1, 2]);
+        queue.push(Purpose::Query, [3]);
+        queue.push(Purpose::Passage, [4]);
         let order: Vec<i32> = (0..4).map(|_| queue.pop().unwrap()).collect();
         assert_eq!(order, [3, 1, 2, 4]);
     }
@@ -118,7 +101,7 @@ mod tests {
         };
         queue.close();
         assert_eq!(waiting.join().unwrap(), None);
-        queue.push(Lane::Query, [1]);
+        queue.push(Purpose::Query, [1]);
         assert_eq!(queue.pop(), None);
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use twin_embedding::Purpose;
 
 use crate::Error;
 use crate::metrics::Metrics;
-use crate::queue::Lane;
 
 /// Some texts of one caller.
 pub(crate) struct Request {
-    pub(crate) lane: Lane,
+    pub(crate) lane: Purpose,
     texts: usize,
     state: Mutex<RequestState>,
     metrics: Metrics,
@@ -28,7 +28,7 @@ pub(crate) type Reply = oneshot::Sender<Result<Vec<Vec<f32>>, Error>>;
 
 impl Request {
     /// A request for the vectors of so many texts, which take up that room until it is over.
-    pub(crate) fn new(lane: Lane, texts: usize, room: OwnedSemaphorePermit, metrics: Metrics, reply: Reply) -> Self {
+    pub(crate) fn new(lane: Purpose, texts: usize, room: OwnedSemaphorePermit, metrics: Metrics, reply: Reply) -> Self {
         metrics.queue_texts.add(texts as i64);
         let state = RequestState { vectors: vec![Vec::new(); texts], left: texts, reply: Some(reply) };
         Self { lane, texts, state: Mutex::new(state), metrics, _room: room }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use twin_embedding::TokenSpan;
+
 use crate::Error;
 
 /// Long texts are tokenised in pieces of about this many bytes, cut at white space. A tokenizer takes a hundred times
@@ -12,30 +14,21 @@ const SEGMENT_BYTES: usize = 4 << 10;
 /// window is kept, and a word of over 100 characters is one unknown token, so nothing of a real text is lost.
 const BYTES_PER_WINDOW_TOKEN: usize = 256;
 
-/// One token of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TokenSpan {
-    /// First byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
-    /// Whether a word begins here. A text cut here has the same tokens in its two parts as it had whole.
-    pub starts_word: bool,
-}
-
 /// A Hugging Face `tokenizer.json`, without the truncation and padding that such files carry.
 #[derive(Clone)]
-pub struct Tokenizer {
+pub struct HuggingFaceTokenizer {
     inner: tokenizers::Tokenizer,
 }
 
-impl std::fmt::Debug for Tokenizer {
+impl std::fmt::Debug for HuggingFaceTokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokenizer").field("vocabulary", &self.inner.get_vocab_size(true)).finish_non_exhaustive()
+        f.debug_struct("HuggingFaceTokenizer")
+            .field("vocabulary", &self.inner.get_vocab_size(true))
+            .finish_non_exhaustive()
     }
 }
 
-impl Tokenizer {
+impl HuggingFaceTokenizer {
     /// Reads a `tokenizer.json`.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
@@ -50,8 +43,24 @@ impl Tokenizer {
         Ok(Self { inner })
     }
 
-    /// The tokens of a text, in order, without special tokens. Bytes between two tokens belong to none.
-    pub fn spans(&self, text: &str) -> Result<Vec<TokenSpan>, Error> {
+    /// The ids of a text for a model, special tokens included: at most `max_tokens` of them. A longer text loses
+    /// its end, never the closing special tokens.
+    pub fn encode(&self, text: &str, max_tokens: usize) -> Result<Vec<u32>, Error> {
+        let text = text.trim_start();
+        let text = &text[..text.floor_char_boundary(max_tokens.saturating_mul(BYTES_PER_WINDOW_TOKEN))];
+        let encoding = self.inner.encode_fast(text, true).map_err(|error| Error::Tokenise(error.to_string()))?;
+        let ids = encoding.get_ids();
+        if ids.len() <= max_tokens {
+            return Ok(ids.to_vec());
+        }
+        let closing = encoding.get_special_tokens_mask().iter().rev().take_while(|&&special| special == 1).count();
+        let kept = max_tokens.saturating_sub(closing);
+        Ok([&ids[..kept], &ids[ids.len() - closing..]].concat())
+    }
+}
+
+impl twin_embedding::Tokenizer for HuggingFaceTokenizer {
+    fn spans(&self, text: &str) -> Result<Vec<TokenSpan>, twin_embedding::Error> {
         let mut spans = Vec::with_capacity(text.len() / 4);
         for (segment_start, segment) in segments(text) {
             let encoding = self.inner.encode(segment, false).map_err(|error| Error::Tokenise(error.to_string()))?;
@@ -68,29 +77,13 @@ impl Tokenizer {
         Ok(spans)
     }
 
-    /// How many tokens a text has, without special tokens.
-    pub fn count(&self, text: &str) -> Result<usize, Error> {
+    fn count(&self, text: &str) -> Result<usize, twin_embedding::Error> {
         let mut count = 0;
         for (_, segment) in segments(text) {
             let encoding = self.inner.encode_fast(segment, false);
             count += encoding.map_err(|error| Error::Tokenise(error.to_string()))?.len();
         }
         Ok(count)
-    }
-
-    /// The ids of a text for a model, special tokens included: at most `max_tokens` of them. A longer text loses
-    /// its end, never the closing special tokens.
-    pub fn encode(&self, text: &str, max_tokens: usize) -> Result<Vec<u32>, Error> {
-        let text = text.trim_start();
-        let text = &text[..text.floor_char_boundary(max_tokens.saturating_mul(BYTES_PER_WINDOW_TOKEN))];
-        let encoding = self.inner.encode_fast(text, true).map_err(|error| Error::Tokenise(error.to_string()))?;
-        let ids = encoding.get_ids();
-        if ids.len() <= max_tokens {
-            return Ok(ids.to_vec());
-        }
-        let closing = encoding.get_special_tokens_mask().iter().rev().take_while(|&&special| special == 1).count();
-        let kept = max_tokens.saturating_sub(closing);
-        Ok([&ids[..kept], &ids[ids.len() - closing..]].concat())
     }
 }
 

@@ -5,14 +5,15 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tracing::{error, info};
+use twin_embedding::Purpose;
 
 use crate::availability::Availability;
 use crate::metrics::Metrics;
 use crate::packing::{batch_tokens, pack};
-use crate::queue::{Lane, Queue};
+use crate::queue::Queue;
 use crate::request::Request;
 use crate::session::EmbeddingSession;
-use crate::{EmbedderOptions, Error, Tokenizer};
+use crate::{EmbedderOptions, Error, HuggingFaceTokenizer};
 
 /// Between two attempts to load a session anew.
 const RELOAD_PAUSE: Duration = Duration::from_secs(1);
@@ -34,7 +35,7 @@ pub(crate) type Loader = dyn Fn() -> Result<Box<dyn Model>, Error> + Send + Sync
 /// What the threads know.
 pub(crate) struct Shared {
     pub(crate) options: EmbedderOptions,
-    pub(crate) tokenizer: Tokenizer,
+    pub(crate) tokenizer: HuggingFaceTokenizer,
     pub(crate) queue: Queue<Work>,
     pub(crate) metrics: Metrics,
     pub(crate) availability: Availability,
@@ -133,8 +134,8 @@ fn warm_up(shared: &Shared, model: &mut dyn Model) -> Result<usize, Error> {
 
 fn encode(shared: &Shared, request: &Arc<Request>, texts: Vec<String>) {
     let prefix = match request.lane {
-        Lane::Query => &shared.options.query_prefix,
-        Lane::Passage => &shared.options.passage_prefix,
+        Purpose::Query => &shared.options.query_prefix,
+        Purpose::Passage => &shared.options.passage_prefix,
     };
     let mut encoded = Vec::with_capacity(texts.len());
     for text in texts {
@@ -172,6 +173,14 @@ fn run_batch(shared: &Shared, model: &mut dyn Model, request: &Request, rows: Ve
     }
     let tokens: usize = ids.iter().map(|row| row.len()).sum();
     shared.metrics.tokens.inc_by(tokens as u64);
-    shared.metrics.texts.with_label_values(&[request.lane.as_str()]).inc_by(finished.len() as u64);
+    shared.metrics.texts.with_label_values(&[kind(request.lane)]).inc_by(finished.len() as u64);
     request.fulfil(finished);
+}
+
+/// The label of a text in metrics.
+fn kind(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Query => "query",
+        Purpose::Passage => "passage",
+    }
 }

@@ -5,11 +5,12 @@ mod common;
 use std::time::Duration;
 
 use common::{cached, options};
-use twin_onnx::{Embedder, EmbedderOptions, Error};
+use twin_embedding::Embedder;
+use twin_onnx::{EmbedderOptions, Error, OnnxEmbedder};
 use twin_telemetry::{Registry, gather_text};
 
-fn embedder() -> Embedder {
-    Embedder::load(options(), &Registry::new()).unwrap()
+fn embedder() -> OnnxEmbedder {
+    OnnxEmbedder::load(options(), &Registry::new()).unwrap()
 }
 
 fn cosine(left: &[f32], right: &[f32]) -> f32 {
@@ -43,7 +44,7 @@ async fn the_vector_of_a_text_does_not_depend_on_its_batch() {
 #[tokio::test]
 async fn vectors_have_length_one_and_the_model_s_dimension() {
     let embedder = embedder();
-    assert_eq!(embedder.dimension(), 384);
+    assert_eq!(embedder.model().dimension, 384);
     let mut texts = mixed_texts();
     texts.push(String::new());
     for vector in embedder.embed_passages(texts).await.unwrap() {
@@ -86,7 +87,8 @@ async fn everything_in_the_window_counts_and_nothing_after_it() {
 
 #[tokio::test]
 async fn a_query_does_not_wait_for_the_passages_before_it() {
-    let embedder = Embedder::load(EmbedderOptions { sessions: 1, queue: 64, ..options() }, &Registry::new()).unwrap();
+    let embedder =
+        OnnxEmbedder::load(EmbedderOptions { sessions: 1, queue: 64, ..options() }, &Registry::new()).unwrap();
     let passages = {
         let embedder = embedder.clone();
         tokio::spawn(async move { embedder.embed_passages(many_texts()).await })
@@ -101,7 +103,7 @@ async fn a_query_does_not_wait_for_the_passages_before_it() {
 
 #[tokio::test]
 async fn callers_beyond_the_queue_wait_and_are_served() {
-    let embedder = Embedder::load(EmbedderOptions { queue: 2, ..options() }, &Registry::new()).unwrap();
+    let embedder = OnnxEmbedder::load(EmbedderOptions { queue: 2, ..options() }, &Registry::new()).unwrap();
     let mut tasks = Vec::new();
     for index in 0..20 {
         let embedder = embedder.clone();
@@ -116,7 +118,7 @@ async fn callers_beyond_the_queue_wait_and_are_served() {
 #[tokio::test]
 async fn a_caller_that_gives_up_leaves_no_text_behind() {
     let registry = Registry::new();
-    let embedder = Embedder::load(EmbedderOptions { sessions: 1, ..options() }, &registry).unwrap();
+    let embedder = OnnxEmbedder::load(EmbedderOptions { sessions: 1, ..options() }, &registry).unwrap();
     let given_up = tokio::time::timeout(Duration::from_millis(1), embedder.embed_passages(many_texts()));
     assert!(given_up.await.is_err());
     embedder.embed_passages(vec!["after".to_owned()]).await.unwrap();
@@ -136,7 +138,7 @@ async fn a_caller_that_gives_up_leaves_no_text_behind() {
 async fn prefixes_are_put_before_queries_and_passages() {
     let prefixed =
         EmbedderOptions { query_prefix: "query: ".to_owned(), passage_prefix: "passage: ".to_owned(), ..options() };
-    let prefixed = Embedder::load(prefixed, &Registry::new()).unwrap();
+    let prefixed = OnnxEmbedder::load(prefixed, &Registry::new()).unwrap();
     // Two embedders in one process share the runtime.
     let plain = embedder();
     let query = prefixed.embed_query("cat".to_owned()).await.unwrap();
@@ -148,7 +150,7 @@ async fn prefixes_are_put_before_queries_and_passages() {
 
 #[test]
 fn the_model_id_is_the_folder_s_name_and_the_file_s_hash() {
-    assert_eq!(embedder().model_id(), "minilm@759c3cd2b7fe");
+    assert_eq!(embedder().model().id.to_string(), "minilm@759c3cd2b7fe");
 }
 
 #[test]
@@ -156,10 +158,10 @@ fn a_missing_model_or_library_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing_model = EmbedderOptions { model_dir: folder.path().to_owned(), ..options() };
     std::fs::copy(cached("models/minilm/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
-    let error = Embedder::load(missing_model, &Registry::new()).err().unwrap().to_string();
+    let error = OnnxEmbedder::load(missing_model, &Registry::new()).err().unwrap().to_string();
     assert!(error.contains("model.onnx") && error.contains("make models"), "{error}");
     let missing_library = EmbedderOptions { runtime_library: "/nowhere/libonnxruntime.so".into(), ..options() };
-    let error = Embedder::load(missing_library, &Registry::new()).err().unwrap().to_string();
+    let error = OnnxEmbedder::load(missing_library, &Registry::new()).err().unwrap().to_string();
     assert!(error.contains("/nowhere/libonnxruntime.so"), "{error}");
 }
 
@@ -169,7 +171,7 @@ fn a_file_that_is_no_model_is_refused_with_its_path() {
     std::fs::copy(cached("models/minilm/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
     std::fs::write(folder.path().join("model.onnx"), b"not a model").unwrap();
     let broken = EmbedderOptions { model_dir: folder.path().to_owned(), ..options() };
-    let error = Embedder::load(broken, &Registry::new()).err().unwrap();
+    let error = OnnxEmbedder::load(broken, &Registry::new()).err().unwrap();
     assert!(matches!(error, Error::Model { .. }), "{error}");
     assert!(error.to_string().contains("model.onnx"), "{error}");
 }

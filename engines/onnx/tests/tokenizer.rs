@@ -2,10 +2,11 @@
 
 mod common;
 
-use twin_onnx::Tokenizer;
+use twin_embedding::Tokenizer;
+use twin_onnx::HuggingFaceTokenizer;
 
-fn tokenizer() -> Tokenizer {
-    Tokenizer::from_file(&common::cached("models/minilm/tokenizer.json")).unwrap()
+fn tokenizer() -> HuggingFaceTokenizer {
+    HuggingFaceTokenizer::from_file(&common::cached("models/minilm/tokenizer.json")).unwrap()
 }
 
 #[test]
@@ -61,6 +62,6 @@ fn the_name_of_a_special_token_in_a_text_is_plain_text() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = Tokenizer::from_file("/nowhere/tokenizer.json".as_ref()).unwrap_err().to_string();
+    let error = HuggingFaceTokenizer::from_file("/nowhere/tokenizer.json".as_ref()).unwrap_err().to_string();
     assert!(error.contains("/nowhere/tokenizer.json") && error.contains("make models"), "{error}");
 }

@@ -4,21 +4,24 @@
 //! which revision is live: whoever searches drops hits of any other ([`Hit::revision`]), so that an index that is a
 //! moment behind serves nothing stale.
 //!
-//! The index holds vectors of one model. It goes over to another in one step, when every chunk has a vector of it
-//! ([`sqlite::Rebuild`]).
+//! The index holds vectors of one model, a generation ([`VectorIndex`] is a handle on one). It goes over to another in
+//! one step, when every chunk has a vector of that ([`VectorStore`], [`generations`]).
 //!
 //! The port has the operations of a Qdrant collection (points with payload; upsert that has been applied when it
-//! returns; delete by filter; dense and sparse search under one filter), so that a server fits beside
-//! [`sqlite::SqliteVectors`].
+//! returns; delete by filter; dense and sparse search under one filter), so that a server fits beside the embedded
+//! database. What every store of it must do is in [`testing`].
 //!
-//! Deliberately not here: embedding, and the ledger of live revisions.
+//! Deliberately not here: any store, embedding, and the ledger of live revisions.
 
 mod error;
 mod fusion;
+pub mod generations;
 mod model;
 mod port;
+pub mod testing;
 
 pub use error::Error;
 pub use fusion::{RRF_K, reciprocal_rank_fusion};
-pub use model::{Filter, Hit, IndexInfo, IndexModel, Point, SearchRequest, StoredVector};
-pub use port::VectorIndex;
+pub use generations::{Generation, Generations, Phase};
+pub use model::{Coverage, Filter, Hit, IndexInfo, PendingChunk, Point, PointKey, SearchRequest, StoredVector};
+pub use port::{VectorIndex, VectorStore};

@@ -1,4 +1,5 @@
 use chrono::{DateTime, Utc};
+use twin_embedding::EmbeddingModel;
 use twin_schemas::{AuthorId, Category, Chunk, ContentHash, DocumentId, DocumentMeta, Revision, SourceKind};
 
 /// A chunk and its vector.
@@ -85,22 +86,49 @@ pub struct Hit {
     pub fused: f64,
 }
 
-/// The embedding model of an index's vectors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexModel {
-    /// Which model; vectors of two models are never compared.
-    pub id: String,
-    /// Numbers in a vector.
-    pub dimension: usize,
-    /// How it is loaded. The index keeps this for whoever has to load the model again, and does not read it.
-    pub settings: String,
-}
-
 /// What the index holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexInfo {
     /// The embedding model of its vectors.
-    pub model: IndexModel,
+    pub model: EmbeddingModel,
     /// Chunks.
     pub points: u64,
+}
+
+/// Which point of an index. Keys have an order, the same in every store, which says nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PointKey {
+    /// The document.
+    pub document_id: DocumentId,
+    /// Its revision.
+    pub revision: Revision,
+    /// The chunk's position in it.
+    pub ordinal: u32,
+}
+
+/// A chunk that has no vector yet in the generation that is being built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingChunk {
+    /// Which chunk.
+    pub key: PointKey,
+    /// Hash of its text: a vector of another text is not for it.
+    pub content_hash: ContentHash,
+    /// Its text.
+    pub text: String,
+}
+
+/// How far a generation is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coverage {
+    /// Chunks that have a vector.
+    pub filled: u64,
+    /// All chunks.
+    pub chunks: u64,
+}
+
+impl Coverage {
+    /// Whether every chunk has a vector.
+    pub fn is_complete(self) -> bool {
+        self.filled == self.chunks
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use twin_onnx::Tokenizer;
+use twin_embedding::Tokenizer;
 use twin_schemas::{Category, Chunk, CleanedDocument, ContentHash, Span};
 
 use crate::cut::{Cutter, Fitting};
@@ -15,7 +15,7 @@ use crate::{Error, Options, code};
 
 /// Cuts a document into chunks. Depends on nothing but its arguments. A text without any token (white space) has
 /// no chunks.
-pub fn chunk(document: &CleanedDocument, tokenizer: &Tokenizer, options: &Options) -> Result<Vec<Chunk>, Error> {
+pub fn chunk(document: &CleanedDocument, tokenizer: &dyn Tokenizer, options: &Options) -> Result<Vec<Chunk>, Error> {
     let text = document.text.as_str();
     let spans = tokenizer.spans(text)?;
     let form = Form::of(document);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use twin_onnx::Tokenizer;
+use twin_embedding::Tokenizer;
 
 use crate::Error;
 use crate::options::Options;
@@ -24,7 +24,7 @@ pub(crate) struct Fitting {
 pub(crate) struct Cutter<'a> {
     text: &'a str,
     units: &'a Units,
-    tokenizer: &'a Tokenizer,
+    tokenizer: &'a dyn Tokenizer,
     options: &'a Options,
     /// Fenced code blocks as ranges of units.
     fences: Vec<Range<usize>>,
@@ -35,7 +35,7 @@ impl<'a> Cutter<'a> {
         text: &'a str,
         units: &'a Units,
         structure: &Structure,
-        tokenizer: &'a Tokenizer,
+        tokenizer: &'a dyn Tokenizer,
         options: &'a Options,
     ) -> Self {
         let fences = match structure.is_code {

@@ -11,7 +11,7 @@ pub enum Error {
     },
     /// A text can not be tokenised.
     #[error(transparent)]
-    Tokenizer(#[from] twin_onnx::Error),
+    Tokenizer(#[from] twin_embedding::Error),
     /// A metric's name is taken.
     #[error("metrics: {0}")]
     Metrics(#[from] twin_telemetry::MetricError),

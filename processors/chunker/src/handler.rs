@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Utc;
-use twin_onnx::Tokenizer;
+use twin_embedding::Tokenizer;
 use twin_schemas::{ChunkedDocument, CleanedDocument, Service};
 use twin_stream::{Handler, Message, NewEvent, Outcome};
 use twin_telemetry::Registry;
@@ -24,15 +24,15 @@ pub struct Chunker {
 /// What the CPU work needs.
 struct Core {
     options: Options,
-    tokenizer: Arc<Tokenizer>,
+    tokenizer: Arc<dyn Tokenizer>,
     metrics: Metrics,
 }
 
 impl Chunker {
-    /// A chunker that measures with this tokenizer: the embedder's.
+    /// A chunker that measures with this tokenizer, the embedding model's if chunks are to fit its window.
     pub fn new(
         options: Options,
-        tokenizer: Arc<Tokenizer>,
+        tokenizer: Arc<dyn Tokenizer>,
         warehouse: Arc<dyn Warehouse>,
         registry: &Registry,
     ) -> Result<Self, Error> {
@@ -110,7 +110,7 @@ impl Core {
 
     fn document(&self, document: CleanedDocument) -> Result<ChunkedDocument, Error> {
         let timer = self.metrics.seconds.start_timer();
-        let chunks = chunk(&document, &self.tokenizer, &self.options)?;
+        let chunks = chunk(&document, self.tokenizer.as_ref(), &self.options)?;
         timer.observe_duration();
         let category = document.meta.category.as_str();
         self.metrics.chunks.with_label_values(&[category]).inc_by(chunks.len() as u64);

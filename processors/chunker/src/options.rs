@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,9 @@ use crate::Error;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
+    /// The tokenizer that chunks are measured with: a Hugging Face `tokenizer.json`. Empty: the embedding model's, in
+    /// `embedder.model_dir`. With another one, chunks may not fit the model's window.
+    pub tokenizer: PathBuf,
     /// The most tokens of a chunk, without special tokens. At most the embedder's window less 2.
     pub max_tokens: usize,
     /// The share of `max_tokens` that a chunk cut out of a longer section has at least; above it the best place to
@@ -19,7 +24,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_tokens: 254, min_share: 0.5, merge_below_tokens: 64 }
+        Self { tokenizer: PathBuf::new(), max_tokens: 254, min_share: 0.5, merge_below_tokens: 64 }
     }
 }
 

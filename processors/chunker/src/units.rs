@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use std::ops::Range;
 use std::slice::Iter;
 
-use twin_onnx::TokenSpan;
+use twin_embedding::TokenSpan;
 
 use crate::structure::{LineStart, Rank, Structure};
 

@@ -31,8 +31,8 @@ struct Newest {
 struct Failure {
     reason: Reason,
     fault: Fault,
-    /// The index is of another embedding model than the one that was used.
-    other_model: bool,
+    /// The index went over to other vectors than those that were written to.
+    superseded: bool,
 }
 
 /// Whose fault a failure is.
@@ -48,7 +48,7 @@ enum Fault {
 
 impl Failure {
     fn new(class: &'static str, error: &dyn std::fmt::Display, fault: Fault) -> Self {
-        Self { reason: Reason { class, message: error.to_string() }, fault, other_model: false }
+        Self { reason: Reason { class, message: error.to_string() }, fault, superseded: false }
     }
 
     fn of_store(class: &'static str, error: &dyn std::fmt::Display, is_transient: bool) -> Self {
@@ -93,7 +93,7 @@ impl Embedding {
     async fn index(&self, newest: HashMap<DocumentId, Newest>) -> Result<(), Failure> {
         let result = self.index_into(&self.index.current(), newest.clone()).await;
         match result {
-            Err(failure) if failure.other_model => {
+            Err(failure) if failure.superseded => {
                 self.index.renew().await.map_err(renewal)?;
                 self.index_into(&self.index.current(), newest).await
             }
@@ -168,7 +168,7 @@ fn entry(pair: &Pair, document_id: DocumentId, revision: Revision, chunks: usize
         document_id,
         revision,
         chunks: u32::try_from(chunks).unwrap_or(u32::MAX),
-        model: pair.embedder.model_id().to_owned(),
+        model: pair.embedder.model().id.to_string(),
         indexed_at: Utc::now(),
     }
 }
@@ -194,8 +194,8 @@ fn warehouse(error: twin_warehouse::Error) -> Failure {
 }
 
 fn index(error: twin_vectors::Error) -> Failure {
-    let other_model = matches!(error, twin_vectors::Error::OtherModel { .. });
-    Failure { other_model, ..Failure::of_store("index", &error, other_model || error.is_transient()) }
+    let superseded = matches!(error, twin_vectors::Error::Superseded { .. });
+    Failure { superseded, ..Failure::of_store("index", &error, superseded || error.is_transient()) }
 }
 
 /// Whether the model can be loaded does not depend on any document.
@@ -203,9 +203,9 @@ fn renewal(error: twin_index::Error) -> Failure {
     Failure::new("index", &error, Fault::Away)
 }
 
-fn embedding(error: twin_onnx::Error) -> Failure {
+fn embedding(error: twin_embedding::Error) -> Failure {
     let fault = match &error {
-        twin_onnx::Error::Closed => Fault::Away,
+        twin_embedding::Error::Closed => Fault::Away,
         error if error.is_transient() => Fault::Unclear,
         _ => Fault::Document,
     };

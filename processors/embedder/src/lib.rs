@@ -11,7 +11,7 @@
 //!
 //! [`rebuild()`] gives the chunks of an index vectors of another model, while this stage and searches go on.
 //!
-//! Deliberately not here: the model (`engines/onnx`) and the index (`platform/vectors`).
+//! Deliberately not here: the model (`platform/embedding` and its engines) and the index (`platform/vectors`).
 
 mod handler;
 mod metrics;

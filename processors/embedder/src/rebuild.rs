@@ -1,5 +1,5 @@
-use twin_onnx::Embedder;
-use twin_sqlite::Rebuild;
+use twin_embedding::Embedder;
+use twin_vectors::{Generation, VectorStore};
 
 /// Chunks embedded and written together: enough to keep every session of the embedder at work, and few enough that the
 /// write is short and a kill loses little.
@@ -13,32 +13,43 @@ pub enum RebuildError {
     Index(#[from] twin_vectors::Error),
     /// The model.
     #[error("embedding: {0}")]
-    Embedding(#[from] twin_onnx::Error),
+    Embedding(#[from] twin_embedding::Error),
 }
 
-/// Gives every chunk a vector of `embedder` and then switches the index over to it. `progress` is told how many chunks
-/// have one, and of how many. Chunks that are written meanwhile are found in a further round; the rounds get shorter
-/// until one finds nothing left.
+/// Gives every chunk a vector of `embedder` in the generation that was prepared for it, switches the index over to that,
+/// and deletes the vectors of before. `progress` is told how many chunks have one, and of how many. Chunks that are
+/// written meanwhile are found in a further round; the rounds get shorter until one finds nothing left.
 pub async fn rebuild(
-    embedder: &Embedder,
-    index: &Rebuild,
+    embedder: &dyn Embedder,
+    store: &dyn VectorStore,
+    building: &Generation,
     progress: &mut (dyn FnMut(u64, u64) + Send),
 ) -> Result<(), RebuildError> {
     loop {
-        let (mut done, all) = index.progress().await?;
-        let mut last = None;
-        loop {
-            let chunks = index.lacking(last.as_ref(), CHUNKS).await?;
-            let Some(newest) = chunks.last().cloned() else { break };
-            last = Some(newest);
-            let texts = chunks.iter().map(|chunk| chunk.text.clone()).collect();
-            let vectors = embedder.embed_passages(texts).await?;
-            done += chunks.len() as u64;
-            index.put(chunks.into_iter().zip(vectors).collect()).await?;
-            progress(done, all.max(done));
+        fill(embedder, store, building, progress).await?;
+        if store.switch(building).await? {
+            return Ok(store.drain().await?);
         }
-        if index.switch().await? {
-            return Ok(());
-        }
+    }
+}
+
+/// One round.
+async fn fill(
+    embedder: &dyn Embedder,
+    store: &dyn VectorStore,
+    building: &Generation,
+    progress: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<(), RebuildError> {
+    let coverage = store.coverage(building).await?;
+    let (mut filled, mut behind) = (coverage.filled, None);
+    loop {
+        let chunks = store.pending(building, behind, CHUNKS).await?;
+        let Some(last) = chunks.last() else { return Ok(()) };
+        behind = Some(last.key);
+        let texts = chunks.iter().map(|chunk| chunk.text.clone()).collect();
+        let vectors = embedder.embed_passages(texts).await?;
+        filled += chunks.len() as u64;
+        store.fill(building, chunks.into_iter().zip(vectors).collect()).await?;
+        progress(filled, coverage.chunks.max(filled));
     }
 }

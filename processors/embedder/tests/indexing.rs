@@ -4,23 +4,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::Utc;
-use twin_embedder::Embedding;
-use twin_index::{Index, index_model};
-use twin_onnx::{Embedder, EmbedderOptions};
+use twin_embedder::{Embedding, rebuild};
+use twin_embedding::Embedder;
+use twin_index::{Index, Pair};
+use twin_onnx::{EmbedderOptions, OnnxEmbedder, OnnxLoader};
 use twin_schemas::{
     Attributes, Category, Chunk, ChunkedDocument, ContentHash, DocumentId, DocumentMeta, Revision, SourceKind, Span,
 };
 use twin_sqlite::{Database, SqliteVectors, SqliteWarehouse};
 use twin_stream::{Handler, Message, Outcome, Position, TopicPartition};
 use twin_telemetry::Registry;
-use twin_vectors::{Filter, Hit, Point, SearchRequest, VectorIndex};
+use twin_vectors::{Filter, Hit, Point, SearchRequest, VectorIndex, VectorStore};
 use twin_warehouse::Warehouse;
 use uuid::Uuid;
 
 struct Fixture {
     stage: Embedding,
-    embedder: Embedder,
-    vectors: Arc<SqliteVectors>,
+    embedder: Arc<dyn Embedder>,
+    store: SqliteVectors,
+    vectors: Arc<dyn VectorIndex>,
     warehouse: Arc<dyn Warehouse>,
     registry: Registry,
     _folder: tempfile::TempDir,
@@ -32,22 +34,28 @@ fn cache() -> PathBuf {
     std::env::var_os("TWIN_CACHE").map_or_else(home, PathBuf::from)
 }
 
-async fn fixture() -> Fixture {
-    let registry = Registry::new();
-    let options = EmbedderOptions {
+fn options() -> EmbedderOptions {
+    EmbedderOptions {
         model_dir: cache().join("models/minilm"),
         runtime_library: cache().join("onnxruntime/libonnxruntime.so"),
         sessions: 1,
         ..EmbedderOptions::default()
-    };
-    let embedder = Embedder::load(options, &registry).expect("run `make models`");
+    }
+}
+
+async fn fixture() -> Fixture {
+    let registry = Registry::new();
+    let loader = OnnxLoader::new(options(), &registry).unwrap();
+    let embedder: Arc<dyn Embedder> = Arc::new(loader.load_configured().expect("run `make models`"));
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
-    let vectors = Arc::new(SqliteVectors::open(database.clone(), index_model(&embedder)).await.unwrap());
-    let index = Index::new(embedder.clone(), vectors.clone());
+    let store = SqliteVectors::open(database.clone()).await.unwrap();
+    let vectors = store.open(embedder.model()).await.unwrap();
+    let pair = Pair { embedder: embedder.clone(), vectors: vectors.clone() };
+    let index = Index::new(pair, Arc::new(loader));
     let warehouse = Arc::new(SqliteWarehouse::open(database).await.unwrap());
     let stage = Embedding::new(index, warehouse.clone(), &registry).unwrap();
-    Fixture { stage, embedder, vectors, warehouse, registry, _folder: folder }
+    Fixture { stage, embedder, store, vectors, warehouse, registry, _folder: folder }
 }
 
 fn id() -> DocumentId {
@@ -163,4 +171,31 @@ async fn what_a_late_consumer_has_left_behind_goes_with_the_next_event() {
     // Its event comes again, since it was not acknowledged.
     fixture.handle(vec![message(1, Some(&["one"]))]).await;
     assert_eq!((fixture.revisions().await, fixture.ledger().await), (vec![], (2, 0)));
+}
+
+#[tokio::test]
+async fn the_stage_writes_while_another_model_is_built_and_takes_it_up_after_the_switch() {
+    let fixture = fixture().await;
+    fixture.handle(vec![message(1, Some(&["one", "two"]))]).await;
+    // Another prefix makes another model of the same file.
+    let prefixed = EmbedderOptions { passage_prefix: "passage: ".to_owned(), ..options() };
+    let second = OnnxEmbedder::load(prefixed, &Registry::new()).unwrap();
+    let building = fixture.store.prepare(second.model()).await.unwrap().unwrap();
+    fixture.handle(vec![message(2, Some(&["one", "new"]))]).await;
+    let mut told = Vec::new();
+    rebuild(&second, &fixture.store, &building, &mut |filled, all| told.push((filled, all))).await.unwrap();
+    assert_eq!(told, [(2, 2)]);
+
+    fixture.handle(vec![message(3, Some(&["one", "newer"]))]).await;
+    assert_eq!(fixture.ledger().await, (3, 2));
+    let held = fixture.store.open(second.model()).await.unwrap().vectors_of(&[id()]).await.unwrap();
+    let texts = ["one", "newer"].map(str::to_owned);
+    let expected = second.embed_passages(texts.to_vec()).await.unwrap();
+    assert_eq!(held.len(), 2);
+    for (text, expected) in texts.iter().zip(expected) {
+        let hash = ContentHash::sha256([text.as_bytes()]);
+        let vector = &held.iter().find(|held| held.content_hash == hash).unwrap().vector;
+        let cosine: f32 = vector.iter().zip(&expected).map(|(left, right)| left * right).sum();
+        assert!(cosine > 0.9999, "{text}: {cosine}");
+    }
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use strsim::levenshtein;
 use toml::{Table, Value};
 
-use super::Config;
 use super::keys::{self, Key};
+use super::{Config, TOKENIZER};
 
 /// Variables that are not keys: where the service is, the author meant, where downloads are, which file to read.
 const OTHER_VARIABLES: [&str; 5] = ["TWIN_URL", "TWIN_AUTHOR", "TWIN_CACHE", "TWIN_CONFIG", "TWIN_BIN"];
@@ -252,10 +252,11 @@ fn insert(table: &mut Table, key: &str, value: Value) {
     }
 }
 
-/// Puts the home folder for `~` in paths.
+/// Puts the home folder for `~` in paths, and fills in paths that follow from others.
 fn with_home(mut config: Config, home: Option<&Path>) -> Result<Config, ConfigError> {
     let paths = [
         ("data", &mut config.data),
+        ("chunker.tokenizer", &mut config.chunker.tokenizer),
         ("embedder.model_dir", &mut config.embedder.model_dir),
         ("embedder.runtime_library", &mut config.embedder.runtime_library),
         ("llm.model", &mut config.llm.model),
@@ -272,6 +273,9 @@ fn with_home(mut config: Config, home: Option<&Path>) -> Result<Config, ConfigEr
     }
     if config.crawler.git.work_dir.as_os_str().is_empty() {
         config.crawler.git.work_dir = config.data.join("git");
+    }
+    if config.chunker.tokenizer.as_os_str().is_empty() {
+        config.chunker.tokenizer = config.embedder.model_dir.join(TOKENIZER);
     }
     Ok(config)
 }
@@ -311,6 +315,14 @@ mod tests {
         assert_eq!(origin(&loaded, "log.url"), Origin::Flag("--log"));
         assert_eq!(origin(&loaded, "llm.concurrency"), Origin::Default);
         assert_eq!(loaded.config.llm.model, Path::new("/home/ada/.cache/llm-twin/models/smollm2-135m-instruct-f32"));
+    }
+
+    #[test]
+    fn chunks_are_measured_with_the_embedding_models_tokenizer_unless_another_is_named() {
+        let tokenizer = |file: &str| load_with(file, &[], Flags::default()).unwrap().config.chunker.tokenizer;
+        assert_eq!(tokenizer("[embedder]\nmodel_dir = \"~/e5\"\n"), Path::new("/home/ada/e5/tokenizer.json"));
+        let named = "[embedder]\nmodel_dir = \"/e5\"\n[chunker]\ntokenizer = \"~/t.json\"\n";
+        assert_eq!(tokenizer(named), Path::new("/home/ada/t.json"));
     }
 
     #[test]

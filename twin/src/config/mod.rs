@@ -150,6 +150,9 @@ impl Default for Config {
     }
 }
 
+/// The tokenizer's file in the folder of an embedding model.
+pub const TOKENIZER: &str = "tokenizer.json";
+
 /// The event log that `log.url` names.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LogKind {

@@ -1,6 +1,7 @@
 //! `twin run`: opens the stores, starts the services that were asked for, and stops them in order.
 
 mod adapters;
+pub mod embedding;
 mod learning;
 mod memory;
 mod models;

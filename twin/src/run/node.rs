@@ -6,7 +6,6 @@ use std::sync::Arc;
 use anyhow::Result;
 use twin_artifacts::Artifacts;
 use twin_coordination::{Member, Owner};
-use twin_onnx::Tokenizer;
 use twin_registry::Registry;
 use twin_stream::{ClaimCheck, EventLog, StageMetrics, TopicSpec};
 use twin_telemetry::{Health, Registry as MetricsRegistry};
@@ -84,10 +83,5 @@ impl Node {
             config,
             config_file,
         })
-    }
-
-    pub(super) fn tokenizer(&self) -> Result<Tokenizer> {
-        let path = self.config.embedder.model_dir.join("tokenizer.json");
-        Ok(Tokenizer::from_file(&path)?)
     }
 }

@@ -10,19 +10,17 @@ use twin_cleaner::Cleaner;
 use twin_crawler::{Crawler, Sources};
 use twin_embedder::Embedding;
 use twin_gateway::{Dependencies, Gateway, StageGroup};
-use twin_index::{Index, index_model};
 use twin_inference::{Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader, Workers};
-use twin_onnx::{Embedder, EmbedderOptions};
 use twin_schemas::Service;
 use twin_stream::{DeadLetters, Order, Stage, group_of};
-use twin_telemetry::{Registry, ShutdownSignal, admin_router};
+use twin_telemetry::{ShutdownSignal, admin_router};
 use twin_warehouse::Outbox;
 
 use super::adapters::{KnownSources, Operator};
 use super::node::Node;
 use super::service::parts;
 use super::stages::{Tasks, stage_options, start_stage};
-use super::{learning, models};
+use super::{embedding, learning, models};
 use crate::config::LogKind;
 
 /// Queries of a partition under way at once. Generation has its own, smaller bound; this one only keeps cancellations
@@ -58,7 +56,7 @@ pub(super) async fn start(
         start_stage(&node, Service::Cleaner, cleaner, Order::PerPartition, tasks, shutdown);
     }
     if wanted(Service::Chunker) {
-        let tokenizer = Arc::new(node.tokenizer()?);
+        let tokenizer = embedding::tokenizer(&node.config)?;
         let options = node.config.chunker.clone();
         let chunker = Chunker::new(options, tokenizer, node.warehouse.clone(), &node.registry)?;
         start_stage(&node, Service::Chunker, chunker, Order::PerPartition, tasks, shutdown);
@@ -76,7 +74,10 @@ pub(super) async fn start(
         learning::start_relay(&node, tasks, shutdown);
     }
     if wanted(Service::Embedder) || wanted(Service::Inference) {
-        let index = open_index(&node).await?;
+        let vectors = node.stores.vectors().await?;
+        let readiness = node.health.part("embedding-model");
+        let options = node.config.embedder.clone();
+        let index = embedding::open_index(options, vectors.as_ref(), &node.registry, readiness).await?;
         if wanted(Service::Embedder) {
             let embedding = Embedding::new(index.clone(), node.warehouse.clone(), &node.registry)?;
             start_stage(&node, Service::Embedder, embedding, Order::PerPartition, tasks, shutdown);
@@ -144,18 +145,6 @@ fn start_crawler(node: &Node, sources: Sources, tasks: &mut Tasks, shutdown: &Sh
         Ok(())
     });
     Ok(())
-}
-
-/// Loads the embedding model and opens the index for it.
-async fn open_index(node: &Node) -> Result<Index> {
-    let embedder = load_embedder(node.config.embedder.clone(), node.registry.clone()).await?;
-    embedder.report_to(node.health.part("embedding-model"));
-    let vectors = node.stores.index(index_model(&embedder)).await?;
-    Ok(Index::new(embedder, vectors))
-}
-
-pub(super) async fn load_embedder(options: EmbedderOptions, registry: Registry) -> Result<Embedder> {
-    Ok(tokio::task::spawn_blocking(move || Embedder::load(options, &registry)).await??)
 }
 
 /// The workers that take up deployments. The embedded log has one process.

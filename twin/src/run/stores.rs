@@ -9,10 +9,10 @@ use twin_coordination::Leases;
 use twin_corpus::Corpus;
 use twin_kafka::KafkaLog;
 use twin_registry::Registry;
-use twin_sqlite::{Database, Rebuild, SqliteCorpus, SqliteLeases, SqliteLog, SqliteVectors, SqliteWarehouse};
+use twin_sqlite::{Database, SqliteCorpus, SqliteLeases, SqliteLog, SqliteVectors, SqliteWarehouse};
 use twin_stream::EventLog;
 use twin_telemetry::ShutdownSignal;
-use twin_vectors::{IndexModel, VectorIndex};
+use twin_vectors::VectorStore;
 use twin_warehouse::Warehouse;
 
 use crate::config::{Config, LogKind};
@@ -70,9 +70,9 @@ impl Stores {
         Ok(Arc::new(SqliteCorpus::open(self.database.clone()).await?))
     }
 
-    /// The index for vectors of this model.
-    pub async fn index(&self, model: IndexModel) -> Result<Arc<dyn VectorIndex>> {
-        Ok(Arc::new(SqliteVectors::open(self.database.clone(), model).await?))
+    /// The vector index.
+    pub async fn vectors(&self) -> Result<Arc<dyn VectorStore>> {
+        Ok(Arc::new(SqliteVectors::open(self.database.clone()).await?))
     }
 
     /// Keeps what is embedded in order until the shutdown begins. A damaged file is found within seconds of the start, not
@@ -104,7 +104,7 @@ async fn maintain(log: &SqliteLog, shutdown: &ShutdownSignal) {
     }
 }
 
-/// The index of a folder, to be built anew for `model`; none if it is of that model already.
-pub async fn rebuild(folder: &DataFolder, model: IndexModel) -> Result<Option<Rebuild>> {
-    Ok(Rebuild::begin(Database::open(&folder.database())?, model).await?)
+/// The vector index of a folder, without anything else of it.
+pub async fn vectors(folder: &DataFolder) -> Result<Arc<dyn VectorStore>> {
+    Ok(Arc::new(SqliteVectors::open(Database::open(&folder.database())?).await?))
 }

@@ -1,22 +1,24 @@
 //! The vector index in the embedded database: `sqlite-vec` (exact cosine search, partitioned by author) and FTS5
 //! (BM25).
+//!
+//! A chunk is one row, whatever generations there are, and each generation is a table of vectors. So a write is in all
+//! of them at once, and a chunk without a row in the table of the one that is being built is what is pending there.
 
+mod build;
+mod handle;
 mod read;
-mod rebuild;
 mod tables;
 mod write;
 
 use std::sync::Arc;
 
-use crate::Database;
 use async_trait::async_trait;
 use rusqlite::Connection;
-use twin_schemas::{DocumentId, Revision};
+use twin_embedding::EmbeddingModel;
+use twin_vectors::{Coverage, Error, Generation, Generations, PendingChunk, PointKey, VectorIndex, VectorStore};
 
-use tables::Generation;
-use twin_vectors::{Error, Hit, IndexInfo, IndexModel, Point, SearchRequest, StoredVector, VectorIndex};
-
-pub use rebuild::{Lacking, Rebuild};
+use crate::Database;
+use handle::SqliteIndex;
 
 /// What a statement of the index can end with.
 type Failure = crate::Failure<Error>;
@@ -25,91 +27,124 @@ type Failure = crate::Failure<Error>;
 #[derive(Clone)]
 pub struct SqliteVectors {
     database: Database,
-    generation: Generation,
 }
 
 impl SqliteVectors {
-    /// Opens the index for vectors of `model`, making or migrating its tables. One that holds vectors of another
-    /// model is refused.
-    pub async fn open(database: Database, model: IndexModel) -> Result<Self, Error> {
-        let generation = database.write(move |tx| open(tx, &model)).await?;
-        Ok(Self { database, generation })
+    /// Opens it, making or migrating its tables.
+    pub async fn open(database: Database) -> Result<Self, Error> {
+        database.write(tables::prepare).await?;
+        Ok(Self { database })
     }
 
-    fn check(&self, vector: &[f32]) -> Result<(), Error> {
-        let wanted = self.generation.model.dimension;
-        if vector.len() == wanted {
-            return Ok(());
-        }
-        Err(Error::Dimension { found: vector.len(), wanted })
-    }
-
-    /// Reads in one snapshot in which the index is of this handle's model.
-    async fn read<T: Send + 'static>(
+    /// Decides what the generations become, and makes them that, in one transaction.
+    async fn change<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection, &Generation) -> Result<T, Failure> + Send + 'static,
+        mut decide: impl FnMut(&Connection, Option<&Generations>) -> Result<(Option<Generations>, T), Failure>
+        + Send
+        + 'static,
     ) -> Result<T, Error> {
-        let generation = self.generation.clone();
-        Ok(self.database.read(move |c| still_active(c, &generation).and_then(|()| work(c, &generation))).await?)
+        let change = move |tx: &Connection| {
+            let before = tables::load(tx)?;
+            let (after, told) = decide(tx, before.as_ref())?;
+            if let Some(after) = &after {
+                tables::store(tx, before.as_ref(), after)?;
+            }
+            Ok::<T, Failure>(told)
+        };
+        Ok(self.database.write(change).await?)
     }
 
-    /// Writes in one transaction in which the index is of this handle's model.
-    async fn write(
+    /// Reads of a generation that is being built.
+    async fn read_building<T: Send + 'static>(
         &self,
-        mut work: impl FnMut(&Connection, &Generation) -> Result<(), Failure> + Send + 'static,
-    ) -> Result<(), Error> {
-        let generation = self.generation.clone();
-        Ok(self.database.write(move |tx| still_active(tx, &generation).and_then(|()| work(tx, &generation))).await?)
+        building: &Generation,
+        read: impl FnOnce(&Connection, &str) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Error> {
+        let building = building.clone();
+        let read = move |c: &Connection| {
+            expect_building(c, &building)?;
+            read(c, &tables::vector_table(&building))
+        };
+        Ok(self.database.read(read).await?)
     }
 }
 
-fn open(tx: &Connection, model: &IndexModel) -> Result<Generation, Failure> {
-    tables::prepare(tx)?;
-    let Some(found) = tables::active(tx)? else { return tables::create(tx, model, true) };
-    tables::expect_model(&found.model, model)?;
-    // The model that is here now is the one that can be loaded: it may have moved.
-    tx.execute("UPDATE generations SET settings = ?1 WHERE active = 1 AND settings <> ?1", [&model.settings])?;
-    Ok(Generation { model: model.clone(), ..found })
-}
-
-fn still_active(c: &Connection, generation: &Generation) -> Result<(), Failure> {
-    let active = tables::active(c)?.ok_or(Failure::Port(Error::NoIndex))?;
-    if active.number == generation.number {
-        return Ok(());
-    }
-    tables::expect_model(&active.model, &generation.model)
+fn expect_building(c: &Connection, building: &Generation) -> Result<(), Failure> {
+    let generations = tables::load(c)?.ok_or(Failure::Port(Error::NoIndex))?;
+    generations.expect_building(building).map_err(Failure::Port)
 }
 
 #[async_trait]
-impl VectorIndex for SqliteVectors {
-    async fn upsert(&self, points: Vec<Point>) -> Result<(), Error> {
-        points.iter().try_for_each(|point| self.check(&point.vector))?;
-        self.write(move |tx, generation| write::upsert(tx, generation, &points)).await
+impl VectorStore for SqliteVectors {
+    async fn generations(&self) -> Result<Option<Generations>, Error> {
+        Ok(self.database.read(tables::load).await?)
     }
 
-    async fn delete_below(&self, documents: &[(DocumentId, Revision)]) -> Result<(), Error> {
-        let documents = documents.to_vec();
-        self.write(move |tx, generation| write::delete_below(tx, generation, &documents)).await
+    async fn open(&self, model: &EmbeddingModel) -> Result<Arc<dyn VectorIndex>, Error> {
+        let model = model.clone();
+        let decide = move |_: &Connection, before: Option<&Generations>| {
+            let after = match before {
+                None => Generations::first(model.clone()),
+                Some(before) => before.open(&model).map_err(Failure::Port)?,
+            };
+            let active = after.active.clone();
+            Ok((Some(after), active))
+        };
+        let active = self.change(decide).await?;
+        Ok(Arc::new(SqliteIndex::new(self.database.clone(), active)))
     }
 
-    async fn vectors_of(&self, documents: &[DocumentId]) -> Result<Vec<StoredVector>, Error> {
-        let documents = documents.to_vec();
-        self.read(move |c, generation| read::vectors_of(c, generation, &documents)).await
+    async fn prepare(&self, model: &EmbeddingModel) -> Result<Option<Generation>, Error> {
+        let model = model.clone();
+        let decide = move |_: &Connection, before: Option<&Generations>| {
+            let before = before.ok_or(Failure::Port(Error::NoIndex))?;
+            let (after, building) = before.prepare(&model).map_err(Failure::Port)?;
+            Ok((Some(after), building))
+        };
+        self.change(decide).await
     }
 
-    async fn search(&self, request: SearchRequest) -> Result<Vec<Hit>, Error> {
-        self.check(&request.vector)?;
-        self.read(move |c, generation| read::search(c, generation, &request)).await
+    async fn pending(
+        &self,
+        building: &Generation,
+        behind: Option<PointKey>,
+        limit: usize,
+    ) -> Result<Vec<PendingChunk>, Error> {
+        self.read_building(building, move |c, table| build::pending(c, table, behind, limit)).await
     }
 
-    async fn info(&self) -> Result<IndexInfo, Error> {
-        let points = self.read(|c, _| read::count(c)).await?;
-        Ok(IndexInfo { model: self.generation.model.clone(), points })
+    async fn fill(&self, building: &Generation, vectors: Vec<(PendingChunk, Vec<f32>)>) -> Result<(), Error> {
+        let wanted = building.model.dimension;
+        if let Some((_, vector)) = vectors.iter().find(|(_, vector)| vector.len() != wanted) {
+            return Err(Error::Dimension { found: vector.len(), wanted });
+        }
+        let building = building.clone();
+        let fill = move |tx: &Connection| {
+            expect_building(tx, &building)?;
+            build::fill(tx, &tables::vector_table(&building), &vectors)
+        };
+        Ok(self.database.write(fill).await?)
     }
 
-    async fn renewed(&self) -> Result<(IndexModel, Arc<dyn VectorIndex>), Error> {
-        let generation = self.database.read(tables::active).await?.ok_or(Error::NoIndex)?;
-        let model = generation.model.clone();
-        Ok((model, Arc::new(Self { database: self.database.clone(), generation })))
+    async fn coverage(&self, building: &Generation) -> Result<Coverage, Error> {
+        self.read_building(building, build::coverage).await
+    }
+
+    async fn switch(&self, built: &Generation) -> Result<bool, Error> {
+        let built = built.clone();
+        let decide = move |tx: &Connection, before: Option<&Generations>| {
+            let before = before.ok_or(Failure::Port(Error::NoIndex))?;
+            let after = before.switch(&built).map_err(Failure::Port)?;
+            if after == *before {
+                return Ok((None, true));
+            }
+            let is_complete = build::coverage(tx, &tables::vector_table(&built))?.is_complete();
+            Ok((is_complete.then_some(after), is_complete))
+        };
+        self.change(decide).await
+    }
+
+    async fn drain(&self) -> Result<(), Error> {
+        self.change(|_, before| Ok((before.map(Generations::drained), ()))).await
     }
 }

@@ -3,13 +3,10 @@ use std::collections::HashMap;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use twin_schemas::{Category, ContentHash, DocumentId, Revision};
+use twin_vectors::{Error, Filter, Hit, RRF_K, SearchRequest, StoredVector, reciprocal_rank_fusion};
 
 use super::Failure;
-use super::tables::Generation;
 use super::write::vector_bytes;
-use twin_vectors::Error;
-use twin_vectors::{Filter, Hit, SearchRequest, StoredVector};
-use twin_vectors::{RRF_K, reciprocal_rank_fusion};
 
 /// Weights of title, headings and text in BM25.
 const BM25_WEIGHTS: &str = "2.0, 1.5, 1.0";
@@ -26,14 +23,9 @@ pub(super) fn count(c: &Connection) -> Result<u64, Failure> {
     Ok(c.query_row("SELECT count(*) FROM chunks", [], |row| row.get::<_, i64>(0))?.unsigned_abs())
 }
 
-pub(super) fn vectors_of(
-    c: &Connection,
-    generation: &Generation,
-    documents: &[DocumentId],
-) -> Result<Vec<StoredVector>, Failure> {
+pub(super) fn vectors_of(c: &Connection, table: &str, documents: &[DocumentId]) -> Result<Vec<StoredVector>, Failure> {
     let mut statement = c.prepare_cached(&format!(
-        "SELECT k.content_hash, v.embedding FROM chunks k JOIN {} v USING (chunk_id) WHERE k.document_id = ?1",
-        generation.table
+        "SELECT k.content_hash, v.embedding FROM chunks k JOIN {table} v USING (chunk_id) WHERE k.document_id = ?1"
     ))?;
     let mut vectors = Vec::new();
     for document in documents {
@@ -55,9 +47,9 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     values.iter().map(|value| f32::from_le_bytes(*value)).collect()
 }
 
-pub(super) fn search(c: &Connection, generation: &Generation, request: &SearchRequest) -> Result<Vec<Hit>, Failure> {
+pub(super) fn search(c: &Connection, table: &str, request: &SearchRequest) -> Result<Vec<Hit>, Failure> {
     let candidates = request.candidates.max(request.limit);
-    let dense = by_meaning(c, generation, request, candidates)?;
+    let dense = by_meaning(c, table, request, candidates)?;
     let sparse = by_words(c, request, candidates)?;
     let similarities: HashMap<i64, f32> = dense.iter().copied().collect();
     let dense: Vec<i64> = dense.into_iter().map(|(id, _)| id).collect();
@@ -65,7 +57,7 @@ pub(super) fn search(c: &Connection, generation: &Generation, request: &SearchRe
     for (id, fused) in reciprocal_rank_fusion(&[dense, sparse], RRF_K).into_iter().take(request.limit) {
         let similarity = match similarities.get(&id) {
             Some(similarity) => *similarity,
-            None => similarity(c, generation, id, &request.vector)?,
+            None => similarity(c, table, id, &request.vector)?,
         };
         hits.extend(hit(c, id, similarity, fused)?);
     }
@@ -73,17 +65,9 @@ pub(super) fn search(c: &Connection, generation: &Generation, request: &SearchRe
 }
 
 /// Chunks by cosine similarity, best first.
-fn by_meaning(
-    c: &Connection,
-    generation: &Generation,
-    request: &SearchRequest,
-    limit: usize,
-) -> Result<Vec<(i64, f32)>, Failure> {
+fn by_meaning(c: &Connection, table: &str, request: &SearchRequest, limit: usize) -> Result<Vec<(i64, f32)>, Failure> {
     let filter = &request.filter;
-    let mut sql = format!(
-        "SELECT chunk_id, distance FROM {} WHERE embedding MATCH ?1 AND k = ?2 AND author = ?3",
-        generation.table
-    );
+    let mut sql = format!("SELECT chunk_id, distance FROM {table} WHERE embedding MATCH ?1 AND k = ?2 AND author = ?3");
     let mut parameters: Vec<Value> = vec![
         vector_bytes(&request.vector).into(),
         i64::try_from(limit).unwrap_or(i64::MAX).into(),
@@ -212,8 +196,7 @@ const STOP_WORDS: [&str; 48] = [
     "there", "this", "to", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "you",
 ];
 
-fn similarity(c: &Connection, generation: &Generation, chunk_id: i64, vector: &[f32]) -> Result<f32, Failure> {
-    let table = &generation.table;
+fn similarity(c: &Connection, table: &str, chunk_id: i64, vector: &[f32]) -> Result<f32, Failure> {
     let distance: Option<f32> = c
         .prepare_cached(&format!("SELECT vec_distance_cosine(embedding, ?2) FROM {table} WHERE chunk_id = ?1"))?
         .query_row(params![chunk_id, vector_bytes(vector)], |row| row.get(0))

@@ -1,9 +1,9 @@
-use crate::{Migration, migrate};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
+use twin_embedding::{EmbeddingModel, EmbeddingModelId};
+use twin_vectors::{Error, Generation, Generations, Phase};
 
 use super::Failure;
-use twin_vectors::Error;
-use twin_vectors::IndexModel;
+use crate::{Migration, migrate};
 
 const MIGRATIONS: &[Migration] = &[
     "
@@ -81,85 +81,141 @@ INSERT INTO chunks SELECT chunk_id, document_id, revision, ordinal, author, cate
     url, published_at, heading_path, text, span_start, span_end, token_count, content_hash FROM chunks_before;
 DROP TABLE chunks_before;
 ",
+    // Which generations there are is one row, changed as a whole. A number is given once: what was given up keeps its own.
+    "
+CREATE TABLE vector_index (
+    only_row    INTEGER PRIMARY KEY CHECK (only_row = 1),
+    -- The generation that is searched.
+    active      INTEGER NOT NULL,
+    -- serving, building or draining.
+    phase       TEXT NOT NULL,
+    -- The generation that is being built or deleted.
+    beside      INTEGER,
+    last_number INTEGER NOT NULL
+);
+INSERT INTO vector_index
+    SELECT 1, a.generation, CASE WHEN b.generation IS NULL THEN 'serving' ELSE 'building' END, b.generation,
+        (SELECT max(generation) FROM generations)
+    FROM generations a LEFT JOIN generations b ON b.active = 0 WHERE a.active = 1;
+DROP INDEX generations_active;
+ALTER TABLE generations DROP COLUMN active;
+",
 ];
-
-/// The vectors of one model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Generation {
-    pub(super) number: i64,
-    pub(super) model: IndexModel,
-    /// The name of its vec0 table, one of [`table_name`]'s.
-    pub(super) table: String,
-}
 
 /// Makes or migrates the tables.
 pub(super) fn prepare(tx: &Connection) -> Result<(), Failure> {
     Ok(migrate(tx, "vectors", MIGRATIONS)?)
 }
 
-/// The generation that is searched.
-pub(super) fn active(c: &Connection) -> Result<Option<Generation>, Failure> {
-    generation(c, true)
+/// The generations; none if there is no index.
+pub(super) fn load(c: &Connection) -> Result<Option<Generations>, Failure> {
+    let row = c
+        .prepare_cached("SELECT active, phase, beside, last_number FROM vector_index WHERE only_row = 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get::<_, i64>(3)?)))
+        .optional()?;
+    let Some((active, phase, beside, last_number)) = row else { return Ok(None) };
+    let phase = match (phase.as_str(), beside) {
+        ("serving", None) => Phase::Serving,
+        ("building", Some(number)) => Phase::Building(generation(c, number)?),
+        ("draining", Some(number)) => Phase::Draining(generation(c, number)?),
+        (other, beside) => return Err(unreadable("phase", format!("{other:?} beside {beside:?}"))),
+    };
+    Ok(Some(Generations { active: generation(c, active)?, phase, last_number: last_number.unsigned_abs() }))
 }
 
-/// The generation under construction.
-pub(super) fn unfinished(c: &Connection) -> Result<Option<Generation>, Failure> {
-    generation(c, false)
+fn generation(c: &Connection, number: i64) -> Result<Generation, Failure> {
+    let mut statement = c.prepare_cached("SELECT model, dimension, settings FROM generations WHERE generation = ?1")?;
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?, row.get(2)?));
+    let (id, dimension, settings) = statement.query_row([number], read)?;
+    let id: EmbeddingModelId = id.parse().map_err(|error| unreadable("model id", format!("{error}")))?;
+    let model = EmbeddingModel { id, dimension: dimension as usize, settings };
+    Ok(Generation { number: number.unsigned_abs(), model })
 }
 
-fn generation(c: &Connection, active: bool) -> Result<Option<Generation>, Failure> {
-    let mut statement = c.prepare_cached(
-        "SELECT generation, model, dimension, settings, vector_table FROM generations WHERE active = ?1",
+fn unreadable(what: &'static str, problem: String) -> Failure {
+    Failure::Port(Error::Stored { what, problem })
+}
+
+/// Makes the generations what they are to be: their row, and their tables.
+pub(super) fn store(tx: &Connection, before: Option<&Generations>, after: &Generations) -> Result<(), Failure> {
+    let numbers =
+        |generations: &Generations| generations.existing().map(|existing| existing.number).collect::<Vec<_>>();
+    let (existed, exist) = (before.map(numbers).unwrap_or_default(), numbers(after));
+    for generation in after.existing() {
+        if !existed.contains(&generation.number) {
+            create_vectors(tx, generation)?;
+        }
+        put(tx, generation)?;
+    }
+    for gone in before.into_iter().flat_map(|before| before.existing()).filter(|gone| !exist.contains(&gone.number)) {
+        tx.execute_batch(&format!("DROP TABLE {}", vector_table(gone)))?;
+        tx.execute("DELETE FROM generations WHERE generation = ?1", [gone.number.cast_signed()])?;
+    }
+    if before == Some(after) {
+        return Ok(());
+    }
+    let (phase, beside) = match &after.phase {
+        Phase::Serving => ("serving", None),
+        Phase::Building(generation) => ("building", Some(generation.number.cast_signed())),
+        Phase::Draining(generation) => ("draining", Some(generation.number.cast_signed())),
+    };
+    tx.execute(
+        "INSERT OR REPLACE INTO vector_index (only_row, active, phase, beside, last_number) VALUES (1, ?1, ?2, ?3, ?4)",
+        params![after.active.number.cast_signed(), phase, beside, after.last_number.cast_signed()],
     )?;
-    Ok(statement.query_row([active], read_generation).optional()?)
+    Ok(())
 }
 
-fn read_generation(row: &Row<'_>) -> Result<Generation, rusqlite::Error> {
-    let dimension: u32 = row.get(2)?;
-    let model = IndexModel { id: row.get(1)?, dimension: dimension as usize, settings: row.get(3)? };
-    Ok(Generation { number: row.get(0)?, model, table: row.get(4)? })
+/// Writes only what has changed: an index is opened more often than its model moves.
+fn put(tx: &Connection, generation: &Generation) -> Result<(), Failure> {
+    let Generation { number, model } = generation;
+    tx.execute(
+        "INSERT INTO generations (generation, model, dimension, settings, vector_table) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (generation) DO UPDATE SET model = excluded.model, settings = excluded.settings
+         WHERE model <> excluded.model OR settings <> excluded.settings",
+        params![
+            number.cast_signed(),
+            model.id.to_string(),
+            model.dimension as i64,
+            model.settings,
+            vector_table(generation)
+        ],
+    )?;
+    Ok(())
 }
 
-/// Makes an empty generation; chunks that are there have no vector in it.
-pub(super) fn create(tx: &Connection, model: &IndexModel, active: bool) -> Result<Generation, Failure> {
-    let number: i64 = tx.query_row("SELECT coalesce(max(generation), 0) + 1 FROM generations", [], |row| row.get(0))?;
-    let generation = Generation { number, model: model.clone(), table: table_name(number) };
+/// An empty table of vectors.
+fn create_vectors(tx: &Connection, generation: &Generation) -> Result<(), Failure> {
     // Numbers are all that is put in: there is nothing to quote. The columns without `+` can be filtered on inside the
     // search. An unknown time is 0: sqlite-vec has no null in such a column.
     tx.execute_batch(&format!(
         "CREATE VIRTUAL TABLE {} USING vec0(
              chunk_id integer primary key, author text partition key, category text, source_kind text,
              published_at integer, embedding float[{}] distance_metric=cosine)",
-        generation.table, model.dimension
+        vector_table(generation),
+        generation.model.dimension
     ))?;
-    tx.execute(
-        "INSERT INTO generations VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![number, model.id, model.dimension as i64, model.settings, generation.table, active],
-    )?;
-    Ok(generation)
-}
-
-/// Deletes a generation and its vectors.
-pub(super) fn drop_generation(tx: &Connection, generation: &Generation) -> Result<(), Failure> {
-    tx.execute_batch(&format!("DROP TABLE {}", generation.table))?;
-    tx.execute("DELETE FROM generations WHERE generation = ?1", [generation.number])?;
     Ok(())
 }
 
-/// The first one's has no number, as in the first version of the schema.
-fn table_name(generation: i64) -> String {
-    if generation == 1 { "chunk_vectors".to_owned() } else { format!("chunk_vectors_{generation}") }
+/// The vec0 table of a generation. The first one's has no number, as in the first version of the schema.
+pub(super) fn vector_table(generation: &Generation) -> String {
+    match generation.number {
+        1 => "chunk_vectors".to_owned(),
+        number => format!("chunk_vectors_{number}"),
+    }
 }
 
-/// Whether the index holds vectors of this model.
-pub(super) fn expect_model(found: &IndexModel, wanted: &IndexModel) -> Result<(), Failure> {
-    if found.id == wanted.id && found.dimension == wanted.dimension {
-        return Ok(());
+/// Refuses a handle whose generation is not the active one. Gives the table of the generation that is being built.
+pub(super) fn expect_active(c: &Connection, generation: &Generation) -> Result<Option<String>, Failure> {
+    let mut statement = c.prepare_cached("SELECT active, phase FROM vector_index WHERE only_row = 1")?;
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)? == "serving"));
+    let found: Option<(i64, bool)> = statement.query_row([], read).optional()?;
+    if found == Some((generation.number.cast_signed(), true)) {
+        // Nearly always, and all that a search has to know.
+        return Ok(None);
     }
-    Err(Failure::Port(Error::OtherModel {
-        found: found.id.clone(),
-        found_dimension: found.dimension,
-        wanted: wanted.id.clone(),
-        wanted_dimension: wanted.dimension,
-    }))
+    let generations = load(c)?.ok_or(Failure::Port(Error::NoIndex))?;
+    generations.expect_active(generation).map_err(Failure::Port)?;
+    Ok(generations.building().map(vector_table))
 }

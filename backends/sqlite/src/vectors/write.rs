@@ -1,13 +1,11 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use twin_schemas::{DocumentId, Revision};
+use twin_vectors::{Error, Point};
 
 use super::Failure;
-use super::tables::{self, Generation};
-use twin_vectors::Error;
-use twin_vectors::Point;
 
-pub(super) fn upsert(tx: &Connection, generation: &Generation, points: &[Point]) -> Result<(), Failure> {
-    let unfinished = tables::unfinished(tx)?;
+/// Writes into the table of the active generation. In that of the one being built the points have no vector.
+pub(super) fn upsert(tx: &Connection, active: &str, building: Option<&str>, points: &[Point]) -> Result<(), Failure> {
     for point in points {
         let key =
             params![point.meta.document_id.to_string(), point.meta.revision.0.cast_signed(), point.chunk.ordinal,];
@@ -16,14 +14,14 @@ pub(super) fn upsert(tx: &Connection, generation: &Generation, points: &[Point])
             .query_row(key, |row| row.get(0))
             .optional()?;
         if let Some(chunk_id) = existing {
-            delete(tx, generation, unfinished.as_ref(), chunk_id)?;
+            delete(tx, active, building, chunk_id)?;
         }
-        insert(tx, generation, point)?;
+        insert(tx, active, point)?;
     }
     Ok(())
 }
 
-fn insert(tx: &Connection, generation: &Generation, point: &Point) -> Result<(), Failure> {
+fn insert(tx: &Connection, table: &str, point: &Point) -> Result<(), Failure> {
     let (meta, chunk) = (&point.meta, &point.chunk);
     let headings = serde_json::to_string(&chunk.heading_path)
         .map_err(|error| Failure::Port(Error::Stored { what: "heading path", problem: error.to_string() }))?;
@@ -54,16 +52,14 @@ fn insert(tx: &Connection, generation: &Generation, point: &Point) -> Result<(),
     let chunk_id = tx.last_insert_rowid();
     tx.prepare_cached("INSERT INTO chunk_words (rowid, title, headings, text) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![chunk_id, meta.title, searchable_headings(point), chunk.text])?;
-    tx.prepare_cached(&format!("INSERT INTO {} VALUES (?1, ?2, ?3, ?4, ?5, ?6)", generation.table))?.execute(
-        params![
-            chunk_id,
-            meta.author.as_str(),
-            meta.category.as_str(),
-            meta.source_kind.as_str(),
-            published_at.unwrap_or(0),
-            vector_bytes(&point.vector),
-        ],
-    )?;
+    tx.prepare_cached(&format!("INSERT INTO {table} VALUES (?1, ?2, ?3, ?4, ?5, ?6)"))?.execute(params![
+        chunk_id,
+        meta.author.as_str(),
+        meta.category.as_str(),
+        meta.source_kind.as_str(),
+        published_at.unwrap_or(0),
+        vector_bytes(&point.vector),
+    ])?;
     Ok(())
 }
 
@@ -78,10 +74,10 @@ pub(super) fn vector_bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-/// Deletes a chunk and its vectors, of a generation under construction too: its number may be given to another chunk.
-fn delete(tx: &Connection, active: &Generation, unfinished: Option<&Generation>, chunk_id: i64) -> Result<(), Failure> {
-    for generation in [Some(active), unfinished].into_iter().flatten() {
-        tx.prepare_cached(&format!("DELETE FROM {} WHERE chunk_id = ?1", generation.table))?.execute([chunk_id])?;
+/// Deletes a chunk and its vectors, of the generation being built too: its number may be given to another chunk.
+fn delete(tx: &Connection, active: &str, building: Option<&str>, chunk_id: i64) -> Result<(), Failure> {
+    for table in [Some(active), building].into_iter().flatten() {
+        tx.prepare_cached(&format!("DELETE FROM {table} WHERE chunk_id = ?1"))?.execute([chunk_id])?;
     }
     for sql in ["DELETE FROM chunk_words WHERE rowid = ?1", "DELETE FROM chunks WHERE chunk_id = ?1"] {
         tx.prepare_cached(sql)?.execute([chunk_id])?;
@@ -91,16 +87,16 @@ fn delete(tx: &Connection, active: &Generation, unfinished: Option<&Generation>,
 
 pub(super) fn delete_below(
     tx: &Connection,
-    generation: &Generation,
+    active: &str,
+    building: Option<&str>,
     documents: &[(DocumentId, Revision)],
 ) -> Result<(), Failure> {
-    let unfinished = tables::unfinished(tx)?;
     let mut find = tx.prepare_cached("SELECT chunk_id FROM chunks WHERE document_id = ?1 AND revision < ?2")?;
     for (document, revision) in documents {
         let ids: Vec<i64> = find
             .query_map(params![document.to_string(), revision.0.cast_signed()], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        ids.into_iter().try_for_each(|id| delete(tx, generation, unfinished.as_ref(), id))?;
+        ids.into_iter().try_for_each(|id| delete(tx, active, building, id))?;
     }
     Ok(())
 }

@@ -5,25 +5,26 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use twin_chunker::{Options, chunk};
-use twin_onnx::Tokenizer;
+use twin_embedding::Tokenizer;
+use twin_onnx::HuggingFaceTokenizer;
 use twin_schemas::{Category, Chunk, CleanedDocument, ContentHash, DocumentKey, DocumentMeta, Revision, SourceKind};
 
 /// The tokenizer of `make models`. A missing one fails the test: it is never skipped.
-pub fn tokenizer() -> &'static Tokenizer {
-    static TOKENIZER: OnceLock<Tokenizer> = OnceLock::new();
+pub fn tokenizer() -> &'static HuggingFaceTokenizer {
+    static TOKENIZER: OnceLock<HuggingFaceTokenizer> = OnceLock::new();
     TOKENIZER.get_or_init(|| {
         let cache = std::env::var_os("TWIN_CACHE")
             .map(PathBuf::from)
             .unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/llm-twin"));
         let file = cache.join("models/minilm/tokenizer.json");
         assert!(file.exists(), "{} is missing: run `make models`", file.display());
-        Tokenizer::from_file(&file).unwrap()
+        HuggingFaceTokenizer::from_file(&file).unwrap()
     })
 }
 
 /// A small window, so that samples stay readable.
 pub fn small(max_tokens: usize) -> Options {
-    Options { max_tokens, min_share: 0.5, merge_below_tokens: max_tokens / 4 }
+    Options { max_tokens, min_share: 0.5, merge_below_tokens: max_tokens / 4, ..Options::default() }
 }
 
 pub fn document(category: Category, text: &str) -> CleanedDocument {
