@@ -300,7 +300,7 @@ async fn of_the_vector_index_while_another_generation_is_built() {
     plans.look("fill", store.fill(&building, vectors), scans).await;
     plans.look("vectors_of", index.vectors_of(&[document(1)]), scans).await;
     plans.look("delete_below", index.delete_below(&[(document(1), Revision(2))]), scans).await;
-    plans.look("switch", store.switch(&building), |_| false).await;
+    plans.look("switch", store.switch(&building), |_, _| false).await;
     plans.look("drain", store.drain(), scans).await;
     plans.finish();
 }
