@@ -11,12 +11,14 @@
 //!
 //! Deliberately not here: vectors (`platform/vectors`) and files (`platform/artifacts`).
 
+mod content_hash;
 mod error;
 mod model;
 mod outbox;
 mod port;
 pub mod testing;
 
+pub use content_hash::{DocumentContent, hash_of_blob};
 pub use error::Error;
 pub use model::{
     AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, Known, LastSync, LedgerEntry, NewSource,

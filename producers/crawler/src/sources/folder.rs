@@ -152,7 +152,7 @@ impl Walk {
             return Ok(None);
         }
         let identity = self.identity(&matter, natural_key)?;
-        let mut document = SourceDocument {
+        let document = SourceDocument {
             scope: self.root.clone(),
             identity,
             natural_key: natural_key.to_owned(),
@@ -164,8 +164,7 @@ impl Walk {
             content: content.to_owned(),
             content_hash: ContentHash::stored(""),
         };
-        document.content_hash = document.hash();
-        Ok(Some(document))
+        Ok(Some(document.hashed()))
     }
 
     fn identity(&mut self, matter: &FrontMatter, natural_key: &str) -> Result<String, String> {

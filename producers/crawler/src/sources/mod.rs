@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use twin_schemas::{Category, ContentHash, DocumentId, MediaType, SourceKind};
-use twin_warehouse::SourceRow;
+use twin_warehouse::{DocumentContent, SourceRow};
 
 use crate::http::Http;
 use crate::{Error, Options};
@@ -100,19 +100,23 @@ pub struct SourceDocument {
 }
 
 impl SourceDocument {
-    /// SHA-256 over all that makes a new revision when it changes: what people and models are shown.
+    /// The hash of what people and models are shown of it.
     pub fn hash(&self) -> ContentHash {
-        let published_at = self.published_at.map(|at| at.to_rfc3339());
-        let parts = [
-            self.natural_key.as_str(),
-            self.category.as_str(),
-            self.title.as_deref().unwrap_or_default(),
-            self.url.as_deref().unwrap_or_default(),
-            published_at.as_deref().unwrap_or_default(),
-            self.media_type.as_str(),
-            &self.content,
-        ];
-        ContentHash::sha256(parts.iter().map(|part| part.as_bytes()))
+        let content = DocumentContent {
+            category: self.category,
+            title: self.title.as_deref(),
+            url: self.url.as_deref(),
+            published_at: self.published_at,
+            media_type: self.media_type,
+            content: &self.content,
+        };
+        content.hash_of_listed(&self.natural_key)
+    }
+
+    /// The document with the hash of what it is now.
+    pub fn hashed(mut self) -> Self {
+        self.content_hash = self.hash();
+        self
     }
 }
 
