@@ -16,6 +16,7 @@ mod error;
 mod model;
 mod outbox;
 mod port;
+mod secrets;
 pub mod testing;
 
 pub use content_hash::{DocumentContent, hash_of_blob};
@@ -23,8 +24,9 @@ pub use error::Error;
 pub use model::{
     AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, Known, LastSync, LedgerEntry, NewSource,
     Observation, Progress, ProgressState, Recorded, SourcePosition, SourceRow, StageName, SyncFailure, SyncOutcome,
-    Totals,
+    Totals, UploadedFile,
 };
 pub use outbox::{Outbox, OutboxOptions};
 pub use port::{Authors, Documents, LOOK_UP_MAX, Ledger, ProgressNotes, Sources, Unpublished, Warehouse};
+pub use secrets::{Secret, Secrets};
 pub use twin_backend::Page;

@@ -1,5 +1,7 @@
 use std::any::Any;
 
+use crate::settings::Invalid;
+
 /// What can go wrong with a source.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -77,6 +79,9 @@ pub enum Error {
         /// Those there are.
         kinds: String,
     },
+    /// What the source is registered with can not be used.
+    #[error(transparent)]
+    Settings(#[from] Invalid),
     /// A source panicked: a defect.
     #[error("the source panicked (a defect): {0}")]
     Panicked(String),

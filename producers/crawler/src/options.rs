@@ -30,6 +30,8 @@ pub struct Options {
     pub git: GitOptions,
     /// Requests to servers.
     pub http: HttpOptions,
+    /// How often one host is asked, by all sources together.
+    pub per_host: PerHostOptions,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             folder: FolderOptions::default(),
             git: GitOptions::default(),
             http: HttpOptions::default(),
+            per_host: PerHostOptions::default(),
         }
     }
 }
@@ -126,5 +129,24 @@ impl Default for HttpOptions {
             total_timeout_ms: 60_000,
             max_body_bytes: 10 << 20,
         }
+    }
+}
+
+/// How often a host is asked, by all sources of this process together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PerHostOptions {
+    /// Requests to one host at a time. A fetch of a git repository counts as one.
+    pub max_in_flight: usize,
+    /// Between the beginnings of two requests to one host, milliseconds.
+    pub spacing_ms: u64,
+    /// The longest that a sync waits where a host asks to be left alone (429 or 503 with `Retry-After`), milliseconds. Where
+    /// it asks for more, the syncs of its sources end, and come again when the time is over.
+    pub longest_wait_ms: u64,
+}
+
+impl Default for PerHostOptions {
+    fn default() -> Self {
+        Self { max_in_flight: 2, spacing_ms: 100, longest_wait_ms: 30_000 }
     }
 }
