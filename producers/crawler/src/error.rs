@@ -88,6 +88,9 @@ pub enum Error {
     /// The sync that this work was for has ended.
     #[error("the sync was stopped")]
     Stopped,
+    /// The artifact store.
+    #[error(transparent)]
+    Artifacts(#[from] twin_artifacts::Error),
     /// The warehouse.
     #[error(transparent)]
     Warehouse(#[from] twin_warehouse::Error),

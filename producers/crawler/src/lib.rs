@@ -1,6 +1,6 @@
 //! The crawler: keeps the warehouse in step with an author's sources.
 //!
-//! In: registered sources (a folder, a git repository, a feed) with an interval. Out: one new revision in the warehouse
+//! In: registered sources (a folder, a git repository, a feed, uploaded files) with an interval. Out: one new revision in the warehouse
 //! for each document that is new, changed or gone; the warehouse's outbox makes events of them. Nothing is written for
 //! a document that is as it was.
 //!
@@ -43,7 +43,7 @@ mod sync;
 
 pub use error::Error;
 pub use hosts::Waits;
-pub use options::{FeedOptions, FolderOptions, GitOptions, HttpOptions, Options, PerHostOptions};
+pub use options::{FeedOptions, FilesOptions, FolderOptions, GitOptions, HttpOptions, Options, PerHostOptions};
 pub use schedule::Crawler;
 pub use settings::{Invalid, Registration, SecretName};
 pub use sources::Sources;

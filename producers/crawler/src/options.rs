@@ -24,6 +24,8 @@ pub struct Options {
     pub brake_share: f64,
     /// Feeds.
     pub feed: FeedOptions,
+    /// Uploaded files.
+    pub files: FilesOptions,
     /// Folders.
     pub folder: FolderOptions,
     /// Git repositories.
@@ -46,6 +48,7 @@ impl Default for Options {
             brake_min: 5,
             brake_share: 0.2,
             feed: FeedOptions::default(),
+            files: FilesOptions::default(),
             folder: FolderOptions::default(),
             git: GitOptions::default(),
             http: HttpOptions::default(),
@@ -82,6 +85,26 @@ pub struct FolderOptions {
 impl Default for FolderOptions {
     fn default() -> Self {
         Self { max_file_bytes: 2 << 20 }
+    }
+}
+
+/// How uploaded files are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesOptions {
+    /// The largest file, bytes, alone or in an archive. A larger one is reported as failed.
+    pub max_file_bytes: u64,
+    /// The most entries of an archive, those included that are not read.
+    pub max_entries: usize,
+    /// The most that the files of an archive may unpack to, bytes.
+    pub max_unpacked_bytes: u64,
+    /// The most that an archive, or a file of it that is larger than 1 MiB, may unpack to, as a multiple of its size.
+    pub max_ratio: u64,
+}
+
+impl Default for FilesOptions {
+    fn default() -> Self {
+        Self { max_file_bytes: 2 << 20, max_entries: 20_000, max_unpacked_bytes: 1 << 30, max_ratio: 200 }
     }
 }
 

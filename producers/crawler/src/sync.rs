@@ -96,6 +96,7 @@ impl Syncer {
             source,
             known: Arc::new(by_identity.collect()),
             secrets: Arc::new(secrets),
+            files: self.warehouse.files(source.id).await?,
             waits: counts.waits.clone(),
         };
         let mut recorder = Recorder::new(self, source, claim, counts);

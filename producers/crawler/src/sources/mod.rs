@@ -1,12 +1,15 @@
 //! The platforms that can be collected from. A new one is one file here and one line in [`Sources::new`].
 
 mod feed;
+mod files;
 mod folder;
 mod front_matter;
 mod git;
+mod text_file;
 mod thread;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +17,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use schemars::{Schema, schema_for};
 use twin_schemas::{Category, ContentHash, DocumentId, MediaType, SourceKind};
-use twin_warehouse::{DocumentContent, Secrets, SourceRow};
+use twin_artifacts::Artifacts;
+use twin_warehouse::{DocumentContent, Secrets, SourceRow, UploadedFile};
 
 use crate::hosts::Waits;
 use crate::http::Http;
@@ -59,6 +63,11 @@ pub trait Source: Send + Sync {
         Ok(registration.location.to_owned())
     }
 
+    /// Whether a file of this name may be uploaded to a source of this kind; else what is wrong.
+    fn check_file(&self, _name: &str) -> Result<(), String> {
+        Err(format!("a source of kind {} takes no uploads; register one of kind files", self.kind()))
+    }
+
     /// Tells the sink what is at the source now, and returns what it proves to be gone.
     ///
     /// The future may be dropped at any await point (a shutdown): it holds nothing that would need finishing, and
@@ -78,6 +87,8 @@ pub struct Collect<'a> {
     pub known: Arc<KnownDocuments>,
     /// Its secrets.
     pub secrets: Arc<Secrets>,
+    /// The files that were uploaded to it.
+    pub files: Vec<UploadedFile>,
     /// Counts how long it waits for servers.
     pub waits: Waits,
 }
@@ -200,6 +211,12 @@ impl Sources {
         ]))
     }
 
+    /// The same, and those that read what was uploaded into these artifacts. An upload lies in `folder` while it is read.
+    pub fn with_uploads(self, options: &Options, artifacts: Artifacts, folder: PathBuf) -> Self {
+        let files: Arc<dyn Source> = Arc::new(files::Files::new(options.files.clone(), artifacts, folder));
+        Self::of(self.sources.iter().cloned().chain([files]).collect())
+    }
+
     /// These platforms.
     pub fn of(sources: Vec<Arc<dyn Source>>) -> Self {
         Self { sources: sources.into() }
@@ -239,6 +256,11 @@ impl Sources {
     pub fn check(&self, kind: &SourceKind, registration: &Registration<'_>) -> Result<(), Invalid> {
         let source = self.get(kind).map_err(|error| Invalid::new("kind", error.to_string()))?;
         source.check(registration)
+    }
+
+    /// Whether a file of this name may be uploaded to a source of a kind; else what is wrong.
+    pub fn check_file(&self, kind: &SourceKind, name: &str) -> Result<(), String> {
+        self.get(kind).map_err(|error| error.to_string())?.check_file(name)
     }
 
     /// Looks at what is at a location that was resolved, and returns the one that can be read: the same, or one that was
