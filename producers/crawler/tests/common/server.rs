@@ -79,6 +79,7 @@ impl Server {
         let mut options = Options::default();
         options.http.allow_private_hosts = vec![self.host.clone()];
         options.feed.gone_after_s = 0;
+        options.per_host.spacing_ms = 0;
         options
     }
 
