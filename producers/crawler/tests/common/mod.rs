@@ -79,6 +79,17 @@ impl Driver {
     /// Syncs once, as the syncer would, without deleting.
     pub async fn sync(&mut self) -> Result<(Recording, Listing), Error> {
         let mut sink = Recording::default();
+        let listing = self.sync_into(&mut sink).await?;
+        for document in &sink.documents {
+            let id = DocumentId(uuid::Uuid::new_v4());
+            self.known.insert(document.identity.clone(), (document.content_hash.clone(), id));
+        }
+        self.row.cursor = listing.cursor.clone();
+        Ok((sink, listing))
+    }
+
+    /// As [`Self::sync`], but nothing of it is remembered.
+    pub async fn sync_into(&self, sink: &mut dyn Sink) -> Result<Listing, Error> {
         let source = self.sources.get(&self.row.source.kind)?;
         let request = Collect {
             source: &self.row,
@@ -87,13 +98,7 @@ impl Driver {
             files: Vec::new(),
             waits: self.waits.clone(),
         };
-        let listing = source.collect(request, &mut sink).await?;
-        for document in &sink.documents {
-            let id = DocumentId(uuid::Uuid::new_v4());
-            self.known.insert(document.identity.clone(), (document.content_hash.clone(), id));
-        }
-        self.row.cursor = listing.cursor.clone();
-        Ok((sink, listing))
+        source.collect(request, sink).await
     }
 
     /// As registered with this setting and this secret.
