@@ -1,5 +1,8 @@
 //! A text that a client sends and is never shown.
 
+use std::collections::BTreeMap;
+
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -31,8 +34,55 @@ impl<'de> Deserialize<'de> for SecretText {
         // Serde's own error would show the value.
         match Value::deserialize(deserializer)? {
             Value::String(text) => Ok(Self(text)),
-            _ => Err(serde::de::Error::custom("must be a text")),
+            _ => Err(D::Error::custom("must be a text")),
         }
+    }
+}
+
+/// Secrets by name, or none. As with one secret, no error shows what was given.
+pub(crate) fn optional_secrets<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeMap<String, SecretText>>, D::Error> {
+    deserializer.deserialize_any(OptionalSecrets)
+}
+
+struct OptionalSecrets;
+
+const NO_OBJECT: &str = "must be an object of texts";
+
+impl<'de> Visitor<'de> for OptionalSecrets {
+    type Value = Option<BTreeMap<String, SecretText>>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut secrets = BTreeMap::new();
+        while let Some((name, secret)) = map.next_entry()? {
+            secrets.insert(name, secret);
+        }
+        Ok(Some(secrets))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+        Err(E::custom(NO_OBJECT))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Err(E::custom(NO_OBJECT))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Err(E::custom(NO_OBJECT))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Err(E::custom(NO_OBJECT))
     }
 }
 

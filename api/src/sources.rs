@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::SecretText;
+use crate::secret::optional_secrets;
 
 /// A source to register.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -36,7 +37,7 @@ pub struct NewSourceRequest {
     pub settings: Map<String, Value>,
     /// Its secrets, which are shown nowhere: of a feed `token`, `password` or `header`, of a git repository `token`. Absent:
     /// it keeps those that it has; an empty object takes them away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional_secrets", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<BTreeMap<String, String>>, write_only)]
     pub secrets: Option<BTreeMap<String, SecretText>>,
     /// Register it without a look at whether it can be read.

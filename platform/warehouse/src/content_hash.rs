@@ -35,7 +35,8 @@ impl DocumentContent<'_> {
     /// The hash of a document that is pushed: its natural key is its identity and can not change.
     pub fn hash_of_pushed(&self) -> ContentHash {
         // Not as above, and never to be made so: see the module.
-        let published_at = self.published_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)).unwrap_or_default();
+        let published_at =
+            self.published_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)).unwrap_or_default();
         ContentHash::sha256(self.parts(&published_at).map(str::as_bytes))
     }
 
@@ -80,7 +81,10 @@ mod tests {
         let untitled =
             DocumentContent { category: Category::Post, title: None, url: None, published_at: None, ..engines() };
         for (hash, stored) in [
-            (engines().hash_of_listed("engines.md"), "823cfb5df0ae480871fb0813723d8f0550f12947b0369880c58257a8ed550d46"),
+            (
+                engines().hash_of_listed("engines.md"),
+                "823cfb5df0ae480871fb0813723d8f0550f12947b0369880c58257a8ed550d46",
+            ),
             (engines().hash_of_pushed(), "f330ef548f44e506389d55eb8317cd3c11aaaaa85df03a706f547b89a296af6a"),
             (untitled.hash_of_listed("engines.md"), "f36a51ff696c7a1e8f1f45b9b99711113a0d2c31ba69b189da823c40d0b3b55c"),
             (untitled.hash_of_pushed(), "eea68e452874e26a1a47c26e51b8c53f35233519dcb95de70fec75ba030da3b4"),
@@ -93,7 +97,8 @@ mod tests {
 
     #[test]
     fn whatever_is_shown_counts_and_a_byte_that_moves_between_fields_shows() {
-        let moved = DocumentContent { title: Some("On engine"), url: Some("shttps://ada.example/engines"), ..engines() };
+        let moved =
+            DocumentContent { title: Some("On engine"), url: Some("shttps://ada.example/engines"), ..engines() };
         for other in [
             DocumentContent { category: Category::Post, ..engines() },
             DocumentContent { title: None, ..engines() },

@@ -219,7 +219,9 @@ impl Session {
             401 | 403 | 407 if self.credential_for(&answer.url).is_some() => {
                 "the server refuses the secret that the source is registered with: renew it, and register it again with it"
             }
-            401 | 407 => "the server asks for a secret: register the source with one, or use an export or a feed that is open",
+            401 | 407 => {
+                "the server asks for a secret: register the source with one, or use an export or a feed that is open"
+            }
             403 => "the server does not let the crawler in; use an export or a feed that is open",
             404 => "there is nothing at this address; check it",
             410 => "it was taken down for good",

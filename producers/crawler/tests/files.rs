@@ -12,8 +12,7 @@ use tempfile::{TempDir, tempdir};
 use twin_artifacts::Artifacts;
 use twin_crawler::{Options, Sources, Syncer};
 use twin_schemas::{Category, Revision, SourceKind};
-use twin_sqlite::Database;
-use twin_warehouse::sqlite::SqliteWarehouse;
+use twin_sqlite::{Database, SqliteWarehouse};
 use twin_warehouse::{DocumentFilter, LastSync, SourceRow, SyncOutcome, UploadedFile, Warehouse};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -54,9 +53,9 @@ impl Setup {
 
     async fn sync(&mut self) -> LastSync {
         self.syncs += 1;
-        let (claim, row) =
-            self.warehouse.claim_source(self.source.id, self.syncs, Utc::now()).await.unwrap().unwrap();
-        let synced = Syncer::new(&self.options, self.sources(), self.warehouse.clone()).sync(&row, &claim).await.unwrap();
+        let (claim, row) = self.warehouse.claim_source(self.source.id, self.syncs, Utc::now()).await.unwrap().unwrap();
+        let synced =
+            Syncer::new(&self.options, self.sources(), self.warehouse.clone()).sync(&row, &claim).await.unwrap();
         let sync = synced.sync.clone();
         assert!(self.warehouse.finish_sync(&claim, synced.sync, synced.cursor, row.next_run_at).await.unwrap());
         sync
@@ -88,7 +87,11 @@ fn counts(sync: &LastSync) -> (u64, u64, u64, u64, u64) {
 async fn each_file_alone_or_in_an_archive_is_a_document_and_replacing_one_updates_and_deletes() {
     let mut setup = Setup::new().await;
     setup.upload("engines.md", "---\ndate: 2025-01-31\n---\n# On engines\nText.").await;
-    let posts = [("blog/a.md", "# A"), ("blog/b.html", "<title>B</title><p>b</p>"), ("blog/draft.md", "---\ndraft: true\n---\n")];
+    let posts = [
+        ("blog/a.md", "# A"),
+        ("blog/b.html", "<title>B</title><p>b</p>"),
+        ("blog/draft.md", "---\ndraft: true\n---\n"),
+    ];
     setup.upload("export.zip", archive(&[&posts[..], &[("blog/a.png", "x"), (".git/config.md", "x")]].concat())).await;
     assert_eq!(counts(&setup.sync().await), (3, 3, 0, 0, 0));
     let titles = |titles: &[(&str, &str)]| -> BTreeMap<String, String> {
@@ -119,7 +122,11 @@ async fn an_upload_that_lacks_much_meets_the_brake_until_somebody_confirms() {
     setup.upload("a.zip", archive(&files[..4])).await;
     for _ in 0..2 {
         let sync = setup.sync().await;
-        assert_eq!(sync.outcome, SyncOutcome::AwaitingConfirmation { deletions: 6 }, "though nothing has changed since");
+        assert_eq!(
+            sync.outcome,
+            SyncOutcome::AwaitingConfirmation { deletions: 6 },
+            "though nothing has changed since"
+        );
     }
     assert!(setup.warehouse.request_sync(setup.source.id, true).await.unwrap());
     assert_eq!(counts(&setup.sync().await), (4, 0, 0, 6, 0));

@@ -5,6 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -14,7 +15,6 @@ use axum::routing::any;
 use common::{Driver, commit, git, write};
 use std::io::Write;
 use tempfile::tempdir;
-use async_trait::async_trait;
 use twin_crawler::sources::{Evidence, Sink, SourceDocument};
 use twin_crawler::{Error, Options};
 use twin_schemas::{Category, MediaType};
@@ -246,7 +246,8 @@ async fn a_private_repository_is_shown_a_token_that_is_written_down_nowhere() {
     let location = format!("{url}/work/.git");
     let error = Driver::new(&options, "git", &location).sync().await.unwrap_err().to_string();
     assert!(error.contains("register the source with one"), "{error}");
-    let with = |token: &str| Driver::new(&options, "git", &location).with(serde_json::json!({"user": "ada"}), "token", token);
+    let with =
+        |token: &str| Driver::new(&options, "git", &location).with(serde_json::json!({"user": "ada"}), "token", token);
     let error = with("expired").sync().await.unwrap_err().to_string();
     assert!(error.contains("renew it") && !error.contains("expired"), "{error}");
     let mut driver = with(TOKEN);

@@ -78,8 +78,7 @@ async fn requests_to_a_server_are_spaced_and_each_sync_says_how_long_it_waited()
     feeds(&server, 2);
     let sources = Sources::new(&options(&server, 8, 30, 1000)).unwrap();
     let began = Instant::now();
-    let (one, other) =
-        tokio::join!(sync(&sources, server.url("/feed0")), sync(&sources, server.url("/feed1")));
+    let (one, other) = tokio::join!(sync(&sources, server.url("/feed0")), sync(&sources, server.url("/feed1")));
     assert_eq!(server.asked().len(), 10);
     assert!(began.elapsed() >= Duration::from_millis(9 * 30), "{:?}", began.elapsed());
     assert!(one.0 > 0 && other.0 > 0, "{} and {} ms", one.0, other.0);

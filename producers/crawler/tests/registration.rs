@@ -95,7 +95,11 @@ async fn a_setting_or_a_secret_that_the_kind_does_not_know_is_named() {
     let wrong = |key: &str| Err(key.to_owned());
     assert_eq!(check("feed", feed, Value::Null, Some("cookie")), wrong("secrets.cookie"));
     assert_eq!(check("feed", feed, serde_json::json!({"depth": 3}), None), wrong("settings.depth"));
-    assert_eq!(check("feed", "http://ada.example/feed", Value::Null, Some("token")), wrong("location"), "not over http");
+    assert_eq!(
+        check("feed", "http://ada.example/feed", Value::Null, Some("token")),
+        wrong("location"),
+        "not over http"
+    );
     assert_eq!(check("git", "https://ada.example/x.git", serde_json::json!({"user": 5}), None), wrong("settings.user"));
     assert_eq!(check("git", "/srv/x", Value::Null, Some("token")), wrong("secrets"), "a local one needs none");
     assert_eq!(check("folder", "/srv/notes", serde_json::json!({"user": "ada"}), None), wrong("settings.user"));

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use common::server::{Page, Server};
 use common::new_source;
+use common::server::{Page, Server};
 use tempfile::{TempDir, tempdir};
 use twin_crawler::{Options, Sources, Syncer};
 use twin_schemas::SourceKind;
-use twin_sqlite::Database;
-use twin_warehouse::sqlite::SqliteWarehouse;
+use twin_sqlite::{Database, SqliteWarehouse};
 use twin_warehouse::{DocumentFilter, LastSync, SourceRow, SyncOutcome, Warehouse};
 
 struct Setup {
@@ -45,8 +44,7 @@ impl Setup {
     /// A sync that stores how it went.
     async fn sync(&mut self) -> LastSync {
         self.syncs += 1;
-        let (claim, row) =
-            self.warehouse.claim_source(self.source.id, self.syncs, Utc::now()).await.unwrap().unwrap();
+        let (claim, row) = self.warehouse.claim_source(self.source.id, self.syncs, Utc::now()).await.unwrap().unwrap();
         let syncer = Syncer::new(&self.options, Sources::new(&self.options).unwrap(), self.warehouse.clone());
         let synced = syncer.sync(&row, &claim).await.unwrap();
         let sync = synced.sync.clone();
@@ -58,8 +56,7 @@ impl Setup {
     async fn killed_at(&mut self, page: &str) {
         self.server.put(page, Page::html("never").after(Duration::from_secs(3600)));
         self.syncs += 1;
-        let (claim, row) =
-            self.warehouse.claim_source(self.source.id, self.syncs, Utc::now()).await.unwrap().unwrap();
+        let (claim, row) = self.warehouse.claim_source(self.source.id, self.syncs, Utc::now()).await.unwrap().unwrap();
         let syncer = Syncer::new(&self.options, Sources::new(&self.options).unwrap(), self.warehouse.clone());
         let sync = tokio::spawn(async move { syncer.sync(&row, &claim).await.is_some() });
         let asked = async {

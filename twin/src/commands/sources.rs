@@ -185,8 +185,9 @@ async fn add(args: Add, context: &mut Context) -> Result<(), CommandError> {
 fn secrets(args: &Add) -> Result<Option<BTreeMap<String, SecretText>>, CommandError> {
     let mut secrets = BTreeMap::new();
     for (name, variable) in &args.secret_env {
-        let text = std::env::var(variable)
-            .map_err(|_| CommandError::Usage(format!("secret {name}: the variable {variable} is not set, or not UTF-8")))?;
+        let text = std::env::var(variable).map_err(|_| {
+            CommandError::Usage(format!("secret {name}: the variable {variable} is not set, or not UTF-8"))
+        })?;
         secrets.insert(name.clone(), SecretText::new(text));
     }
     for (name, path) in &args.secret_file {

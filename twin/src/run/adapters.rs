@@ -34,7 +34,9 @@ impl SourceResolver for KnownSources {
     async fn inspect(&self, registration: Registration<'_>) -> Result<String, PortError> {
         let inspected = self.0.inspect(registration.kind, &of_crawler(&registration)).await;
         inspected.map_err(|error| {
-            PortError::Invalid(format!("{error}. It is registered all the same with `unchecked` (twin sources add --force)"))
+            PortError::Invalid(format!(
+                "{error}. It is registered all the same with `unchecked` (twin sources add --force)"
+            ))
         })
     }
 

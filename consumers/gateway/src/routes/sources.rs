@@ -6,11 +6,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
 use futures::{StreamExt, stream};
+use serde_json::Value;
 use twin_api::{
     DocumentsOfSource, NewSourceRequest, Removal, Removed, SourceFilter, SourceList, SourceView, SyncFailureView,
     SyncRequested, SyncStatus, SyncView,
 };
-use serde_json::Value;
 use twin_schemas::{AuthorId, Category, SourceId, SourceKind};
 use twin_warehouse::{Claim, LastSync, NewSource, Secret, Secrets, SourceRow, SyncOutcome, Warehouse};
 
@@ -184,11 +184,7 @@ impl Registering {
     }
 }
 
-async fn resolve(
-    app: &App,
-    kind: Option<String>,
-    location: String,
-) -> Result<(SourceKind, String), Problem> {
+async fn resolve(app: &App, kind: Option<String>, location: String) -> Result<(SourceKind, String), Problem> {
     let sources = Arc::clone(&app.sources);
     // It may look at the file system.
     let resolved = tokio::task::spawn_blocking(move || sources.resolve(kind.as_deref(), location.trim())).await;

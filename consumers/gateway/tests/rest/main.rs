@@ -9,4 +9,5 @@ mod lists;
 mod models;
 mod questions;
 mod requests;
+mod sources;
 mod support;

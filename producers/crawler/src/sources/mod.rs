@@ -16,8 +16,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use schemars::{Schema, schema_for};
-use twin_schemas::{Category, ContentHash, DocumentId, MediaType, SourceKind};
 use twin_artifacts::Artifacts;
+use twin_schemas::{Category, ContentHash, DocumentId, MediaType, SourceKind};
 use twin_warehouse::{DocumentContent, Secrets, SourceRow, UploadedFile};
 
 use crate::hosts::Waits;

@@ -99,7 +99,9 @@ impl Source for Feed {
             }
         }
         let problem = match feeds.first() {
-            None => "it is a page, and it names no feed (<link rel=\"alternate\">); give the address of the feed".to_owned(),
+            None => {
+                "it is a page, and it names no feed (<link rel=\"alternate\">); give the address of the feed".to_owned()
+            }
             Some(first) => format!("it is a page, and no feed that it names can be read, {first} the first of them"),
         };
         Err(Error::NotAFeed { url: url.into(), problem })
@@ -140,8 +142,7 @@ impl Feed {
 }
 
 fn address_of(location: &str) -> Result<Url, Error> {
-    Url::parse(location)
-        .map_err(|error| Error::Location { location: location.to_owned(), problem: error.to_string() })
+    Url::parse(location).map_err(|error| Error::Location { location: location.to_owned(), problem: error.to_string() })
 }
 
 /// What is at an address.

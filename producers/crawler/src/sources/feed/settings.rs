@@ -86,7 +86,8 @@ mod tests {
 
     fn credential(settings: Value, secrets: &[(&str, &str)]) -> Result<Option<String>, String> {
         let secrets: Secrets = secrets.iter().map(|(name, text)| (*name, Secret::new(*text))).collect();
-        let registration = Registration { location: "https://ada.example/feed", settings: &settings, secrets: &secrets };
+        let registration =
+            Registration { location: "https://ada.example/feed", settings: &settings, secrets: &secrets };
         let settings: FeedSettings = registration.settings().map_err(|invalid| invalid.key)?;
         let made = settings.credential(&registration).map_err(|invalid| invalid.key)?;
         Ok(made.and_then(|credential| credential.line()))

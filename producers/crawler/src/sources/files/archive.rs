@@ -74,7 +74,10 @@ pub(super) fn read(
             return Err(refused(format!("it unpacks to more than {limit} bytes (files.max_unpacked_bytes)")));
         }
         if total > RATIO_FROM_TOTAL_BYTES && total / packed_bytes.max(1) > limits.max_ratio {
-            return Err(refused(format!("it unpacks to more than {} times its size (files.max_ratio)", limits.max_ratio)));
+            return Err(refused(format!(
+                "it unpacks to more than {} times its size (files.max_ratio)",
+                limits.max_ratio
+            )));
         }
         each(Entry { path, content }).map_err(Stopped::By)?;
     }

@@ -77,7 +77,9 @@ impl Source for Files {
         if is_archive(name) || text_file::media_type(Path::new(name)).is_some() {
             return Ok(());
         }
-        Err(format!("{name:?} is not read: give Markdown, HTML or text (.md, .html, .txt, .rst, .adoc, .org), or a .zip of them"))
+        Err(format!(
+            "{name:?} is not read: give Markdown, HTML or text (.md, .html, .txt, .rst, .adoc, .org), or a .zip of them"
+        ))
     }
 
     async fn collect(&self, request: Collect<'_>, sink: &mut dyn Sink) -> Result<Listing, Error> {
@@ -103,8 +105,7 @@ impl Source for Files {
         }
         // What could not be read is looked at again, and what is in an archive that could not be read is not gone.
         let listed = reading.all_read.then_some(reading.listed);
-        let evidence =
-            if reading.all_read { Evidence::Complete } else { Evidence::Window { gone: Vec::new() } };
+        let evidence = if reading.all_read { Evidence::Complete } else { Evidence::Window { gone: Vec::new() } };
         Ok(Listing { cursor: Memory { listed, ..now }.write(), evidence })
     }
 }

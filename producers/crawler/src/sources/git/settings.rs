@@ -50,7 +50,8 @@ mod tests {
     fn a_token_is_shown_with_a_user_and_a_user_alone_is_refused() {
         let credential = |settings: Value, token: Option<&str>| {
             let secrets: Secrets = token.map(|token| (TOKEN, Secret::new(token))).into_iter().collect();
-            let registration = Registration { location: "https://ada.example/x", settings: &settings, secrets: &secrets };
+            let registration =
+                Registration { location: "https://ada.example/x", settings: &settings, secrets: &secrets };
             let settings: GitSettings = registration.settings().map_err(|invalid| invalid.key)?;
             let made = settings.credential(&registration).map_err(|invalid| invalid.key)?;
             Ok::<_, String>(made.and_then(|credential| credential.line()))

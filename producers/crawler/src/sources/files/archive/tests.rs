@@ -84,10 +84,15 @@ fn told_within(bytes: &[u8], limits: &FilesOptions) -> Result<Told, String> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     let mut told = Vec::new();
-    let read = read(file, limits, |path| path.ends_with(".md"), |Entry { path, content }| {
-        told.push((path.to_owned(), content.map(|content| String::from_utf8(content).unwrap())));
-        Ok(())
-    });
+    let read = read(
+        file,
+        limits,
+        |path| path.ends_with(".md"),
+        |Entry { path, content }| {
+            told.push((path.to_owned(), content.map(|content| String::from_utf8(content).unwrap())));
+            Ok(())
+        },
+    );
     match read {
         Ok(()) => Ok(told),
         Err(Stopped::Refused(reason)) => Err(reason),
