@@ -118,11 +118,6 @@ impl Http {
         &self.guard
     }
 
-    /// How often hosts are asked.
-    pub fn hosts(&self) -> &Hosts {
-        &self.hosts
-    }
-
     /// Requests on behalf of the source at `source`.
     pub fn session(&self, source: Url, credential: Option<Credential>, waits: Waits) -> Session {
         Session { http: self.clone(), source, credential, waits }

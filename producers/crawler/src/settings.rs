@@ -66,11 +66,12 @@ impl Registration<'_> {
             let problem = error.into_inner().to_string();
             // Serde reports an unknown field at the object that has it.
             let unknown = problem.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
-            match (path.as_str(), unknown) {
-                (".", None) => Invalid::new("settings", problem),
-                (".", Some(name)) => Invalid::setting(name, problem),
-                (path, _) => Invalid::setting(path, problem),
-            }
+            let key = match (path.as_str(), unknown) {
+                (".", None) => "settings".to_owned(),
+                (".", Some(name)) => format!("settings.{name}"),
+                (path, _) => format!("settings.{path}"),
+            };
+            Invalid::new(key, problem)
         })
     }
 

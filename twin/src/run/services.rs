@@ -24,7 +24,7 @@ use super::node::Node;
 use super::service::parts;
 use super::stages::{Tasks, stage_options, start_stage};
 use super::{learning, models};
-use crate::config::LogKind;
+use crate::config::{Config, LogKind};
 
 /// Queries of a partition under way at once. Generation has its own, smaller bound; this one only keeps cancellations
 /// from waiting behind queries.

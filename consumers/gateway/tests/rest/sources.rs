@@ -29,7 +29,8 @@ async fn a_secret_is_stored_for_the_crawler_and_shown_in_no_answer() {
     let source = body(node.post("/v1/sources", &feed(location, with_secret)).await, 201).await;
     assert_eq!((&source["settings"], &source["secrets"]), (&json!({"user": "ada"}), &json!(["token"])));
     let path = format!("/v1/sources/{}", source["id"].as_str().unwrap());
-    for shown in [source.clone(), node.read(&path).await, node.read("/v1/sources").await, node.read("/v1/status").await] {
+    for shown in [source.clone(), node.read(&path).await, node.read("/v1/sources").await, node.read("/v1/status").await]
+    {
         assert!(!shown.to_string().contains(SECRET), "{shown}");
     }
     let stored = || async { node.warehouse.secrets(id(&source)).await.unwrap() };

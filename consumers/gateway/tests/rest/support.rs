@@ -13,8 +13,8 @@ use tokio_util::task::AbortOnDropHandle;
 use twin_api::{DeadLetterView, FieldError};
 use twin_artifacts::Artifacts;
 use twin_gateway::{
-    DeadLetterAccess, Dependencies, Error, Gateway, Learning, Options, PortError, Registration, SourceResolver, StageGroup,
-    Uploads,
+    DeadLetterAccess, Dependencies, Error, Gateway, Learning, Options, PortError, Registration, SourceResolver,
+    StageGroup, Uploads,
 };
 use twin_schemas::{
     AnswerEvent, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind, FinishReason, Passage,
