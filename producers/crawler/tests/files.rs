@@ -63,8 +63,7 @@ impl Setup {
 
     /// Titles by natural key.
     async fn live(&self) -> BTreeMap<String, String> {
-        let filter = DocumentFilter { limit: 1000, ..Default::default() };
-        let documents = self.warehouse.documents(&filter).await.unwrap();
+        let documents = self.warehouse.documents(&DocumentFilter::default(), None, 1000).await.unwrap().items;
         documents.into_iter().map(|row| (row.meta.natural_key, row.meta.title.unwrap_or_default())).collect()
     }
 }
@@ -99,7 +98,7 @@ async fn each_file_alone_or_in_an_archive_is_a_document_and_replacing_one_update
     };
     let all = titles(&[("engines.md", "On engines"), ("export.zip/blog/a.md", "A"), ("export.zip/blog/b.html", "B")]);
     assert_eq!(setup.live().await, all);
-    let known = setup.warehouse.known(setup.source.id).await.unwrap();
+    let known = setup.warehouse.known(setup.source.id, None, 9).await.unwrap().items;
     let row = setup.warehouse.document(known[0].document_id).await.unwrap().unwrap();
     assert_eq!((row.meta.category, row.meta.revision), (Category::Article, Revision(1)));
 

@@ -70,8 +70,7 @@ impl Setup {
     }
 
     async fn live(&self) -> usize {
-        let filter = DocumentFilter { limit: 1000, ..Default::default() };
-        self.warehouse.documents(&filter).await.unwrap().len()
+        self.warehouse.documents(&DocumentFilter::default(), None, 1000).await.unwrap().items.len()
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use twin_api::{NewSourceRequest, Removed, SecretText, SourceList, SourceView, SyncStatus, UploadedFileList, UploadedFileView};
+use twin_api::{
+    NewSourceRequest, Removed, SecretText, SourceList, SourceView, SyncStatus, UploadedFileList, UploadedFileView,
+};
 use twin_schemas::{AuthorId, Category};
 
 use super::lists::Limit;
