@@ -98,6 +98,7 @@ fn finished() -> LastSync {
         deleted: 0,
         failed: Vec::new(),
         failed_total: 0,
+        waited_ms: 0,
     }
 }
 

@@ -72,7 +72,8 @@ async fn what_can_not_be_reached_or_is_not_let_in_is_said() {
     }
     // Bound and dropped: nothing listens there.
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let nobody = Server { host: format!("127.0.0.1:{port}"), ..Server::default() };
+    let mut nobody = Server::default();
+    nobody.host = format!("127.0.0.1:{port}");
     for (kind, path) in [("feed", "/feed"), ("git", "/ada/engine.git")] {
         let error = inspect(&nobody, kind, path).await.unwrap_err();
         assert!(matches!(error, Error::Http { .. }), "{error}");
