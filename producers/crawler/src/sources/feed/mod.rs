@@ -88,21 +88,23 @@ impl Source for Feed {
             Seen::Page(feeds) => feeds,
             Seen::Neither(problem) => return Err(Error::NotAFeed { url: url.into(), problem }),
         };
+        let mut why_not = None;
         for feed in feeds.iter().take(FEEDS_TRIED) {
-            match look(&session, feed).await {
+            let problem = match look(&session, feed).await {
                 Ok(Seen::Feed) => {
                     let accepted = self.accept(feed.as_str());
                     return accepted.map_err(|problem| Error::Refused { url: feed.to_string(), problem });
                 }
-                Ok(_) => debug!(%feed, "a page names it as its feed, and it is none"),
-                Err(error) => debug!(%feed, %error, "a page names it as its feed, and it can not be read"),
-            }
+                Ok(_) => format!("{feed} is none"),
+                Err(error) => error.to_string(),
+            };
+            why_not.get_or_insert(problem);
         }
-        let problem = match feeds.first() {
+        let problem = match why_not {
             None => {
                 "it is a page, and it names no feed (<link rel=\"alternate\">); give the address of the feed".to_owned()
             }
-            Some(first) => format!("it is a page, and no feed that it names can be read, {first} the first of them"),
+            Some(problem) => format!("it is a page, and no feed that it names can be read: {problem}"),
         };
         Err(Error::NotAFeed { url: url.into(), problem })
     }
