@@ -67,7 +67,7 @@ async fn private_blog() -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_feed_is_found_on_its_page_read_with_a_secret_and_the_secret_is_shown_nowhere() -> Result<()> {
     let host = private_blog().await?;
-    let twin = start(&[("TWIN_CRAWLER_HTTP_ALLOW_PRIVATE_HOSTS", &host)])?;
+    let twin = start(&[("TWIN_CRAWLER_HTTP_ALLOW_PRIVATE_HOSTS", &format!("[\"{host}\"]"))])?;
     let (author, home) = (author(), format!("http://{host}/"));
     let (output, told) = run(twin.command(&["sources", "add", "--author", &author, &home]))?;
     ensure!(!output.status.success() && told.contains("asks for a secret"), "{told}");
