@@ -48,11 +48,7 @@ fn feed(tag: &str, base: &Url) -> Option<(Url, bool)> {
 
 /// The tags that begin so, each without what comes after it.
 fn tags<'a>(page: &'a str, beginning: &'a str) -> impl Iterator<Item = &'a str> {
-    let mut end = page.len().min(SEARCHED_BYTES);
-    while !page.is_char_boundary(end) {
-        end -= 1;
-    }
-    let page = &page[..end];
+    let page = &page[..page.floor_char_boundary(SEARCHED_BYTES)];
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {

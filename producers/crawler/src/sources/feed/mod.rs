@@ -3,6 +3,7 @@
 
 mod address;
 mod discover;
+mod inspect;
 mod memory;
 mod parse;
 mod settings;
@@ -33,8 +34,6 @@ const ACCEPT_FEED: &str =
     "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5";
 const ACCEPT_PAGE: &str = "text/html, application/xhtml+xml;q=0.9, */*;q=0.1";
 
-/// Feeds of a page that are tried.
-const FEEDS_TRIED: usize = 5;
 /// A reading that is cut off loses at most so large a part of the pages that it read: each time that a cursor is saved, all
 /// of it is written.
 const SAVED_PARTS: usize = 50;
@@ -83,30 +82,10 @@ impl Source for Feed {
     async fn inspect(&self, registration: &Registration<'_>) -> Result<String, Error> {
         let url = address_of(registration.location)?;
         let session = self.session(registration, Waits::default())?;
-        let feeds = match look(&session, &url).await? {
-            Seen::Feed => return Ok(registration.location.to_owned()),
-            Seen::Page(feeds) => feeds,
-            Seen::Neither(problem) => return Err(Error::NotAFeed { url: url.into(), problem }),
-        };
-        let mut why_not = None;
-        for feed in feeds.iter().take(FEEDS_TRIED) {
-            let problem = match look(&session, feed).await {
-                Ok(Seen::Feed) => {
-                    let accepted = self.accept(feed.as_str());
-                    return accepted.map_err(|problem| Error::Refused { url: feed.to_string(), problem });
-                }
-                Ok(_) => format!("{feed} is none"),
-                Err(error) => error.to_string(),
-            };
-            why_not.get_or_insert(problem);
+        match inspect::find(&session, &url).await? {
+            same if same == url => Ok(registration.location.to_owned()),
+            found => self.accept(found.as_str()).map_err(|problem| Error::Refused { url: found.into(), problem }),
         }
-        let problem = match why_not {
-            None => {
-                "it is a page, and it names no feed (<link rel=\"alternate\">); give the address of the feed".to_owned()
-            }
-            Some(problem) => format!("it is a page, and no feed that it names can be read: {problem}"),
-        };
-        Err(Error::NotAFeed { url: url.into(), problem })
     }
 
     async fn collect(&self, request: Collect<'_>, sink: &mut dyn Sink) -> Result<Listing, Error> {
@@ -145,43 +124,6 @@ impl Feed {
 
 fn address_of(location: &str) -> Result<Url, Error> {
     Url::parse(location).map_err(|error| Error::Location { location: location.to_owned(), problem: error.to_string() })
-}
-
-/// What is at an address.
-enum Seen {
-    Feed,
-    /// A page, and the feeds that it names.
-    Page(Vec<Url>),
-    /// What is wrong with it as a feed.
-    Neither(String),
-}
-
-async fn look(session: &Session, url: &Url) -> Result<Seen, Error> {
-    let answer = session.get(url, ACCEPT_FEED, &Validators::default()).await?;
-    if answer.status() == StatusCode::GONE {
-        return Err(Error::FeedGone { url: url.to_string() });
-    }
-    if !answer.status().is_success() {
-        return Err(session.status_error(&answer, Utc::now()));
-    }
-    let (content_type, from) = (answer.content_type(), answer.url.clone());
-    let body = session.body(answer).await?;
-    let looking = tokio::task::spawn_blocking(move || {
-        let problem = match parse::parse(&body, content_type.as_deref(), &from, from.as_str()) {
-            Ok(_) => return Ok(Seen::Feed),
-            Err(problem) => problem,
-        };
-        let says_html = content_type.as_deref().is_some_and(|content_type| content_type.contains("html"));
-        let page = charset::html(&body, content_type.as_deref());
-        let looks_html = page[..floor(&page, 1024)].to_ascii_lowercase().contains("<html");
-        Ok(if says_html || looks_html { Seen::Page(discover::feeds_in(&page, &from)) } else { Seen::Neither(problem) })
-    });
-    joined(looking.await)
-}
-
-/// The largest end of a beginning of the text that is no longer than `bytes`.
-fn floor(text: &str, bytes: usize) -> usize {
-    (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0)
 }
 
 /// One sync of one feed.
