@@ -1,19 +1,17 @@
 //! `twin sources`: what is collected.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::Utc;
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use twin_api::{
-    NewSourceRequest, Removed, SecretText, SourceList, SourceView, SyncStatus, UploadedFileList, UploadedFileView,
-};
+use twin_api::{NewSourceRequest, Removed, SecretText, SourceList, SourceView, SyncStatus};
 use twin_schemas::{AuthorId, Category};
 
 use super::lists::Limit;
 use super::locate::{absolute, find, short_id};
+use super::source_files::{self, RemoveFile, Upload};
 use super::text::{Align, Table, count, duration, fields, moment, relative};
 use super::views::{SOURCES, author_query, list_sources, sync_status};
 use super::{AuthorOption, Context};
@@ -81,29 +79,6 @@ pub struct Add {
     force: bool,
 }
 
-/// A file to upload.
-#[derive(Debug, Args)]
-pub struct Upload {
-    /// The source: its id, the beginning of its id, or its location.
-    #[arg(value_name = "SOURCE")]
-    source: String,
-    /// The file.
-    file: PathBuf,
-    /// What it is called there; the name of the file if absent. One of the same name is replaced.
-    #[arg(long)]
-    name: Option<String>,
-}
-
-/// An uploaded file to remove.
-#[derive(Debug, Args)]
-pub struct RemoveFile {
-    /// The source: its id, the beginning of its id, or its location.
-    #[arg(value_name = "SOURCE")]
-    source: String,
-    /// The file's name, as `twin sources files` lists it.
-    name: String,
-}
-
 /// Which sources.
 #[derive(Debug, Args)]
 pub struct List {
@@ -118,7 +93,7 @@ pub struct List {
 pub struct One {
     /// Its id, the beginning of its id, or its location.
     #[arg(value_name = "SOURCE")]
-    source: String,
+    pub(super) source: String,
 }
 
 /// A source to remove.
@@ -139,9 +114,9 @@ pub async fn run(command: Sources, context: &mut Context) -> Result<(), CommandE
         Sources::List(args) => list(args, context).await,
         Sources::Show(args) => show(args, context).await,
         Sources::Confirm(args) => confirm(args, context).await,
-        Sources::Upload(args) => upload(args, context).await,
-        Sources::Files(args) => files(args, context).await,
-        Sources::RemoveFile(args) => remove_file(args, context).await,
+        Sources::Upload(args) => source_files::upload(args, context).await,
+        Sources::Files(args) => source_files::list(args, context).await,
+        Sources::RemoveFile(args) => source_files::remove(args, context).await,
         Sources::Remove(args) => remove(args, context).await,
     }
 }
@@ -209,54 +184,6 @@ fn setting(text: String) -> Value {
     }
 }
 
-async fn upload(args: Upload, context: &mut Context) -> Result<(), CommandError> {
-    let source = find_one(context, &args.source).await?;
-    let name = match args.name {
-        Some(name) => name,
-        None => {
-            let name = args.file.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-            name.ok_or_else(|| CommandError::Usage(format!("{}: give a name with --name", args.file.display())))?
-        }
-    };
-    let id = source.id.to_string();
-    let reply = context.client.upload(&["sources", &id, "files"], &[("name", &name)], &args.file).await?;
-    if context.json {
-        return context.out.json(reply.json());
-    }
-    let file: UploadedFileView = reply.parse()?;
-    let done = if reply.is_created() { "uploaded" } else { "replaced" };
-    context.out.line(&format!("{done} {}, {}", file.name, count(file.bytes, "byte")))?;
-    context.out.note(&format!("next: twin sync {} --wait", source.id));
-    Ok(())
-}
-
-async fn files(args: One, context: &mut Context) -> Result<(), CommandError> {
-    let source = find_one(context, &args.source).await?;
-    let reply = context.client.get(&["sources", &source.id.to_string(), "files"], &[]).await?;
-    if context.json {
-        return context.out.json(reply.json());
-    }
-    let list: UploadedFileList = reply.parse()?;
-    if list.files.is_empty() {
-        context.out.note(&format!("nothing was uploaded; next: twin sources upload {} FILE", source.location));
-        return Ok(());
-    }
-    let mut table = Table::new(&[("FILE", Align::Left), ("BYTES", Align::Right), ("UPLOADED", Align::Left)]);
-    for file in list.files {
-        table.row(vec![file.name, file.bytes.to_string(), moment(file.uploaded_at)]);
-    }
-    context.out.line(&table.render())
-}
-
-async fn remove_file(args: RemoveFile, context: &mut Context) -> Result<(), CommandError> {
-    let source = find_one(context, &args.source).await?;
-    let reply = context.client.delete(&["sources", &source.id.to_string(), "files", &args.name], &[]).await?;
-    if context.json {
-        return context.out.json(reply.json());
-    }
-    context.out.line(&format!("removed {}; the next sync deletes its documents", args.name))
-}
-
 async fn list(args: List, context: &mut Context) -> Result<(), CommandError> {
     let query = author_query(args.author.name());
     let document = SOURCES.read(&context.client, &query, None, args.limit).await?;
@@ -315,7 +242,7 @@ async fn remove(args: Remove, context: &mut Context) -> Result<(), CommandError>
     context.out.line(&format!("removed {} {}; {documents}", source.kind, source.location))
 }
 
-async fn find_one(context: &Context, text: &str) -> Result<SourceView, CommandError> {
+pub(super) async fn find_one(context: &Context, text: &str) -> Result<SourceView, CommandError> {
     let sources = list_sources(&context.client, None).await?;
     find(&sources, text).cloned()
 }
