@@ -14,6 +14,7 @@ mod documents;
 mod jobs;
 mod models;
 mod problem;
+mod secret;
 mod sources;
 mod status;
 
@@ -38,8 +39,9 @@ pub use models::{
     ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,
 };
 pub use problem::{Code, FieldError, OpenAiError, Problem};
+pub use secret::SecretText;
 pub use sources::{
-    DocumentsOfSource, NewSourceRequest, Removal, Removed, SourceFilter, SourceList, SourceView, SyncFailureView,
-    SyncRequested, SyncStatus, SyncView,
+    DocumentsOfSource, FileName, NewSourceRequest, Removal, Removed, RemovedFile, SourceFilter, SourceList, SourceView,
+    SyncFailureView, SyncRequested, SyncStatus, SyncView, UploadedFileList, UploadedFileView,
 };
 pub use status::{PartView, StageLag, StatusFilter, StatusView, TotalsView};

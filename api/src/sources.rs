@@ -1,10 +1,16 @@
 //! Sources, and how their syncs went.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use twin_schemas::{AuthorId, Category};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+
+use crate::SecretText;
+use crate::secret::optional_secrets;
 
 /// A source to register.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -13,10 +19,10 @@ pub struct NewSourceRequest {
     /// Whose documents they are.
     #[schema(value_type = String, example = "ada")]
     pub author: AuthorId,
-    /// `feed`, `git`, `folder`, …; told from the location if absent.
+    /// `feed`, `git`, `folder`, `files`; told from the location if absent.
     #[schema(example = "feed")]
     pub kind: Option<String>,
-    /// A URL or a path.
+    /// A URL or a path; of uploads, a name: `files:notes`. The home page of a blog stands for the feed that it names.
     #[schema(example = "https://example.org/feed.xml")]
     pub location: String,
     /// What its documents are, where the kind leaves it open: `article`, `post` or `code`. The prose of a git
@@ -25,6 +31,18 @@ pub struct NewSourceRequest {
     pub category: Option<Category>,
     /// Seconds between syncs, 1 to a year; `crawler.interval_s` if absent.
     pub interval_s: Option<u64>,
+    /// What else its kind lets be set: of a feed `user` or `header`, of a git repository `user`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object, example = json!({"user": "ada"}))]
+    pub settings: Map<String, Value>,
+    /// Its secrets, which are shown nowhere: of a feed `token`, `password` or `header`, of a git repository `token`. Absent:
+    /// it keeps those that it has; an empty object takes them away.
+    #[serde(default, deserialize_with = "optional_secrets", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, String>>, write_only)]
+    pub secrets: Option<BTreeMap<String, SecretText>>,
+    /// Register it without a look at whether it can be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unchecked: bool,
 }
 
 /// A registered source.
@@ -53,6 +71,13 @@ pub struct SourceView {
     pub awaiting_deletions: u64,
     /// How the last sync went; null before the first.
     pub last_sync: Option<SyncView>,
+    /// What else is set of it.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub settings: Map<String, Value>,
+    /// The names of its secrets.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 /// How a sync went.
@@ -80,6 +105,9 @@ pub struct SyncView {
     pub failed: Vec<SyncFailureView>,
     /// How many could not be read in all.
     pub failed_total: u64,
+    /// How long it waited for its turns at servers, and because they asked for that, milliseconds.
+    #[serde(default)]
+    pub waited_ms: u64,
 }
 
 /// A document that a sync could not read.
@@ -176,4 +204,40 @@ impl SyncStatus {
             Self::AwaitingConfirmation => "awaiting_confirmation",
         }
     }
+}
+
+/// What an uploaded file is called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FileName {
+    /// Its name: one of the same name is replaced.
+    #[param(example = "export.zip")]
+    pub name: String,
+}
+
+/// A file that was uploaded to a source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UploadedFileView {
+    /// Its name.
+    #[schema(example = "export.zip")]
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was uploaded.
+    pub uploaded_at: DateTime<Utc>,
+}
+
+/// Files that were uploaded to a source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UploadedFileList {
+    /// By name.
+    pub files: Vec<UploadedFileView>,
+}
+
+/// An uploaded file that was removed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RemovedFile {
+    /// Its name.
+    pub name: String,
 }

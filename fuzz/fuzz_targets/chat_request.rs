@@ -74,6 +74,7 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
             registry: Registry::new(),
             stages: Vec::new(),
             default_interval_s: 900,
+            uploads: None,
             learning: None,
         };
         Gateway::new(Options::default(), dependencies).expect("the options are good").router()

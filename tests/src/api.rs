@@ -149,6 +149,9 @@ impl Api {
             location: location.to_owned(),
             category: None,
             interval_s: Some(86_400),
+            settings: serde_json::Map::new(),
+            secrets: None,
+            unchecked: false,
         };
         let source: SourceView = serde_json::from_value(self.post("/v1/sources", &body).await?)?;
         let id = source.id.to_string();

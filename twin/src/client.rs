@@ -2,9 +2,10 @@
 
 use std::error::Error as _;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,6 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// A write may be the deletion of all documents of a source, or an answer: the gateway has its own, shorter limit.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(600);
+/// Half a gigabyte over a slow line.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(3600);
 /// The last event of an answer holds up to 50 passages.
 const EVENT_MAX_BYTES: usize = 16 << 20;
 
@@ -99,6 +102,14 @@ impl Client {
     /// `POST /v1/<path…>` without a body.
     pub async fn trigger(&self, path: &[&str]) -> Result<Reply, CommandError> {
         self.reply(self.request(Method::POST, path, &[]).timeout(WRITE_TIMEOUT)).await
+    }
+
+    /// `POST /v1/<path…>?<query…>` of a file, as it is read.
+    pub async fn upload(&self, path: &[&str], query: &[(&str, &str)], file: &Path) -> Result<Reply, CommandError> {
+        let opened = tokio::fs::File::open(file).await;
+        let content = opened.map_err(|error| CommandError::Usage(format!("{}: {error}", file.display())))?;
+        let request = self.request(Method::POST, path, query).header(CONTENT_TYPE, "application/octet-stream");
+        self.reply(request.timeout(UPLOAD_TIMEOUT).body(content)).await
     }
 
     /// `DELETE /v1/<path…>?<query…>`.
@@ -250,7 +261,6 @@ pub mod testing {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::header::CONTENT_TYPE;
     use axum::response::{IntoResponse, Redirect};
     use axum::routing::{get, post};
     use axum::{Json, Router};

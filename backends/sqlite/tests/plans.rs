@@ -16,8 +16,8 @@ use twin_vectors::VectorStore;
 use twin_vectors::testing::fixtures::{at, document, model, point};
 use twin_warehouse::testing::{ada, entry, observation, source};
 use twin_warehouse::{
-    Authors, DocumentFilter, Documents, LastSync, Ledger, Observation, Progress, ProgressNotes, ProgressState, Sources,
-    StageName, SyncOutcome, Unpublished,
+    Authors, DocumentFilter, Documents, LastSync, Ledger, Observation, Progress, ProgressNotes, ProgressState, Secrets,
+    Sources, StageName, SyncOutcome, Unpublished, UploadedFile,
 };
 
 /// Looks at the statements of one call after the other.
@@ -120,6 +120,7 @@ fn finished() -> LastSync {
         deleted: 0,
         failed: Vec::new(),
         failed_total: 0,
+        waited_ms: 0,
     }
 }
 
@@ -138,7 +139,18 @@ async fn of_the_sources() {
     let (claim, _) = plans.of("claim_source", warehouse.claim_source(id, 1, Utc::now())).await.unwrap();
     plans.of("is_claimed", warehouse.is_claimed(&claim)).await;
     plans.of("finish_sync", warehouse.finish_sync(&claim, finished(), serde_json::json!({}), Utc::now())).await;
+    plans.of("save_cursor", warehouse.save_cursor(&claim, serde_json::json!({}))).await;
     plans.of("request_sync", warehouse.request_sync(id, true)).await;
+    plans.of("put_secrets", warehouse.put_secrets(id, &Secrets::default())).await;
+    plans.of("secrets", warehouse.secrets(id)).await;
+    plans.of("forget_secrets", warehouse.forget_secrets(id)).await;
+    let (name, artifact) = ("a.md".to_owned(), "sha256:0".to_owned());
+    let file = UploadedFile { source_id: id, name: name.clone(), artifact, bytes: 1, uploaded_at: Utc::now() };
+    plans.of("put_file", warehouse.put_file(file)).await;
+    plans.of("files", warehouse.files(id)).await;
+    plans.of_list("files_after", warehouse.files_after(None, 9)).await;
+    plans.of_list("files_after a file", warehouse.files_after(Some(&(id, name)), 9)).await;
+    plans.of("remove_file", warehouse.remove_file(id, "a.md")).await;
     let removal = plans.of("begin_removal", warehouse.begin_removal(id)).await.unwrap();
     plans.of("remove_source", warehouse.remove_source(&removal)).await;
     plans.of_list("authors", warehouse.authors(None, 9)).await;

@@ -42,6 +42,7 @@ fn sync() -> LastSync {
         deleted: 0,
         failed: Vec::new(),
         failed_total: 0,
+        waited_ms: 0,
     }
 }
 

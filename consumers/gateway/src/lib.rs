@@ -57,7 +57,7 @@ pub use learning::Learning;
 pub use openapi::openapi;
 pub use options::Options;
 pub use port_error::PortError;
-pub use state::{DeadLetterAccess, Dependencies, SourceResolver, StageGroup};
+pub use state::{DeadLetterAccess, Dependencies, Registration, SourceResolver, StageGroup, Uploads};
 
 use answers::PendingAnswers;
 use ask::Asker;
@@ -95,6 +95,7 @@ impl Gateway {
             registry,
             stages,
             default_interval_s,
+            uploads,
             learning,
         } = dependencies;
         let metrics = Metrics::register(&registry)?;
@@ -112,6 +113,7 @@ impl Gateway {
             health: health.clone(),
             stages,
             default_interval_s,
+            uploads,
             learning,
             asker,
             metrics,

@@ -8,7 +8,7 @@ use utoipa::openapi::OpenApi;
 use crate::routes::learning::{
     datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, recipes,
 };
-use crate::routes::{chat, dead_letters, documents, models, query, sources, status};
+use crate::routes::{chat, dead_letters, documents, models, query, source_files, sources, status};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -22,6 +22,7 @@ use crate::routes::{chat, dead_letters, documents, models, query, sources, statu
     paths(
         query::query, query::retrieve, chat::completions, models::list, models::show,
         sources::register, sources::list, sources::show, sources::remove, sources::sync, sources::confirm,
+        source_files::upload, source_files::list, source_files::remove,
         documents::push, documents::list, documents::show, documents::remove,
         status::status, dead_letters::list, dead_letters::show, dead_letters::replay,
         datasets::list, datasets::show, datasets::diff, freezes::request, freezes::show, files::read,

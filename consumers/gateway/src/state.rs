@@ -1,14 +1,16 @@
 //! What the routes work with.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::http::{HeaderMap, StatusCode};
-use twin_api::{Code, DeadLetterView};
+use twin_api::{Code, DeadLetterView, FieldError};
+use twin_artifacts::Artifacts;
 use twin_schemas::{AuthorId, SourceKind};
 use twin_stream::{DeadLetterCursor, EventLog};
 use twin_telemetry::{Health, Registry};
-use twin_warehouse::Warehouse;
+use twin_warehouse::{Secrets, Warehouse};
 
 use crate::Options;
 use crate::ask::Asker;
@@ -36,8 +38,32 @@ pub struct Dependencies {
     pub stages: Vec<StageGroup>,
     /// Seconds between syncs of a source that is registered without its own.
     pub default_interval_s: u64,
+    /// Where uploaded files go. None: no source takes any.
+    pub uploads: Option<Uploads>,
     /// The learning loop. None: its routes answer 503.
     pub learning: Option<Learning>,
+}
+
+/// Where files go that are uploaded to sources.
+#[derive(Clone)]
+pub struct Uploads {
+    /// Where they stay.
+    pub artifacts: Artifacts,
+    /// Where they lie while they come.
+    pub folder: PathBuf,
+}
+
+/// A source that is to be registered.
+#[derive(Debug, Clone, Copy)]
+pub struct Registration<'a> {
+    /// Its kind.
+    pub kind: &'a SourceKind,
+    /// Its location in the normal form.
+    pub location: &'a str,
+    /// What else is set of it: an object, or null for nothing.
+    pub settings: &'a serde_json::Value,
+    /// Its secrets.
+    pub secrets: &'a Secrets,
 }
 
 /// A stage, as a reader of a topic.
@@ -52,6 +78,7 @@ pub struct StageGroup {
 }
 
 /// Tells what kind of source a location is. The crawler knows; the gateway depends on no other stage.
+#[async_trait]
 pub trait SourceResolver: Send + Sync {
     /// The kind (the given one, checked, or the one that the location suggests) and the location in its normal form.
     /// [`PortError::Invalid`] is for the person who registers the source.
@@ -59,6 +86,23 @@ pub trait SourceResolver: Send + Sync {
 
     /// The kinds there are.
     fn kinds(&self) -> Vec<&'static str>;
+
+    /// Checks settings and secrets, without asking anybody. The error names the field, and never has a secret.
+    fn check(&self, registration: Registration<'_>) -> Result<(), FieldError> {
+        let is_bare = registration.settings.is_null() && registration.secrets.is_empty();
+        if is_bare { Ok(()) } else { Err(FieldError::new("settings", "this kind has no settings and no secrets")) }
+    }
+
+    /// Looks at what is at the location, and returns the one that can be read: the same, or one that was found there.
+    /// [`PortError::Invalid`] says why there is none, for the person who registers the source.
+    async fn inspect(&self, registration: Registration<'_>) -> Result<String, PortError> {
+        Ok(registration.location.to_owned())
+    }
+
+    /// Whether a file of this name may be uploaded to a source of a kind; else what is wrong.
+    fn check_file(&self, kind: &SourceKind, _name: &str) -> Result<(), String> {
+        Err(format!("a source of kind {kind} takes no uploads"))
+    }
 }
 
 /// Reads and replays dead letters.
@@ -92,6 +136,7 @@ pub struct App {
     pub health: Health,
     pub stages: Vec<StageGroup>,
     pub default_interval_s: u64,
+    pub uploads: Option<Uploads>,
     pub learning: Option<Learning>,
     pub asker: Asker,
     pub metrics: Metrics,
@@ -118,6 +163,12 @@ impl App {
         // Without `Retry-After`: it would say the same later.
         let problem = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, missing);
         self.learning.as_ref().ok_or_else(problem)
+    }
+
+    /// Where uploads go, where this process takes them.
+    pub fn uploads(&self) -> Result<&Uploads, Problem> {
+        let problem = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "this twin takes no uploads");
+        self.uploads.as_ref().ok_or_else(problem)
     }
 }
 

@@ -11,18 +11,22 @@
 //!
 //! Deliberately not here: vectors (`platform/vectors`) and files (`platform/artifacts`).
 
+mod content_hash;
 mod error;
 mod model;
 mod outbox;
 mod port;
+mod secrets;
 pub mod testing;
 
+pub use content_hash::{DocumentContent, hash_of_blob};
 pub use error::Error;
 pub use model::{
     AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, Known, LastSync, LedgerEntry, NewSource,
     Observation, Progress, ProgressState, Recorded, SourcePosition, SourceRow, StageName, SyncFailure, SyncOutcome,
-    Totals,
+    Totals, UploadedFile,
 };
 pub use outbox::{Outbox, OutboxOptions};
 pub use port::{Authors, Documents, LOOK_UP_MAX, Ledger, ProgressNotes, Sources, Unpublished, Warehouse};
+pub use secrets::{Secret, Secrets};
 pub use twin_backend::Page;

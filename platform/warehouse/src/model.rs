@@ -137,6 +137,25 @@ pub struct NewSource {
     pub category: Option<Category>,
     /// Seconds between syncs.
     pub interval_s: u64,
+    /// What else its kind lets be set: an object, or null for nothing.
+    pub settings: serde_json::Value,
+    /// The names of its secrets, to be shown. The secrets are apart ([`crate::Sources::secrets`]).
+    pub secret_names: Vec<String>,
+}
+
+/// A file that was uploaded to a source, to be read by its next sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadedFile {
+    /// The source.
+    pub source_id: SourceId,
+    /// Its name: one that is uploaded under the same name replaces it.
+    pub name: String,
+    /// The artifact that holds its content.
+    pub artifact: String,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was uploaded.
+    pub uploaded_at: DateTime<Utc>,
 }
 
 /// What entitles a sync, or a removal, to write for a source: the fence of all its writes. It is worth nothing any more
@@ -213,6 +232,9 @@ pub struct LastSync {
     pub failed: Vec<SyncFailure>,
     /// How many could not be read in all.
     pub failed_total: u64,
+    /// How long it waited for its turns at servers, and because they asked for that, milliseconds.
+    #[serde(default)]
+    pub waited_ms: u64,
 }
 
 /// How a sync ended.

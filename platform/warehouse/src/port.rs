@@ -9,8 +9,9 @@ use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 use crate::Error;
 use crate::model::{
     AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, Known, LastSync, LedgerEntry, NewSource,
-    Observation, Progress, Recorded, SourcePosition, SourceRow, Totals,
+    Observation, Progress, Recorded, SourcePosition, SourceRow, Totals, UploadedFile,
 };
+use crate::secrets::Secrets;
 
 /// Documents that are looked up at once, at most.
 pub const LOOK_UP_MAX: usize = 50;
@@ -74,6 +75,31 @@ pub trait Sources: Send + Sync {
     /// Makes the source due now, though it is being synced; with `confirm_deletions`, lets that sync delete what it finds gone. False if there
     /// is no such source.
     async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error>;
+
+    /// Stores what the source wants to remember in the midst of a sync, so that the next goes on from there if this one is
+    /// cut off. What the cursor says was recorded must be. False if the claim was lost: nothing changes.
+    async fn save_cursor(&self, claim: &Claim, cursor: serde_json::Value) -> Result<bool, Error>;
+
+    /// Stores the secrets of a source, in the place of those that it had. It need not be registered yet.
+    async fn put_secrets(&self, source: SourceId, secrets: &Secrets) -> Result<(), Error>;
+
+    /// The secrets of a source; none if nothing is stored.
+    async fn secrets(&self, source: SourceId) -> Result<Secrets, Error>;
+
+    /// Forgets the secrets of a source.
+    async fn forget_secrets(&self, source: SourceId) -> Result<(), Error>;
+
+    /// Stores which artifact was uploaded to a source under a name, in the place of the one before.
+    async fn put_file(&self, file: UploadedFile) -> Result<(), Error>;
+
+    /// Forgets an uploaded file. False if there is none of that name.
+    async fn remove_file(&self, source: SourceId, name: &str) -> Result<bool, Error>;
+
+    /// The files that were uploaded to a source, by name.
+    async fn files(&self, source: SourceId) -> Result<Vec<UploadedFile>, Error>;
+
+    /// The uploaded files of all sources, those after a source and a name, in the order of these.
+    async fn files_after(&self, after: Option<&(SourceId, String)>, limit: usize) -> Result<Vec<UploadedFile>, Error>;
 }
 
 /// Authors: noted with the first source or document of each, and kept.

@@ -105,6 +105,7 @@ impl ClaimedSyncer {
             changed = sync.changed,
             deleted = sync.deleted,
             failed = sync.failed_total,
+            waited_ms = sync.waited_ms,
             failures,
             %next_run_at,
             "sync finished"

@@ -1,5 +1,7 @@
 use std::any::Any;
 
+use crate::settings::Invalid;
+
 /// What can go wrong with a source.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -77,12 +79,18 @@ pub enum Error {
         /// Those there are.
         kinds: String,
     },
+    /// What the source is registered with can not be used.
+    #[error(transparent)]
+    Settings(#[from] Invalid),
     /// A source panicked: a defect.
     #[error("the source panicked (a defect): {0}")]
     Panicked(String),
     /// The sync that this work was for has ended.
     #[error("the sync was stopped")]
     Stopped,
+    /// The artifact store.
+    #[error(transparent)]
+    Artifacts(#[from] twin_artifacts::Error),
     /// The warehouse.
     #[error(transparent)]
     Warehouse(#[from] twin_warehouse::Error),

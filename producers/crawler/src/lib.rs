@@ -1,6 +1,6 @@
 //! The crawler: keeps the warehouse in step with an author's sources.
 //!
-//! In: registered sources (a folder, a git repository, a feed) with an interval. Out: one new revision in the warehouse
+//! In: registered sources (a folder, a git repository, a feed, uploaded files) with an interval. Out: one new revision in the warehouse
 //! for each document that is new, changed or gone; the warehouse's outbox makes events of them. Nothing is written for
 //! a document that is as it was.
 //!
@@ -12,6 +12,10 @@
 //! - Whitespace of code is kept byte for byte.
 //! - No request leaves for an address that is not public, unless the operator listed its host ([`network`]); bodies,
 //!   times and redirects are bounded.
+//! - A host is asked by all sources of a process together at a bounded rate, and not at all while it asks to be left alone.
+//! - What a source shows its server (a token, a password) is sent to that server alone, and is in no error, log line, event
+//!   or row that is shown.
+//! - A sync that is cut off goes on where its cursor was saved: what was recorded is not fetched again.
 //! - A source is synced by one crawler at a time, however many there are. A sync whose source is removed, or that another
 //!   crawler has taken over, ends, and writes nothing from then on.
 //! - A source that fails or panics is a failed sync of that source; the others go on.
@@ -24,18 +28,23 @@
 
 mod charset;
 mod claimed;
+mod credential;
 mod deletion;
 mod error;
+mod hosts;
 mod http;
 mod metrics;
 pub mod network;
 mod options;
 mod schedule;
+mod settings;
 pub mod sources;
 mod sync;
 
 pub use error::Error;
-pub use options::{FeedOptions, FolderOptions, GitOptions, HttpOptions, Options};
+pub use hosts::Waits;
+pub use options::{FeedOptions, FilesOptions, FolderOptions, GitOptions, HttpOptions, Options, PerHostOptions};
 pub use schedule::Crawler;
+pub use settings::{Invalid, Registration, SecretName};
 pub use sources::Sources;
 pub use sync::{Synced, Syncer};

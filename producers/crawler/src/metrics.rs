@@ -1,4 +1,4 @@
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts};
+use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, Opts};
 use twin_telemetry::{MetricError, Registry, latency_buckets};
 use twin_warehouse::{LastSync, SyncOutcome};
 
@@ -8,6 +8,7 @@ pub(crate) struct Metrics {
     syncs: IntCounterVec,
     documents: IntCounterVec,
     seconds: HistogramVec,
+    waited_seconds: CounterVec,
 }
 
 impl Metrics {
@@ -30,7 +31,15 @@ impl Metrics {
         registry.register(Box::new(syncs.clone()))?;
         registry.register(Box::new(documents.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
-        Ok(Self { syncs, documents, seconds })
+        let waited_seconds = CounterVec::new(
+            Opts::new(
+                "twin_crawler_waited_seconds_total",
+                "Time that syncs waited for their turns at servers, and because servers asked for that.",
+            ),
+            &["kind"],
+        )?;
+        registry.register(Box::new(waited_seconds.clone()))?;
+        Ok(Self { syncs, documents, seconds, waited_seconds })
     }
 
     pub fn synced(&self, kind: &str, sync: &LastSync) {
@@ -47,5 +56,6 @@ impl Metrics {
         }
         let seconds = (sync.finished_at - sync.started_at).as_seconds_f64();
         self.seconds.with_label_values(&[kind]).observe(seconds.max(0.0));
+        self.waited_seconds.with_label_values(&[kind]).inc_by(sync.waited_ms as f64 / 1000.0);
     }
 }

@@ -24,12 +24,16 @@ pub struct Options {
     pub brake_share: f64,
     /// Feeds.
     pub feed: FeedOptions,
+    /// Uploaded files.
+    pub files: FilesOptions,
     /// Folders.
     pub folder: FolderOptions,
     /// Git repositories.
     pub git: GitOptions,
     /// Requests to servers.
     pub http: HttpOptions,
+    /// How often one host is asked, by all sources together.
+    pub per_host: PerHostOptions,
 }
 
 impl Default for Options {
@@ -44,9 +48,11 @@ impl Default for Options {
             brake_min: 5,
             brake_share: 0.2,
             feed: FeedOptions::default(),
+            files: FilesOptions::default(),
             folder: FolderOptions::default(),
             git: GitOptions::default(),
             http: HttpOptions::default(),
+            per_host: PerHostOptions::default(),
         }
     }
 }
@@ -79,6 +85,26 @@ pub struct FolderOptions {
 impl Default for FolderOptions {
     fn default() -> Self {
         Self { max_file_bytes: 2 << 20 }
+    }
+}
+
+/// How uploaded files are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesOptions {
+    /// The largest file, bytes, alone or in an archive. A larger one is reported as failed.
+    pub max_file_bytes: u64,
+    /// The most entries of an archive, those included that are not read.
+    pub max_entries: usize,
+    /// The most that the files of an archive may unpack to, bytes.
+    pub max_unpacked_bytes: u64,
+    /// The most that an archive, or a file of it that is larger than 1 MiB, may unpack to, as a multiple of its size.
+    pub max_ratio: u64,
+}
+
+impl Default for FilesOptions {
+    fn default() -> Self {
+        Self { max_file_bytes: 2 << 20, max_entries: 20_000, max_unpacked_bytes: 1 << 30, max_ratio: 200 }
     }
 }
 
@@ -126,5 +152,24 @@ impl Default for HttpOptions {
             total_timeout_ms: 60_000,
             max_body_bytes: 10 << 20,
         }
+    }
+}
+
+/// How often a host is asked, by all sources of this process together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PerHostOptions {
+    /// Requests to one host at a time. A fetch of a git repository counts as one.
+    pub max_in_flight: usize,
+    /// Between the beginnings of two requests to one host, milliseconds.
+    pub spacing_ms: u64,
+    /// The longest that a sync waits where a host asks to be left alone (429 or 503 with `Retry-After`), milliseconds. Where
+    /// it asks for more, the syncs of its sources end, and come again when the time is over.
+    pub longest_wait_ms: u64,
+}
+
+impl Default for PerHostOptions {
+    fn default() -> Self {
+        Self { max_in_flight: 2, spacing_ms: 100, longest_wait_ms: 30_000 }
     }
 }

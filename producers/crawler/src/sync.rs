@@ -12,6 +12,7 @@ use twin_schemas::{DocumentId, DocumentKey, SourceId};
 use twin_warehouse::{Claim, Known, LastSync, Observation, Recorded, SourceRow, SyncFailure, SyncOutcome, Warehouse};
 
 use crate::deletion::{Brake, Listed, gone};
+use crate::hosts::Waits;
 use crate::sources::{Collect, Evidence, Listing, Sink, SourceDocument, Sources};
 use crate::{Error, Options};
 
@@ -47,8 +48,8 @@ impl Syncer {
         Self { sources, warehouse, brake, records_in_flight: options.records_in_flight.max(1) }
     }
 
-    /// Syncs a source that was claimed. A source that fails, or panics, is a failed sync: nothing is deleted and its
-    /// cursor stays. None if the claim was lost meanwhile: what was recorded until then is all that was.
+    /// Syncs a source that was claimed. A source that fails, or panics, is a failed sync: nothing is deleted, and its
+    /// cursor is the one that it saved last. None if the claim was lost meanwhile: what was recorded until then is all that was.
     /// The future may be dropped at any await point; what was recorded until then stays recorded.
     pub async fn sync(&self, source: &SourceRow, claim: &Claim) -> Option<Synced> {
         let started_at = Utc::now();
@@ -61,7 +62,8 @@ impl Syncer {
             Err(error) => {
                 let reason = error.to_string();
                 warn!(source_id = %source.id, kind = %source.source.kind, reason, "sync failed");
-                (SyncOutcome::Failed { reason }, source.cursor.clone(), error.retry_after_s())
+                let cursor = counts.saved_cursor.take().unwrap_or_else(|| source.cursor.clone());
+                (SyncOutcome::Failed { reason }, cursor, error.retry_after_s())
             }
         };
         let sync = LastSync {
@@ -74,6 +76,7 @@ impl Syncer {
             deleted: counts.deleted,
             failed: counts.failed,
             failed_total: counts.failed_total,
+            waited_ms: counts.waits.total_ms(),
         };
         Some(Synced { sync, cursor, retry_after_s })
     }
@@ -88,7 +91,14 @@ impl Syncer {
         let known = self.known(source.id).await?;
         let by_identity =
             known.iter().map(|known| (known.identity.clone(), (known.content_hash.clone(), known.document_id)));
-        let request = Collect { source, known: Arc::new(by_identity.collect()) };
+        let secrets = self.warehouse.secrets(source.id).await?;
+        let request = Collect {
+            source,
+            known: Arc::new(by_identity.collect()),
+            secrets: Arc::new(secrets),
+            files: self.warehouse.files(source.id).await?,
+            waits: counts.waits.clone(),
+        };
         let mut recorder = Recorder::new(self, source, claim, counts);
         let Listing { cursor, evidence } = platform.collect(request, &mut recorder).await?;
         let listed = recorder.finish().await?;
@@ -148,6 +158,9 @@ struct Counts {
     deleted: u64,
     failed: Vec<SyncFailure>,
     failed_total: u64,
+    waits: Waits,
+    /// The cursor that was saved last.
+    saved_cursor: Option<serde_json::Value>,
 }
 
 /// Writes what a source tells into the warehouse, several documents at a time, so that they share a commit.
@@ -247,6 +260,15 @@ impl Sink for Recorder<'_> {
             self.counts.failed.push(SyncFailure { natural_key: natural_key.clone(), reason });
         }
         self.listed.unreadable.insert(natural_key);
+        Ok(())
+    }
+
+    async fn save(&mut self, cursor: serde_json::Value) -> Result<(), Error> {
+        self.wait_below(1).await?;
+        if !self.warehouse.save_cursor(&self.claim, cursor.clone()).await? {
+            return Err(twin_warehouse::Error::ClaimLost.into());
+        }
+        self.counts.saved_cursor = Some(cursor);
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use twin_crawler::{Crawler, Error, Options, Sources};
 use twin_schemas::{AuthorId, Category, ContentHash, MediaType, SourceKind};
 use twin_sqlite::{Database, SqliteLeases, SqliteWarehouse};
 use twin_telemetry::{Registry, Shutdown};
-use twin_warehouse::{DocumentFilter, NewSource, SourceRow, Warehouse};
+use twin_warehouse::{DocumentFilter, SourceRow, Warehouse};
 
 /// A platform whose listings go on as they are let.
 #[derive(Clone)]
@@ -101,7 +101,7 @@ impl Source for Gated {
 }
 
 fn document(location: &str, number: u32) -> SourceDocument {
-    let mut document = SourceDocument {
+    let document = SourceDocument {
         scope: location.into(),
         identity: number.to_string(),
         natural_key: number.to_string(),
@@ -113,8 +113,7 @@ fn document(location: &str, number: u32) -> SourceDocument {
         content: format!("text {number}"),
         content_hash: ContentHash::stored(""),
     };
-    document.content_hash = document.hash();
-    document
+    document.hashed()
 }
 
 async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
@@ -168,8 +167,7 @@ impl Setup {
     async fn register(&self) -> SourceRow {
         let author: AuthorId = "ada".parse().unwrap();
         let kind = SourceKind::new("gated");
-        let source = NewSource { author, kind, location: "here".into(), category: None, interval_s: 3600 };
-        self.warehouse.put_source(source).await.unwrap()
+        self.warehouse.put_source(common::new_source(author, kind, "here", 3600)).await.unwrap()
     }
 
     /// As the gateway does it.

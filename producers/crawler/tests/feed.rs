@@ -129,14 +129,16 @@ async fn errors_say_what_is_wrong_and_leave_the_cursor_alone() {
     let mut driver = server.driver();
     server.put("/feed", Page::status(410));
     assert!(matches!(driver.sync().await, Err(Error::FeedGone { .. })));
-    server.put("/feed", Page::status(429).header("retry-after", "120"));
-    assert!(matches!(driver.sync().await, Err(Error::RetryAfter { after_s: 120, .. })));
     server.put("/feed", Page::status(503));
     assert!(matches!(driver.sync().await, Err(Error::Status { status: 503, .. })));
     server.put("/feed", Page::html("<html><body>Just a moment...</body></html>"));
     assert!(matches!(driver.sync().await, Err(Error::NotAFeed { .. })));
     server.put("/feed", Page::status(403));
     assert!(driver.sync().await.unwrap_err().to_string().contains("export"));
+    server.put("/feed", Page::status(401));
+    assert!(driver.sync().await.unwrap_err().to_string().contains("secret"));
+    server.put("/feed", Page::status(429).header("retry-after", "120"));
+    assert!(matches!(driver.sync().await, Err(Error::RetryAfter { after_s: 120, .. })));
     assert_eq!(driver.row.cursor, serde_json::json!({}));
 }
 

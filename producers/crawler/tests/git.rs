@@ -5,6 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -14,7 +15,7 @@ use axum::routing::any;
 use common::{Driver, commit, git, write};
 use std::io::Write;
 use tempfile::tempdir;
-use twin_crawler::sources::Evidence;
+use twin_crawler::sources::{Evidence, Sink, SourceDocument};
 use twin_crawler::{Error, Options};
 use twin_schemas::{Category, MediaType};
 
@@ -194,6 +195,76 @@ async fn a_repository_at_a_private_address_is_not_asked_unless_its_host_is_liste
     assert!(driver.sync().await.is_ok());
 }
 
+/// A sink that is never done with its third document.
+#[derive(Default)]
+struct Stuck(usize);
+
+#[async_trait]
+impl Sink for Stuck {
+    async fn document(&mut self, _: SourceDocument) -> Result<(), Error> {
+        self.0 += 1;
+        if self.0 == 3 { std::future::pending().await } else { Ok(()) }
+    }
+
+    async fn unchanged(&mut self, _: String) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn failed(&mut self, _: String, _: String) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn save(&mut self, _: serde_json::Value) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_was_cut_off_after_its_fetch_fetches_nothing_again() {
+    let root = tempdir().unwrap();
+    let (_, options, url) = served(root.path()).await;
+    let fetches = || {
+        let log = std::fs::read_to_string(root.path().join("asked")).unwrap();
+        log.lines().filter(|line| line.contains("command=fetch")).count()
+    };
+    let mut driver = Driver::new(&options, "git", &format!("{url}/work/.git"));
+    let mut stuck = Stuck::default();
+    let cut_off = driver.sync_into(&mut stuck);
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(5), cut_off).await.is_err());
+    assert_eq!((stuck.0, fetches()), (3, 1));
+    let (found, _) = driver.sync().await.unwrap();
+    assert_eq!((found.keys().len(), fetches()), (6, 1));
+}
+
+#[tokio::test]
+async fn a_private_repository_is_shown_a_token_that_is_written_down_nowhere() {
+    const TOKEN: &str = "s3cr3t-0f-ada";
+    let root = tempdir().unwrap();
+    let (work, options, url) = served(root.path()).await;
+    // ada:s3cr3t-0f-ada
+    write(root.path(), "authorization", "Basic YWRhOnMzY3IzdC0wZi1hZGE=");
+    let location = format!("{url}/work/.git");
+    let error = Driver::new(&options, "git", &location).sync().await.unwrap_err().to_string();
+    assert!(error.contains("register the source with one"), "{error}");
+    let with =
+        |token: &str| Driver::new(&options, "git", &location).with(serde_json::json!({"user": "ada"}), "token", token);
+    let error = with("expired").sync().await.unwrap_err().to_string();
+    assert!(error.contains("renew it") && !error.contains("expired"), "{error}");
+    let mut driver = with(TOKEN);
+    let (found, _) = driver.sync().await.unwrap();
+    assert_eq!(found.get("src/engine.py").content, CODE);
+    write(&work, "src/engine.py", "edited\n");
+    commit(&work);
+    assert_eq!(driver.sync().await.unwrap().0.keys(), ["src/engine.py"]);
+    let copies = walkdir::WalkDir::new(&options.git.work_dir).into_iter().map(Result::unwrap);
+    let files: Vec<_> = copies.filter(|entry| entry.file_type().is_file()).collect();
+    assert!(files.iter().any(|file| file.file_name() == "config"), "{files:?}");
+    for file in files {
+        let content = String::from_utf8_lossy(&std::fs::read(file.path()).unwrap()).into_owned();
+        assert!(!content.contains(TOKEN) && !content.contains("YWRhOnMz"), "{}", file.path().display());
+    }
+}
+
 /// A repository in `work` under the folder, served by git's own CGI program; options that let it be reached; and where.
 async fn served(root: &Path) -> (PathBuf, Options, String) {
     let work = root.join("work");
@@ -214,6 +285,7 @@ async fn served(root: &Path) -> (PathBuf, Options, String) {
     let mut options = Options::default();
     options.http.allow_private_hosts = vec![host.clone()];
     options.git.work_dir = root.join("copies");
+    options.per_host.spacing_ms = 0;
     (work, options, format!("http://{host}"))
 }
 
@@ -225,6 +297,14 @@ async fn backend(
     request: Request,
 ) -> Response {
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
+    let asked = String::from_utf8_lossy(&body).replace('\n', " ");
+    let mut log = std::fs::OpenOptions::new().create(true).append(true).open(root.join("asked")).unwrap();
+    writeln!(log, "{method} {uri} {asked}").unwrap();
+    if let Ok(expected) = std::fs::read_to_string(root.join("authorization"))
+        && headers.get("authorization").and_then(|value| value.to_str().ok()) != Some(&expected)
+    {
+        return (StatusCode::UNAUTHORIZED, [("www-authenticate", "Basic realm=\"git\"")]).into_response();
+    }
     tokio::task::spawn_blocking(move || cgi(&root, &method, &uri, &headers, &body)).await.unwrap()
 }
 

@@ -16,7 +16,7 @@ use twin_crawler::{Crawler, Error, Options, Sources, Syncer};
 use twin_schemas::{AuthorId, Revision, SourceKind};
 use twin_sqlite::{Database, SqliteLeases, SqliteWarehouse};
 use twin_telemetry::{Registry, Shutdown, gather_text};
-use twin_warehouse::{DocumentFilter, LastSync, NewSource, SourceRow, SyncOutcome, Warehouse};
+use twin_warehouse::{DocumentFilter, LastSync, SourceRow, SyncOutcome, Warehouse};
 
 /// A folder that is registered as a source, and a warehouse to sync it into.
 struct Setup {
@@ -65,9 +65,7 @@ impl Setup {
 
 async fn register(warehouse: &dyn Warehouse, kind: &str, location: &str, interval_s: u64) -> SourceRow {
     let author: AuthorId = "ada".parse().unwrap();
-    let location = location.to_owned();
-    let source = NewSource { author, kind: SourceKind::new(kind), location, category: None, interval_s };
-    warehouse.put_source(source).await.unwrap()
+    warehouse.put_source(common::new_source(author, SourceKind::new(kind), location, interval_s)).await.unwrap()
 }
 
 fn counts(sync: &LastSync) -> (u64, u64, u64, u64) {

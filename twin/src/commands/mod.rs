@@ -14,6 +14,7 @@ pub mod locate;
 pub mod out;
 pub mod push;
 pub mod search;
+pub mod source_files;
 pub mod sources;
 pub mod sse;
 pub mod status;

@@ -287,6 +287,7 @@ mod tests {
             deleted: 0,
             failed: Vec::new(),
             failed_total,
+            waited_ms: 0,
         }
     }
 

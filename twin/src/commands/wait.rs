@@ -152,6 +152,7 @@ mod tests {
             deleted: 0,
             failed: Vec::new(),
             failed_total: 0,
+            waited_ms: 0,
         });
         SourceView { next_run_at: at(due), last_sync, ..source(id, &format!("/{id}")) }
     }

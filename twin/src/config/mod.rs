@@ -199,6 +199,7 @@ impl Config {
             ("outbox.batch", self.outbox.batch),
             ("crawler.interval_s", self.crawler.interval_s as usize),
             ("crawler.max_concurrent_syncs", self.crawler.max_concurrent_syncs),
+            ("crawler.per_host.max_in_flight", self.crawler.per_host.max_in_flight),
             ("retrieval.candidates", self.retrieval.candidates),
             ("trainer.attempts", self.trainer.attempts as usize),
             ("evaluator.attempts", self.evaluator.attempts as usize),

@@ -48,8 +48,15 @@ pub async fn run(config: Config, dry_run: bool, json: bool) -> Result<()> {
     let artifacts = Artifacts::existing(&folder.artifacts())?;
     let stores = Stores::open(&config, kind, &folder).await?;
     let registry = stores.registry().await?;
+    let warehouse = stores.warehouse().await?;
     let jobs = folder.jobs();
-    let references = References { registry: &registry, log: &*stores.log, artifacts: &artifacts, jobs: &jobs };
+    let references = References {
+        registry: &registry,
+        warehouse: &*warehouse,
+        log: &*stores.log,
+        artifacts: &artifacts,
+        jobs: &jobs,
+    };
     let since = Utc::now() - AGE;
     let (unnamed, kept) = unnamed(&references, since).await.context("nothing was removed")?;
     let collected = remove(&artifacts, unnamed, kept, since, dry_run).await?;

@@ -5,6 +5,7 @@
 //! - the folder of a job or an evaluation: its order, and an outcome that nobody has taken over yet;
 //! - a row of the registry: the manifest of a dataset version or a model, the report and the page of an evaluation, the
 //!   checkpoint of a job that may go on;
+//! - a row of the warehouse: a file that was uploaded to a source;
 //! - a record that the log retains, dead letters too: a large value travels by name, and events of the learning loop
 //!   name manifests;
 //! - a manifest that is in use itself: of a dataset version its parts, of a model its files.
@@ -23,6 +24,7 @@ use twin_artifacts::{Artifacts, Error};
 use twin_registry::{JobState, Registry};
 use twin_schemas::Topic;
 use twin_stream::{EventLog, TopicPartition, TopicSpec};
+use twin_warehouse::Warehouse;
 
 /// What the name of an artifact begins with, and how long it is.
 const PREFIX: &[u8] = b"sha256:";
@@ -37,6 +39,8 @@ const CONCURRENCY: usize = 8;
 pub struct References<'a> {
     /// Rows.
     pub registry: &'a Registry,
+    /// Uploaded files.
+    pub warehouse: &'a dyn Warehouse,
     /// Records.
     pub log: &'a dyn EventLog,
     /// Manifests.
@@ -53,6 +57,7 @@ impl References<'_> {
         let in_jobs = tokio::task::spawn_blocking(move || in_jobs(&jobs)).await??;
         in_jobs.iter().for_each(|name| used(name));
         self.rows(&mut used, &mut manifests).await?;
+        self.uploads(&mut used).await?;
         for name in &manifests {
             let content = self.artifacts.get(name).await;
             let content = content.with_context(|| format!("what the manifest {name} names is not known"))?;
@@ -102,6 +107,16 @@ impl References<'_> {
             if before.is_none() {
                 return Ok(());
             }
+        }
+    }
+
+    async fn uploads(&self, used: &mut impl FnMut(&str)) -> Result<()> {
+        let mut after = None;
+        loop {
+            let files = self.warehouse.files_after(after.as_ref(), ROWS_AT_ONCE).await?;
+            files.iter().for_each(|file| used(&file.artifact));
+            let Some(last) = files.into_iter().next_back() else { return Ok(()) };
+            after = Some((last.source_id, last.name));
         }
     }
 

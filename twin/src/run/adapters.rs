@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use tracing::warn;
-use twin_api::DeadLetterView;
+use twin_api::{DeadLetterView, FieldError};
 use twin_crawler::Sources;
-use twin_gateway::{DeadLetterAccess, PortError, SourceResolver};
+use twin_gateway::{DeadLetterAccess, PortError, Registration, SourceResolver};
 use twin_schemas::{Attributes, Service, SourceKind};
 use twin_stream::{DeadLetter, DeadLetterCursor, DeadLetterObserver, DeadLetters, Reason};
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
@@ -16,6 +16,7 @@ use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 /// The crawler's sources for the gateway.
 pub struct KnownSources(pub Sources);
 
+#[async_trait]
 impl SourceResolver for KnownSources {
     fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), PortError> {
         self.0.resolve(kind, location).map_err(PortError::Invalid)
@@ -24,6 +25,29 @@ impl SourceResolver for KnownSources {
     fn kinds(&self) -> Vec<&'static str> {
         self.0.kinds()
     }
+
+    fn check(&self, registration: Registration<'_>) -> Result<(), FieldError> {
+        let checked = self.0.check(registration.kind, &of_crawler(&registration));
+        checked.map_err(|invalid| FieldError::new(invalid.key, invalid.problem))
+    }
+
+    async fn inspect(&self, registration: Registration<'_>) -> Result<String, PortError> {
+        let inspected = self.0.inspect(registration.kind, &of_crawler(&registration)).await;
+        inspected.map_err(|error| {
+            PortError::Invalid(format!(
+                "{error}. It is registered all the same with `unchecked` (twin sources add --force)"
+            ))
+        })
+    }
+
+    fn check_file(&self, kind: &SourceKind, name: &str) -> Result<(), String> {
+        self.0.check_file(kind, name)
+    }
+}
+
+fn of_crawler<'a>(registration: &Registration<'a>) -> twin_crawler::Registration<'a> {
+    let Registration { location, settings, secrets, .. } = *registration;
+    twin_crawler::Registration { location, settings, secrets }
 }
 
 /// The log's dead letters for the gateway.

@@ -1,6 +1,7 @@
 //! Starts each service on the node.
 
 use std::future::IntoFuture;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -9,7 +10,7 @@ use twin_chunker::Chunker;
 use twin_cleaner::Cleaner;
 use twin_crawler::{Crawler, Sources};
 use twin_embedder::Embedding;
-use twin_gateway::{Dependencies, Gateway, StageGroup};
+use twin_gateway::{Dependencies, Gateway, StageGroup, Uploads};
 use twin_inference::{Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader, Workers};
 use twin_schemas::Service;
 use twin_stream::{DeadLetters, Order, Stage, group_of};
@@ -21,7 +22,7 @@ use super::node::Node;
 use super::service::parts;
 use super::stages::{Tasks, stage_options, start_stage};
 use super::{embedding, learning, models};
-use crate::config::LogKind;
+use crate::config::{Config, LogKind};
 
 /// Queries of a partition under way at once. Generation has its own, smaller bound; this one only keeps cancellations
 /// from waiting behind queries.
@@ -43,6 +44,7 @@ pub(super) async fn start(
         drop(node.health.part(part));
     }
     let sources = Sources::new(&node.config.crawler)?;
+    let sources = sources.with_uploads(&node.config.crawler, node.artifacts.clone(), uploads_folder(&node.config));
     if wanted(Service::Gateway) {
         start_gateway(&node, sources.clone(), listener, tasks, shutdown)?;
     } else {
@@ -91,6 +93,11 @@ pub(super) async fn start(
     Ok(())
 }
 
+/// Where uploads lie while they come, and while they are read.
+fn uploads_folder(config: &Config) -> PathBuf {
+    config.data.join("uploads")
+}
+
 fn start_gateway(
     node: &Node,
     sources: Sources,
@@ -111,6 +118,7 @@ fn start_gateway(
         registry: node.registry.clone(),
         stages: Service::ALL.into_iter().filter_map(group).collect(),
         default_interval_s: node.config.crawler.interval_s,
+        uploads: Some(Uploads { artifacts: node.artifacts.clone(), folder: uploads_folder(&node.config) }),
         learning: Some(learning::routes(node)),
     };
     let gateway = Gateway::new(node.config.gateway.clone(), dependencies)?;

@@ -5,6 +5,7 @@ mod documents;
 mod ledger;
 mod rows;
 mod schedule;
+mod source_parts;
 mod sources;
 mod tables;
 
@@ -19,8 +20,8 @@ use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use twin_warehouse::{
     AuthorRow, Authors, Claim, DocumentFilter, DocumentPosition, DocumentRow, Documents, Error, Known, LastSync,
-    Ledger, LedgerEntry, NewSource, Observation, Page, Progress, ProgressNotes, Recorded, SourcePosition, SourceRow,
-    Sources, Totals, Unpublished,
+    Ledger, LedgerEntry, NewSource, Observation, Page, Progress, ProgressNotes, Recorded, Secrets, SourcePosition,
+    SourceRow, Sources, Totals, Unpublished, UploadedFile,
 };
 
 /// What a statement of the warehouse can end with.
@@ -110,6 +111,42 @@ impl Sources for SqliteWarehouse {
 
     async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error> {
         Ok(self.database.write(move |tx| schedule::request(tx, id, confirm_deletions)).await?)
+    }
+
+    async fn save_cursor(&self, claim: &Claim, cursor: serde_json::Value) -> Result<bool, Error> {
+        let claim = *claim;
+        Ok(self.database.write(move |tx| schedule::save_cursor(tx, &claim, &cursor)).await?)
+    }
+
+    async fn put_secrets(&self, source: SourceId, secrets: &Secrets) -> Result<(), Error> {
+        let secrets = secrets.clone();
+        Ok(self.database.write(move |tx| source_parts::put_secrets(tx, source, &secrets)).await?)
+    }
+
+    async fn secrets(&self, source: SourceId) -> Result<Secrets, Error> {
+        Ok(self.database.read(move |c| source_parts::secrets(c, source)).await?)
+    }
+
+    async fn forget_secrets(&self, source: SourceId) -> Result<(), Error> {
+        Ok(self.database.write(move |tx| source_parts::forget_secrets(tx, source)).await?)
+    }
+
+    async fn put_file(&self, file: UploadedFile) -> Result<(), Error> {
+        Ok(self.database.write(move |tx| source_parts::put_file(tx, &file)).await?)
+    }
+
+    async fn remove_file(&self, source: SourceId, name: &str) -> Result<bool, Error> {
+        let name = name.to_owned();
+        Ok(self.database.write(move |tx| source_parts::remove_file(tx, source, &name)).await?)
+    }
+
+    async fn files(&self, source: SourceId) -> Result<Vec<UploadedFile>, Error> {
+        Ok(self.database.read(move |c| source_parts::files(c, source)).await?)
+    }
+
+    async fn files_after(&self, after: Option<&(SourceId, String)>, limit: usize) -> Result<Vec<UploadedFile>, Error> {
+        let after = after.cloned();
+        Ok(self.database.read(move |c| source_parts::files_after(c, after.as_ref(), limit)).await?)
     }
 }
 

@@ -85,6 +85,20 @@ pub(super) fn finish(
     Ok(finished > 0)
 }
 
+pub(super) fn save_cursor(tx: &Connection, claim: &Claim, cursor: &serde_json::Value) -> Result<bool, Failure> {
+    let saved = tx.execute(
+        "UPDATE sources SET cursor = ?4
+         WHERE source_id = ?1 AND generation = ?2 AND claim_epoch = ?3 AND state = 'registered'",
+        params![
+            claim.source_id.to_string(),
+            claim.generation.cast_signed(),
+            claim.epoch.cast_signed(),
+            json_text(cursor)?,
+        ],
+    )?;
+    Ok(saved > 0)
+}
+
 pub(super) fn request(tx: &Connection, id: SourceId, confirm_deletions: bool) -> Result<bool, Failure> {
     let updated = tx.execute(
         "UPDATE sources SET next_run_at = ?2, requests = requests + 1,

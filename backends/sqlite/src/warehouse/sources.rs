@@ -7,18 +7,20 @@ use twin_schemas::{AuthorId, SourceId, SourceKind};
 use twin_warehouse::{Claim, Error, NewSource, Page, SourcePosition, SourceRow};
 
 use super::Failure;
-use super::rows::{collect, json, one_more, parsed, time, time_text};
+use super::rows::{collect, json, json_text, one_more, parsed, time, time_text};
 
 const COLUMNS: &str = "source_id, author, kind, location, category, interval_s, created_at, cursor, last_sync, \
-     next_run_at, confirmation > 0";
+     next_run_at, confirmation > 0, settings, secret_names";
 
 pub(super) fn put(tx: &Connection, new: &NewSource) -> Result<SourceRow, Failure> {
     let id = SourceId::of(&new.author, &new.kind, &new.location);
     let now = time_text(Utc::now());
     tx.execute(
-        "INSERT INTO sources (source_id, author, kind, location, category, interval_s, created_at, next_run_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+        "INSERT INTO sources (source_id, author, kind, location, category, interval_s, created_at, next_run_at, settings,
+                              secret_names)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)
          ON CONFLICT (source_id) DO UPDATE SET category = excluded.category, interval_s = excluded.interval_s,
+             settings = excluded.settings, secret_names = excluded.secret_names,
              requests = requests + 1,
              next_run_at = min(next_run_at, excluded.next_run_at),
              -- After a removal, or in the midst of one, it is another source that only has the same id.
@@ -37,6 +39,8 @@ pub(super) fn put(tx: &Connection, new: &NewSource) -> Result<SourceRow, Failure
             new.category.map(|category| category.as_str()),
             new.interval_s.cast_signed(),
             now,
+            json_text(&new.settings)?,
+            json_text(&new.secret_names)?,
         ],
     )?;
     get(tx, id)?.ok_or(Failure::Port(Error::Stored { what: "source", problem: format!("{id} was just written") }))
@@ -87,6 +91,8 @@ fn source(row: &Row<'_>) -> Result<SourceRow, Failure> {
             location: text(3)?,
             category: optional(4)?.map(|name| parsed("category", &name)).transpose()?,
             interval_s: row.get::<_, i64>(5)?.unsigned_abs(),
+            settings: json("settings", &text(11)?)?,
+            secret_names: json("names of secrets", &text(12)?)?,
         },
         created_at: time(&text(6)?)?,
         cursor: json("cursor", &text(7)?)?,

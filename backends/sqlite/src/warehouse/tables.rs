@@ -110,4 +110,22 @@ INSERT INTO authors
         SELECT author, observed_at AS at FROM documents UNION ALL SELECT author, created_at FROM sources)
     GROUP BY author;
 ",
+    "
+-- JSON: what the source's kind lets be set, and the names of its secrets.
+ALTER TABLE sources ADD COLUMN settings TEXT NOT NULL DEFAULT 'null';
+ALTER TABLE sources ADD COLUMN secret_names TEXT NOT NULL DEFAULT '[]';
+-- Apart from the row that lists show. A JSON object of texts.
+CREATE TABLE source_secrets (
+    source_id TEXT PRIMARY KEY,
+    secrets   TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE source_files (
+    source_id   TEXT NOT NULL,
+    name        TEXT NOT NULL,
+    artifact    TEXT NOT NULL,
+    bytes       INTEGER NOT NULL,
+    uploaded_at TEXT NOT NULL,
+    PRIMARY KEY (source_id, name)
+) WITHOUT ROWID;
+",
 ];

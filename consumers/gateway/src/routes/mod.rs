@@ -6,6 +6,7 @@ pub mod documents;
 pub mod learning;
 pub mod models;
 pub mod query;
+pub mod source_files;
 pub mod sources;
 pub mod status;
 mod streamed;
@@ -18,7 +19,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use twin_api::Code;
 
@@ -41,6 +42,8 @@ pub fn router(app: Arc<App>, admin: Router) -> Router {
         .route("/v1/sources/{id}", get(sources::show).delete(sources::remove))
         .route("/v1/sources/{id}/sync", post(sources::sync))
         .route("/v1/sources/{id}/confirm", post(sources::confirm))
+        .route("/v1/sources/{id}/files", get(source_files::list).post(source_files::upload))
+        .route("/v1/sources/{id}/files/{name}", delete(source_files::remove))
         .route("/v1/documents", get(documents::list).post(documents::push))
         .route("/v1/documents/{id}", get(documents::show).delete(documents::remove))
         .route("/v1/status", get(status::status))

@@ -6,18 +6,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
 use futures::{StreamExt, stream};
+use serde_json::Value;
 use twin_api::{
     DocumentsOfSource, NewSourceRequest, Removal, Removed, SourceFilter, SourceList, SourceView, SyncFailureView,
     SyncRequested, SyncStatus, SyncView,
 };
-use twin_schemas::SourceId;
-use twin_warehouse::{Claim, LastSync, NewSource, SourceRow, SyncOutcome, Warehouse};
+use twin_schemas::{AuthorId, Category, SourceId, SourceKind};
+use twin_warehouse::{Claim, LastSync, NewSource, Secret, Secrets, SourceRow, SyncOutcome, Warehouse};
 
 use crate::extract::{Checks, Json, Path, Query};
 use crate::list::{List, Part};
 use crate::problem::Problem;
 use crate::problem_responses::{BodyProblems, ReadProblems};
-use crate::state::App;
+use crate::state::{App, Registration};
 use crate::views::Shown;
 
 /// A year.
@@ -49,6 +50,8 @@ impl Shown for SourceRow {
             deletions_confirmed: self.deletions_confirmed,
             awaiting_deletions,
             last_sync: self.last_sync.map(Shown::shown),
+            settings: self.source.settings.as_object().cloned().unwrap_or_default(),
+            secrets: self.source.secret_names,
         }
     }
 }
@@ -74,6 +77,7 @@ impl Shown for LastSync {
             deleted: self.deleted,
             failed: failed.map(|f| SyncFailureView { natural_key: f.natural_key, reason: f.reason }).collect(),
             failed_total: self.failed_total,
+            waited_ms: self.waited_ms,
         }
     }
 }
@@ -81,7 +85,8 @@ impl Shown for LastSync {
 /// Register a source.
 ///
 /// It is synced at once and then at its interval. One that is there already (same author, kind and location) gets the
-/// new settings.
+/// new settings. Before it is registered it is looked at: what can not be reached or read is refused, unless `unchecked`
+/// says otherwise, and of the home page of a blog the feed that it names is registered.
 #[utoipa::path(
     post, path = "/v1/sources", operation_id = "register_source", tag = "sources", request_body = NewSourceRequest,
     responses(
@@ -105,18 +110,81 @@ pub async fn register(
     }
     checks.finish()?;
     let (kind, location) = resolve(&app, request.kind, request.location).await?;
-    let known = app.warehouse.source(SourceId::of(&request.author, &kind, &location)).await?.is_some();
-    let (author, category) = (request.author, request.category);
-    let row = app.warehouse.put_source(NewSource { author, kind, location, category, interval_s }).await?;
+    let settings = if request.settings.is_empty() { Value::Null } else { Value::Object(request.settings) };
+    let given = request.secrets.map(|secrets| {
+        let secrets = secrets.into_iter().map(|(name, text)| (name, Secret::new(text.into_text())));
+        secrets.collect::<Secrets>()
+    });
+    let mut new = Registering { author: request.author, kind, location, settings, given };
+    let mut known = new.check(&app).await?;
+    // One that is there was looked at before, and is synced at once: its server may be away just now.
+    if !known && !request.unchecked && new.look(&app).await? {
+        known = new.check(&app).await?;
+    }
+    let row = new.store(&app, request.category, interval_s).await?;
     let status = if known { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, axum::Json(row.shown())))
 }
 
-async fn resolve(
-    app: &App,
-    kind: Option<String>,
+/// A source on its way to being registered.
+struct Registering {
+    author: AuthorId,
+    kind: SourceKind,
     location: String,
-) -> Result<(twin_schemas::SourceKind, String), Problem> {
+    settings: Value,
+    /// None: it keeps the secrets that it has.
+    given: Option<Secrets>,
+}
+
+impl Registering {
+    fn id(&self) -> SourceId {
+        SourceId::of(&self.author, &self.kind, &self.location)
+    }
+
+    async fn secrets(&self, app: &App) -> Result<Secrets, Problem> {
+        match &self.given {
+            Some(secrets) => Ok(secrets.clone()),
+            None => Ok(app.warehouse.secrets(self.id()).await?),
+        }
+    }
+
+    fn with<'a>(&'a self, secrets: &'a Secrets) -> Registration<'a> {
+        Registration { kind: &self.kind, location: &self.location, settings: &self.settings, secrets }
+    }
+
+    /// Checks what can be checked here, and says whether there is such a source.
+    async fn check(&self, app: &App) -> Result<bool, Problem> {
+        let secrets = self.secrets(app).await?;
+        app.sources.check(self.with(&secrets)).map_err(|error| Problem::fields(vec![error]))?;
+        Ok(app.warehouse.source(self.id()).await?.is_some())
+    }
+
+    /// Looks at what is there; true if another location was found, which is that of the source from here on.
+    async fn look(&mut self, app: &App) -> Result<bool, Problem> {
+        let secrets = self.secrets(app).await?;
+        let found = app.sources.inspect(self.with(&secrets)).await;
+        let found = found.map_err(|error| Problem::of_field("location", error))?;
+        let is_another = found != self.location;
+        self.location = found;
+        Ok(is_another)
+    }
+
+    async fn store(self, app: &App, category: Option<Category>, interval_s: u64) -> Result<SourceRow, Problem> {
+        let secrets = self.secrets(app).await?;
+        // Before the source, whose first sync is due at once. What is stored here for none is replaced with the next try.
+        match &self.given {
+            Some(given) if given.is_empty() => app.warehouse.forget_secrets(self.id()).await?,
+            Some(given) => app.warehouse.put_secrets(self.id(), given).await?,
+            None => {}
+        }
+        let secret_names = secrets.names().map(str::to_owned).collect();
+        let Self { author, kind, location, settings, .. } = self;
+        let source = NewSource { author, kind, location, category, interval_s, settings, secret_names };
+        Ok(app.warehouse.put_source(source).await?)
+    }
+}
+
+async fn resolve(app: &App, kind: Option<String>, location: String) -> Result<(SourceKind, String), Problem> {
     let sources = Arc::clone(&app.sources);
     // It may look at the file system.
     let resolved = tokio::task::spawn_blocking(move || sources.resolve(kind.as_deref(), location.trim())).await;
@@ -174,6 +242,10 @@ pub async fn remove(
         DocumentsOfSource::Delete => retract_all(warehouse, &begun).await?,
         DocumentsOfSource::Keep => 0,
     };
+    for file in warehouse.files(id).await? {
+        warehouse.remove_file(id, &file.name).await?;
+    }
+    warehouse.forget_secrets(id).await?;
     warehouse.remove_source(&begun).await?;
     Ok(axum::Json(Removed { id: id.0, documents_deleted }))
 }
@@ -240,6 +312,6 @@ async fn request_sync(
     Ok((StatusCode::ACCEPTED, axum::Json(requested)))
 }
 
-fn not_found(id: SourceId) -> Problem {
+pub(super) fn not_found(id: SourceId) -> Problem {
     Problem::not_found(format!("there is no source {id}"))
 }

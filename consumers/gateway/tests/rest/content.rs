@@ -55,6 +55,7 @@ async fn a_source_shows_how_its_last_sync_went() {
         deleted: 0,
         failed: vec![SyncFailure { natural_key: "bad".into(), reason: "404".into() }],
         failed_total: 1,
+        waited_ms: 0,
     };
     let (claim, _) = node.warehouse.claim_source(id, 1, Utc::now()).await.unwrap().unwrap();
     assert!(node.warehouse.finish_sync(&claim, sync, json!({}), Utc::now()).await.unwrap());

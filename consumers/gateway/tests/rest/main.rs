@@ -8,4 +8,5 @@ mod lists;
 mod models;
 mod questions;
 mod requests;
+mod sources;
 mod support;

@@ -10,10 +10,11 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
-use twin_api::DeadLetterView;
+use twin_api::{DeadLetterView, FieldError};
 use twin_artifacts::Artifacts;
 use twin_gateway::{
-    DeadLetterAccess, Dependencies, Error, Gateway, Learning, Options, PortError, SourceResolver, StageGroup,
+    DeadLetterAccess, Dependencies, Error, Gateway, Learning, Options, PortError, Registration, SourceResolver,
+    StageGroup, Uploads,
 };
 use twin_registry::JobQueue;
 use twin_schemas::{
@@ -104,6 +105,7 @@ impl Node {
                 topic: Topic::DocumentsRaw.name().into(),
             }],
             default_interval_s: 900,
+            uploads: Some(Uploads { artifacts: artifacts.clone(), folder: folder.path().join("uploads") }),
             learning: (learns != Learns::Nothing).then_some(learning),
         };
         let gateway = Gateway::new(options, dependencies).unwrap();
@@ -124,6 +126,11 @@ impl Node {
         let other = twin_sqlite::rusqlite::Connection::open(self.folder.path().join("twin.db")).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         other
+    }
+
+    /// Uploads that lie where they come in.
+    pub fn uploads_left(&self) -> usize {
+        std::fs::read_dir(self.folder.path().join("uploads")).map_or(0, Iterator::count)
     }
 
     /// Takes the artifact store's folder away.
@@ -335,9 +342,10 @@ fn finished(text: &str, abstained: bool) -> AnswerPart {
     }))
 }
 
-/// Knows feeds and folders.
+/// Knows feeds, whose pages name their feed, folders and uploads.
 struct Kinds;
 
+#[async_trait]
 impl SourceResolver for Kinds {
     fn resolve(&self, kind: Option<&str>, location: &str) -> Result<(SourceKind, String), PortError> {
         let is_url = location.starts_with("https://");
@@ -349,7 +357,32 @@ impl SourceResolver for Kinds {
     }
 
     fn kinds(&self) -> Vec<&'static str> {
-        vec!["feed", "folder"]
+        vec!["feed", "folder", "files"]
+    }
+
+    fn check(&self, registration: Registration<'_>) -> Result<(), FieldError> {
+        let wrong = |key: String| Err(FieldError::new(key, "is not known"));
+        let settings = registration.settings.as_object().into_iter().flat_map(|settings| settings.keys());
+        if let Some(name) = settings.into_iter().find(|name| *name != "user") {
+            return wrong(format!("settings.{name}"));
+        }
+        match registration.secrets.names().find(|name| *name != "token") {
+            Some(name) => wrong(format!("secrets.{name}")),
+            None => Ok(()),
+        }
+    }
+
+    async fn inspect(&self, registration: Registration<'_>) -> Result<String, PortError> {
+        match registration.location {
+            away if away.contains("away") => Err(PortError::Invalid(format!("{away} is away"))),
+            page if page.ends_with(".example") => Ok(format!("{page}/feed")),
+            feed => Ok(feed.to_owned()),
+        }
+    }
+
+    fn check_file(&self, kind: &SourceKind, name: &str) -> Result<(), String> {
+        let is_read = kind.as_str() == "files" && name.ends_with(".md");
+        if is_read { Ok(()) } else { Err(format!("{name:?} is not read by a source of kind {kind}")) }
     }
 }
 

@@ -3,6 +3,7 @@
 mod documents;
 mod ledger;
 mod lists;
+mod source_parts;
 mod sources;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::{LedgerEntry, NewSource, Observation, Warehouse};
 pub use documents::*;
 pub use ledger::*;
 pub use lists::*;
+pub use source_parts::*;
 pub use sources::*;
 
 /// A place where a warehouse is kept, made for one test.
@@ -49,7 +51,10 @@ macro_rules! warehouse_contract {
             a_confirmation_is_not_used_up_by_a_sync_that_was_taken_over,
             nothing_of_a_source_is_recorded_from_the_beginning_of_its_removal_on,
             a_source_that_is_registered_anew_in_the_midst_of_its_removal_stays,
-            a_document_that_another_source_gives_by_now_does_not_go_with_the_first
+            a_document_that_another_source_gives_by_now_does_not_go_with_the_first,
+            a_cursor_is_saved_in_the_midst_of_a_sync_by_whoever_has_the_claim,
+            settings_are_in_the_row_of_a_source_and_secrets_are_not,
+            an_uploaded_file_is_replaced_under_its_name_and_all_are_listed_in_order
         );
     };
     (@ $open:path: $($name:ident),+) => {
@@ -75,6 +80,8 @@ pub fn source() -> NewSource {
         location: "/notes".into(),
         category: None,
         interval_s: 60,
+        settings: serde_json::Value::Null,
+        secret_names: Vec::new(),
     }
 }
 

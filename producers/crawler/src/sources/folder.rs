@@ -1,25 +1,18 @@
 //! A folder of Markdown, HTML and text files.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dom_query::Document;
-use twin_schemas::{Category, ContentHash, MediaType};
+use twin_schemas::{ContentHash, MediaType};
 use walkdir::{DirEntry, WalkDir};
 
-use super::front_matter::{self, FrontMatter};
+use super::text_file::{self, TextFiles};
 use super::thread::{Finds, Found, collect_on_thread};
 use super::{Collect, Evidence, KnownDocuments, Listing, Sink, Source, SourceDocument};
+use crate::Error;
 use crate::options::FolderOptions;
-use crate::{Error, charset};
-
-/// Folders of software, not of writing.
-const SKIPPED_FOLDERS: &[&str] = &["node_modules", "target"];
-/// A title longer than this is not looked for further, bytes.
-const TITLE_BYTES: usize = 1024;
 
 /// See the module.
 pub(super) struct Folder {
@@ -54,10 +47,9 @@ impl Source for Folder {
     async fn collect(&self, request: Collect<'_>, sink: &mut dyn Sink) -> Result<Listing, Error> {
         let walk = Walk {
             root: request.location().to_owned(),
-            category: request.category(),
+            files: TextFiles::new(request.location().to_owned(), request.category()),
             max_file_bytes: self.options.max_file_bytes,
             known: request.known.clone(),
-            ids: HashSet::new(),
         };
         let evidence = collect_on_thread(sink, move |finds| walk.run(finds)).await?;
         Ok(Listing { cursor: serde_json::Value::Null, evidence })
@@ -66,11 +58,9 @@ impl Source for Folder {
 
 struct Walk {
     root: String,
-    category: Option<Category>,
+    files: TextFiles,
     max_file_bytes: u64,
     known: Arc<KnownDocuments>,
-    /// Ids that front matter has given so far.
-    ids: HashSet<String>,
 }
 
 impl Walk {
@@ -85,7 +75,7 @@ impl Walk {
             match entry {
                 Ok(entry) if entry.file_type().is_dir() || entry.file_type().is_symlink() => {}
                 Ok(entry) => {
-                    if let Some(media_type) = media_type(entry.path()) {
+                    if let Some(media_type) = text_file::media_type(entry.path()) {
                         self.file(&entry, media_type, finds)?;
                     }
                 }
@@ -146,120 +136,12 @@ impl Walk {
             return Err(format!("{size} bytes, more than {} (folder.max_file_bytes)", self.max_file_bytes));
         }
         let bytes = fs::read(entry.path()).map_err(|error| error.to_string())?;
-        let text = if media_type == MediaType::Html { charset::html_file(&bytes)? } else { charset::strict(&bytes)? };
-        let (matter, content) = front_matter::split(&text)?;
-        if matter.draft {
-            return Ok(None);
-        }
-        let identity = self.identity(&matter, natural_key)?;
-        let mut document = SourceDocument {
-            scope: self.root.clone(),
-            identity,
-            natural_key: natural_key.to_owned(),
-            category: matter.category.or(self.category).unwrap_or(Category::Article),
-            title: matter.title.or_else(|| title(content, media_type)).or_else(|| file_stem(entry.path())),
-            url: matter.url,
-            published_at: matter.published_at,
-            media_type,
-            content: content.to_owned(),
-            content_hash: ContentHash::stored(""),
-        };
-        document.content_hash = document.hash();
-        Ok(Some(document))
-    }
-
-    fn identity(&mut self, matter: &FrontMatter, natural_key: &str) -> Result<String, String> {
-        let Some(id) = &matter.id else {
-            return Ok(natural_key.to_owned());
-        };
-        if !self.ids.insert(id.clone()) {
-            return Err(format!("front matter: another file has the id {id:?} too; give each its own"));
-        }
-        Ok(format!("id:{id}"))
+        self.files.document(natural_key, media_type, &bytes)
     }
 }
 
 /// Hidden files and folders, and those of software, are passed over; links are not followed by the walk itself.
 fn is_wanted(entry: &DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
-    let is_root = entry.depth() == 0;
-    let is_skipped_folder = entry.file_type().is_dir() && SKIPPED_FOLDERS.contains(&name.as_ref());
-    is_root || !(name.starts_with('.') || is_skipped_folder)
-}
-
-fn media_type(path: &Path) -> Option<MediaType> {
-    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-    match extension.as_str() {
-        "md" | "markdown" | "mdx" => Some(MediaType::Markdown),
-        "html" | "htm" => Some(MediaType::Html),
-        "txt" | "text" | "rst" | "adoc" | "org" => Some(MediaType::Text),
-        _ => None,
-    }
-}
-
-fn file_stem(path: &Path) -> Option<String> {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned())
-}
-
-fn title(content: &str, media_type: MediaType) -> Option<String> {
-    let title = match media_type {
-        MediaType::Markdown => markdown_title(content),
-        MediaType::Html => html_title(content),
-        MediaType::Text => None,
-    };
-    title.filter(|title| !title.is_empty())
-}
-
-/// The first level one heading outside of fenced code (CommonMark, "ATX headings").
-fn markdown_title(content: &str) -> Option<String> {
-    let mut fence: Option<&str> = None;
-    for line in content.lines() {
-        let line = line.trim();
-        let opens = ["```", "~~~"].into_iter().find(|mark| line.starts_with(mark));
-        match (fence, opens) {
-            (Some(open), Some(mark)) if open == mark => fence = None,
-            (None, Some(mark)) => fence = Some(mark),
-            (None, None) => {
-                if let Some(title) = line.strip_prefix("# ") {
-                    return Some(title.trim_end_matches('#').trim().to_owned());
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// The text of `<title>`. The page as a whole is not parsed here: that is the cleaner's work, and its guards'.
-fn html_title(content: &str) -> Option<String> {
-    let lower = content.to_ascii_lowercase();
-    let start = lower.find("<title")?;
-    let start = start + lower[start..].find('>')? + 1;
-    let end = start + lower[start..].find("</title")?;
-    let title = content[start..end].trim();
-    if title.len() > TITLE_BYTES {
-        return None;
-    }
-    // Parsed on its own, so that entities are decoded.
-    let text = Document::from(format!("<title>{title}</title>")).select("title").text();
-    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_title_is_the_first_heading_outside_of_code() {
-        let text = "intro\n```sh\n# a comment\n~~~\n```\n## Two\n# The title #\n# Another";
-        assert_eq!(title(text, MediaType::Markdown).as_deref(), Some("The title"));
-        assert_eq!(title("#hashtag only", MediaType::Markdown), None);
-    }
-
-    #[test]
-    fn a_pages_title_is_decoded_once() {
-        let page = "<html><head><TITLE lang=en>\n Tom &amp; Ada\n &lt;3 </TITLE></head>";
-        assert_eq!(title(page, MediaType::Html).as_deref(), Some("Tom & Ada <3"));
-        assert_eq!(title("<p>none</p>", MediaType::Html), None);
-    }
+    entry.depth() == 0 || !text_file::is_passed_over(&name, entry.file_type().is_dir())
 }

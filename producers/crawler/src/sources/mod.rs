@@ -1,21 +1,32 @@
 //! The platforms that can be collected from. A new one is one file here and one line in [`Sources::new`].
 
 mod feed;
+mod files;
 mod folder;
 mod front_matter;
 mod git;
+mod text_file;
 mod thread;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use schemars::{Schema, schema_for};
+use twin_artifacts::Artifacts;
 use twin_schemas::{Category, ContentHash, DocumentId, MediaType, SourceKind};
-use twin_warehouse::SourceRow;
+use twin_warehouse::{DocumentContent, Secrets, SourceRow, UploadedFile};
 
+use crate::hosts::Waits;
 use crate::http::Http;
+use crate::settings::{Invalid, NoSettings, Registration, SecretName};
 use crate::{Error, Options};
+
+/// Whoever registers a source waits no longer for what is there.
+const LONGEST_LOOK: Duration = Duration::from_secs(45);
 
 /// A platform.
 #[async_trait]
@@ -29,6 +40,33 @@ pub trait Source: Send + Sync {
 
     /// The location in its canonical form, if this platform can serve it; else what is wrong and what to do.
     fn accept(&self, location: &str) -> Result<String, String>;
+
+    /// What can be set of a source of this kind: the JSON Schema of an object.
+    fn settings_schema(&self) -> Schema {
+        schema_for!(NoSettings)
+    }
+
+    /// The secrets that a source of this kind may have.
+    fn secrets(&self) -> &'static [SecretName] {
+        &[]
+    }
+
+    /// Checks the settings and the secrets of a source, without asking anybody.
+    fn check(&self, registration: &Registration<'_>) -> Result<(), Invalid> {
+        registration.settings::<NoSettings>()?;
+        registration.check_secrets(self.kind(), self.secrets())
+    }
+
+    /// Looks at what is at an accepted location, and returns the one that can be read: this, or one that was found there. An
+    /// error says why there is none, and what to do.
+    async fn inspect(&self, registration: &Registration<'_>) -> Result<String, Error> {
+        Ok(registration.location.to_owned())
+    }
+
+    /// Whether a file of this name may be uploaded to a source of this kind; else what is wrong.
+    fn check_file(&self, _name: &str) -> Result<(), String> {
+        Err(format!("a source of kind {} takes no uploads; register one of kind files", self.kind()))
+    }
 
     /// Tells the sink what is at the source now, and returns what it proves to be gone.
     ///
@@ -47,12 +85,23 @@ pub struct Collect<'a> {
     pub source: &'a SourceRow,
     /// What is known of it.
     pub known: Arc<KnownDocuments>,
+    /// Its secrets.
+    pub secrets: Arc<Secrets>,
+    /// The files that were uploaded to it.
+    pub files: Vec<UploadedFile>,
+    /// Counts how long it waits for servers.
+    pub waits: Waits,
 }
 
 impl Collect<'_> {
     /// The path or address.
     pub fn location(&self) -> &str {
         &self.source.source.location
+    }
+
+    /// What it was registered with.
+    pub(crate) fn registration(&self) -> Registration<'_> {
+        Registration { location: self.location(), settings: &self.source.source.settings, secrets: &self.secrets }
     }
 
     /// What its documents are, where the author said so.
@@ -72,6 +121,10 @@ pub trait Sink: Send {
 
     /// A document is there but can not be read. What is known of it stays.
     async fn failed(&mut self, natural_key: String, reason: String) -> Result<(), Error>;
+
+    /// Saves a cursor once all that was handed over so far is recorded. If the sync is cut off later, the next one is given
+    /// this cursor.
+    async fn save(&mut self, cursor: serde_json::Value) -> Result<(), Error>;
 }
 
 /// A document as a source gives it.
@@ -100,19 +153,23 @@ pub struct SourceDocument {
 }
 
 impl SourceDocument {
-    /// SHA-256 over all that makes a new revision when it changes: what people and models are shown.
+    /// The hash of what people and models are shown of it.
     pub fn hash(&self) -> ContentHash {
-        let published_at = self.published_at.map(|at| at.to_rfc3339());
-        let parts = [
-            self.natural_key.as_str(),
-            self.category.as_str(),
-            self.title.as_deref().unwrap_or_default(),
-            self.url.as_deref().unwrap_or_default(),
-            published_at.as_deref().unwrap_or_default(),
-            self.media_type.as_str(),
-            &self.content,
-        ];
-        ContentHash::sha256(parts.iter().map(|part| part.as_bytes()))
+        let content = DocumentContent {
+            category: self.category,
+            title: self.title.as_deref(),
+            url: self.url.as_deref(),
+            published_at: self.published_at,
+            media_type: self.media_type,
+            content: &self.content,
+        };
+        content.hash_of_listed(&self.natural_key)
+    }
+
+    /// The document with the hash of what it is now.
+    pub fn hashed(mut self) -> Self {
+        self.content_hash = self.hash();
+        self
     }
 }
 
@@ -146,12 +203,18 @@ pub struct Sources {
 impl Sources {
     /// All platforms of this build. Where a kind is not given, the first that recognises a location has it.
     pub fn new(options: &Options) -> Result<Self, Error> {
-        let http = Http::new(&options.user_agent, &options.http)?;
+        let http = Http::new(&options.user_agent, &options.http, &options.per_host)?;
         Ok(Self::of(vec![
             Arc::new(git::Git::new(options.git.clone(), &options.user_agent, &options.http, http.clone())),
             Arc::new(folder::Folder::new(options.folder.clone())),
             Arc::new(feed::Feed::new(options.feed.clone(), http)),
         ]))
+    }
+
+    /// The same, and those that read what was uploaded into these artifacts. An upload lies in `folder` while it is read.
+    pub fn with_uploads(self, options: &Options, artifacts: Artifacts, folder: PathBuf) -> Self {
+        let files: Arc<dyn Source> = Arc::new(files::Files::new(options.files.clone(), artifacts, folder));
+        Self::of(self.sources.iter().cloned().chain([files]).collect())
     }
 
     /// These platforms.
@@ -187,5 +250,27 @@ impl Sources {
         };
         let canonical = source.accept(location)?;
         Ok((SourceKind::new(source.kind()), canonical))
+    }
+
+    /// Checks the settings and the secrets of a source of a kind, without asking anybody.
+    pub fn check(&self, kind: &SourceKind, registration: &Registration<'_>) -> Result<(), Invalid> {
+        let source = self.get(kind).map_err(|error| Invalid::new("kind", error.to_string()))?;
+        source.check(registration)
+    }
+
+    /// Whether a file of this name may be uploaded to a source of a kind; else what is wrong.
+    pub fn check_file(&self, kind: &SourceKind, name: &str) -> Result<(), String> {
+        self.get(kind).map_err(|error| error.to_string())?.check_file(name)
+    }
+
+    /// Looks at what is at a location that was resolved, and returns the one that can be read: the same, or one that was
+    /// found there (the feed of a home page). An error says why there is none, and what to do.
+    pub async fn inspect(&self, kind: &SourceKind, registration: &Registration<'_>) -> Result<String, Error> {
+        let source = self.get(kind)?;
+        let looking = tokio::time::timeout(LONGEST_LOOK, source.inspect(registration)).await;
+        looking.unwrap_or_else(|_| {
+            let problem = format!("nothing was found out about it within {} s", LONGEST_LOOK.as_secs());
+            Err(Error::Location { location: registration.location.to_owned(), problem })
+        })
     }
 }

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use twin_crawler::sources::{Collect, Listing, Sink, SourceDocument};
-use twin_crawler::{Error, Options, Sources};
-use twin_schemas::{Category, ContentHash, DocumentId, SourceId, SourceKind};
-use twin_warehouse::{NewSource, SourceRow};
+use twin_crawler::{Error, Options, Sources, Waits};
+use twin_schemas::{AuthorId, Category, ContentHash, DocumentId, SourceId, SourceKind};
+use twin_warehouse::{NewSource, Secret, Secrets, SourceRow};
 
 /// A sink that keeps what it is told.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub struct Recording {
     pub documents: Vec<SourceDocument>,
     pub unchanged: Vec<String>,
     pub failed: BTreeMap<String, String>,
+    /// The cursors that were saved.
+    pub saved: Vec<serde_json::Value>,
 }
 
 #[async_trait]
@@ -37,6 +39,11 @@ impl Sink for Recording {
 
     async fn failed(&mut self, natural_key: String, reason: String) -> Result<(), Error> {
         self.failed.insert(natural_key, reason);
+        Ok(())
+    }
+
+    async fn save(&mut self, cursor: serde_json::Value) -> Result<(), Error> {
+        self.saved.push(cursor);
         Ok(())
     }
 }
@@ -57,27 +64,48 @@ pub struct Driver {
     sources: Sources,
     pub row: SourceRow,
     known: HashMap<String, (ContentHash, DocumentId)>,
+    secrets: Secrets,
+    pub waits: Waits,
 }
 
 impl Driver {
     pub fn new(options: &Options, kind: &str, location: &str) -> Self {
         let sources = Sources::new(options).unwrap();
         let (kind, location) = sources.resolve(Some(kind), location).unwrap();
-        Self { sources, row: row(kind, location), known: HashMap::new() }
+        let row = row(kind, location);
+        Self { sources, row, known: HashMap::new(), secrets: Secrets::default(), waits: Waits::default() }
     }
 
     /// Syncs once, as the syncer would, without deleting.
     pub async fn sync(&mut self) -> Result<(Recording, Listing), Error> {
         let mut sink = Recording::default();
-        let source = self.sources.get(&self.row.source.kind)?;
-        let request = Collect { source: &self.row, known: Arc::new(self.known.clone()) };
-        let listing = source.collect(request, &mut sink).await?;
+        let listing = self.sync_into(&mut sink).await?;
         for document in &sink.documents {
             let id = DocumentId(uuid::Uuid::new_v4());
             self.known.insert(document.identity.clone(), (document.content_hash.clone(), id));
         }
         self.row.cursor = listing.cursor.clone();
         Ok((sink, listing))
+    }
+
+    /// As [`Self::sync`], but nothing of it is remembered.
+    pub async fn sync_into(&self, sink: &mut dyn Sink) -> Result<Listing, Error> {
+        let source = self.sources.get(&self.row.source.kind)?;
+        let request = Collect {
+            source: &self.row,
+            known: Arc::new(self.known.clone()),
+            secrets: Arc::new(self.secrets.clone()),
+            files: Vec::new(),
+            waits: self.waits.clone(),
+        };
+        source.collect(request, sink).await
+    }
+
+    /// As registered with this setting and this secret.
+    pub fn with(mut self, settings: serde_json::Value, name: &str, secret: &str) -> Self {
+        self.row.source.settings = settings;
+        self.secrets = [(name, Secret::new(secret))].into_iter().collect();
+        self
     }
 
     pub fn category(mut self, category: Category) -> Self {
@@ -92,16 +120,22 @@ impl Driver {
 }
 
 fn row(kind: SourceKind, location: String) -> SourceRow {
-    let author = "ada".parse().unwrap();
+    let author: AuthorId = "ada".parse().unwrap();
     SourceRow {
         id: SourceId::of(&author, &kind, &location),
-        source: NewSource { author, kind, location, category: None, interval_s: 60 },
+        source: new_source(author, kind, &location, 60),
         created_at: Utc::now(),
         cursor: serde_json::json!({}),
         last_sync: None,
         next_run_at: Utc::now(),
         deletions_confirmed: false,
     }
+}
+
+/// A source to register, of which nothing else is set.
+pub fn new_source(author: AuthorId, kind: SourceKind, location: &str, interval_s: u64) -> NewSource {
+    let (location, settings) = (location.to_owned(), serde_json::Value::Null);
+    NewSource { author, kind, location, category: None, interval_s, settings, secret_names: Vec::new() }
 }
 
 /// Writes a file, with the folders above it.

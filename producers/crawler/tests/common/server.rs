@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -19,6 +20,8 @@ pub struct Page {
     pub etag: Option<&'static str>,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// How long the server thinks.
+    pub delay: Duration,
 }
 
 impl Page {
@@ -39,6 +42,10 @@ impl Page {
         Self { etag: Some(etag), ..self }
     }
 
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -50,6 +57,10 @@ impl Page {
 pub struct Server {
     pages: Arc<Mutex<HashMap<String, Page>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// Of each request: its path and its headers.
+    requests: Arc<Mutex<Vec<(String, HeaderMap)>>>,
+    /// Requests under way, and the most of them at a time.
+    under_way: Arc<Mutex<(usize, usize)>>,
     pub host: String,
 }
 
@@ -75,15 +86,36 @@ impl Server {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
+    /// A header of the requests for a path, as far as they had it.
+    pub fn header(&self, path: &str, name: &str) -> Vec<Option<String>> {
+        let requests = self.requests.lock().unwrap();
+        let of_path = requests.iter().filter(|(asked, _)| asked == path);
+        of_path.map(|(_, headers)| headers.get(name).map(|value| value.to_str().unwrap().to_owned())).collect()
+    }
+
+    /// The most requests at a time.
+    pub fn most_at_a_time(&self) -> usize {
+        self.under_way.lock().unwrap().1
+    }
+
     pub fn options(&self) -> Options {
         let mut options = Options::default();
         options.http.allow_private_hosts = vec![self.host.clone()];
         options.feed.gone_after_s = 0;
+        options.per_host.spacing_ms = 0;
         options
     }
 
     pub fn driver(&self) -> Driver {
         Driver::new(&self.options(), "feed", &self.url("/feed"))
+    }
+
+    /// An item whose text is on its page.
+    pub fn item_of_page(&self, id: &str) -> String {
+        let link = self.url(&format!("/{id}"));
+        format!(
+            "<item><title>{id}</title><guid>{id}</guid><link>{link}</link><description>Excerpt</description></item>"
+        )
     }
 
     pub fn item(&self, id: &str, text: &str) -> String {
@@ -96,11 +128,32 @@ impl Server {
     }
 }
 
+/// A request until its answer is ready, or nobody waits for it any more.
+struct UnderWay(Arc<Mutex<(usize, usize)>>);
+
+impl UnderWay {
+    fn new(counts: &Arc<Mutex<(usize, usize)>>) -> Self {
+        let mut held = counts.lock().unwrap();
+        held.0 += 1;
+        held.1 = held.1.max(held.0);
+        Self(counts.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().0 -= 1;
+    }
+}
+
 async fn answer(State(server): State<Server>, uri: Uri, headers: HeaderMap) -> Response {
     let given = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mark = if given.is_some() { "+" } else { "" };
     server.asked.lock().unwrap().push(format!("{}{mark}", uri.path()));
+    server.requests.lock().unwrap().push((uri.path().to_owned(), headers.clone()));
     let page = server.pages.lock().unwrap().get(uri.path()).cloned().unwrap_or_else(|| Page::status(404));
+    let _under_way = UnderWay::new(&server.under_way);
+    tokio::time::sleep(page.delay).await;
     let unchanged = page.etag.is_some() && given.as_deref() == page.etag;
     let status = if unchanged { StatusCode::NOT_MODIFIED } else { StatusCode::from_u16(page.status).unwrap() };
     let mut response = (status, if unchanged { Vec::new() } else { page.body }).into_response();

@@ -50,6 +50,7 @@ impl Twin {
             registry: twin_telemetry::Registry::new(),
             stages: Vec::new(),
             default_interval_s: 900,
+            uploads: None,
             learning: Some(Learning { registry: registry.clone(), artifacts: artifacts.clone(), queue }),
         };
         let client = serve(Gateway::new(Options::default(), dependencies).unwrap().router()).await;

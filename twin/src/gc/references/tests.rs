@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chrono::{TimeDelta, Utc};
@@ -8,9 +9,11 @@ use serde_json::json;
 use tempfile::TempDir;
 use twin_artifacts::FolderFile;
 use twin_registry::{JobCheckpoint, JobOutcome, JobProgress, NewDataset, NewJob, NewModel};
-use twin_schemas::{DatasetId, JobId, ModelId, Verdict, dead_letter_topic};
-use twin_sqlite::{Database, SqliteLog};
+use twin_schemas::{DatasetId, JobId, ModelId, SourceId, Verdict, dead_letter_topic};
+use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{ClaimCheck, NewRecord};
+use twin_warehouse::UploadedFile;
+use uuid::Uuid;
 
 use super::super::{Collected, remove, unnamed};
 use super::*;
@@ -21,6 +24,7 @@ const MAX_VALUE_BYTES: usize = 500;
 struct Place {
     folder: TempDir,
     registry: Registry,
+    warehouse: Arc<dyn Warehouse>,
     artifacts: Artifacts,
     log: Arc<dyn EventLog>,
 }
@@ -30,10 +34,11 @@ impl Place {
         let folder = TempDir::new().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
         let registry = twin_sqlite::registry(database.clone()).await.unwrap();
+        let warehouse = Arc::new(SqliteWarehouse::open(database.clone()).await.unwrap());
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
         let log = SqliteLog::open(database, MAX_VALUE_BYTES).await.unwrap();
         log.ensure_topics(&TopicSpec::all(2)).await.unwrap();
-        Self { folder, registry, artifacts, log: Arc::new(log) }
+        Self { folder, registry, warehouse, artifacts, log: Arc::new(log) }
     }
 
     async fn put(&self, content: impl Into<String>) -> String {
@@ -58,7 +63,8 @@ impl Place {
         let since = Utc::now() - TimeDelta::days(7);
         let jobs = self.folder.path().join("jobs");
         let (registry, artifacts) = (&self.registry, &self.artifacts);
-        let references = References { registry, log: &*self.log, artifacts, jobs: &jobs };
+        let warehouse = &*self.warehouse;
+        let references = References { registry, warehouse, log: &*self.log, artifacts, jobs: &jobs };
         let (unnamed, kept) = unnamed(&references, since).await?;
         remove(artifacts, unnamed, kept, since, dry_run).await
     }
@@ -150,6 +156,12 @@ async fn all_that_anything_names_stays_and_nothing_else_does() {
     let foreign = json!({"files": [{"parts": [place.put("a foreign part").await]}]});
     let event = json!({"manifest": place.put(foreign.to_string()).await, "gone": format!("sha256:{}", "0".repeat(64))});
     place.append(Topic::Datasets.name(), event.to_string()).await;
+
+    for number in 0..ROWS_AT_ONCE + 2 {
+        let (name, artifact) = (format!("{number}.md"), place.put(format!("upload {number}")).await);
+        let file = UploadedFile { source_id: SourceId(Uuid::nil()), name, artifact, bytes: 1, uploaded_at: Utc::now() };
+        place.warehouse.put_file(file).await.unwrap();
+    }
 
     // The checkpoint of a job that has ended well is of no use.
     let garbage = [place.put("nobody knows me").await, replaced];

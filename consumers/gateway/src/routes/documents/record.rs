@@ -1,9 +1,9 @@
 //! From a document as a client describes it to a row of the warehouse.
 
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use twin_api::{Change, PushRequest, Pushed};
-use twin_schemas::{ContentHash, DocumentId, DocumentKey, MediaType, Revision, SourceKind};
-use twin_warehouse::{Observation, Recorded};
+use twin_schemas::{DocumentId, DocumentKey, MediaType, Revision, SourceKind};
+use twin_warehouse::{DocumentContent, Observation, Recorded};
 use url::Url;
 
 use crate::extract::{Checks, on_own_thread_if_long};
@@ -51,7 +51,16 @@ pub(super) fn observation(request: PushRequest) -> Result<Observation, Problem> 
         scope: String::new(),
         identity: request.natural_key.clone(),
     };
-    let mut observation = Observation {
+    let shown = DocumentContent {
+        category: request.category,
+        title: title.as_deref(),
+        url: request.url.as_deref(),
+        published_at: request.published_at,
+        media_type,
+        content: &content,
+    };
+    let content_hash = shown.hash_of_pushed();
+    Ok(Observation {
         key,
         claim: None,
         category: request.category,
@@ -61,24 +70,9 @@ pub(super) fn observation(request: PushRequest) -> Result<Observation, Problem> 
         published_at: request.published_at,
         media_type,
         content,
-        content_hash: ContentHash::stored(""),
+        content_hash,
         observed_at: Utc::now(),
-    };
-    observation.content_hash = content_hash(&observation);
-    Ok(observation)
-}
-
-fn content_hash(observation: &Observation) -> ContentHash {
-    let published_at = observation.published_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true));
-    let parts = [
-        observation.category.as_str(),
-        observation.title.as_deref().unwrap_or_default(),
-        observation.url.as_deref().unwrap_or_default(),
-        published_at.as_deref().unwrap_or_default(),
-        observation.media_type.as_str(),
-        &observation.content,
-    ];
-    ContentHash::sha256(parts.map(str::as_bytes))
+    })
 }
 
 /// Checks and records one document.

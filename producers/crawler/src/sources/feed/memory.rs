@@ -1,6 +1,6 @@
 //! What a feed's cursor holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,19 @@ pub(super) struct Memory {
     pub validators: Validators,
     /// By identity: the items of the feed's window, and those known that have left it.
     pub items: BTreeMap<String, Item>,
+    /// What was read of a feed whose reading was cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partial: Option<Partial>,
+}
+
+/// A reading of a feed that is under way, or was cut off.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Partial {
+    /// The hash of the feed as it was: of another, other pages may have changed.
+    pub feed: String,
+    /// The identities of the items whose pages were read, and recorded.
+    pub read: BTreeSet<String>,
 }
 
 /// What is remembered of an item.
@@ -80,6 +93,31 @@ impl Memory {
             .collect();
         due.sort_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
         due.into_iter().take(limit).map(|(_, identity, url)| (identity, url)).collect()
+    }
+
+    /// Begins to read the feed with this hash, or goes on where reading it was cut off.
+    pub fn begin(&mut self, feed: String) {
+        if self.partial.as_ref().is_none_or(|partial| partial.feed != feed) {
+            self.partial = Some(Partial { feed, read: BTreeSet::new() });
+        }
+        // They are those of a whole reading: with them, what is left would not be read.
+        self.validators = Validators::default();
+        self.items.values_mut().for_each(|item| item.listed = false);
+    }
+
+    /// The page of an item was read.
+    pub fn page_was_read(&mut self, identity: &str, validators: Validators) {
+        if let Some(item) = self.items.get_mut(identity) {
+            item.validators = validators;
+        }
+        if let Some(partial) = &mut self.partial {
+            partial.read.insert(identity.to_owned());
+        }
+    }
+
+    /// Whether the page of an item was read before this reading of the feed was cut off.
+    pub fn has_read(&self, identity: &str) -> bool {
+        self.partial.as_ref().is_some_and(|partial| partial.read.contains(identity))
     }
 
     /// The identities that are proven gone.
@@ -171,6 +209,18 @@ mod tests {
         let due = memory.due_probes(hour(48), DAY, 5);
         assert_eq!(due.iter().map(|(identity, _)| identity.as_str()).collect::<Vec<_>>(), ["never", "long ago"]);
         assert_eq!(memory.due_probes(hour(48), DAY, 1).len(), 1);
+    }
+
+    #[test]
+    fn a_reading_goes_on_where_it_was_cut_off_unless_the_feed_is_another_by_now() {
+        let mut memory = Memory::default();
+        memory.begin("one".into());
+        memory.page_was_read("a", Validators::default());
+        let mut memory = Memory::read(&memory.write()).unwrap();
+        memory.begin("one".into());
+        assert!(memory.has_read("a") && !memory.has_read("b"));
+        memory.begin("two".into());
+        assert!(!memory.has_read("a"));
     }
 
     #[test]

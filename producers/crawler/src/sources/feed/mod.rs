@@ -2,8 +2,11 @@
 //! asked, and only pages that say so twice, a day apart, make it gone.
 
 mod address;
+mod discover;
+mod inspect;
 mod memory;
 mod parse;
+mod settings;
 
 use std::collections::HashSet;
 
@@ -15,16 +18,25 @@ use twin_schemas::{Category, ContentHash, MediaType};
 use url::Url;
 
 use super::thread::joined;
-use super::{Collect, Evidence, Listing, Sink, Source, SourceDocument};
-use crate::http::{Answer, Http, Validators, status_error};
+use super::{Collect, Evidence, Listing, Schema, Sink, Source, SourceDocument, schema_for};
+use crate::credential::Credential;
+use crate::hosts::Waits;
+use crate::http::{Answer, Http, Session, Validators};
+use crate::network::Reach;
 use crate::options::FeedOptions;
+use crate::settings::{Invalid, Registration, SecretName};
 use crate::{Error, charset};
 use memory::{Memory, Probe};
 use parse::FeedItem;
+use settings::FeedSettings;
 
 const ACCEPT_FEED: &str =
     "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5";
 const ACCEPT_PAGE: &str = "text/html, application/xhtml+xml;q=0.9, */*;q=0.1";
+
+/// A reading that is cut off loses at most so large a part of the pages that it read: each time that a cursor is saved, all
+/// of it is written.
+const SAVED_PARTS: usize = 50;
 
 /// A hundred years: what a duration holds for certain.
 const LONGEST_GONE_AFTER_S: u64 = 100 * 366 * 86_400;
@@ -54,14 +66,36 @@ impl Source for Feed {
         Ok(feed.into())
     }
 
+    fn settings_schema(&self) -> Schema {
+        schema_for!(FeedSettings)
+    }
+
+    fn secrets(&self) -> &'static [SecretName] {
+        settings::SECRETS
+    }
+
+    fn check(&self, registration: &Registration<'_>) -> Result<(), Invalid> {
+        self.credential(registration).map(drop)
+    }
+
+    /// Reads what is there: a feed, or a page that names one.
+    async fn inspect(&self, registration: &Registration<'_>) -> Result<String, Error> {
+        let url = address_of(registration.location)?;
+        let session = self.session(registration, Waits::default())?;
+        match inspect::find(&session, &url).await? {
+            same if same == url => Ok(registration.location.to_owned()),
+            found => self.accept(found.as_str()).map_err(|problem| Error::Refused { url: found.into(), problem }),
+        }
+    }
+
     async fn collect(&self, request: Collect<'_>, sink: &mut dyn Sink) -> Result<Listing, Error> {
-        let registered = Url::parse(request.location())
-            .map_err(|error| Error::Location { location: request.location().to_owned(), problem: error.to_string() })?;
+        let session = self.session(&request.registration(), request.waits.clone())?;
         let mut memory = Memory::read(&request.source.cursor).unwrap_or_else(|error| {
             warn!(source_id = %request.source.id, %error, "unreadable cursor, the feed is read anew");
             Memory::default()
         });
-        let mut sync = FeedSync { feed: self, request, registered, memory: &mut memory, sink };
+        let registered = address_of(request.location())?;
+        let mut sync = FeedSync { feed: self, request, registered, session, memory: &mut memory, sink, pages_read: 0 };
         sync.run().await?;
         Ok(Listing { cursor: memory.write(), evidence: Evidence::Window { gone: memory.gone() } })
     }
@@ -71,6 +105,25 @@ impl Feed {
     pub fn new(options: FeedOptions, http: Http) -> Self {
         Self { options, http }
     }
+
+    fn credential(&self, registration: &Registration<'_>) -> Result<Option<Credential>, Invalid> {
+        let settings: FeedSettings = registration.settings()?;
+        let credential = settings.credential(registration)?;
+        let is_open = |url: Url| url.scheme() == "http" && self.http.guard().reach(&url) == Reach::Public;
+        if credential.is_some() && Url::parse(registration.location).is_ok_and(is_open) {
+            return Err(Invalid::new("location", "a secret is sent over https alone; give the https address"));
+        }
+        Ok(credential)
+    }
+
+    fn session(&self, registration: &Registration<'_>, waits: Waits) -> Result<Session, Error> {
+        let credential = self.credential(registration)?;
+        Ok(self.http.session(address_of(registration.location)?, credential, waits))
+    }
+}
+
+fn address_of(location: &str) -> Result<Url, Error> {
+    Url::parse(location).map_err(|error| Error::Location { location: location.to_owned(), problem: error.to_string() })
 }
 
 /// One sync of one feed.
@@ -78,8 +131,11 @@ struct FeedSync<'a> {
     feed: &'a Feed,
     request: Collect<'a>,
     registered: Url,
+    session: Session,
     memory: &'a mut Memory,
     sink: &'a mut dyn Sink,
+    /// Pages that were read since the cursor was saved.
+    pages_read: usize,
 }
 
 impl FeedSync<'_> {
@@ -103,34 +159,43 @@ impl FeedSync<'_> {
             status if status.is_success() => Ok(Some(answer)),
             StatusCode::NOT_MODIFIED if conditional => Ok(None),
             StatusCode::GONE => Err(Error::FeedGone { url: address.into() }),
-            _ => Err(status_error(&answer, Utc::now())),
+            _ => Err(self.session.status_error(&answer, Utc::now())),
         }
     }
 
     async fn read(&mut self, answer: Answer) -> Result<(), Error> {
         let (validators, content_type, url) = (answer.validators(), answer.content_type(), answer.url.clone());
         let moved_to = answer.moved_for_good.then(|| url.clone());
-        let body = self.feed.http.body(answer).await?;
+        let body = self.session.body(answer).await?;
         let registered = self.request.location().to_owned();
         let from = url.clone();
         let parsing = tokio::task::spawn_blocking(move || {
             let parsed = parse::parse(&body, content_type.as_deref(), &from, &registered);
-            parsed.map_err(|problem| Error::NotAFeed { url: from.into(), problem })
+            let items = parsed.map_err(|problem| Error::NotAFeed { url: from.into(), problem })?;
+            Ok((ContentHash::sha256([body.as_slice()]), items))
         });
-        let items = joined(parsing.await)?;
+        let (hash, items) = joined(parsing.await)?;
 
-        self.memory.items.values_mut().for_each(|item| item.listed = false);
+        self.memory.begin(hash.as_str().to_owned());
+        let pages_between_saves = (items.len() / SAVED_PARTS).max(1);
         let mut all_read = true;
         let mut seen = HashSet::new();
         for (index, item) in items.into_iter().enumerate() {
             match item {
-                Ok(item) if seen.insert(item.identity.clone()) => all_read &= self.item(item).await?,
+                Ok(item) if seen.insert(item.identity.clone()) => {
+                    let read = self.item(item).await;
+                    if matches!(read, Err(Error::RetryAfter { .. })) || self.pages_read >= pages_between_saves {
+                        self.save().await?;
+                    }
+                    all_read &= read?;
+                }
                 Ok(item) => debug!(identity = item.identity, "listed twice, the first counts"),
                 Err(reason) => self.sink.failed(format!("item {}", index + 1), reason).await?,
             }
         }
         // With the validators stored, an unchanged feed would not be read again and a failed item never retried.
         self.memory.validators = if all_read { validators } else { Validators::default() };
+        self.memory.partial = None;
         if moved_to.is_some() {
             self.memory.moved_to = moved_to;
         }
@@ -146,15 +211,19 @@ impl FeedSync<'_> {
             self.hand_over(item, media_type, content).await?;
             return Ok(true);
         }
-        match self.page(&item, page_validators).await {
+        // What a reading that was cut off has recorded is not asked for again.
+        if self.memory.has_read(&item.identity) && self.request.known.contains_key(&item.identity) {
+            self.sink.unchanged(item.identity).await?;
+            return Ok(true);
+        }
+        match self.page(&item, page_validators.clone()).await {
             Ok(Some((content, validators))) => {
-                if let Some(remembered) = self.memory.items.get_mut(&item.identity) {
-                    remembered.validators = validators;
-                }
+                self.page_was_read(&item.identity, validators);
                 self.hand_over(item, MediaType::Html, content).await?;
                 Ok(true)
             }
             Ok(None) => {
+                self.page_was_read(&item.identity, page_validators);
                 self.sink.unchanged(item.identity).await?;
                 Ok(true)
             }
@@ -169,6 +238,17 @@ impl FeedSync<'_> {
         }
     }
 
+    fn page_was_read(&mut self, identity: &str, validators: Validators) {
+        self.memory.page_was_read(identity, validators);
+        self.pages_read += 1;
+    }
+
+    /// Saves what was read so far: a rate limit or the end of the process does not begin it anew.
+    async fn save(&mut self) -> Result<(), Error> {
+        self.pages_read = 0;
+        self.sink.save(self.memory.write()).await
+    }
+
     /// The text of an item's page with its validators; none if it has not changed.
     async fn page(&mut self, item: &FeedItem, validators: Validators) -> Result<Option<(String, Validators)>, Error> {
         let Some(url) = &item.url else {
@@ -181,7 +261,7 @@ impl FeedSync<'_> {
         match answer.status() {
             StatusCode::NOT_MODIFIED if known => return Ok(None),
             status if status.is_success() => {}
-            _ => return Err(status_error(&answer, Utc::now())),
+            _ => return Err(self.session.status_error(&answer, Utc::now())),
         }
         let content_type = answer.content_type();
         if let Some(other) = content_type.as_deref().filter(|content_type| !content_type.contains("html")) {
@@ -189,14 +269,14 @@ impl FeedSync<'_> {
             return Err(Error::Location { location: url.to_string(), problem });
         }
         let validators = answer.validators();
-        let body = self.feed.http.body(answer).await?;
+        let body = self.session.body(answer).await?;
         let decoding = tokio::task::spawn_blocking(move || Ok(charset::html(&body, content_type.as_deref())));
         Ok(Some((joined(decoding.await)?, validators)))
     }
 
     async fn hand_over(&mut self, item: FeedItem, media_type: MediaType, content: String) -> Result<(), Error> {
         let natural = if item.title.is_some() { Category::Article } else { Category::Post };
-        let mut document = SourceDocument {
+        let document = SourceDocument {
             scope: item.scope,
             natural_key: item.identity.clone(),
             identity: item.identity,
@@ -208,7 +288,7 @@ impl FeedSync<'_> {
             content,
             content_hash: ContentHash::stored(""),
         };
-        document.content_hash = document.hash();
+        let document = document.hashed();
         let known = self.request.known.get(&document.identity);
         if known.is_some_and(|(content_hash, _)| *content_hash == document.content_hash) {
             return self.sink.unchanged(document.identity).await;
@@ -258,7 +338,7 @@ impl FeedSync<'_> {
     }
 
     async fn get(&mut self, url: &Url, accept: &str, validators: &Validators) -> Result<Answer, Error> {
-        self.feed.http.get(url, &self.registered, accept, validators).await
+        self.session.get(url, accept, validators).await
     }
 }
 

@@ -3,6 +3,7 @@
 mod forge;
 mod remote;
 mod select;
+mod settings;
 mod tree;
 
 use std::fs;
@@ -16,12 +17,17 @@ use twin_schemas::SourceId;
 use url::Url;
 
 use super::thread::{collect_on_thread, joined};
-use super::{Collect, Evidence, Listing, Sink, Source};
+use super::{Collect, Evidence, Listing, Schema, Sink, Source, schema_for};
 use crate::Error;
-use crate::http::{Http, Validators, status_error};
+use crate::credential::Credential;
+use crate::hosts::Waits;
+use crate::http::{Http, Session, Validators};
+use crate::network::{Reach, without_secrets};
 use crate::options::{GitOptions, HttpOptions};
+use crate::settings::{Invalid, Registration, SecretName};
 use forge::Web;
 use remote::{Head, InterruptOnDrop, Remote};
+use settings::GitSettings;
 use tree::{List, Where};
 
 const INFO_REFS: &str = "/info/refs";
@@ -61,13 +67,38 @@ impl Source for Git {
         }
     }
 
+    fn settings_schema(&self) -> Schema {
+        schema_for!(GitSettings)
+    }
+
+    fn secrets(&self) -> &'static [SecretName] {
+        settings::SECRETS
+    }
+
+    fn check(&self, registration: &Registration<'_>) -> Result<(), Invalid> {
+        self.credential(registration).map(drop)
+    }
+
+    /// Asks the server whether there is a repository. A local one was looked at when its path was accepted.
+    async fn inspect(&self, registration: &Registration<'_>) -> Result<String, Error> {
+        if let Some(url) = remote_address(registration.location) {
+            let session = self.http.session(url.clone(), self.credential(registration)?, Waits::default());
+            self.after_redirects(&session, &url).await?;
+        }
+        Ok(registration.location.to_owned())
+    }
+
+    /// No cursor is saved in the midst: what was fetched lies in the copy, and a file that was recorded is known by its blob,
+    /// so a sync that was cut off neither fetches nor reads it again.
     async fn collect(&self, request: Collect<'_>, sink: &mut dyn Sink) -> Result<Listing, Error> {
         let location = request.location().to_owned();
-        let head = match Url::parse(&location) {
-            Ok(url) if matches!(url.scheme(), "http" | "https") => {
-                self.fetch(request.source.id, &location, url).await?
+        let head = match remote_address(&location) {
+            Some(url) => {
+                let credential = self.credential(&request.registration())?;
+                let session = self.http.session(url.clone(), credential, request.waits.clone());
+                self.fetch(request.source.id, &location, url, &session).await?
             }
-            _ => Where::Local,
+            None => Where::Local,
         };
         let listing = List {
             scope: location,
@@ -91,6 +122,19 @@ impl Git {
         }
     }
 
+    fn credential(&self, registration: &Registration<'_>) -> Result<Option<Credential>, Invalid> {
+        let settings: GitSettings = registration.settings()?;
+        let credential = settings.credential(registration)?;
+        let Some(url) = remote_address(registration.location) else {
+            let is_bare = credential.is_none();
+            return if is_bare { Ok(None) } else { Err(Invalid::new("secrets", "a local repository needs no secret")) };
+        };
+        if credential.is_some() && url.scheme() == "http" && self.http.guard().reach(&url) == Reach::Public {
+            return Err(Invalid::new("location", "a secret is sent over https alone; give the https address"));
+        }
+        Ok(credential)
+    }
+
     fn accept_url(&self, mut url: Url) -> Result<String, String> {
         let guard = self.http.guard();
         guard.check(&url, guard.reach(&url)).map_err(|error| error.to_string())?;
@@ -108,14 +152,16 @@ impl Git {
     }
 
     /// Brings the copy of a remote repository up to date.
-    async fn fetch(&self, source: SourceId, location: &str, url: Url) -> Result<Where, Error> {
-        let address = self.after_redirects(&url).await?;
+    async fn fetch(&self, source: SourceId, location: &str, url: Url, session: &Session) -> Result<Where, Error> {
+        let address = self.after_redirects(session, &url).await?;
+        let _turn = session.turn(&address).await?;
         let guard = self.http.guard();
         let reach = guard.check(&address, guard.reach(&url))?;
         let interrupt = Arc::new(AtomicBool::new(false));
         // Also when this future is dropped or the time is up.
         let _interrupt = InterruptOnDrop(interrupt.clone());
         let remote = Remote {
+            credential: session.credential_for(&address).cloned(),
             url: address,
             reach,
             user_agent: self.user_agent.clone(),
@@ -148,23 +194,28 @@ impl Git {
 
     /// The repository's address after redirects (it was renamed, or the host wants `.git`), each of them checked. The
     /// git library follows none: it could not check where they lead.
-    async fn after_redirects(&self, url: &Url) -> Result<Url, Error> {
+    async fn after_redirects(&self, session: &Session, url: &Url) -> Result<Url, Error> {
         let mut info_refs = url.clone();
         info_refs.set_path(&format!("{}{INFO_REFS}", url.path().trim_end_matches('/')));
         info_refs.set_query(Some("service=git-upload-pack"));
-        let answer = self.http.get(&info_refs, url, "*/*", &Validators::default()).await?;
+        let answer = session.get(&info_refs, "*/*", &Validators::default()).await?;
         if !answer.status().is_success() {
-            return Err(status_error(&answer, chrono::Utc::now()));
+            return Err(session.status_error(&answer, chrono::Utc::now()));
         }
         let mut address = answer.url;
         let path = address.path().strip_suffix(INFO_REFS).map(str::to_owned).ok_or_else(|| Error::Location {
             location: url.to_string(),
-            problem: format!("it leads to {address}, which is not a repository"),
+            problem: format!("it leads to {}, which is not a repository", without_secrets(&address)),
         })?;
         address.set_path(&path);
         address.set_query(None);
         Ok(address)
     }
+}
+
+/// The address of a remote repository; none of a local one.
+fn remote_address(location: &str) -> Option<Url> {
+    Url::parse(location).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 fn is_local_repository(path: &Path) -> bool {

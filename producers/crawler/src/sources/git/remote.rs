@@ -19,6 +19,7 @@ use gix::remote::fetch::{Shallow, Tags};
 use url::Url;
 
 use crate::Error;
+use crate::credential::Credential;
 use crate::error::chain;
 use crate::network::{Reach, Resolver};
 
@@ -38,6 +39,9 @@ pub(super) struct Remote {
     /// After redirects, each of which was checked.
     pub url: Url,
     pub reach: Reach,
+    /// What the server is shown. It is a header of the requests, in memory: it stands in no command line, environment or
+    /// configuration of the copy.
+    pub credential: Option<Credential>,
     pub user_agent: String,
     pub connect_timeout: Duration,
     pub read_timeout: Duration,
@@ -78,7 +82,8 @@ impl Remote {
         let connection = remote
             .connect(Direction::Fetch)?
             .with_credentials(|_| {
-                Err(message("it asks for a password; only public repositories are read").raise_erased().into())
+                let problem = "it asks for a password: register the source with the secret `token`, or renew it";
+                Err(message(problem).raise_erased().into())
             })
             .with_transport_options(Box::new(self.transport()));
         let fetch = connection.prepare_fetch(Discard, Default::default())?;
@@ -112,6 +117,7 @@ impl Remote {
         http::Options {
             follow_redirects: http::options::FollowRedirects::None,
             user_agent: Some(self.user_agent.clone()),
+            extra_headers: self.credential.iter().filter_map(Credential::line).collect(),
             backend: Some(Arc::new(Mutex::new(backend))),
             ..http::Options::default()
         }

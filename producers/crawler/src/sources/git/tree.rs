@@ -7,7 +7,8 @@ use gix::ObjectId;
 use gix::bstr::ByteSlice;
 use gix::index::entry::Mode;
 use gix::worktree::stack::state::attributes::Source as AttributeSource;
-use twin_schemas::{Category, ContentHash, MediaType};
+use twin_schemas::{Category, MediaType};
+use twin_warehouse::hash_of_blob;
 
 use super::forge::{Web, published_branch};
 use super::select::{self, FileKind};
@@ -99,11 +100,7 @@ impl List {
             (FileKind::Prose(media_type), Some(category)) if category != Category::Code => Some((category, media_type)),
             _ => None,
         };
-        // The same file as another category is another revision of it.
-        let content_hash = match prose {
-            None => ContentHash::git(&blob.to_string()),
-            Some((category, _)) => ContentHash::git(&format!("{blob}+{category}")),
-        };
+        let content_hash = hash_of_blob(&blob.to_string(), prose.map(|(category, _)| category));
         if self.known.get(path).is_some_and(|(known, _)| *known == content_hash) {
             return finds.send(Found::Unchanged(path.to_owned()));
         }

@@ -1,0 +1,142 @@
+//! `/v1/sources/{id}/files`: files that are uploaded to a source, to be read by its next sync.
+
+use std::io::Error as IoError;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use chrono::Utc;
+use futures::StreamExt;
+use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
+use twin_api::{FileName, RemovedFile, UploadedFileList, UploadedFileView};
+use twin_schemas::SourceId;
+use twin_warehouse::{SourceRow, UploadedFile};
+
+use super::sources::not_found;
+use crate::extract::{Path, PathPair, Query};
+use crate::problem::Problem;
+use crate::problem_responses::{ReadProblems, StepProblems};
+use crate::state::{App, Uploads};
+use crate::views::Shown;
+
+impl Shown for UploadedFile {
+    type View = UploadedFileView;
+
+    fn shown(self) -> UploadedFileView {
+        UploadedFileView { name: self.name, bytes: self.bytes, uploaded_at: self.uploaded_at }
+    }
+}
+
+/// Upload a file to a source.
+///
+/// The body is the file as it is. One of the same name is replaced, and what it had and the new one has not is deleted by
+/// the next sync, which is due at once. Sources of kind `files` take uploads: Markdown, HTML and text, or a zip archive of
+/// such files.
+#[utoipa::path(
+    post, path = "/v1/sources/{id}/files", operation_id = "upload_source_file", tag = "sources",
+    params(("id" = uuid::Uuid, Path, description = "The source"), FileName),
+    request_body(content = String, content_type = "application/octet-stream", description = "The file"),
+    responses(
+        (status = 201, description = "Stored", body = UploadedFileView),
+        (status = 200, description = "Stored in the place of the one before", body = UploadedFileView),
+        StepProblems
+    )
+)]
+pub async fn upload(
+    State(app): State<Arc<App>>,
+    Path(id): Path<SourceId>,
+    Query(FileName { name }): Query<FileName>,
+    request: Request,
+) -> Result<(StatusCode, axum::Json<UploadedFileView>), Problem> {
+    let source = source(&app, id).await?;
+    app.sources.check_file(&source.source.kind, &name).map_err(|problem| Problem::field("name", problem))?;
+    let uploads = app.uploads()?;
+    let received = receive(uploads, request.into_body(), app.options.max_upload_bytes).await?;
+    let stored = uploads.artifacts.put_file(received.path()).await?;
+    let was_there = app.warehouse.files(id).await?.iter().any(|file| file.name == name);
+    let file =
+        UploadedFile { source_id: id, name, artifact: stored.artifact, bytes: stored.bytes, uploaded_at: Utc::now() };
+    app.warehouse.put_file(file.clone()).await?;
+    app.warehouse.request_sync(id, false).await?;
+    let status = if was_there { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, axum::Json(file.shown())))
+}
+
+/// List the files that were uploaded to a source.
+#[utoipa::path(
+    get, path = "/v1/sources/{id}/files", operation_id = "list_source_files", tag = "sources",
+    params(("id" = uuid::Uuid, Path, description = "The source")),
+    responses((status = 200, description = "The files, by name", body = UploadedFileList), ReadProblems)
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Path(id): Path<SourceId>,
+) -> Result<axum::Json<UploadedFileList>, Problem> {
+    source(&app, id).await?;
+    let files = app.warehouse.files(id).await?;
+    Ok(axum::Json(UploadedFileList { files: files.into_iter().map(Shown::shown).collect() }))
+}
+
+/// Remove an uploaded file. Its documents are deleted by the next sync, which is due at once.
+#[utoipa::path(
+    delete, path = "/v1/sources/{id}/files/{name}", operation_id = "remove_source_file", tag = "sources",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The source"),
+        ("name" = String, Path, description = "The file's name")
+    ),
+    responses((status = 200, description = "Removed", body = RemovedFile), ReadProblems)
+)]
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    PathPair(id, name): PathPair,
+) -> Result<axum::Json<RemovedFile>, Problem> {
+    let id: SourceId = id.parse().map_err(|error| Problem::field("id", format!("{error}")))?;
+    source(&app, id).await?;
+    if !app.warehouse.remove_file(id, &name).await? {
+        return Err(Problem::not_found(format!("source {id} has no file {name:?}")));
+    }
+    app.warehouse.request_sync(id, false).await?;
+    Ok(axum::Json(RemovedFile { name }))
+}
+
+async fn source(app: &App, id: SourceId) -> Result<SourceRow, Problem> {
+    app.warehouse.source(id).await?.ok_or_else(|| not_found(id))
+}
+
+/// The body in a file, as it comes; the file is gone when it is dropped.
+async fn receive(uploads: &Uploads, body: Body, max_bytes: u64) -> Result<NamedTempFile, Problem> {
+    let folder = uploads.folder.clone();
+    let made = tokio::task::spawn_blocking(move || -> Result<_, IoError> {
+        std::fs::create_dir_all(&folder)?;
+        let file = NamedTempFile::new_in(&folder)?;
+        let writer = file.reopen()?;
+        Ok((file, writer))
+    });
+    let made = made.await.map_err(|error| IoError::other(error)).and_then(|made| made);
+    let (file, writer) = made.map_err(|error| not_taken(&uploads.folder, &error))?;
+    let mut writer = tokio::fs::File::from_std(writer);
+    let mut body = body.into_data_stream();
+    let mut bytes = 0;
+    while let Some(data) = body.next().await {
+        let data = data.map_err(|error| Problem::malformed(format!("the upload was cut off: {error}")))?;
+        bytes += data.len() as u64;
+        if bytes > max_bytes {
+            let detail = format!("the file is larger than {max_bytes} bytes (gateway.max_upload_bytes)");
+            return Err(Problem::too_large(detail));
+        }
+        writer.write_all(&data).await.map_err(|error| not_taken(&uploads.folder, &error))?;
+    }
+    writer.flush().await.map_err(|error| not_taken(&uploads.folder, &error))?;
+    if bytes == 0 {
+        return Err(Problem::field("body", "the file is empty"));
+    }
+    Ok(file)
+}
+
+fn not_taken(folder: &FilePath, error: &IoError) -> Problem {
+    tracing::error!(folder = %folder.display(), %error, "an upload could not be stored");
+    Problem::unavailable("the upload could not be stored")
+}

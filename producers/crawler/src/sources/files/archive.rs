@@ -1,0 +1,188 @@
+//! Zip archives from anywhere. Entries are read in memory, one at a time, and never written under a name of theirs. An
+//! archive that is not made as one expects it is refused as a whole: what is wrong with it may be meant (see the tests).
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
+use zip::{CompressionMethod, ZipArchive};
+
+use crate::Error;
+use crate::options::FilesOptions;
+
+/// The "end of central directory record" without its comment (APPNOTE.TXT, section 4.3.16), bytes.
+const END_BYTES: usize = 22;
+const END_SIGNATURE: [u8; 4] = *b"PK\x05\x06";
+const COMMENT_MAX_BYTES: usize = u16::MAX as usize;
+/// So much an entry may unpack to whatever its ratio, bytes: short texts of one letter are no attack.
+const RATIO_FROM_ENTRY_BYTES: u64 = 1 << 20;
+/// As above, of all entries together.
+const RATIO_FROM_TOTAL_BYTES: u64 = 64 << 20;
+
+/// An entry that was wanted, and what it holds or why it can not be read.
+pub(super) struct Entry<'a> {
+    pub path: &'a str,
+    pub content: Result<Vec<u8>, String>,
+}
+
+/// Why an archive was not read to its end.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// It is refused; says why.
+    Refused(String),
+    /// Whoever is told of the entries has ended.
+    By(Error),
+}
+
+fn refused(reason: impl Into<String>) -> Stopped {
+    Stopped::Refused(reason.into())
+}
+
+/// Tells each entry that is wanted, after all names were checked.
+pub(super) fn read(
+    mut file: File,
+    limits: &FilesOptions,
+    wanted: impl Fn(&str) -> bool,
+    mut each: impl FnMut(Entry<'_>) -> Result<(), Error>,
+) -> Result<(), Stopped> {
+    let declared = declared_entries(&mut file)?;
+    if declared > limits.max_entries {
+        return Err(refused(format!("{declared} entries, more than {} (files.max_entries)", limits.max_entries)));
+    }
+    let packed_bytes = file.metadata().map_err(|error| refused(error.to_string()))?.len();
+    let mut archive = ZipArchive::new(file).map_err(|error| refused(format!("no zip archive: {error}")))?;
+    if archive.offset() != 0 {
+        return Err(refused("there is something before the archive in the file"));
+    }
+    // The library keeps one of two entries of the same name.
+    if archive.len() != declared {
+        return Err(refused("two entries have the same name"));
+    }
+    if archive.has_overlapping_files().map_err(|error| refused(error.to_string()))? {
+        return Err(refused("entries overlap"));
+    }
+    let paths = checked_paths(&mut archive)?;
+    let mut total = 0;
+    for (index, path) in paths.iter().enumerate() {
+        let Some(path) = path.as_deref().filter(|path| wanted(path)) else { continue };
+        let content = entry(&mut archive, index, path, limits)?;
+        total += content.as_ref().map_or(0, |content| content.len() as u64);
+        if total > limits.max_unpacked_bytes {
+            let limit = limits.max_unpacked_bytes;
+            return Err(refused(format!("it unpacks to more than {limit} bytes (files.max_unpacked_bytes)")));
+        }
+        if total > RATIO_FROM_TOTAL_BYTES && total / packed_bytes.max(1) > limits.max_ratio {
+            return Err(refused(format!(
+                "it unpacks to more than {} times its size (files.max_ratio)",
+                limits.max_ratio
+            )));
+        }
+        each(Entry { path, content }).map_err(Stopped::By)?;
+    }
+    Ok(())
+}
+
+/// The number of entries by the record at the end. Nothing may come after it.
+fn declared_entries(file: &mut File) -> Result<usize, Stopped> {
+    let failed = |error: std::io::Error| refused(error.to_string());
+    let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+    let searched = length.min((END_BYTES + COMMENT_MAX_BYTES) as u64);
+    file.seek(SeekFrom::Start(length - searched)).map_err(failed)?;
+    let mut end = Vec::new();
+    file.take(searched).read_to_end(&mut end).map_err(failed)?;
+    file.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let at = (0..=end.len().saturating_sub(END_BYTES)).rev().find(|at| end[*at..].starts_with(&END_SIGNATURE));
+    let record = at.map(|at| &end[at..]).filter(|record| record.len() >= END_BYTES);
+    let record = record.ok_or_else(|| refused("no zip archive, or one that is cut off"))?;
+    let number = |at: usize| usize::from(u16::from_le_bytes([record[at], record[at + 1]]));
+    if record.len() != END_BYTES + number(20) {
+        return Err(refused("there is something after the archive in the file"));
+    }
+    match number(10) {
+        many if many == usize::from(u16::MAX) => Err(refused("65,535 entries or more (zip64) are not read")),
+        entries => Ok(entries),
+    }
+}
+
+/// The path of each entry by its index; none of a folder. An archive with one that leads elsewhere is refused.
+fn checked_paths(archive: &mut ZipArchive<File>) -> Result<Vec<Option<String>>, Stopped> {
+    let mut names = HashSet::new();
+    let mut paths = Vec::with_capacity(archive.len());
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(|error| refused(format!("entry {}: {error}", index + 1)))?;
+        let name = std::str::from_utf8(entry.name_raw());
+        let name = name.map_err(|_| refused(format!("the name of entry {} is not UTF-8", index + 1)))?;
+        let path = name.strip_suffix('/').unwrap_or(name);
+        if let Some(problem) = problem_of(path) {
+            return Err(refused(format!("entry {name:?}: {problem}")));
+        }
+        if entry.is_symlink() {
+            return Err(refused(format!("entry {name:?} is a link")));
+        }
+        if entry.encrypted() {
+            return Err(refused(format!("entry {name:?} is encrypted")));
+        }
+        if !names.insert(path.to_lowercase()) {
+            return Err(refused(format!("another entry has the name of {name:?}, or differs from it in case alone")));
+        }
+        paths.push((!name.ends_with('/')).then(|| path.to_owned()));
+    }
+    Ok(paths)
+}
+
+/// What is wrong with a path within an archive.
+fn problem_of(path: &str) -> Option<&'static str> {
+    let is_drive = |path: &str| path.as_bytes().get(1) == Some(&b':') && path.as_bytes()[0].is_ascii_alphabetic();
+    if path.is_empty() {
+        return Some("it has no name");
+    }
+    if path.starts_with('/') || is_drive(path) {
+        return Some("it is an absolute path");
+    }
+    if path.contains('\\') || path.chars().any(char::is_control) {
+        return Some("it has a backslash or a control character");
+    }
+    let leads_elsewhere = path.split('/').any(|part| matches!(part, "" | "." | ".."));
+    leads_elsewhere.then_some("it has an empty part, '.' or '..'")
+}
+
+/// What an entry holds; the inner error is of this entry alone.
+fn entry(
+    archive: &mut ZipArchive<File>,
+    index: usize,
+    path: &str,
+    limits: &FilesOptions,
+) -> Result<Result<Vec<u8>, String>, Stopped> {
+    let entry = archive.by_index_raw(index).map_err(|error| refused(format!("entry {path:?}: {error}")))?;
+    let (packed_bytes, crc, method) = (entry.compressed_size(), entry.crc32(), entry.compression());
+    let limit = limits.max_file_bytes;
+    let mut content = Vec::new();
+    let unpacked = match method {
+        CompressionMethod::STORE => entry.take(limit + 1).read_to_end(&mut content),
+        CompressionMethod::DEFLATE => DeflateDecoder::new(entry).take(limit + 1).read_to_end(&mut content),
+        other => return Ok(Err(format!("it is packed by a method that is not read ({other})"))),
+    };
+    let bytes = content.len() as u64;
+    // Counted on what came out: sizes that an archive declares may be anything.
+    if bytes > RATIO_FROM_ENTRY_BYTES && bytes / packed_bytes.max(1) > limits.max_ratio {
+        let ratio = limits.max_ratio;
+        return Err(refused(format!("entry {path:?} unpacks to more than {ratio} times its size (files.max_ratio)")));
+    }
+    if let Err(error) = unpacked {
+        return Ok(Err(format!("it can not be unpacked: {error}")));
+    }
+    if bytes > limit {
+        return Ok(Err(format!("more than {limit} bytes (files.max_file_bytes)")));
+    }
+    let mut found = Crc::new();
+    found.update(&content);
+    if found.sum() != crc {
+        return Ok(Err("it is damaged: its checksum is another".to_owned()));
+    }
+    Ok(Ok(content))
+}
+
+#[cfg(test)]
+mod tests;
