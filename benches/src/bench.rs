@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tokio::runtime::Runtime;
 use twin_onnx::{EmbedderOptions, HuggingFaceTokenizer, OnnxEmbedder};
-use twin_telemetry::Registry;
+use twin_telemetry::MetricsRegistry;
 
 use crate::comparison::Comparison;
 use crate::corpus::Corpus;
@@ -94,7 +94,7 @@ impl Bench {
 
     /// Loads an embedder. Takes a second.
     pub fn embedder(&self, options: EmbedderOptions) -> Result<OnnxEmbedder> {
-        Ok(OnnxEmbedder::load(options, &Registry::new())?)
+        Ok(OnnxEmbedder::load(options, &MetricsRegistry::new())?)
     }
 }
 

@@ -18,7 +18,7 @@ use twin_gateway::{DeadLetterAccess, Dependencies, Gateway, Options, PortError, 
 use twin_schemas::SourceKind;
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::DeadLetterCursor;
-use twin_telemetry::{Health, Registry};
+use twin_telemetry::{Health, MetricsRegistry};
 
 struct Nothing;
 
@@ -71,7 +71,7 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
             sources: Arc::new(Nothing),
             dead_letters: Arc::new(Nothing),
             health: Health::default(),
-            registry: Registry::new(),
+            registry: MetricsRegistry::new(),
             stages: Vec::new(),
             default_interval_s: 900,
             uploads: None,

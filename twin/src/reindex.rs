@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use twin_embedder::rebuild;
-use twin_telemetry::Registry;
+use twin_telemetry::MetricsRegistry;
 
 use crate::config::Config;
 use crate::folder::DataFolder;
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// goes on with its old model until the switch and then loads the new one.
 pub async fn run(config: Config) -> Result<()> {
     let folder = DataFolder::open_for_reindex(&config.data)?;
-    let (embedder, _) = embedding::load(config.embedder, &Registry::new()).await?;
+    let (embedder, _) = embedding::load(config.embedder, &MetricsRegistry::new()).await?;
     let id = &embedder.model().id;
     let vectors = stores::vectors(&folder).await?;
     // What an earlier one has left that was ended after its switch.

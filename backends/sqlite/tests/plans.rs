@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use twin_coordination::{Leases, Owner};
 use twin_registry::rules::Step;
-use twin_registry::{JobProgress, Kind, Metric, MetricPosition, NewStep, Order, Row, RowQuery, Store};
+use twin_registry::{JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowQuery, SortOrder, Store};
 use twin_schemas::{DatasetId, JobId, Revision, Topic};
 use twin_sqlite::testing::{Statements, plan};
 use twin_sqlite::{Database, Error, SqliteLeases, SqliteLog, SqliteRegistry, SqliteVectors, SqliteWarehouse};
@@ -231,7 +231,7 @@ async fn of_the_learning_loop() {
         kind: Kind::Job,
         author: None,
         states: Vec::new(),
-        order: Order::NewestFirst,
+        order: SortOrder::NewestFirst,
         after: None,
         limit: 9,
     };
@@ -239,7 +239,7 @@ async fn of_the_learning_loop() {
     let in_state = RowQuery { states: vec!["queued".into()], ..all.clone() };
     let both = RowQuery { author: Some(ada()), ..in_state.clone() };
     for (call, query) in [("all", all), ("of an author", of_author), ("in a state", in_state), ("both", both)] {
-        for order in [Order::NewestFirst, Order::OldestFirst] {
+        for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {
             let query = RowQuery { order, ..query.clone() };
             let later = RowQuery { after: Some(row.position()), ..query.clone() };
             plans.of_list(&format!("rows, {call}"), store.rows(query)).await;

@@ -1,5 +1,5 @@
 use prometheus::{IntCounterVec, Opts, register_int_counter_vec_with_registry};
-use twin_telemetry::{MetricError, Registry};
+use twin_telemetry::{MetricError, MetricsRegistry};
 
 /// What the evaluator measures.
 #[derive(Clone)]
@@ -9,7 +9,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers them.
-    pub fn new(registry: &Registry) -> Result<Self, MetricError> {
+    pub fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let evaluations = register_int_counter_vec_with_registry!(
             Opts::new("twin_evaluator_evaluations_total", "Evaluations that ended, by their verdict."),
             &["verdict"],

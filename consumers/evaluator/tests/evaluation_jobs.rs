@@ -136,7 +136,7 @@ async fn fixture(files: serde_json::Value, merged: bool) -> Fixture {
         artifacts_url: Artifacts::url_of_folder(&folder.path().join("artifacts")),
     };
     let options = ServiceOptions { attempts: 2, ..ServiceOptions::default() };
-    let metrics = Metrics::new(&twin_telemetry::Registry::new()).unwrap();
+    let metrics = Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let supervisor = supervisor(&options, dependencies, runner.clone(), member, metrics);
     Fixture { supervisor, runner, registry, model, _folder: folder }
 }

@@ -156,12 +156,12 @@ async fn read(
 #[cfg(test)]
 mod tests {
     use twin_schemas::AnswerPart;
-    use twin_telemetry::Registry;
+    use twin_telemetry::MetricsRegistry;
 
     use super::*;
 
     fn pending() -> PendingAnswers {
-        PendingAnswers::new(Metrics::register(&Registry::new()).unwrap())
+        PendingAnswers::new(Metrics::register(&MetricsRegistry::new()).unwrap())
     }
 
     fn event(reply_to: GatewayId, request_id: RequestId, sequence: u32) -> AnswerEvent {

@@ -50,7 +50,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
-use twin_telemetry::{Health, Readiness, Registry, ShutdownSignal, admin_router};
+use twin_telemetry::{Health, MetricsRegistry, Readiness, ShutdownSignal, admin_router};
 
 pub use error::Error;
 pub use learning::Learning;
@@ -74,7 +74,7 @@ pub struct Gateway {
     pending: Arc<PendingAnswers>,
     readiness: Readiness,
     health: Health,
-    registry: Registry,
+    registry: MetricsRegistry,
 }
 
 impl Gateway {

@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts};
-use twin_telemetry::{MetricError, Registry, latency_buckets};
+use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 
 /// The metrics; cheap to clone.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub fn register(registry: &Registry) -> Result<Self, MetricError> {
+    pub fn register(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let requests = Opts::new("twin_gateway_requests_total", "HTTP requests, by route, method and status.");
         let seconds = HistogramOpts::new(
             "twin_gateway_request_seconds",

@@ -9,7 +9,7 @@ use twin_api::{Code, DeadLetterView, FieldError};
 use twin_artifacts::Artifacts;
 use twin_schemas::{AuthorId, SourceKind};
 use twin_stream::{DeadLetterCursor, EventLog};
-use twin_telemetry::{Health, Registry};
+use twin_telemetry::{Health, MetricsRegistry};
 use twin_warehouse::{Secrets, Warehouse};
 
 use crate::Options;
@@ -33,7 +33,7 @@ pub struct Dependencies {
     /// Readiness of all parts of this process.
     pub health: Health,
     /// Metrics of all parts of this process.
-    pub registry: Registry,
+    pub registry: MetricsRegistry,
     /// The groups whose lag `/v1/status` shows.
     pub stages: Vec<StageGroup>,
     /// Seconds between syncs of a source that is registered without its own.

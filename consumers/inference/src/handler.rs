@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use twin_schemas::{Query, QueryEvent, RequestId};
 use twin_stream::{EventLog, Handler, Message, Outcome};
-use twin_telemetry::{MetricError, Registry};
+use twin_telemetry::{MetricError, MetricsRegistry};
 
 use crate::answer::{Answerer, Ended};
 use crate::metrics::Metrics;
@@ -32,7 +32,7 @@ impl Queries {
         models: Arc<Models>,
         options: LlmOptions,
         log: Arc<dyn EventLog>,
-        registry: &Registry,
+        registry: &MetricsRegistry,
     ) -> Result<Self, MetricError> {
         let metrics = Arc::new(Metrics::new(registry)?);
         let answerer = Answerer::new(retriever, models, options, metrics.clone());

@@ -2,7 +2,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, register_histogram_with_registry,
     register_int_counter_vec_with_registry, register_int_counter_with_registry, register_int_gauge_with_registry,
 };
-use twin_telemetry::{MetricError, Registry, latency_buckets};
+use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 
 /// What inference measures.
 pub(crate) struct Metrics {
@@ -15,7 +15,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(registry: &Registry) -> Result<Self, MetricError> {
+    pub(crate) fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let histogram = |name, help| HistogramOpts::new(name, help).buckets(latency_buckets());
         Ok(Self {
             queries: register_int_counter_vec_with_registry!(
@@ -56,7 +56,7 @@ pub struct SwitchMetrics {
 
 impl SwitchMetrics {
     /// Registers them.
-    pub fn new(registry: &Registry) -> Result<Self, MetricError> {
+    pub fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let switches = register_int_counter_vec_with_registry!(
             Opts::new("twin_inference_switches_total", "Deployments taken up, by how that ended."),
             &["outcome"],

@@ -13,7 +13,7 @@ use twin_schemas::{
     SourceKind, Span,
 };
 use twin_sqlite::{Database, SqliteVectors, SqliteWarehouse};
-use twin_telemetry::Registry;
+use twin_telemetry::MetricsRegistry;
 use twin_vectors::{Point, VectorIndex, VectorStore};
 use twin_warehouse::{LedgerEntry, Observation, Warehouse};
 
@@ -43,7 +43,7 @@ impl Fixture {
             sessions: 1,
             ..EmbedderOptions::default()
         };
-        let loader = OnnxLoader::new(options, &Registry::new()).unwrap();
+        let loader = OnnxLoader::new(options, &MetricsRegistry::new()).unwrap();
         let embedder: Arc<dyn Embedder> = Arc::new(loader.load_configured().expect("run `make models`"));
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&folder.path().join("twin.db")).unwrap();

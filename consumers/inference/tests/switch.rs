@@ -102,7 +102,7 @@ async fn fixture() -> Fixture {
     let registry = twin_sqlite::registry(database).await.unwrap();
     let alive = Arc::new(AtomicUsize::new(0));
     let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &alive))));
-    let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();
+    let metrics = SwitchMetrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let switcher =
         Switcher::new(registry.clone(), Arc::new(log), Shelf(alive.clone()), models.clone(), Workers::alone(), metrics);
     Fixture { registry, models, switcher, alive, _folder: folder }
@@ -235,7 +235,7 @@ async fn a_version_that_served_and_does_not_load_any_more_is_not_read_over_and_o
 /// The switcher of a process that starts later, and its models.
 async fn anew(f: &Fixture, loader: impl Loader + 'static) -> (Switcher, Arc<Models>) {
     let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &f.alive))));
-    let metrics = SwitchMetrics::new(&twin_telemetry::Registry::new()).unwrap();
+    let metrics = SwitchMetrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let database = Database::open(&f._folder.path().join("other.db")).unwrap();
     let log = Arc::new(SqliteLog::open(database, 1 << 20).await.unwrap());
     (Switcher::new(f.registry.clone(), log, loader, models.clone(), Workers::alone(), metrics), models)

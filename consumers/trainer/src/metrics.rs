@@ -1,7 +1,7 @@
 use prometheus::{
     IntCounterVec, IntGauge, Opts, register_int_counter_vec_with_registry, register_int_gauge_with_registry,
 };
-use twin_telemetry::{MetricError, Registry};
+use twin_telemetry::{MetricError, MetricsRegistry};
 
 /// What the trainer measures.
 #[derive(Clone)]
@@ -12,7 +12,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers them.
-    pub fn new(registry: &Registry) -> Result<Self, MetricError> {
+    pub fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let jobs = register_int_counter_vec_with_registry!(
             Opts::new("twin_trainer_jobs_total", "Training jobs that ended, by how."),
             &["outcome"],

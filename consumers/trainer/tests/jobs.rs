@@ -220,7 +220,7 @@ impl Parts {
             artifacts_url: Artifacts::url_of_folder(&self.folder.path().join("artifacts")),
             base: self.base.clone(),
         };
-        let metrics = Metrics::new(&twin_telemetry::Registry::new()).unwrap();
+        let metrics = Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
         let how = HowToRun {
             jobs,
             attempts: 2,

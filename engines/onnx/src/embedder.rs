@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, oneshot};
 use twin_embedding::{EmbeddingModel, EmbeddingModelId, Purpose, Texts};
-use twin_telemetry::Registry;
+use twin_telemetry::MetricsRegistry;
 
 use crate::loader::OnnxLoader;
 use crate::request::Request;
@@ -33,7 +33,7 @@ struct Inner {
 impl OnnxEmbedder {
     /// Loads the runtime, the tokenizer and the sessions, and runs one text through each session. Blocks for a
     /// second or two: call it at start or from [`tokio::task::spawn_blocking`].
-    pub fn load(options: EmbedderOptions, registry: &Registry) -> Result<Self, Error> {
+    pub fn load(options: EmbedderOptions, registry: &MetricsRegistry) -> Result<Self, Error> {
         OnnxLoader::new(options, registry)?.load_configured()
     }
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// An embedder whose sessions are loaded by `load`.
-    fn embedder(sessions: usize, registry: &Registry, load: impl Fn() + Send + Sync + 'static) -> OnnxEmbedder {
+    fn embedder(sessions: usize, registry: &MetricsRegistry, load: impl Fn() + Send + Sync + 'static) -> OnnxEmbedder {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tokenizer.json");
         std::fs::write(&file, TOKENIZER).unwrap();
@@ -166,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_fails_the_request_that_met_it_and_no_other() {
-        let registry = Registry::new();
+        let registry = MetricsRegistry::new();
         let embedder = embedder(2, &registry, || {});
         for _ in 0..5 {
             let (good, poison, query) = tokio::join!(
@@ -191,7 +191,7 @@ mod tests {
     async fn the_process_is_not_ready_until_the_session_is_back_and_requests_wait_for_it() {
         let (release, wait) = mpsc::channel::<()>();
         let (loads, wait) = (AtomicUsize::new(0), Mutex::new(wait));
-        let embedder = embedder(1, &Registry::new(), move || {
+        let embedder = embedder(1, &MetricsRegistry::new(), move || {
             if loads.fetch_add(1, Ordering::SeqCst) > 0 {
                 let _ = wait.lock().unwrap().recv();
             }

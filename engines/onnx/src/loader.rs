@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 use twin_embedding::{Embedder, EmbedderLoader, EmbeddingModel, EmbeddingModelId};
-use twin_telemetry::{Readiness, Registry};
+use twin_telemetry::{MetricsRegistry, Readiness};
 
 use crate::availability::Availability;
 use crate::metrics::Metrics;
@@ -33,7 +33,7 @@ pub struct OnnxLoader {
 
 impl OnnxLoader {
     /// A loader whose models count into `registry`.
-    pub fn new(options: EmbedderOptions, registry: &Registry) -> Result<Self, Error> {
+    pub fn new(options: EmbedderOptions, registry: &MetricsRegistry) -> Result<Self, Error> {
         options.validate()?;
         Ok(Self { options, metrics: Metrics::register(registry)?, availability: Availability::default() })
     }

@@ -1,5 +1,5 @@
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts};
-use twin_telemetry::{MetricError, Registry, latency_buckets};
+use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 
 /// What the embedder measures.
 #[derive(Clone)]
@@ -12,7 +12,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn register(registry: &Registry) -> Result<Self, MetricError> {
+    pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let metrics = Self {
             texts: IntCounterVec::new(
                 Opts::new("twin_embedder_texts_total", "Texts embedded, by kind: query or passage."),

@@ -7,10 +7,10 @@ use std::time::Duration;
 use common::{cached, options};
 use twin_embedding::Embedder;
 use twin_onnx::{EmbedderOptions, Error, OnnxEmbedder};
-use twin_telemetry::{Registry, gather_text};
+use twin_telemetry::{MetricsRegistry, gather_text};
 
 fn embedder() -> OnnxEmbedder {
-    OnnxEmbedder::load(options(), &Registry::new()).unwrap()
+    OnnxEmbedder::load(options(), &MetricsRegistry::new()).unwrap()
 }
 
 fn cosine(left: &[f32], right: &[f32]) -> f32 {
@@ -88,7 +88,7 @@ async fn everything_in_the_window_counts_and_nothing_after_it() {
 #[tokio::test]
 async fn a_query_does_not_wait_for_the_passages_before_it() {
     let embedder =
-        OnnxEmbedder::load(EmbedderOptions { sessions: 1, queue: 64, ..options() }, &Registry::new()).unwrap();
+        OnnxEmbedder::load(EmbedderOptions { sessions: 1, queue: 64, ..options() }, &MetricsRegistry::new()).unwrap();
     let passages = {
         let embedder = embedder.clone();
         tokio::spawn(async move { embedder.embed_passages(many_texts()).await })
@@ -103,7 +103,7 @@ async fn a_query_does_not_wait_for_the_passages_before_it() {
 
 #[tokio::test]
 async fn callers_beyond_the_queue_wait_and_are_served() {
-    let embedder = OnnxEmbedder::load(EmbedderOptions { queue: 2, ..options() }, &Registry::new()).unwrap();
+    let embedder = OnnxEmbedder::load(EmbedderOptions { queue: 2, ..options() }, &MetricsRegistry::new()).unwrap();
     let mut tasks = Vec::new();
     for index in 0..20 {
         let embedder = embedder.clone();
@@ -117,7 +117,7 @@ async fn callers_beyond_the_queue_wait_and_are_served() {
 
 #[tokio::test]
 async fn a_caller_that_gives_up_leaves_no_text_behind() {
-    let registry = Registry::new();
+    let registry = MetricsRegistry::new();
     let embedder = OnnxEmbedder::load(EmbedderOptions { sessions: 1, ..options() }, &registry).unwrap();
     let given_up = tokio::time::timeout(Duration::from_millis(1), embedder.embed_passages(many_texts()));
     assert!(given_up.await.is_err());
@@ -138,7 +138,7 @@ async fn a_caller_that_gives_up_leaves_no_text_behind() {
 async fn prefixes_are_put_before_queries_and_passages() {
     let prefixed =
         EmbedderOptions { query_prefix: "query: ".to_owned(), passage_prefix: "passage: ".to_owned(), ..options() };
-    let prefixed = OnnxEmbedder::load(prefixed, &Registry::new()).unwrap();
+    let prefixed = OnnxEmbedder::load(prefixed, &MetricsRegistry::new()).unwrap();
     // Two embedders in one process share the runtime.
     let plain = embedder();
     let query = prefixed.embed_query("cat".to_owned()).await.unwrap();
@@ -158,10 +158,10 @@ fn a_missing_model_or_library_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing_model = EmbedderOptions { model_dir: folder.path().to_owned(), ..options() };
     std::fs::copy(cached("models/minilm/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
-    let error = OnnxEmbedder::load(missing_model, &Registry::new()).err().unwrap().to_string();
+    let error = OnnxEmbedder::load(missing_model, &MetricsRegistry::new()).err().unwrap().to_string();
     assert!(error.contains("model.onnx") && error.contains("make models"), "{error}");
     let missing_library = EmbedderOptions { runtime_library: "/nowhere/libonnxruntime.so".into(), ..options() };
-    let error = OnnxEmbedder::load(missing_library, &Registry::new()).err().unwrap().to_string();
+    let error = OnnxEmbedder::load(missing_library, &MetricsRegistry::new()).err().unwrap().to_string();
     assert!(error.contains("/nowhere/libonnxruntime.so"), "{error}");
 }
 
@@ -171,7 +171,7 @@ fn a_file_that_is_no_model_is_refused_with_its_path() {
     std::fs::copy(cached("models/minilm/tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
     std::fs::write(folder.path().join("model.onnx"), b"not a model").unwrap();
     let broken = EmbedderOptions { model_dir: folder.path().to_owned(), ..options() };
-    let error = OnnxEmbedder::load(broken, &Registry::new()).err().unwrap();
+    let error = OnnxEmbedder::load(broken, &MetricsRegistry::new()).err().unwrap();
     assert!(matches!(error, Error::Model { .. }), "{error}");
     assert!(error.to_string().contains("model.onnx"), "{error}");
 }

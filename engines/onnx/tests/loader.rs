@@ -8,7 +8,7 @@ use std::path::Path;
 use common::{cached, options};
 use twin_embedding::{Embedder, EmbedderLoader, EmbeddingModel, EmbeddingModelId};
 use twin_onnx::{EmbedderOptions, OnnxLoader};
-use twin_telemetry::Registry;
+use twin_telemetry::MetricsRegistry;
 
 /// A folder with the real model.
 fn model_in(folder: &Path) {
@@ -20,7 +20,7 @@ fn model_in(folder: &Path) {
 
 fn loader(model_dir: &Path) -> OnnxLoader {
     let options = EmbedderOptions { model_dir: model_dir.to_owned(), sessions: 1, ..options() };
-    OnnxLoader::new(options, &Registry::new()).unwrap()
+    OnnxLoader::new(options, &MetricsRegistry::new()).unwrap()
 }
 
 /// What an index keeps of the model in a folder.
@@ -59,7 +59,7 @@ async fn the_prefixes_and_the_window_are_those_of_the_vectors_and_not_the_config
         passage_prefix: "passage: ".to_owned(),
         ..options()
     };
-    let prefixed = OnnxLoader::new(options, &Registry::new()).unwrap().load_configured().unwrap();
+    let prefixed = OnnxLoader::new(options, &MetricsRegistry::new()).unwrap().load_configured().unwrap();
     let plain = kept(&folder);
     assert_ne!(prefixed.model().id, plain.id);
     let loaded = loader(&folder).load(prefixed.model()).await.unwrap();

@@ -6,7 +6,7 @@ use twin_schemas::{AuthorId, DatasetId, DocumentId};
 use crate::model::{DatasetRow, FreezeRequest, NewDataset};
 use crate::rows::{Kind, Row};
 use crate::rules::Command;
-use crate::store::{Order, RowQuery};
+use crate::store::{RowQuery, SortOrder};
 use crate::{Error, PAGE, Registry};
 
 impl Registry {
@@ -99,7 +99,7 @@ impl Registry {
         states: &[&str],
     ) -> Result<Vec<T>, Error> {
         let states = states.iter().map(|state| (*state).to_owned()).collect();
-        let query = RowQuery { kind, author: None, states, order: Order::OldestFirst, after: None, limit: PAGE };
+        let query = RowQuery { kind, author: None, states, order: SortOrder::OldestFirst, after: None, limit: PAGE };
         self.all_rows(query).await?.into_iter().map(Row::read).collect()
     }
 }

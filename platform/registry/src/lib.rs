@@ -46,7 +46,7 @@ pub use pages::{DeploymentPosition, MetricPosition};
 pub use queue::{CODE_VERSION, JobQueue};
 pub use relay::{Steps, relay};
 pub use rows::{Kind, Row, RowPosition, changed as changed_rows};
-pub use store::{NewStep, Order, RowQuery, Store, Unsettled};
+pub use store::{NewStep, RowQuery, SortOrder, Store, Unsettled};
 pub use twin_backend::Page;
 
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use twin_schemas::{AuthorId, JobId};
 
 use crate::model::{DatasetRow, DeploymentRow, JobRow, JobState, Metric, ModelRow};
 use crate::rows::{Kind, Row, RowPosition, name_of};
-use crate::store::{Order, RowQuery};
+use crate::store::{RowQuery, SortOrder};
 use crate::{Error, Registry};
 
 /// A position in a list of deployments: a number among the author's.
@@ -127,7 +127,7 @@ impl Registry {
             kind,
             author: author.cloned(),
             states: state.into_iter().collect(),
-            order: Order::NewestFirst,
+            order: SortOrder::NewestFirst,
             after: before.cloned(),
             limit: limit.saturating_add(1),
         };

@@ -50,7 +50,7 @@ pub struct RowQuery {
     /// Only in one of these states; empty: in any.
     pub states: Vec<String>,
     /// Oldest or newest first; rows of one moment by id.
-    pub order: Order,
+    pub order: SortOrder,
     /// Only what comes after this position in that order.
     pub after: Option<RowPosition>,
     /// At most so many.
@@ -59,7 +59,7 @@ pub struct RowQuery {
 
 /// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum SortOrder {
     /// By time.
     OldestFirst,
     /// Against time.

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, DocumentKey, JobId, Revision, SourceKind};
 
 use crate::rules::{Event, Step};
-use crate::{JobProgress, Kind, Metric, MetricPosition, NewStep, Order, Row, RowPosition, RowQuery, Store};
+use crate::{JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowPosition, RowQuery, SortOrder, Store};
 
 /// The tests of a backend. `$open` is an async function that makes an empty store; what it returns lives as long as the
 /// store and has it as `store()`.
@@ -74,7 +74,7 @@ fn row(id: &str, of: &str, state: &str, second: i64, step: u64) -> Row {
 }
 
 fn jobs(limit: usize) -> RowQuery {
-    RowQuery { kind: Kind::Job, author: None, states: Vec::new(), order: Order::OldestFirst, after: None, limit }
+    RowQuery { kind: Kind::Job, author: None, states: Vec::new(), order: SortOrder::OldestFirst, after: None, limit }
 }
 
 async fn ids(store: &dyn Store, query: RowQuery) -> Vec<String> {
@@ -146,14 +146,14 @@ pub async fn rows_are_found_by_kind_author_and_state_in_either_order_and_in_part
     rows.push(Row { kind: Kind::Model, ..row("m", "ada", "queued", 0, 1) });
     store.put_rows(rows).await.unwrap();
     assert_eq!(ids(&*store, jobs(9)).await, ["a", "b", "d", "c"]);
-    let newest = RowQuery { order: Order::NewestFirst, ..jobs(9) };
+    let newest = RowQuery { order: SortOrder::NewestFirst, ..jobs(9) };
     assert_eq!(ids(&*store, newest.clone()).await, ["c", "d", "b", "a"]);
     let of_ada = RowQuery { author: Some(author("ada")), ..jobs(9) };
     assert_eq!(ids(&*store, of_ada.clone()).await, ["a", "b", "c"]);
     let states = ["queued", "failed"].map(str::to_owned).to_vec();
     assert_eq!(ids(&*store, RowQuery { states: states.clone(), ..jobs(9) }).await, ["b", "d", "c"]);
     assert_eq!(ids(&*store, RowQuery { states, ..of_ada }).await, ["b", "c"]);
-    for order in [Order::OldestFirst, Order::NewestFirst] {
+    for order in [SortOrder::OldestFirst, SortOrder::NewestFirst] {
         let (mut found, mut after): (Vec<String>, Option<RowPosition>) = (Vec::new(), None);
         while let Some(row) = store.rows(RowQuery { order, after: after.take(), ..jobs(1) }).await.unwrap().pop() {
             after = Some(row.position());

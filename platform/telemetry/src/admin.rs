@@ -6,7 +6,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use crate::health::Health;
-use crate::metrics::{Registry, gather_text};
+use crate::metrics::{MetricsRegistry, gather_text};
 
 /// What `/healthz` answers.
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ struct Part {
 
 /// The routes that every process has: `/healthz` (it runs), `/readyz` (it can do its job; 503 with the parts that can
 /// not, and why) and `/metrics` (Prometheus' text format).
-pub fn admin_router(health: Health, registry: Registry) -> Router {
+pub fn admin_router(health: Health, registry: MetricsRegistry) -> Router {
     Router::new()
         .route("/healthz", get(async || Json(Alive { alive: true })))
         .route("/readyz", get(readyz).with_state(health))
@@ -49,7 +49,7 @@ async fn readyz(State(health): State<Health>) -> Response {
     (status, Json(Report { ready, parts })).into_response()
 }
 
-async fn metrics(State(registry): State<Registry>) -> Response {
+async fn metrics(State(registry): State<MetricsRegistry>) -> Response {
     match gather_text(&registry) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => {

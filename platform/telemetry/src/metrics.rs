@@ -1,13 +1,13 @@
 use prometheus::{Encoder, TextEncoder};
 
 /// Where components register their metrics.
-pub type Registry = prometheus::Registry;
+pub type MetricsRegistry = prometheus::Registry;
 
 /// A metric could not be registered: its name is taken.
 pub type MetricError = prometheus::Error;
 
 /// The registry's metrics in Prometheus' text format.
-pub fn gather_text(registry: &Registry) -> Result<String, MetricError> {
+pub fn gather_text(registry: &MetricsRegistry) -> Result<String, MetricError> {
     let mut text = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut text)?;
     String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))

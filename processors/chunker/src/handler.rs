@@ -9,7 +9,7 @@ use chrono::Utc;
 use twin_embedding::Tokenizer;
 use twin_schemas::{ChunkedDocument, CleanedDocument, Service};
 use twin_stream::{Handler, Message, NewEvent, Outcome};
-use twin_telemetry::Registry;
+use twin_telemetry::MetricsRegistry;
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 
 use crate::metrics::Metrics;
@@ -34,7 +34,7 @@ impl Chunker {
         options: Options,
         tokenizer: Arc<dyn Tokenizer>,
         warehouse: Arc<dyn Warehouse>,
-        registry: &Registry,
+        registry: &MetricsRegistry,
     ) -> Result<Self, Error> {
         options.validate()?;
         let core = Core { options, tokenizer, metrics: Metrics::register(registry)? };

@@ -1,5 +1,5 @@
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts};
-use twin_telemetry::{MetricError, Registry, latency_buckets};
+use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 
 /// What the chunker measures.
 #[derive(Clone)]
@@ -9,7 +9,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn register(registry: &Registry) -> Result<Self, MetricError> {
+    pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let metrics = Self {
             chunks: IntCounterVec::new(
                 Opts::new("twin_chunker_chunks_total", "Chunks made, by the document's category."),

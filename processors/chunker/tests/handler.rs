@@ -9,14 +9,14 @@ use twin_chunker::{Chunker, Error, Options};
 use twin_schemas::{Attributes, Category, ChunkedDocument, CleanedDocument, DocumentId, Revision};
 use twin_sqlite::{Database, SqliteWarehouse};
 use twin_stream::{Handler, Message, NewEvent, Outcome, Position, TopicPartition};
-use twin_telemetry::{Registry, gather_text};
+use twin_telemetry::{MetricsRegistry, gather_text};
 use twin_warehouse::{ProgressState, StageName, Warehouse};
 
 struct Fixture {
     chunker: Chunker,
     warehouse: Arc<dyn Warehouse>,
     database: Database,
-    registry: Registry,
+    registry: MetricsRegistry,
     _folder: tempfile::TempDir,
 }
 
@@ -24,7 +24,7 @@ async fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let warehouse = Arc::new(SqliteWarehouse::open(database.clone()).await.unwrap());
-    let registry = Registry::new();
+    let registry = MetricsRegistry::new();
     let chunker =
         Chunker::new(Options::default(), Arc::new(tokenizer().clone()), warehouse.clone(), &registry).unwrap();
     Fixture { chunker, warehouse, database, registry, _folder: folder }
@@ -114,6 +114,6 @@ async fn without_the_warehouse_nothing_is_emitted_and_the_event_comes_again() {
 async fn options_that_can_not_work_are_refused_at_the_start() {
     let fixture = fixture().await;
     let options = Options { max_tokens: 1, ..Options::default() };
-    let made = Chunker::new(options, Arc::new(tokenizer().clone()), fixture.warehouse.clone(), &Registry::new());
+    let made = Chunker::new(options, Arc::new(tokenizer().clone()), fixture.warehouse.clone(), &MetricsRegistry::new());
     assert!(matches!(made.err(), Some(Error::Option { key: "max_tokens", .. })));
 }

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use tracing::{debug, warn};
 use twin_schemas::{Attributes, CleanedDocument, DocumentId, RawDocument, Revision, Service};
 use twin_stream::{Handler, Message, NewEvent, Outcome};
-use twin_telemetry::{MetricError, Registry};
+use twin_telemetry::{MetricError, MetricsRegistry};
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 
 use crate::metrics::{Handled, Metrics};
@@ -33,7 +33,11 @@ enum Verdict {
 
 impl Cleaner {
     /// A cleaner that notes progress in the warehouse. Fails if its metrics are registered already.
-    pub fn new(options: Options, warehouse: Arc<dyn Warehouse>, registry: &Registry) -> Result<Self, MetricError> {
+    pub fn new(
+        options: Options,
+        warehouse: Arc<dyn Warehouse>,
+        registry: &MetricsRegistry,
+    ) -> Result<Self, MetricError> {
         let metrics = Metrics::new(registry)?;
         let abandoned = metrics.abandoned_threads.clone();
         let (threads, deadline) = (options.thread_count(), options.deadline());

@@ -1,6 +1,6 @@
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts};
 use twin_schemas::Category;
-use twin_telemetry::{MetricError, Registry, latency_buckets};
+use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 
 use crate::RejectionKind;
 
@@ -23,7 +23,7 @@ pub(crate) enum Handled {
 }
 
 impl Metrics {
-    pub(crate) fn new(registry: &Registry) -> Result<Self, MetricError> {
+    pub(crate) fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let documents = IntCounterVec::new(
             Opts::new("twin_cleaner_documents_total", "Documents handled, by category and outcome."),
             &["category", "outcome"],

@@ -9,7 +9,7 @@ use twin_cleaner::{Cleaner, Options};
 use twin_schemas::{Attributes, Category, CleanedDocument, MediaType, Payload, RawDocument, Topic};
 use twin_sqlite::{Database, SqliteWarehouse};
 use twin_stream::{Handler, Message, NewEvent, Outcome, Position, TopicPartition};
-use twin_telemetry::{Registry, gather_text};
+use twin_telemetry::{MetricsRegistry, gather_text};
 use twin_warehouse::{ProgressState, StageName, Warehouse};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -17,7 +17,7 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 struct Stage {
     cleaner: Cleaner,
     warehouse: Arc<dyn Warehouse>,
-    registry: Registry,
+    registry: MetricsRegistry,
     _folder: tempfile::TempDir,
 }
 
@@ -25,7 +25,7 @@ async fn stage(options: Options) -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let warehouse = Arc::new(SqliteWarehouse::open(database).await.unwrap());
-    let registry = Registry::new();
+    let registry = MetricsRegistry::new();
     let cleaner = Cleaner::new(options, warehouse.clone(), &registry).unwrap();
     Stage { cleaner, warehouse, registry, _folder: folder }
 }

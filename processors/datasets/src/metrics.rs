@@ -1,5 +1,5 @@
 use prometheus::{IntCounterVec, Opts, register_int_counter_vec_with_registry};
-use twin_telemetry::{MetricError, Registry};
+use twin_telemetry::{MetricError, MetricsRegistry};
 
 /// What the datasets stage measures.
 #[derive(Clone)]
@@ -9,7 +9,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Registers them.
-    pub fn new(registry: &Registry) -> Result<Self, MetricError> {
+    pub fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let versions = register_int_counter_vec_with_registry!(
             Opts::new("twin_datasets_versions_total", "Dataset versions that fell due, by what came of it."),
             &["outcome"],

@@ -6,7 +6,7 @@ use chrono::Utc;
 use twin_index::{Index, Pair};
 use twin_schemas::{ChunkedDocument, ContentHash, DecodeError, DocumentId, Revision};
 use twin_stream::{Handler, Message, Outcome, Reason};
-use twin_telemetry::{MetricError, Registry};
+use twin_telemetry::{MetricError, MetricsRegistry};
 use twin_vectors::Point;
 use twin_warehouse::{LedgerEntry, Warehouse};
 
@@ -68,7 +68,7 @@ impl From<Failure> for Outcome {
 
 impl Embedding {
     /// A stage that embeds into `index` and keeps the ledger in `warehouse`.
-    pub fn new(index: Index, warehouse: Arc<dyn Warehouse>, registry: &Registry) -> Result<Self, MetricError> {
+    pub fn new(index: Index, warehouse: Arc<dyn Warehouse>, registry: &MetricsRegistry) -> Result<Self, MetricError> {
         Ok(Self { index, warehouse, metrics: Metrics::new(registry)? })
     }
 

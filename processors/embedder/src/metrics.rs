@@ -1,5 +1,5 @@
 use prometheus::{IntCounterVec, Opts, register_int_counter_vec_with_registry};
-use twin_telemetry::{MetricError, Registry};
+use twin_telemetry::{MetricError, MetricsRegistry};
 
 /// What the embedder counts.
 pub(crate) struct Metrics {
@@ -8,7 +8,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(registry: &Registry) -> Result<Self, MetricError> {
+    pub(crate) fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         Ok(Self {
             documents: register_int_counter_vec_with_registry!(
                 Opts::new("twin_index_documents_total", "Document revisions that reached the index."),

@@ -13,7 +13,7 @@ use twin_schemas::{
 };
 use twin_sqlite::{Database, SqliteVectors, SqliteWarehouse};
 use twin_stream::{Handler, Message, Outcome, Position, TopicPartition};
-use twin_telemetry::Registry;
+use twin_telemetry::MetricsRegistry;
 use twin_vectors::{Filter, Hit, Point, SearchRequest, VectorIndex, VectorStore};
 use twin_warehouse::Warehouse;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ struct Fixture {
     store: SqliteVectors,
     vectors: Arc<dyn VectorIndex>,
     warehouse: Arc<dyn Warehouse>,
-    registry: Registry,
+    registry: MetricsRegistry,
     _folder: tempfile::TempDir,
 }
 
@@ -44,7 +44,7 @@ fn options() -> EmbedderOptions {
 }
 
 async fn fixture() -> Fixture {
-    let registry = Registry::new();
+    let registry = MetricsRegistry::new();
     let loader = OnnxLoader::new(options(), &registry).unwrap();
     let embedder: Arc<dyn Embedder> = Arc::new(loader.load_configured().expect("run `make models`"));
     let folder = tempfile::tempdir().unwrap();
@@ -179,7 +179,7 @@ async fn the_stage_writes_while_another_model_is_built_and_takes_it_up_after_the
     fixture.handle(vec![message(1, Some(&["one", "two"]))]).await;
     // Another prefix makes another model of the same file.
     let prefixed = EmbedderOptions { passage_prefix: "passage: ".to_owned(), ..options() };
-    let second = OnnxEmbedder::load(prefixed, &Registry::new()).unwrap();
+    let second = OnnxEmbedder::load(prefixed, &MetricsRegistry::new()).unwrap();
     let building = fixture.store.prepare(second.model()).await.unwrap().unwrap();
     fixture.handle(vec![message(2, Some(&["one", "new"]))]).await;
     let mut told = Vec::new();

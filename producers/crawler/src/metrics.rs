@@ -1,5 +1,5 @@
 use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, Opts};
-use twin_telemetry::{MetricError, Registry, latency_buckets};
+use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 use twin_warehouse::{LastSync, SyncOutcome};
 
 /// What the crawler counts.
@@ -12,7 +12,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub fn new(registry: &Registry) -> Result<Self, MetricError> {
+    pub fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let syncs = IntCounterVec::new(
             Opts::new("twin_crawler_syncs_total", "Syncs of sources, by how they ended."),
             &["kind", "outcome"],

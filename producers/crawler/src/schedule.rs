@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::{error, warn};
 use twin_coordination::Member;
 use twin_schemas::SourceId;
-use twin_telemetry::{MetricError, Registry, ShutdownSignal};
+use twin_telemetry::{MetricError, MetricsRegistry, ShutdownSignal};
 use twin_warehouse::Warehouse;
 
 use crate::claimed::{ClaimedSyncer, LEASES, lease_of};
@@ -47,7 +47,7 @@ impl Crawler {
         sources: Sources,
         warehouse: Arc<dyn Warehouse>,
         member: Member,
-        registry: &Registry,
+        registry: &MetricsRegistry,
     ) -> Result<Self, MetricError> {
         let syncer = ClaimedSyncer {
             syncer: Syncer::new(&options, sources, warehouse.clone()),

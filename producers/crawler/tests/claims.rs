@@ -16,7 +16,7 @@ use twin_crawler::sources::{Collect, Evidence, Listing, Sink, Source, SourceDocu
 use twin_crawler::{Crawler, Error, Options, Sources};
 use twin_schemas::{AuthorId, Category, ContentHash, MediaType, SourceKind};
 use twin_sqlite::{Database, SqliteLeases, SqliteWarehouse};
-use twin_telemetry::{Registry, Shutdown};
+use twin_telemetry::{MetricsRegistry, Shutdown};
 use twin_warehouse::{DocumentFilter, SourceRow, Warehouse};
 
 /// A platform whose listings go on as they are let.
@@ -158,7 +158,7 @@ impl Setup {
         let leases = Arc::new(SqliteLeases::open(self.database.clone()).await.unwrap());
         let member = Member::new(leases, Owner::new(node), &twin_coordination::Options { lease_ms });
         let sources = Sources::of(vec![Arc::new(platform.clone())]);
-        let crawler = Crawler::new(options, sources, self.warehouse.clone(), member, &Registry::new()).unwrap();
+        let crawler = Crawler::new(options, sources, self.warehouse.clone(), member, &MetricsRegistry::new()).unwrap();
         let shutdown = Shutdown::new();
         let crawler = tokio::spawn(crawler.run(shutdown.signal()));
         Running { shutdown, crawler }

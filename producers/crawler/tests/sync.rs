@@ -15,7 +15,7 @@ use twin_crawler::sources::{Collect, Evidence, Listing, Sink, Source};
 use twin_crawler::{Crawler, Error, Options, Sources, Syncer};
 use twin_schemas::{AuthorId, Revision, SourceKind};
 use twin_sqlite::{Database, SqliteLeases, SqliteWarehouse};
-use twin_telemetry::{Registry, Shutdown, gather_text};
+use twin_telemetry::{MetricsRegistry, Shutdown, gather_text};
 use twin_warehouse::{DocumentFilter, LastSync, SourceRow, SyncOutcome, Warehouse};
 
 /// A folder that is registered as a source, and a warehouse to sync it into.
@@ -199,7 +199,7 @@ async fn the_crawler_syncs_what_is_due_counts_it_and_outlives_a_source_that_pani
     let folder = register(&*setup.warehouse, "folder", setup.folder.path().to_str().unwrap(), 1).await;
     setup.write("a.md", "text");
 
-    let registry = Registry::new();
+    let registry = MetricsRegistry::new();
     let options = Options { poll_ms: 10, ..Options::default() };
     let builtin = Sources::new(&options).unwrap();
     let all = vec![builtin.get(&SourceKind::new("folder")).unwrap(), Arc::new(Broken)];

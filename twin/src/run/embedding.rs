@@ -8,7 +8,7 @@ use tracing::warn;
 use twin_embedding::{Embedder, EmbedderLoader, Tokenizer};
 use twin_index::{Index, Pair};
 use twin_onnx::{EmbedderOptions, HuggingFaceTokenizer, OnnxLoader};
-use twin_telemetry::{Readiness, Registry};
+use twin_telemetry::{MetricsRegistry, Readiness};
 use twin_vectors::VectorStore;
 
 use crate::config::{Config, TOKENIZER};
@@ -17,7 +17,7 @@ use crate::config::{Config, TOKENIZER};
 pub(super) async fn open_index(
     options: EmbedderOptions,
     store: &dyn VectorStore,
-    registry: &Registry,
+    registry: &MetricsRegistry,
     readiness: Readiness,
 ) -> Result<Index> {
     let (embedder, loader) = load(options, registry).await?;
@@ -30,7 +30,7 @@ pub(super) async fn open_index(
 }
 
 /// Loads the configured model, and gives what loads others beside it.
-pub async fn load(options: EmbedderOptions, registry: &Registry) -> Result<(Arc<dyn Embedder>, OnnxLoader)> {
+pub async fn load(options: EmbedderOptions, registry: &MetricsRegistry) -> Result<(Arc<dyn Embedder>, OnnxLoader)> {
     let loader = OnnxLoader::new(options, registry)?;
     let loading = loader.clone();
     let embedder: Arc<dyn Embedder> = Arc::new(tokio::task::spawn_blocking(move || loading.load_configured()).await??);

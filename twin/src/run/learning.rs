@@ -20,7 +20,7 @@ use crate::learning::base_model;
 
 /// The services that write steps of the learning loop all run the relay; one of them works at a time.
 pub(super) fn start_relay(node: &Node, tasks: &mut Tasks, shutdown: &ShutdownSignal) {
-    let relay = twin_registry::relay(node.learning.clone(), node.log.clone(), node.member.clone());
+    let relay = twin_registry::relay(node.registry.clone(), node.log.clone(), node.member.clone());
     let shutdown = shutdown.clone();
     tasks.spawn(async move {
         relay.run(shutdown).await;
@@ -31,7 +31,7 @@ pub(super) fn start_relay(node: &Node, tasks: &mut Tasks, shutdown: &ShutdownSig
 /// What the gateway's routes of the learning loop work with.
 pub(super) fn routes(node: &Node) -> twin_gateway::Learning {
     twin_gateway::Learning {
-        registry: node.learning.clone(),
+        registry: node.registry.clone(),
         artifacts: node.artifacts.clone(),
         queue: queue(node).map_err(|error| format!("training is not possible here: {error:#}")),
     }
@@ -40,7 +40,7 @@ pub(super) fn routes(node: &Node) -> twin_gateway::Learning {
 /// Jobs for the base model of this machine.
 fn queue(node: &Node) -> Result<JobQueue> {
     let base = Base::open(base_model(&node.config))?;
-    Ok(JobQueue::new(node.learning.clone(), &base.fingerprint, node.config.trainer.default_recipe()?))
+    Ok(JobQueue::new(node.registry.clone(), &base.fingerprint, node.config.trainer.default_recipe()?))
 }
 
 /// The child processes that do this work.
@@ -64,12 +64,12 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
         let asked = Arc::new(twin_datasets::Asked::new(model));
         builder = builder.with_answers(asked.clone()).with_instructor(asked);
     }
-    let metrics = twin_datasets::Metrics::new(&node.registry)?;
+    let metrics = twin_datasets::Metrics::new(&node.metrics)?;
     let freezer = Freezer::new(
         options.freeze,
         builder,
         corpus.clone(),
-        node.learning.clone(),
+        node.registry.clone(),
         node.artifacts.clone(),
         node.member.clone(),
         metrics,
@@ -79,7 +79,7 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
         freezer.run(stopping).await;
         Ok(())
     });
-    let collector = Collector::new(options.build, corpus, node.learning.clone())?;
+    let collector = Collector::new(options.build, corpus, node.registry.clone())?;
     start_stage(node, Service::Datasets, collector, Order::PerPartition, tasks, shutdown);
     Ok(())
 }
@@ -98,7 +98,7 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
     };
     let options = node.config.trainer.clone();
     let dependencies = twin_trainer::Dependencies {
-        registry: node.learning.clone(),
+        registry: node.registry.clone(),
         artifacts: node.artifacts.clone(),
         artifacts_url: node.folders.artifacts_url.clone(),
         base,
@@ -108,7 +108,7 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
         dependencies,
         Arc::new(children(node, "train", &node.folders.training)?),
         node.member.clone(),
-        twin_trainer::Metrics::new(&node.registry)?,
+        twin_trainer::Metrics::new(&node.metrics)?,
     );
     let stopping = shutdown.clone();
     tasks.spawn(async move {
@@ -132,7 +132,7 @@ pub(super) fn start_evaluator(node: &Node, by_name: bool, tasks: &mut Tasks, shu
     }
     let options = &node.config.evaluator;
     let dependencies = twin_evaluator::Dependencies {
-        registry: node.learning.clone(),
+        registry: node.registry.clone(),
         artifacts: node.artifacts.clone(),
         artifacts_url: node.folders.artifacts_url.clone(),
     };
@@ -141,14 +141,14 @@ pub(super) fn start_evaluator(node: &Node, by_name: bool, tasks: &mut Tasks, shu
         dependencies,
         Arc::new(children(node, "evaluate", &node.folders.evaluation)?),
         node.member.clone(),
-        twin_evaluator::Metrics::new(&node.registry)?,
+        twin_evaluator::Metrics::new(&node.metrics)?,
     );
     let stopping = shutdown.clone();
     tasks.spawn(async move {
         supervisor.run(stopping).await;
         Ok(())
     });
-    let trigger = twin_evaluator::Trigger::new(node.learning.clone(), options.approval);
+    let trigger = twin_evaluator::Trigger::new(node.registry.clone(), options.approval);
     start_stage(node, Service::Evaluator, trigger, Order::PerPartition, tasks, shutdown);
     Ok(())
 }

@@ -8,7 +8,7 @@ use twin_artifacts::Artifacts;
 use twin_coordination::{Member, Owner};
 use twin_registry::Registry;
 use twin_stream::{ClaimCheck, EventLog, StageMetrics, TopicSpec};
-use twin_telemetry::{Health, Registry as MetricsRegistry};
+use twin_telemetry::{Health, MetricsRegistry};
 use twin_warehouse::Warehouse;
 
 use super::stores::Stores;
@@ -49,10 +49,12 @@ pub(super) struct Node {
     pub(super) warehouse: Arc<dyn Warehouse>,
     /// This process among those that share the work.
     pub(super) member: Member,
-    pub(super) learning: Registry,
+    /// Datasets, jobs, models and decisions.
+    pub(super) registry: Registry,
     pub(super) artifacts: Artifacts,
     pub(super) folders: Folders,
-    pub(super) registry: MetricsRegistry,
+    /// What is measured.
+    pub(super) metrics: MetricsRegistry,
     pub(super) health: Health,
     pub(super) stage_metrics: StageMetrics,
 }
@@ -68,17 +70,17 @@ impl Node {
     ) -> Result<Self> {
         let artifacts = Artifacts::in_folder(&folder.artifacts())?;
         stores.log.ensure_topics(&TopicSpec::all(config.log.partitions)).await?;
-        let registry = MetricsRegistry::new();
+        let metrics = MetricsRegistry::new();
         Ok(Self {
             log: Arc::new(ClaimCheck::new(stores.log.clone(), artifacts.clone())),
-            learning: stores.registry().await?,
+            registry: stores.registry().await?,
             artifacts,
             folders: Folders::of(folder),
             warehouse: stores.warehouse().await?,
             member: Member::new(stores.leases().await?, Owner::new(name.as_str()), &config.coordination),
-            stage_metrics: StageMetrics::new(&registry)?,
+            stage_metrics: StageMetrics::new(&metrics)?,
             health: Health::default(),
-            registry,
+            metrics,
             stores,
             config,
             config_file,

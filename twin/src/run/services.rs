@@ -54,13 +54,13 @@ pub(super) async fn start(
         start_crawler(&node, sources, tasks, shutdown)?;
     }
     if wanted(Service::Cleaner) {
-        let cleaner = Cleaner::new(node.config.cleaner.clone(), node.warehouse.clone(), &node.registry)?;
+        let cleaner = Cleaner::new(node.config.cleaner.clone(), node.warehouse.clone(), &node.metrics)?;
         start_stage(&node, Service::Cleaner, cleaner, Order::PerPartition, tasks, shutdown);
     }
     if wanted(Service::Chunker) {
         let tokenizer = embedding::tokenizer(&node.config)?;
         let options = node.config.chunker.clone();
-        let chunker = Chunker::new(options, tokenizer, node.warehouse.clone(), &node.registry)?;
+        let chunker = Chunker::new(options, tokenizer, node.warehouse.clone(), &node.metrics)?;
         start_stage(&node, Service::Chunker, chunker, Order::PerPartition, tasks, shutdown);
     }
     if wanted(Service::Datasets) {
@@ -79,9 +79,9 @@ pub(super) async fn start(
         let vectors = node.stores.vectors().await?;
         let readiness = node.health.part("embedding-model");
         let options = node.config.embedder.clone();
-        let index = embedding::open_index(options, vectors.as_ref(), &node.registry, readiness).await?;
+        let index = embedding::open_index(options, vectors.as_ref(), &node.metrics, readiness).await?;
         if wanted(Service::Embedder) {
-            let embedding = Embedding::new(index.clone(), node.warehouse.clone(), &node.registry)?;
+            let embedding = Embedding::new(index.clone(), node.warehouse.clone(), &node.metrics)?;
             start_stage(&node, Service::Embedder, embedding, Order::PerPartition, tasks, shutdown);
         }
         if wanted(Service::Inference) {
@@ -115,7 +115,7 @@ fn start_gateway(
         sources: Arc::new(KnownSources(sources)),
         dead_letters: Arc::new(Operator(DeadLetters::new(node.log.clone()))),
         health: node.health.clone(),
-        registry: node.registry.clone(),
+        registry: node.metrics.clone(),
         stages: Service::ALL.into_iter().filter_map(group).collect(),
         default_interval_s: node.config.crawler.interval_s,
         uploads: Some(Uploads { artifacts: node.artifacts.clone(), folder: uploads_folder(&node.config) }),
@@ -129,7 +129,7 @@ fn start_gateway(
 
 /// Health and metrics of a process without the gateway.
 fn serve_admin(node: &Node, listener: TcpListener, tasks: &mut Tasks, shutdown: &ShutdownSignal) {
-    let router = admin_router(node.health.clone(), node.registry.clone());
+    let router = admin_router(node.health.clone(), node.metrics.clone());
     let shutdown = shutdown.clone();
     tasks.spawn(async move {
         let stopped = async move { shutdown.begun().await };
@@ -140,7 +140,7 @@ fn serve_admin(node: &Node, listener: TcpListener, tasks: &mut Tasks, shutdown: 
 
 fn start_crawler(node: &Node, sources: Sources, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
     let (options, member) = (node.config.crawler.clone(), node.member.clone());
-    let crawler = Crawler::new(options, sources, node.warehouse.clone(), member, &node.registry)?;
+    let crawler = Crawler::new(options, sources, node.warehouse.clone(), member, &node.metrics)?;
     let (options, member) = (node.config.outbox.clone(), node.member.clone());
     let outbox = Outbox::new(options, node.warehouse.clone(), node.log.clone(), member);
     let (crawler_shutdown, outbox_shutdown) = (shutdown.clone(), shutdown.clone());
@@ -177,17 +177,17 @@ fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown
         let llm = node.config.llm.clone();
         let models = Arc::new(Models::new(model));
         let switcher = Switcher::new(
-            node.learning.clone(),
+            node.registry.clone(),
             node.log.clone(),
             VersionLoader {
-                registry: node.learning.clone(),
+                registry: node.registry.clone(),
                 artifacts: node.artifacts.clone(),
                 folder: node.folders.models.clone(),
                 engine: models::engine(&llm),
             },
             models.clone(),
             workers(&node),
-            SwitchMetrics::new(&node.registry)?,
+            SwitchMetrics::new(&node.metrics)?,
         );
         // What was deployed before this process began answers from its first query on.
         tokio::select! {
@@ -196,7 +196,7 @@ fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown
         }
         loading.ready();
         let switching = tokio::spawn(switcher.run(shutdown.clone()));
-        let queries = Queries::new(retriever, models, llm, node.log.clone(), &node.registry)?;
+        let queries = Queries::new(retriever, models, llm, node.log.clone(), &node.metrics)?;
         let options = stage_options(&node.config, Order::None { in_flight: QUERIES_IN_FLIGHT });
         let stage = Stage::new(name, queries, node.log.clone(), options, node.stage_metrics.clone(), readiness);
         let ended = stage.run(shutdown).await.context("inference failed");

@@ -5,7 +5,7 @@ use twin_backend::Error;
 
 use super::columns::{self, collect, failed, from_json, parsed, time, time_text, to_json};
 use twin_registry::{Kind, Row};
-use twin_registry::{Order, RowQuery};
+use twin_registry::{RowQuery, SortOrder};
 
 pub(super) fn put(tx: &Connection, rows: &[Row]) -> Result<(), Error> {
     let mut statement = columns::prepare(
@@ -35,8 +35,8 @@ pub(super) fn list(c: &Connection, query: &RowQuery) -> Result<Vec<Row>, Error> 
         values.extend(query.states.iter().cloned());
     }
     let (compared, direction) = match query.order {
-        Order::OldestFirst => (">", "ASC"),
-        Order::NewestFirst => ("<", "DESC"),
+        SortOrder::OldestFirst => (">", "ASC"),
+        SortOrder::NewestFirst => ("<", "DESC"),
     };
     if let Some(after) = &query.after {
         sql += &format!(" AND (at, id) {compared} (?, ?)");

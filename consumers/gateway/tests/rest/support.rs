@@ -23,7 +23,7 @@ use twin_schemas::{
 };
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
-use twin_telemetry::{Health, Registry, Shutdown};
+use twin_telemetry::{Health, MetricsRegistry, Shutdown};
 use twin_training::Recipe;
 use twin_warehouse::Warehouse;
 use uuid::Uuid;
@@ -98,7 +98,7 @@ impl Node {
             sources: Arc::new(Kinds),
             dead_letters: Arc::new(OneLetter),
             health: Health::default(),
-            registry: Registry::new(),
+            registry: MetricsRegistry::new(),
             stages: vec![StageGroup {
                 stage: "cleaner".into(),
                 group: "twin.cleaner".into(),

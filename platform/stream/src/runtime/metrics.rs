@@ -3,7 +3,7 @@ use prometheus::{
     register_int_counter_vec_with_registry, register_int_gauge_vec_with_registry,
 };
 use tracing::debug;
-use twin_telemetry::{MetricError, Registry, latency_buckets};
+use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 
 use super::Context;
 use crate::Error;
@@ -24,7 +24,7 @@ pub struct StageMetrics {
 
 impl StageMetrics {
     /// Registers the metrics.
-    pub fn new(registry: &Registry) -> Result<Self, MetricError> {
+    pub fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let histogram = |name, help| HistogramOpts::new(name, help).buckets(latency_buckets());
         Ok(Self {
             events: register_int_counter_vec_with_registry!(

@@ -19,7 +19,7 @@ use twin_stack::Kafka;
 use twin_stream::{
     EventLog, Handler, Message, NewEvent, Outcome, RetryOptions, Stage, StageMetrics, StageOptions, TopicSpec,
 };
-use twin_telemetry::{Health, Registry, Shutdown};
+use twin_telemetry::{Health, MetricsRegistry, Shutdown};
 use uuid::Uuid;
 
 /// An event log, and what has to live as long.
@@ -238,7 +238,7 @@ impl<P: Payload> Handler for Recorder<P> {
 pub struct Running {
     shutdown: Shutdown,
     task: tokio::task::JoinHandle<Result<(), twin_stream::Error>>,
-    registry: Registry,
+    registry: MetricsRegistry,
 }
 
 impl Running {
@@ -274,7 +274,7 @@ pub async fn stage_named<P: Payload>(
     recorder: &Recorder<P>,
     adjust: impl FnOnce(&mut StageOptions),
 ) -> Running {
-    let registry = Registry::new();
+    let registry = MetricsRegistry::new();
     let mut options = StageOptions {
         retry: RetryOptions { first_pause_ms: 10, longest_pause_ms: 50, ..RetryOptions::default() },
         commit_every: Duration::from_millis(20),

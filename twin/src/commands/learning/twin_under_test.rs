@@ -47,7 +47,7 @@ impl Twin {
             sources: Arc::new(Nothing),
             dead_letters: Arc::new(Nothing),
             health: Health::default(),
-            registry: twin_telemetry::Registry::new(),
+            registry: twin_telemetry::MetricsRegistry::new(),
             stages: Vec::new(),
             default_interval_s: 900,
             uploads: None,
