@@ -14,9 +14,9 @@ pub enum Error {
     )]
     OtherModel {
         /// The model of the vectors in the index.
-        found: EmbeddingModel,
+        found: Box<EmbeddingModel>,
         /// The caller's model.
-        wanted: EmbeddingModel,
+        wanted: Box<EmbeddingModel>,
     },
     /// The index has gone over to another generation of vectors: the handle has to be renewed.
     #[error("the index went over to the vectors of {model}, those of generation {generation} are gone")]

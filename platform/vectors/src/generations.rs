@@ -91,7 +91,8 @@ impl Generations {
     /// For whoever opens the index with `model`, as it can be loaded now.
     pub fn open(&self, model: &EmbeddingModel) -> Result<Self, Error> {
         if !self.active.model.is_comparable_to(model) {
-            return Err(Error::OtherModel { found: self.active.model.clone(), wanted: model.clone() });
+            let (found, wanted) = (Box::new(self.active.model.clone()), Box::new(model.clone()));
+            return Err(Error::OtherModel { found, wanted });
         }
         let active = Generation { model: model.clone(), ..self.active };
         Ok(Self { active, ..self.clone() })
