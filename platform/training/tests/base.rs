@@ -1,0 +1,60 @@
+//! Base models and recipes, as everybody who names them knows them.
+
+use std::path::Path;
+
+use twin_training::{Base, Recipe};
+
+/// A configuration, and a safetensors file with that header.
+fn model(folder: &Path, config: &str, header: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("config.json"), config).unwrap();
+    let length = (header.len() as u64).to_le_bytes();
+    std::fs::write(folder.join("model.safetensors"), [&length[..], header.as_bytes(), b"weights"].concat()).unwrap();
+}
+
+#[test]
+fn a_base_model_is_the_same_wherever_it_lies_and_another_is_refused_with_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let [here, there, other, renamed] = ["here", "there", "other", "renamed"].map(|name| home.path().join(name));
+    model(&here, "{}", "{}");
+    model(&there, "{}", "{}");
+    model(&other, "{}", "{ }");
+    model(&renamed, "{}", "{}");
+    std::fs::rename(renamed.join("model.safetensors"), renamed.join("model-2.safetensors")).unwrap();
+    let base = Base::open(&here).unwrap();
+    assert_eq!((base.name().as_str(), base.path.as_path()), ("here", here.as_path()));
+    assert_eq!(Base::open(&there).unwrap().fingerprint, base.fingerprint);
+    assert!(base.require(&base.fingerprint).is_ok());
+    for another in [&other, &renamed] {
+        let refused = base.require(&Base::open(another).unwrap().fingerprint).unwrap_err();
+        assert!(refused.to_string().contains("set trainer.base") && !refused.is_transient(), "{refused}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_base_model_is_refused_with_what_is_missing() {
+    let home = tempfile::tempdir().unwrap();
+    let absent = Base::open(&home.path().join("absent")).unwrap_err();
+    assert!(absent.to_string().contains("is no directory") && !absent.is_transient(), "{absent}");
+    let empty = Base::open(home.path()).unwrap_err();
+    assert!(empty.to_string().contains("config.json"), "{empty}");
+    std::fs::write(home.path().join("config.json"), "{}").unwrap();
+    let bare = Base::open(home.path()).unwrap_err();
+    assert!(bare.to_string().contains("has no safetensors file"), "{bare}");
+    std::fs::write(home.path().join("model.safetensors"), u64::MAX.to_le_bytes()).unwrap();
+    let damaged = Base::open(home.path()).unwrap_err();
+    assert!(damaged.to_string().contains("is no safetensors file"), "{damaged}");
+}
+
+#[test]
+fn a_recipe_has_one_text_however_it_was_written_and_that_can_be_given_back() {
+    let recipe = Recipe::parse("rank = 4\ntargets = [\"v_proj\", \"q_proj\"]\n").unwrap();
+    let same = Recipe::parse("targets = [\"q_proj\", \"v_proj\"]\nrank = 4\n").unwrap();
+    assert_eq!(recipe.canonical(), same.canonical());
+    assert_eq!(Recipe::parse(&recipe.canonical()).unwrap().canonical(), recipe.canonical());
+    for (text, wrong) in [("rank = 0", "rank"), ("{\"rank\": 0}", "rank"), ("{\"rnk\": 1}", "rnk"), ("rnk = 1", "rnk")]
+    {
+        let error = Recipe::parse(text).unwrap_err();
+        assert!(error.to_string().contains(wrong), "{error}");
+    }
+}
