@@ -31,8 +31,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the same call may succeed later: a disk behind a network was away.
+    /// Whether the same call may succeed later: a disk behind a network was away. A file that is not there is missing.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::File { .. })
+        use std::io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, PermissionDenied, UnexpectedEof};
+        let stays = [InvalidData, IsADirectory, NotADirectory, NotFound, PermissionDenied, UnexpectedEof];
+        matches!(self, Self::File { source, .. } if !stays.contains(&source.kind()))
     }
 }
