@@ -100,7 +100,8 @@ pub trait Queue: Send + Sync + 'static {
     /// The present attempt is over and the job waits for its turn again.
     async fn requeue(&self, job: &Job<Self::Row>, reason: &str) -> Result<(), Error>;
 
-    /// Takes over what the job has made, which ends it. May be repeated.
+    /// Takes over what the job has made, which ends it. May be repeated. An error that does not pass ends the job without
+    /// a product.
     async fn collect(&self, job: &Job<Self::Row>, product: <Self::Kind as Kind>::Product) -> Result<(), Error>;
 
     /// Ends that attempt, and the job, without a product.
@@ -268,10 +269,11 @@ impl<Q: Queue> Supervisor<Q> {
             return Ok(());
         }
         match self.runner.status(&job.name).await? {
-            Status::Succeeded(product) => {
-                self.queue.collect(job, product).await?;
-                self.runner.forget(&job.name).await
-            }
+            Status::Succeeded(product) => match self.queue.collect(job, product).await {
+                Ok(()) => self.runner.forget(&job.name).await,
+                Err(error) if error.is_transient() => Err(error),
+                Err(error) => self.queue.end(job, job.attempts, Ending::Failed(error.to_string())).await,
+            },
             Status::Failed(reason) => self.queue.end(job, job.attempts, Ending::Failed(reason)).await,
             Status::Running(report) => {
                 if let Some(report) = report {
