@@ -41,6 +41,8 @@ struct Scripted {
     fates: Mutex<HashMap<String, Fate>>,
     otherwise: Mutex<Fate>,
     submitted: Mutex<Vec<TrainingOrder>>,
+    /// So many submissions find the runner away.
+    away: AtomicUsize,
     files: ModelFiles,
 }
 
@@ -62,6 +64,10 @@ fn checkpoint() -> JobCheckpoint {
 #[async_trait]
 impl Runner<Training> for Scripted {
     async fn submit(&self, _: &str, _: &Resources, order: &TrainingOrder) -> Result<(), Error> {
+        if self.away.load(Ordering::Relaxed) > 0 {
+            self.away.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::transient("the cluster does not answer"));
+        }
         self.submitted.lock().unwrap().push(order.clone());
         Ok(())
     }
@@ -233,7 +239,7 @@ impl Parts {
     async fn scripted(&self, fate: Fate) -> Arc<Scripted> {
         let files = model_files(&self.artifacts).await;
         let (fates, submitted) = (Mutex::default(), Mutex::default());
-        Arc::new(Scripted { fates, otherwise: Mutex::new(fate), submitted, files })
+        Arc::new(Scripted { fates, otherwise: Mutex::new(fate), submitted, away: AtomicUsize::new(0), files })
     }
 
     fn move_artifacts(&self, from: &str, to: &str) {
@@ -461,6 +467,17 @@ async fn a_job_that_gives_way_is_not_started_again_before_a_pause_and_can_be_can
     f.looks(2).await;
     let cancelled = f.job().await;
     assert_eq!((cancelled.state, cancelled.reason.as_deref()), (JobState::Cancelled, Some("cancelled by grace")));
+}
+
+#[tokio::test]
+async fn a_runner_that_is_away_is_asked_again_for_the_same_attempt_and_a_death_after_that_is_counted() {
+    let mut f = fixture(Fate::Dies).await;
+    f.runner.away.store(5, Ordering::Relaxed);
+    f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
+    f.looks_until("the runner takes the job", |runner| runner.submitted().len() == 1).await;
+    assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Running, 1));
+    f.looks(2).await;
+    assert_eq!((f.job().await.state, f.job().await.attempts), (JobState::Running, 2));
 }
 
 #[tokio::test]

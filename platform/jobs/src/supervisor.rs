@@ -253,15 +253,17 @@ impl<Q: Queue> Supervisor<Q> {
     /// Submits an attempt. If the runner is away, it is tried again later, as the same attempt.
     async fn submit(&mut self, job: &Job<Q::Row>, attempt: u32, order: &<Q::Kind as Kind>::Order) -> Result<(), Error> {
         let submitted = self.runner.submit(&job.name, &self.options.resources, order).await;
-        let Err(error) = submitted else { return Ok(()) };
-        if !error.is_transient() {
-            return self.queue.end(job, attempt, Ending::Failed(error.to_string())).await;
-        }
-        warn!(%error, kind = Q::NAME, job = job.name, "the job's process could not be started, trying again");
         if let Some(following) = self.following.get_mut(&job.name) {
-            following.is_to_be_submitted = true;
+            following.is_to_be_submitted = submitted.is_err();
         }
-        Ok(())
+        match submitted {
+            Err(error) if error.is_transient() => {
+                warn!(%error, kind = Q::NAME, job = job.name, "the job's process could not be started, trying again");
+                Ok(())
+            }
+            Err(error) => self.queue.end(job, attempt, Ending::Failed(error.to_string())).await,
+            Ok(()) => Ok(()),
+        }
     }
 
     async fn follow(&mut self, job: &Job<Q::Row>) -> Result<(), Error> {
@@ -299,7 +301,6 @@ impl<Q: Queue> Supervisor<Q> {
         }
         self.queue.report(job, &report, following.written.as_ref()).await?;
         following.written = Some(report);
-        following.is_to_be_submitted = false;
         following.backoff.reset();
         Ok(())
     }
