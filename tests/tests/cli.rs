@@ -119,6 +119,13 @@ fn documents_are_pushed_listed_shown_and_removed() -> Result<()> {
     assert_has(&succeed(&["documents", "list", "--author", &author])?, &[id, "tides", "article"]);
     assert_has(&succeed(&["documents", "show", id])?, &[id, &author, "markdown", "indexed", "done"]);
     assert_eq!(json_of(&["documents", "show", id])?["searchable"], true);
+    json_of(&["documents", "push", "--author", &author, "--category", "article", "--key", "again", file])?;
+    let list = ["documents", "list", "--author", author.as_str()];
+    let listed = |limit: &[&str]| json_of(&[list.as_slice(), limit].concat());
+    let all = listed(&[])?;
+    assert_eq!((all["documents"].as_array().map(Vec::len), &all["next"]), (Some(2), &Value::Null), "{all}");
+    let first = listed(&["--limit", "1"])?;
+    assert_eq!((first["documents"].as_array().map(Vec::len), first["next"].is_string()), (Some(1), true), "{first}");
     succeed(&["documents", "remove", id])?;
     assert_has(&succeed(&["documents", "show", id])?, &["deleted"]);
     Ok(())
