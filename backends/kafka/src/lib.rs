@@ -256,7 +256,7 @@ fn base_config(options: &KafkaOptions) -> ClientConfig {
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
 ) -> Result<T, Error> {
-    Ok(tokio::task::spawn_blocking(call).await.map_err(|_| Error::Closed)?.map_err(failed)?)
+    tokio::task::spawn_blocking(call).await.map_err(|_| Error::Closed)?.map_err(failed)
 }
 
 /// The ends of a partition. A client that does not write to a topic keeps what it once knew of its leaders: after the loss

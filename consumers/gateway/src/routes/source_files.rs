@@ -115,7 +115,7 @@ async fn receive(uploads: &Uploads, body: Body, max_bytes: u64) -> Result<NamedT
         let writer = file.reopen()?;
         Ok((file, writer))
     });
-    let made = made.await.map_err(|error| IoError::other(error)).and_then(|made| made);
+    let made = made.await.map_err(IoError::other).and_then(|made| made);
     let (file, writer) = made.map_err(|error| not_taken(&uploads.folder, &error))?;
     let mut writer = tokio::fs::File::from_std(writer);
     let mut body = body.into_data_stream();
