@@ -365,3 +365,21 @@ pub struct DeploymentRow {
     /// When it began to serve, or failed.
     pub settled_at: Option<DateTime<Utc>>,
 }
+
+/// A position in a list of deployments: a number among the author's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentPosition {
+    /// The number.
+    pub number: u64,
+}
+
+/// A position in what a run measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricPosition {
+    /// The metric's name.
+    pub name: String,
+    /// The optimizer step.
+    pub step: u64,
+}

@@ -1,32 +1,13 @@
 //! Lists, newest first, in parts: each part begins where the one before it ended.
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use twin_backend::Page;
 use twin_schemas::{AuthorId, JobId};
 
-use crate::model::{DatasetRow, DeploymentRow, JobRow, JobState, Metric, ModelRow};
+use crate::model::{DatasetRow, DeploymentPosition, DeploymentRow, JobRow, JobState, Metric, MetricPosition, ModelRow};
 use crate::rows::{Kind, Row, RowPosition, name_of};
 use crate::store::{RowQuery, SortOrder};
 use crate::{Error, Registry};
-
-/// A position in a list of deployments: a number among the author's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeploymentPosition {
-    /// The number.
-    pub number: u64,
-}
-
-/// A position in what a run measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MetricPosition {
-    /// The metric's name.
-    pub name: String,
-    /// The optimizer step.
-    pub step: u64,
-}
 
 impl Registry {
     /// At most `limit` dataset versions of one author or of all.

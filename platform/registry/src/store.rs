@@ -8,8 +8,7 @@ use twin_backend::Error;
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
 
 use crate::lineage::TaughtDocument;
-use crate::model::{JobProgress, Metric};
-use crate::pages::MetricPosition;
+use crate::model::{JobProgress, Metric, MetricPosition};
 use crate::rows::{Kind, Row, RowPosition};
 use crate::rules::{Event, Step};
 

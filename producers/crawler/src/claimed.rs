@@ -12,7 +12,7 @@ use twin_warehouse::{Claim, SourceRow, SyncOutcome, Warehouse};
 
 use crate::Error;
 use crate::metrics::Metrics;
-use crate::schedule::pause_after;
+use crate::pause::pause_after;
 use crate::sync::{Synced, Syncer};
 
 /// The leases of sources begin with this.

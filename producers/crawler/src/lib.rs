@@ -36,6 +36,7 @@ mod http;
 mod metrics;
 pub mod network;
 mod options;
+mod pause;
 mod schedule;
 mod settings;
 pub mod sources;

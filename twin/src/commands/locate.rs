@@ -2,12 +2,29 @@
 
 use std::path::Path;
 
+use clap::Args;
 use twin_api::SourceView;
 
+use super::Context;
+use super::views::list_sources;
 use crate::error::CommandError;
 
 /// How many characters of an id are shown in tables, at least.
 const SHORT_ID: usize = 8;
+
+/// A source that is there.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Its id, the beginning of its id, or its location.
+    #[arg(value_name = "SOURCE")]
+    pub(super) source: String,
+}
+
+/// The source that a text on the command line means, of those that the twin has.
+pub(super) async fn find_one(context: &Context, text: &str) -> Result<SourceView, CommandError> {
+    let sources = list_sources(&context.client, None).await?;
+    find(&sources, text).cloned()
+}
 
 /// The source that a text on the command line means: an id, the beginning of one, or a location.
 pub fn find<'a>(sources: &'a [SourceView], text: &str) -> Result<&'a SourceView, CommandError> {

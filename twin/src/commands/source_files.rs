@@ -6,7 +6,7 @@ use clap::Args;
 use twin_api::{UploadedFileList, UploadedFileView};
 
 use super::Context;
-use super::sources::{One, find_one};
+use super::locate::{One, find_one};
 use super::text::{Align, Table, count, moment};
 use crate::error::CommandError;
 

@@ -10,10 +10,10 @@ use twin_api::{NewSourceRequest, Removed, SecretText, SourceList, SourceView, Sy
 use twin_schemas::{AuthorId, Category};
 
 use super::lists::Limit;
-use super::locate::{absolute, find, short_id};
+use super::locate::{One, absolute, find_one, short_id};
 use super::source_files::{self, RemoveFile, Upload};
 use super::text::{Align, Table, count, duration, fields, moment, relative};
-use super::views::{SOURCES, author_query, list_sources, sync_status};
+use super::views::{SOURCES, author_query, sync_status};
 use super::{AuthorOption, Context};
 use crate::client::parse;
 use crate::error::CommandError;
@@ -86,14 +86,6 @@ pub struct List {
     author: AuthorOption,
     #[command(flatten)]
     limit: Limit,
-}
-
-/// A source that is there.
-#[derive(Debug, Args)]
-pub struct One {
-    /// Its id, the beginning of its id, or its location.
-    #[arg(value_name = "SOURCE")]
-    pub(super) source: String,
 }
 
 /// A source to remove.
@@ -240,11 +232,6 @@ async fn remove(args: Remove, context: &mut Context) -> Result<(), CommandError>
         format!("{} deleted", count(removed.documents_deleted, "document"))
     };
     context.out.line(&format!("removed {} {}; {documents}", source.kind, source.location))
-}
-
-pub(super) async fn find_one(context: &Context, text: &str) -> Result<SourceView, CommandError> {
-    let sources = list_sources(&context.client, None).await?;
-    find(&sources, text).cloned()
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
