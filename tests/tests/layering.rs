@@ -12,6 +12,9 @@ const DRIVERS: [&str; 7] =
 /// Our crates over them.
 const BACKENDS: [&str; 2] = ["twin-sqlite", "twin-kafka"];
 
+/// Our crates that compute.
+const ENGINES: [&str; 3] = ["twin-onnx", "twin-mistral", "twin-lora"];
+
 /// What may name a driver though it is no backend: a scratch file of one build, which is no store.
 const SCRATCH: &str = "processors/datasets";
 
@@ -37,12 +40,40 @@ fn is_of_tests(path: &str) -> bool {
         || path.ends_with("/tests.rs")
 }
 
-/// The dependencies of a manifest, without those of its tests.
+/// The crates that a manifest depends on, on any platform, without those of its tests.
 fn dependencies(manifest: &str) -> Result<BTreeSet<String>> {
     let text = std::fs::read_to_string(root().join(manifest)).with_context(|| manifest.to_owned())?;
     let table: toml::Table = text.parse()?;
-    let of = |name: &str| table.get(name).and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
-    Ok(of("dependencies").chain(of("build-dependencies")).cloned().collect())
+    let mut found = BTreeSet::new();
+    let targets = table.get("target").and_then(toml::Value::as_table).into_iter().flat_map(|all| all.values());
+    for table in std::iter::once(&table).chain(targets.filter_map(toml::Value::as_table)) {
+        for section in ["dependencies", "build-dependencies"] {
+            for (name, value) in table.get(section).and_then(toml::Value::as_table).into_iter().flatten() {
+                let renamed = value.get("package").and_then(toml::Value::as_str);
+                found.insert(renamed.unwrap_or(name).to_owned());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A file without its modules of tests and without comments.
+fn code_of(source: &str) -> Vec<&str> {
+    let mut code = Vec::new();
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let end = format!("{indent}}}");
+            // What it is about: an item in one line, or one that ends with a brace as deep as this.
+            if lines.next().is_some_and(|item| !item.trim_end().ends_with(';')) {
+                lines.by_ref().take_while(|line| *line != end).for_each(drop);
+            }
+            continue;
+        }
+        code.push(line.split("//").next().unwrap_or_default());
+    }
+    code
 }
 
 #[test]
@@ -59,6 +90,9 @@ fn drivers_are_dependencies_of_backends_alone() -> Result<()> {
         for name in BACKENDS {
             assert!(manifest.starts_with("twin/") || !found.contains(name), "{manifest} depends on {name}");
         }
+        for name in ENGINES {
+            assert!(manifest.starts_with("twin/") || !found.contains(name), "{manifest} depends on {name}");
+        }
     }
     Ok(())
 }
@@ -70,28 +104,48 @@ fn one_file_chooses_backends() -> Result<()> {
             continue;
         }
         let source = std::fs::read_to_string(root().join(&path))?;
-        // Tests within a file stand at its end.
-        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let code = code_of(&source);
         for name in DRIVERS.map(|name| name.replace('-', "_")) {
             let may = path == format!("{SCRATCH}/src/scratch.rs") || path == format!("{SCRATCH}/src/error.rs");
-            assert!(may || !names(code, &name), "{path} names {name}");
+            assert!(may || !names(&code, &name), "{path} names {name}");
         }
         // The settings of a backend are a part of the configuration.
         let chooses = path == "twin/src/run/stores.rs" || path == "twin/src/config/mod.rs";
         for name in BACKENDS.map(|name| name.replace('-', "_")) {
-            assert!(chooses || !names(code, &name), "{path} names {name}");
+            assert!(chooses || !names(&code, &name), "{path} names {name}");
         }
     }
     Ok(())
 }
 
-/// Whether a path in the code begins with that crate.
-fn names(code: &str, name: &str) -> bool {
-    let path = format!("{name}::");
-    code.lines().any(|line| {
-        let before = line.split("//").next().unwrap_or_default();
-        before.match_indices(&path).any(|(at, _)| !before[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+/// Whether the code names that crate: in a path, or in a `use` of its own.
+fn names(code: &[&str], name: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    code.iter().any(|line| {
+        line.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&line[..at], &line[at + name.len()..]);
+            let is_use = before.trim_start().ends_with("use ") && !after.starts_with(is_part);
+            is_use || after.starts_with("::") && !before.ends_with(is_part)
+        })
     })
+}
+
+#[test]
+fn a_crate_is_found_however_it_is_named() {
+    for line in [
+        "use rusqlite::Connection;",
+        "use rusqlite as sql;",
+        "    rusqlite::Connection::open(path)",
+        "pub use rusqlite;",
+    ] {
+        assert!(names(&code_of(line), "rusqlite"), "{line}");
+    }
+    for line in
+        ["// rusqlite::Connection", "use my_rusqlite::Connection;", "#[cfg(test)]\nmod tests {\n    use rusqlite;\n}"]
+    {
+        assert!(!names(&code_of(line), "rusqlite"), "{line}");
+    }
+    assert!(names(&code_of("#[cfg(test)]\nmod tests;\nuse rusqlite;"), "rusqlite"));
 }
 
 #[test]
@@ -127,5 +181,39 @@ fn the_table_of_ports_names_files_that_are_there() -> Result<()> {
             assert!(root().join(path).exists(), "{path} in {row}");
         }
     }
+    Ok(())
+}
+
+/// Folders whose files documents name by their paths.
+const FOLDERS: [&str; 11] = [
+    "api/",
+    "backends/",
+    "benches/",
+    "consumers/",
+    "engines/",
+    "platform/",
+    "processors/",
+    "producers/",
+    "schemas/",
+    "tests/",
+    "twin/",
+];
+
+#[test]
+fn documents_name_files_that_are_there() -> Result<()> {
+    let mut checked = 0;
+    for document in files(".md")? {
+        let text = std::fs::read_to_string(root().join(&document))?;
+        let quoted = text.split('`').skip(1).step_by(2);
+        for path in quoted.filter(|text| FOLDERS.iter().any(|folder| text.starts_with(folder))) {
+            // `tests/tests/path/{a,b}.rs`, `sources/<platform>.rs` and commands name no one file.
+            if path.contains(['<', '{', '*', ' ', '\n']) {
+                continue;
+            }
+            assert!(root().join(path).exists(), "{document} names {path}, which is not there");
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "{checked} paths");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Which backend each port of this process is. Nowhere else is one chosen.
+//! Which backend each port of this process is. Nowhere else is one chosen (artifacts have one so far, a folder).
 
 use std::sync::Arc;
 use std::time::Duration;
