@@ -41,6 +41,35 @@ async fn of_a_home_page_the_feed_that_it_names_is_found() {
 }
 
 #[tokio::test]
+async fn a_secret_does_not_go_with_a_page_to_a_feed_on_another_server() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let mut options = server.options();
+    options.http.allow_private_hosts.push(other.host.clone());
+    let page = format!("<html><link rel=alternate type=application/rss+xml href=\"{}\">", other.url("/feed"));
+    server.put("/", Page::html(&page));
+    other.put("/feed", Page::feed(&[&other.item("a", "one")]));
+    let sources = Sources::new(&options).unwrap();
+    let (kind, location) = sources.resolve(Some("feed"), &server.url("/")).unwrap();
+    let secrets: Secrets = [("token", twin_warehouse::Secret::new("s3cr3t"))].into_iter().collect();
+    let registration = Registration { location: &location, settings: &Value::Null, secrets: &secrets };
+    let error = sources.inspect(&kind, &registration).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    let told = error.to_string();
+    assert!(told.contains(&other.url("/feed")) && told.contains("register the feed's own address"), "{told}");
+    assert_eq!(server.header("/", "authorization"), [Some("Bearer s3cr3t".to_owned())]);
+    assert!(other.header("/feed", "authorization").iter().all(Option::is_none));
+
+    let without = Secrets::default();
+    let registration = Registration { secrets: &without, ..registration };
+    assert_eq!(sources.inspect(&kind, &registration).await.unwrap(), other.url("/feed"), "there is nothing to keep");
+    server.put("/here", Page::html("<html><link rel=alternate type=application/rss+xml href=/feed>"));
+    server.put("/feed", Page::feed(&[]));
+    let (here, secret) = (server.url("/here"), &secrets);
+    let registration = Registration { location: &here, settings: &Value::Null, secrets: secret };
+    assert_eq!(sources.inspect(&kind, &registration).await.unwrap(), server.url("/feed"));
+}
+
+#[tokio::test]
 async fn a_page_without_a_feed_is_refused_with_what_to_do() {
     let server = Server::start().await;
     server.put("/", Page::html("<html><body>Just a moment...</body></html>"));
