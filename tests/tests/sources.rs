@@ -132,6 +132,27 @@ async fn a_secret_does_not_reach_another_server_whose_feed_a_page_names() -> Res
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_busy_when_its_source_is_registered_is_tried_again_later_or_registered_unchecked() -> Result<()>
+{
+    let busy = || async { (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "3600")]) };
+    let down = || async { StatusCode::SERVICE_UNAVAILABLE };
+    let host = serve(Router::new().route("/busy", get(busy)).route("/down", get(down))).await?;
+    let twin = start(&[("TWIN_CRAWLER_HTTP_ALLOW_PRIVATE_HOSTS", &format!("[\"{host}\"]"))])?;
+    let (api, author) = (Api::new(twin.base_url())?, author());
+    for (path, after_s) in [("/down", "5"), ("/busy", "3600")] {
+        let body = json!({"author": author, "location": format!("http://{host}{path}")});
+        let answer = api.request(Method::POST, "/v1/sources").json(&body).send().await?;
+        let after = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        assert_eq!((answer.status().as_u16(), after), (503, Some(after_s)), "{path}");
+        let told = answer.text().await?;
+        ensure!(told.contains("unchecked") && told.contains(path), "{told}");
+    }
+    let unchecked = json!({"author": author, "location": format!("http://{host}/busy"), "unchecked": true});
+    api.post("/v1/sources", &unchecked).await?;
+    Ok(())
+}
+
 fn shared_twin() -> Result<Arc<TwinProcess>> {
     static TWIN: Shared<TwinProcess> = Shared::new();
     TWIN.get(|| start(&[]))

@@ -99,13 +99,20 @@ async fn what_can_not_be_reached_or_is_not_let_in_is_said() {
         let error = inspect(&server, "feed", "/feed").await.unwrap_err().to_string();
         assert!(error.contains(expected), "{status}: {error}");
     }
+    let is_transient = async |page: Page| {
+        server.put("/feed", page);
+        inspect(&server, "feed", "/feed").await.unwrap_err().is_transient()
+    };
+    assert!(!is_transient(Page::status(404)).await && !is_transient(Page::status(500)).await);
+    assert!(is_transient(Page::status(503)).await);
+    assert!(is_transient(Page::status(429).header("retry-after", "3600")).await);
     // Bound and dropped: nothing listens there.
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let mut nobody = Server::default();
     nobody.host = format!("127.0.0.1:{port}");
     for (kind, path) in [("feed", "/feed"), ("git", "/ada/engine.git")] {
         let error = inspect(&nobody, kind, path).await.unwrap_err();
-        assert!(matches!(error, Error::Http { .. }), "{error}");
+        assert!(matches!(error, Error::Http { .. }) && !error.is_transient(), "{error}");
     }
     server.put("/ada/engine.git/info/refs", Page::status(404));
     let error = inspect(&server, "git", "/ada/engine.git").await.unwrap_err();

@@ -77,6 +77,10 @@ async fn the_feed_that_a_page_names_is_registered_and_what_can_not_be_read_is_re
     let refused = problem(node.post("/v1/sources", &feed("https://away.example/feed", json!({}))).await, 422).await;
     assert_eq!(refused["errors"][0]["field"], "location");
     assert!(refused["detail"].as_str().unwrap().contains("away"), "{refused}");
+    let busy = node.post("/v1/sources", &feed("https://busy.example/feed", json!({}))).await;
+    assert_eq!(busy.headers()["retry-after"], "120");
+    let busy = problem(busy, 503).await;
+    assert!(busy["detail"].as_str().unwrap().contains("unchecked"), "{busy}");
     let unchecked = feed("https://away.example/feed", json!({"unchecked": true}));
     let source = body(node.post("/v1/sources", &unchecked).await, 201).await;
     assert_eq!(source["location"], "https://away.example/feed");
