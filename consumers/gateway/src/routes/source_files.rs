@@ -116,7 +116,7 @@ async fn receive(uploads: &Uploads, body: Body, max_bytes: u64) -> Result<NamedT
         Ok((file, writer))
     });
     let made = made.await.map_err(IoError::other).and_then(|made| made);
-    let (file, writer) = made.map_err(|error| not_taken(&uploads.folder, &error))?;
+    let (file, writer) = made.map_err(|error| not_taken(&uploads.folder, error))?;
     let mut writer = tokio::fs::File::from_std(writer);
     let mut body = body.into_data_stream();
     let mut bytes = 0;
@@ -127,16 +127,35 @@ async fn receive(uploads: &Uploads, body: Body, max_bytes: u64) -> Result<NamedT
             let detail = format!("the file is larger than {max_bytes} bytes (gateway.max_upload_bytes)");
             return Err(Problem::too_large(detail));
         }
-        writer.write_all(&data).await.map_err(|error| not_taken(&uploads.folder, &error))?;
+        writer.write_all(&data).await.map_err(|error| not_taken(&uploads.folder, error))?;
     }
-    writer.flush().await.map_err(|error| not_taken(&uploads.folder, &error))?;
+    writer.flush().await.map_err(|error| not_taken(&uploads.folder, error))?;
     if bytes == 0 {
         return Err(Problem::field("body", "the file is empty"));
     }
     Ok(file)
 }
 
-fn not_taken(folder: &FilePath, error: &IoError) -> Problem {
-    tracing::error!(folder = %folder.display(), %error, "an upload could not be stored");
-    Problem::unavailable("the upload could not be stored")
+fn not_taken(folder: &FilePath, source: IoError) -> Problem {
+    let error = twin_artifacts::Error::File { path: folder.display().to_string(), source };
+    tracing::error!(%error, "an upload could not be stored");
+    Problem::unavailable(match error.is_of_the_disk() {
+        true => "the upload could not be stored: the disk is full or failing",
+        false => "the upload could not be stored",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_to_be_full_and_to_pass() {
+        let told = |kind: ErrorKind| not_taken(FilePath::new("/data/uploads"), kind.into()).body;
+        assert_eq!((told(ErrorKind::StorageFull).status, told(ErrorKind::NotADirectory).status), (503, 503));
+        assert!(told(ErrorKind::StorageFull).detail.contains("full"));
+        assert!(!told(ErrorKind::NotADirectory).detail.contains("full"));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Error as IoError, Read, Seek, SeekFrom};
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
@@ -32,6 +32,8 @@ pub(super) struct Entry<'a> {
 pub(super) enum Stopped {
     /// It is refused; says why.
     Refused(String),
+    /// The file that holds it could not be read: nothing is known of the archive.
+    Unread(IoError),
     /// Whoever is told of the entries has ended.
     By(Error),
 }
@@ -51,7 +53,7 @@ pub(super) fn read(
     if declared > limits.max_entries {
         return Err(refused(format!("{declared} entries, more than {} (files.max_entries)", limits.max_entries)));
     }
-    let packed_bytes = file.metadata().map_err(|error| refused(error.to_string()))?.len();
+    let packed_bytes = file.metadata().map_err(Stopped::Unread)?.len();
     let mut archive = ZipArchive::new(file).map_err(|error| refused(format!("no zip archive: {error}")))?;
     if archive.offset() != 0 {
         return Err(refused("there is something before the archive in the file"));
@@ -86,7 +88,7 @@ pub(super) fn read(
 
 /// The number of entries by the record at the end. Nothing may come after it.
 fn declared_entries(file: &mut File) -> Result<usize, Stopped> {
-    let failed = |error: std::io::Error| refused(error.to_string());
+    let failed = Stopped::Unread;
     let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
     let searched = length.min((END_BYTES + COMMENT_MAX_BYTES) as u64);
     file.seek(SeekFrom::Start(length - searched)).map_err(failed)?;
@@ -171,6 +173,10 @@ fn entry(
         return Err(refused(format!("entry {path:?} unpacks to more than {ratio} times its size (files.max_ratio)")));
     }
     if let Err(error) = unpacked {
+        // What is wrong with the packed bytes has no number of the operating system.
+        if error.raw_os_error().is_some() {
+            return Err(Stopped::Unread(error));
+        }
         return Ok(Err(format!("it can not be unpacked: {error}")));
     }
     if bytes > limit {

@@ -5,7 +5,7 @@ mod archive;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Error as IoError, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -113,22 +113,28 @@ impl Source for Files {
 impl Files {
     /// The content of an upload in a file without a name, which is gone when it is closed.
     async fn fetch(&self, upload: &UploadedFile) -> Result<File, Error> {
-        let unusable = |problem: String| Error::Location { location: upload.name.clone(), problem };
+        let failed = |error: IoError| of_disk(self.folder.display().to_string(), error);
         let folder = self.folder.clone();
         let made = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&folder)?;
             tempfile::tempfile_in(&folder)
         });
-        let file = made.await.map_err(|_| Error::Stopped)?.map_err(|error| unusable(error.to_string()))?;
+        let file = made.await.map_err(|_| Error::Stopped)?.map_err(failed)?;
         let mut file = tokio::fs::File::from_std(file);
         let content = self.artifacts.read(&upload.artifact).await?;
         let mut blocks = std::pin::pin!(content.blocks());
         while let Some(block) = blocks.try_next().await? {
-            file.write_all(&block).await.map_err(|error| unusable(error.to_string()))?;
+            file.write_all(&block).await.map_err(failed)?;
         }
-        file.flush().await.map_err(|error| unusable(error.to_string()))?;
+        file.flush().await.map_err(failed)?;
         Ok(file.into_std().await)
     }
+}
+
+/// The place where uploads are read failed, a full disk for one: nothing is wrong with the upload, and the sync fails as a
+/// whole.
+fn of_disk(path: String, source: IoError) -> Error {
+    twin_artifacts::Error::File { path, source }.into()
 }
 
 /// What a cursor holds: an upload that was read as a whole is not read again.
@@ -174,18 +180,17 @@ struct Reading {
 
 impl Reading {
     fn upload(mut self, name: &str, mut file: File, finds: &Finds) -> Result<Self, Error> {
-        let rewound = file.seek(SeekFrom::Start(0));
-        rewound.map_err(|error| Error::Location { location: name.to_owned(), problem: error.to_string() })?;
+        let failed = |error: IoError| of_disk(name.to_owned(), error);
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
         if is_archive(name) {
             self.archive(name, file, finds)?;
         } else if let Some(media_type) = text_file::media_type(Path::new(name)) {
             let mut bytes = Vec::new();
             let limit = self.options.max_file_bytes;
-            let content = match file.take(limit + 1).read_to_end(&mut bytes) {
-                Ok(_) if bytes.len() as u64 > limit => Err(format!("more than {limit} bytes (files.max_file_bytes)")),
-                Ok(_) => Ok(bytes),
-                Err(error) => Err(error.to_string()),
-            };
+            file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+            let is_too_large = bytes.len() as u64 > limit;
+            let content =
+                if is_too_large { Err(format!("more than {limit} bytes (files.max_file_bytes)")) } else { Ok(bytes) };
             self.document(name.to_owned(), media_type, content, finds)?;
         }
         Ok(self)
@@ -200,6 +205,7 @@ impl Reading {
         match read {
             Ok(()) => Ok(()),
             Err(archive::Stopped::Refused(reason)) => self.failed(name.to_owned(), reason, finds),
+            Err(archive::Stopped::Unread(error)) => Err(of_disk(name.to_owned(), error)),
             Err(archive::Stopped::By(error)) => Err(error),
         }
     }
@@ -255,6 +261,28 @@ mod tests {
         assert!(!before.is_still(&Memory { category: Some(Category::Post), ..now.clone() }, 3));
         assert!(!before.is_still(&Memory::default(), 3));
         assert_eq!(Memory::deserialize(before.write()).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_is_no_fault_of_the_upload() {
+        let data = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::in_folder(&data.path().join("artifacts")).unwrap();
+        let artifact = artifacts.put(b"# A".to_vec()).await.unwrap();
+        let source_id = twin_schemas::SourceId(Default::default());
+        let uploaded_at = chrono::Utc::now();
+        let upload = UploadedFile { source_id, name: "a.md".into(), artifact, bytes: 3, uploaded_at };
+        let folder = data.path().join("uploads");
+        std::fs::write(&folder, "no folder").unwrap();
+        let files = Files::new(FilesOptions::default(), artifacts, folder.clone());
+        let error = files.fetch(&upload).await.unwrap_err();
+        assert!(matches!(error, Error::Artifacts(_)) && error.is_transient(), "{error}");
+        assert!(error.to_string().contains(&folder.display().to_string()), "{error}");
+        std::fs::remove_file(&folder).unwrap();
+        let mut content = String::new();
+        let mut file = files.fetch(&upload).await.unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "# A");
     }
 
     #[test]

@@ -96,6 +96,7 @@ fn told_within(bytes: &[u8], limits: &FilesOptions) -> Result<Told, String> {
     match read {
         Ok(()) => Ok(told),
         Err(Stopped::Refused(reason)) => Err(reason),
+        Err(Stopped::Unread(error)) => panic!("{error}"),
         Err(Stopped::By(error)) => panic!("{error}"),
     }
 }
