@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use twin_api::{FileName, RemovedFile, UploadedFileList, UploadedFileView};
 use twin_schemas::SourceId;
-use twin_warehouse::{SourceRow, UploadedFile};
+use twin_warehouse::{FileStored, SourceRow, UploadedFile};
 
 use super::sources::not_found;
 use crate::extract::{Path, PathPair, Query};
@@ -56,12 +56,14 @@ pub async fn upload(
     let uploads = app.uploads()?;
     let received = receive(uploads, request.into_body(), app.options.max_upload_bytes).await?;
     let stored = uploads.artifacts.put_file(received.path()).await?;
-    let was_there = app.warehouse.files(id).await?.iter().any(|file| file.name == name);
     let file =
         UploadedFile { source_id: id, name, artifact: stored.artifact, bytes: stored.bytes, uploaded_at: Utc::now() };
-    app.warehouse.put_file(file.clone()).await?;
+    let status = match app.warehouse.put_file(file.clone()).await? {
+        FileStored::New => StatusCode::CREATED,
+        FileStored::Replaced => StatusCode::OK,
+        FileStored::NotRegistered => return Err(not_registered(&app, id).await),
+    };
     app.warehouse.request_sync(id, false).await?;
-    let status = if was_there { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, axum::Json(file.shown())))
 }
 
@@ -104,6 +106,12 @@ pub async fn remove(
 
 async fn source(app: &App, id: SourceId) -> Result<SourceRow, Problem> {
     app.warehouse.source(id).await?.ok_or_else(|| not_found(id))
+}
+
+/// Why a source takes no upload.
+async fn not_registered(app: &App, id: SourceId) -> Problem {
+    let why = format!("source {id} is being removed; register it again to upload to it");
+    source(app, id).await.map_or_else(|problem| problem, |_| Problem::refused(why))
 }
 
 /// The body in a file, as it comes; the file is gone when it is dropped.

@@ -113,6 +113,9 @@ async fn files_are_uploaded_replaced_listed_and_removed() {
 
     body(node.delete(&format!("{path}/a.md")).send().await.unwrap(), 200).await;
     problem(node.delete(&format!("{path}/a.md")).send().await.unwrap(), 404).await;
+    node.warehouse.begin_removal(id(&source)).await.unwrap().unwrap();
+    let refused = problem(upload(&node, &source, "c.md", "# C").await, 409).await;
+    assert!(refused["detail"].as_str().unwrap().contains("is being removed"), "{refused}");
     body(node.delete(&format!("/v1/sources/{}", source["id"].as_str().unwrap())).send().await.unwrap(), 200).await;
     assert!(node.warehouse.files(id(&source)).await.unwrap().is_empty());
 }
