@@ -18,7 +18,7 @@ use twin_schemas::{Category, MediaType};
 use twin_warehouse::UploadedFile;
 
 use super::text_file::{self, TextFiles};
-use super::thread::{Finds, Found, collect_on_thread};
+use super::thread::{Found, FoundSender, collect_on_thread};
 use super::{Collect, Evidence, KnownDocuments, Listing, Sink, Source};
 use crate::Error;
 use crate::options::FilesOptions;
@@ -101,7 +101,7 @@ impl Source for Files {
         for upload in &request.files {
             let file = self.fetch(upload).await?;
             let name = upload.name.clone();
-            reading = collect_on_thread(sink, move |finds| reading.upload(&name, file, finds)).await?;
+            reading = collect_on_thread(sink, move |sender| reading.upload(&name, file, sender)).await?;
         }
         // What could not be read is looked at again, and what is in an archive that could not be read is not gone.
         let listed = reading.all_read.then_some(reading.listed);
@@ -179,11 +179,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn upload(mut self, name: &str, mut file: File, finds: &Finds) -> Result<Self, Error> {
+    fn upload(mut self, name: &str, mut file: File, sender: &FoundSender) -> Result<Self, Error> {
         let failed = |error: IoError| of_disk(name.to_owned(), error);
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         if is_archive(name) {
-            self.archive(name, file, finds)?;
+            self.archive(name, file, sender)?;
         } else if let Some(media_type) = text_file::media_type(Path::new(name)) {
             let mut bytes = Vec::new();
             let limit = self.options.max_file_bytes;
@@ -191,20 +191,20 @@ impl Reading {
             let is_too_large = bytes.len() as u64 > limit;
             let content =
                 if is_too_large { Err(format!("more than {limit} bytes (files.max_file_bytes)")) } else { Ok(bytes) };
-            self.document(name.to_owned(), media_type, content, finds)?;
+            self.document(name.to_owned(), media_type, content, sender)?;
         }
         Ok(self)
     }
 
-    fn archive(&mut self, name: &str, file: File, finds: &Finds) -> Result<(), Error> {
+    fn archive(&mut self, name: &str, file: File, sender: &FoundSender) -> Result<(), Error> {
         let options = self.options.clone();
         let read = archive::read(file, &options, is_wanted, |Entry { path, content }| {
             let Some(media_type) = text_file::media_type(Path::new(path)) else { return Ok(()) };
-            self.document(format!("{name}/{path}"), media_type, content, finds)
+            self.document(format!("{name}/{path}"), media_type, content, sender)
         });
         match read {
             Ok(()) => Ok(()),
-            Err(archive::Stopped::Refused(reason)) => self.failed(name.to_owned(), reason, finds),
+            Err(archive::Stopped::Refused(reason)) => self.failed(name.to_owned(), reason, sender),
             Err(archive::Stopped::Unread(error)) => Err(of_disk(name.to_owned(), error)),
             Err(archive::Stopped::By(error)) => Err(error),
         }
@@ -215,12 +215,12 @@ impl Reading {
         natural_key: String,
         media_type: MediaType,
         content: Result<Vec<u8>, String>,
-        finds: &Finds,
+        sender: &FoundSender,
     ) -> Result<(), Error> {
         let document = content.and_then(|bytes| self.files.document(&natural_key, media_type, &bytes));
         let found = match document {
             Ok(None) => return Ok(()),
-            Err(reason) => return self.failed(natural_key, reason, finds),
+            Err(reason) => return self.failed(natural_key, reason, sender),
             Ok(Some(document)) => {
                 let known = self.known.get(&document.identity);
                 match known.is_some_and(|(content_hash, _)| *content_hash == document.content_hash) {
@@ -230,12 +230,12 @@ impl Reading {
             }
         };
         self.listed += 1;
-        finds.send(found)
+        sender.send(found)
     }
 
-    fn failed(&mut self, natural_key: String, reason: String, finds: &Finds) -> Result<(), Error> {
+    fn failed(&mut self, natural_key: String, reason: String, sender: &FoundSender) -> Result<(), Error> {
         self.all_read = false;
-        finds.send(Found::Failed { natural_key, reason })
+        sender.send(Found::Failed { natural_key, reason })
     }
 }
 
