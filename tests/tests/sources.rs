@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 use twin_stack::TwinProcess;
-use twin_tests::{Shared, TOPICS, author, start};
+use twin_tests::{Api, Shared, TOPICS, author, start};
 
 const SECRET: &str = "s3cr3t-0f-ada";
 
@@ -57,9 +58,13 @@ async fn private_blog() -> Result<String> {
         );
         ([(header::CONTENT_TYPE, "application/rss+xml")], feed).into_response() as Response
     };
+    serve(Router::new().route("/", get(page)).route("/feed.xml", get(feed))).await
+}
+
+/// Its `host:port`.
+async fn serve(app: Router) -> Result<String> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let host = listener.local_addr()?.to_string();
-    let app = Router::new().route("/", get(page)).route("/feed.xml", get(feed));
     tokio::spawn(async move { axum::serve(listener, app).await });
     Ok(host)
 }
@@ -96,6 +101,55 @@ async fn a_private_feed_is_found_on_its_page_read_with_a_secret_and_the_secret_i
     let (output, told) = run(twin.command(&["sources", "add", "--author", &author, nobody]))?;
     ensure!(!output.status.success() && told.contains("--force"), "{told}");
     assert_eq!(json_of(&twin, &["sources", "add", "--author", &author, "--force", nobody])?["location"], nobody);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_does_not_reach_another_server_whose_feed_a_page_names() -> Result<()> {
+    let asked: Arc<Mutex<Vec<HeaderMap>>> = Arc::default();
+    let asked_of_other = asked.clone();
+    let feed = move |headers: HeaderMap| {
+        let asked = asked_of_other.clone();
+        async move {
+            asked.lock().await.push(headers);
+            let feed = "<rss version=\"2.0\"><channel><title>B</title></channel></rss>";
+            ([(header::CONTENT_TYPE, "application/rss+xml")], feed)
+        }
+    };
+    let other = serve(Router::new().route("/feed.xml", get(feed))).await?;
+    let page = format!("<html><link rel=alternate type=application/rss+xml href=\"http://{other}/feed.xml\">");
+    let home = serve(Router::new().route("/", get(move || async move { Html(page) }))).await?;
+    let twin = start(&[("TWIN_CRAWLER_HTTP_ALLOW_PRIVATE_HOSTS", &format!("[\"{home}\",\"{other}\"]"))])?;
+    let (api, author) = (Api::new(twin.base_url())?, author());
+    let body = json!({"author": author, "location": format!("http://{home}/"), "secrets": {"token": SECRET}});
+    let answer = api.send(api.request(Method::POST, "/v1/sources").json(&body)).await?;
+    assert_eq!(answer.status.as_u16(), 422, "{}", answer.json);
+    assert_eq!(answer.json["errors"][0]["field"], "location");
+    ensure!(answer.json["detail"].as_str().context("there is a detail")?.contains("on another server"));
+    assert_eq!(api.get(&format!("/v1/sources?author={author}")).await?["sources"], json!([]));
+    let asked = asked.lock().await;
+    ensure!(!asked.is_empty() && asked.iter().all(|headers| !headers.contains_key(header::AUTHORIZATION)), "{asked:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_busy_when_its_source_is_registered_is_tried_again_later_or_registered_unchecked() -> Result<()>
+{
+    let busy = || async { (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "3600")]) };
+    let down = || async { StatusCode::SERVICE_UNAVAILABLE };
+    let host = serve(Router::new().route("/busy", get(busy)).route("/down", get(down))).await?;
+    let twin = start(&[("TWIN_CRAWLER_HTTP_ALLOW_PRIVATE_HOSTS", &format!("[\"{host}\"]"))])?;
+    let (api, author) = (Api::new(twin.base_url())?, author());
+    for (path, after_s) in [("/down", "5"), ("/busy", "3600")] {
+        let body = json!({"author": author, "location": format!("http://{host}{path}")});
+        let answer = api.request(Method::POST, "/v1/sources").json(&body).send().await?;
+        let after = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        assert_eq!((answer.status().as_u16(), after), (503, Some(after_s)), "{path}");
+        let told = answer.text().await?;
+        ensure!(told.contains("unchecked") && told.contains(path), "{told}");
+    }
+    let unchecked = json!({"author": author, "location": format!("http://{host}/busy"), "unchecked": true});
+    api.post("/v1/sources", &unchecked).await?;
     Ok(())
 }
 

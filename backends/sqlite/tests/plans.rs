@@ -152,6 +152,8 @@ async fn of_the_sources() {
     plans.of_list("files_after a file", warehouse.files_after(Some(&(id, name)), 9)).await;
     plans.of("remove_file", warehouse.remove_file(id, "a.md")).await;
     let removal = plans.of("begin_removal", warehouse.begin_removal(id)).await.unwrap();
+    plans.of("remove_file_claimed", warehouse.remove_file_claimed(&removal, "a.md")).await;
+    plans.of("forget_secrets_claimed", warehouse.forget_secrets_claimed(&removal)).await;
     plans.of("remove_source", warehouse.remove_source(&removal)).await;
     plans.of_list("authors", warehouse.authors(None, 9)).await;
     plans.of_list("authors after", warehouse.authors(Some(&ada()), 9)).await;

@@ -12,6 +12,14 @@ pub enum PortError {
     /// It can not be done as things are; says why and what to do.
     #[error("{0}")]
     Refused(String),
+    /// What is looked at can not be looked at just now; says why and what to do.
+    #[error("{why}")]
+    Away {
+        /// Why, and what to do.
+        why: String,
+        /// Seconds until it is worth another try, where that is known.
+        retry_after_s: Option<u64>,
+    },
     /// A store or the log failed; it knows whether that passes.
     #[error("{store}: {cause}")]
     Backend {
@@ -25,7 +33,11 @@ pub enum PortError {
 impl PortError {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Backend { cause, .. } if cause.is_transient())
+        match self {
+            Self::Away { .. } => true,
+            Self::Backend { cause, .. } => cause.is_transient(),
+            Self::Invalid(_) | Self::Missing(_) | Self::Refused(_) => false,
+        }
     }
 
     /// A failure of a store that passes by itself.

@@ -146,6 +146,10 @@ impl From<PortError> for Problem {
             PortError::Invalid(what) => Self::field("body", what),
             PortError::Missing(what) => Self::not_found(what),
             PortError::Refused(why) => Self::refused(why),
+            PortError::Away { why, retry_after_s } => {
+                let problem = Self::unavailable(why);
+                Self { retry_after_s: retry_after_s.or(problem.retry_after_s), ..problem }
+            }
             PortError::Backend { store, cause } => {
                 let transient = cause.is_transient();
                 tracing::error!(error = %cause, transient, store, "a request to a store failed");

@@ -94,7 +94,8 @@ pub trait SourceResolver: Send + Sync {
     }
 
     /// Looks at what is at the location, and returns the one that can be read: the same, or one that was found there.
-    /// [`PortError::Invalid`] says why there is none, for the person who registers the source.
+    /// [`PortError::Invalid`] says why there is none, and [`PortError::Away`] why that can not be said just now, for the person
+    /// who registers the source.
     async fn inspect(&self, registration: Registration<'_>) -> Result<String, PortError> {
         Ok(registration.location.to_owned())
     }

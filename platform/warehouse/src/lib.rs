@@ -22,9 +22,9 @@ pub mod testing;
 pub use content_hash::{DocumentContent, hash_of_blob};
 pub use error::Error;
 pub use model::{
-    AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, Known, LastSync, LedgerEntry, NewSource,
-    Observation, Progress, ProgressState, Recorded, SourcePosition, SourceRow, StageName, SyncFailure, SyncOutcome,
-    Totals, UploadedFile,
+    AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, FileStored, Known, LastSync, LedgerEntry,
+    NewSource, Observation, Progress, ProgressState, Recorded, SourcePosition, SourceRow, StageName, SyncFailure,
+    SyncOutcome, Totals, UploadedFile,
 };
 pub use outbox::{Outbox, OutboxOptions};
 pub use port::{Authors, Documents, LOOK_UP_MAX, Ledger, ProgressNotes, Sources, Unpublished, Warehouse};

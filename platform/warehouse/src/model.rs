@@ -158,6 +158,17 @@ pub struct UploadedFile {
     pub uploaded_at: DateTime<Utc>,
 }
 
+/// What became of an uploaded file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileStored {
+    /// It is stored, the first of its name.
+    New,
+    /// It is stored in the place of the one of its name.
+    Replaced,
+    /// It is not: the source is not registered, or is being removed.
+    NotRegistered,
+}
+
 /// What entitles a sync, or a removal, to write for a source: the fence of all its writes. It is worth nothing any more
 /// when another has claimed the source, or the source was removed or registered anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use crate::Error;
 use crate::model::{
-    AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, Known, LastSync, LedgerEntry, NewSource,
-    Observation, Progress, Recorded, SourcePosition, SourceRow, Totals, UploadedFile,
+    AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, FileStored, Known, LastSync, LedgerEntry,
+    NewSource, Observation, Progress, Recorded, SourcePosition, SourceRow, Totals, UploadedFile,
 };
 use crate::secrets::Secrets;
 
@@ -89,11 +89,18 @@ pub trait Sources: Send + Sync {
     /// Forgets the secrets of a source.
     async fn forget_secrets(&self, source: SourceId) -> Result<(), Error>;
 
-    /// Stores which artifact was uploaded to a source under a name, in the place of the one before.
-    async fn put_file(&self, file: UploadedFile) -> Result<(), Error>;
+    /// As [`Self::forget_secrets`], in a removal of the source. [`Error::ClaimLost`] if that lost its claim.
+    async fn forget_secrets_claimed(&self, removal: &Claim) -> Result<(), Error>;
+
+    /// Stores which artifact was uploaded to a source under a name, in the place of the one before. Nothing is stored for a
+    /// source that is not registered, or is being removed.
+    async fn put_file(&self, file: UploadedFile) -> Result<FileStored, Error>;
 
     /// Forgets an uploaded file. False if there is none of that name.
     async fn remove_file(&self, source: SourceId, name: &str) -> Result<bool, Error>;
+
+    /// As [`Self::remove_file`], in a removal of the source. [`Error::ClaimLost`] if that lost its claim.
+    async fn remove_file_claimed(&self, removal: &Claim, name: &str) -> Result<bool, Error>;
 
     /// The files that were uploaded to a source, by name.
     async fn files(&self, source: SourceId) -> Result<Vec<UploadedFile>, Error>;

@@ -57,6 +57,14 @@ pub enum Error {
         /// Seconds to wait.
         after_s: u64,
     },
+    /// Nothing was found out within the time that whoever registers a source waits.
+    #[error("{location}: nothing was found out about it within {within_s} s")]
+    NotInTime {
+        /// The path or address.
+        location: String,
+        /// Seconds.
+        within_s: u64,
+    },
     /// The feed was taken down for good.
     #[error("{url} answered 410: the feed is gone for good; its documents stay until they are retracted")]
     FeedGone {
@@ -97,6 +105,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same may succeed in a while, though nothing is changed. A server that can not be reached at all is not
+    /// one of these: its address may be wrong.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::RetryAfter { .. } | Self::NotInTime { .. } | Self::Stopped => true,
+            Self::Status { status, .. } => *status == 503,
+            Self::Artifacts(error) => error.is_transient(),
+            Self::Warehouse(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
     /// Seconds that the server asked to wait, where it did.
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {

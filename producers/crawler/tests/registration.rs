@@ -41,6 +41,35 @@ async fn of_a_home_page_the_feed_that_it_names_is_found() {
 }
 
 #[tokio::test]
+async fn a_secret_does_not_go_with_a_page_to_a_feed_on_another_server() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let mut options = server.options();
+    options.http.allow_private_hosts.push(other.host.clone());
+    let page = format!("<html><link rel=alternate type=application/rss+xml href=\"{}\">", other.url("/feed"));
+    server.put("/", Page::html(&page));
+    other.put("/feed", Page::feed(&[&other.item("a", "one")]));
+    let sources = Sources::new(&options).unwrap();
+    let (kind, location) = sources.resolve(Some("feed"), &server.url("/")).unwrap();
+    let secrets: Secrets = [("token", twin_warehouse::Secret::new("s3cr3t"))].into_iter().collect();
+    let registration = Registration { location: &location, settings: &Value::Null, secrets: &secrets };
+    let error = sources.inspect(&kind, &registration).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    let told = error.to_string();
+    assert!(told.contains(&other.url("/feed")) && told.contains("register the feed's own address"), "{told}");
+    assert_eq!(server.header("/", "authorization"), [Some("Bearer s3cr3t".to_owned())]);
+    assert!(other.header("/feed", "authorization").iter().all(Option::is_none));
+
+    let without = Secrets::default();
+    let registration = Registration { secrets: &without, ..registration };
+    assert_eq!(sources.inspect(&kind, &registration).await.unwrap(), other.url("/feed"), "there is nothing to keep");
+    server.put("/here", Page::html("<html><link rel=alternate type=application/rss+xml href=/feed>"));
+    server.put("/feed", Page::feed(&[]));
+    let (here, secret) = (server.url("/here"), &secrets);
+    let registration = Registration { location: &here, settings: &Value::Null, secrets: secret };
+    assert_eq!(sources.inspect(&kind, &registration).await.unwrap(), server.url("/feed"));
+}
+
+#[tokio::test]
 async fn a_page_without_a_feed_is_refused_with_what_to_do() {
     let server = Server::start().await;
     server.put("/", Page::html("<html><body>Just a moment...</body></html>"));
@@ -70,13 +99,20 @@ async fn what_can_not_be_reached_or_is_not_let_in_is_said() {
         let error = inspect(&server, "feed", "/feed").await.unwrap_err().to_string();
         assert!(error.contains(expected), "{status}: {error}");
     }
+    let is_transient = async |page: Page| {
+        server.put("/feed", page);
+        inspect(&server, "feed", "/feed").await.unwrap_err().is_transient()
+    };
+    assert!(!is_transient(Page::status(404)).await && !is_transient(Page::status(500)).await);
+    assert!(is_transient(Page::status(503)).await);
+    assert!(is_transient(Page::status(429).header("retry-after", "3600")).await);
     // Bound and dropped: nothing listens there.
     let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let mut nobody = Server::default();
     nobody.host = format!("127.0.0.1:{port}");
     for (kind, path) in [("feed", "/feed"), ("git", "/ada/engine.git")] {
         let error = inspect(&nobody, kind, path).await.unwrap_err();
-        assert!(matches!(error, Error::Http { .. }), "{error}");
+        assert!(matches!(error, Error::Http { .. }) && !error.is_transient(), "{error}");
     }
     server.put("/ada/engine.git/info/refs", Page::status(404));
     let error = inspect(&server, "git", "/ada/engine.git").await.unwrap_err();

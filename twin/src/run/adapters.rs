@@ -34,9 +34,11 @@ impl SourceResolver for KnownSources {
     async fn inspect(&self, registration: Registration<'_>) -> Result<String, PortError> {
         let inspected = self.0.inspect(registration.kind, &of_crawler(&registration)).await;
         inspected.map_err(|error| {
-            PortError::Invalid(format!(
-                "{error}. It is registered all the same with `unchecked` (twin sources add --force)"
-            ))
+            let why = format!("{error}. It is registered all the same with `unchecked` (twin sources add --force)");
+            match error.is_transient() {
+                true => PortError::Away { why, retry_after_s: error.retry_after_s() },
+                false => PortError::Invalid(why),
+            }
         })
     }
 

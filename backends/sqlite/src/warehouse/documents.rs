@@ -35,7 +35,7 @@ pub(super) fn record(tx: &Connection, observation: &Observation) -> Result<Recor
     Ok(recorded)
 }
 
-fn fence(tx: &Connection, claim: &Claim) -> Result<(), Failure> {
+pub(super) fn fence(tx: &Connection, claim: &Claim) -> Result<(), Failure> {
     if is_claimed(tx, claim)? { Ok(()) } else { Err(Failure::Port(Error::ClaimLost)) }
 }
 

@@ -19,9 +19,9 @@ use tokio::sync::watch;
 use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use twin_warehouse::{
-    AuthorRow, Authors, Claim, DocumentFilter, DocumentPosition, DocumentRow, Documents, Error, Known, LastSync,
-    Ledger, LedgerEntry, NewSource, Observation, Page, Progress, ProgressNotes, Recorded, Secrets, SourcePosition,
-    SourceRow, Sources, Totals, Unpublished, UploadedFile,
+    AuthorRow, Authors, Claim, DocumentFilter, DocumentPosition, DocumentRow, Documents, Error, FileStored, Known,
+    LastSync, Ledger, LedgerEntry, NewSource, Observation, Page, Progress, ProgressNotes, Recorded, Secrets,
+    SourcePosition, SourceRow, Sources, Totals, Unpublished, UploadedFile,
 };
 
 /// What a statement of the warehouse can end with.
@@ -131,13 +131,23 @@ impl Sources for SqliteWarehouse {
         Ok(self.database.write(move |tx| source_parts::forget_secrets(tx, source)).await?)
     }
 
-    async fn put_file(&self, file: UploadedFile) -> Result<(), Error> {
+    async fn forget_secrets_claimed(&self, removal: &Claim) -> Result<(), Error> {
+        let removal = *removal;
+        Ok(self.database.write(move |tx| source_parts::forget_secrets_claimed(tx, &removal)).await?)
+    }
+
+    async fn put_file(&self, file: UploadedFile) -> Result<FileStored, Error> {
         Ok(self.database.write(move |tx| source_parts::put_file(tx, &file)).await?)
     }
 
     async fn remove_file(&self, source: SourceId, name: &str) -> Result<bool, Error> {
         let name = name.to_owned();
         Ok(self.database.write(move |tx| source_parts::remove_file(tx, source, &name)).await?)
+    }
+
+    async fn remove_file_claimed(&self, removal: &Claim, name: &str) -> Result<bool, Error> {
+        let (removal, name) = (*removal, name.to_owned());
+        Ok(self.database.write(move |tx| source_parts::remove_file_claimed(tx, &removal, &name)).await?)
     }
 
     async fn files(&self, source: SourceId) -> Result<Vec<UploadedFile>, Error> {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use twin_schemas::SourceId;
-use twin_warehouse::{Error, Secret, Secrets, UploadedFile};
+use twin_warehouse::{Claim, Error, FileStored, Secret, Secrets, UploadedFile};
 
 use super::Failure;
+use super::documents::fence;
 use super::rows::{collect, json_text, parsed, time, time_text};
 
 pub(super) fn put_secrets(tx: &Connection, source: SourceId, secrets: &Secrets) -> Result<(), Failure> {
@@ -35,28 +36,39 @@ pub(super) fn forget_secrets(tx: &Connection, source: SourceId) -> Result<(), Fa
     Ok(())
 }
 
+pub(super) fn forget_secrets_claimed(tx: &Connection, removal: &Claim) -> Result<(), Failure> {
+    fence(tx, removal)?;
+    forget_secrets(tx, removal.source_id)
+}
+
 const FILE_COLUMNS: &str = "source_id, name, artifact, bytes, uploaded_at";
 
-pub(super) fn put_file(tx: &Connection, file: &UploadedFile) -> Result<(), Failure> {
+pub(super) fn put_file(tx: &Connection, file: &UploadedFile) -> Result<FileStored, Failure> {
+    let source = file.source_id.to_string();
+    let mut registered = tx.prepare_cached("SELECT 1 FROM sources WHERE source_id = ?1 AND state = 'registered'")?;
+    if !registered.exists([&source])? {
+        return Ok(FileStored::NotRegistered);
+    }
+    let mut named = tx.prepare_cached("SELECT 1 FROM source_files WHERE source_id = ?1 AND name = ?2")?;
+    let was_there = named.exists([&source, &file.name])?;
     tx.execute(
         "INSERT INTO source_files (source_id, name, artifact, bytes, uploaded_at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (source_id, name) DO UPDATE SET artifact = excluded.artifact, bytes = excluded.bytes,
              uploaded_at = excluded.uploaded_at",
-        params![
-            file.source_id.to_string(),
-            file.name,
-            file.artifact,
-            file.bytes.cast_signed(),
-            time_text(file.uploaded_at)
-        ],
+        params![source, file.name, file.artifact, file.bytes.cast_signed(), time_text(file.uploaded_at)],
     )?;
-    Ok(())
+    Ok(if was_there { FileStored::Replaced } else { FileStored::New })
 }
 
 pub(super) fn remove_file(tx: &Connection, source: SourceId, name: &str) -> Result<bool, Failure> {
     let removed =
         tx.execute("DELETE FROM source_files WHERE source_id = ?1 AND name = ?2", params![source.to_string(), name])?;
     Ok(removed > 0)
+}
+
+pub(super) fn remove_file_claimed(tx: &Connection, removal: &Claim, name: &str) -> Result<bool, Failure> {
+    fence(tx, removal)?;
+    remove_file(tx, removal.source_id, name)
 }
 
 pub(super) fn files(c: &Connection, source: SourceId) -> Result<Vec<UploadedFile>, Failure> {

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use twin_api::{FileName, RemovedFile, UploadedFileList, UploadedFileView};
 use twin_schemas::SourceId;
-use twin_warehouse::{SourceRow, UploadedFile};
+use twin_warehouse::{FileStored, SourceRow, UploadedFile};
 
 use super::sources::not_found;
 use crate::extract::{Path, PathPair, Query};
@@ -56,12 +56,14 @@ pub async fn upload(
     let uploads = app.uploads()?;
     let received = receive(uploads, request.into_body(), app.options.max_upload_bytes).await?;
     let stored = uploads.artifacts.put_file(received.path()).await?;
-    let was_there = app.warehouse.files(id).await?.iter().any(|file| file.name == name);
     let file =
         UploadedFile { source_id: id, name, artifact: stored.artifact, bytes: stored.bytes, uploaded_at: Utc::now() };
-    app.warehouse.put_file(file.clone()).await?;
+    let status = match app.warehouse.put_file(file.clone()).await? {
+        FileStored::New => StatusCode::CREATED,
+        FileStored::Replaced => StatusCode::OK,
+        FileStored::NotRegistered => return Err(not_registered(&app, id).await),
+    };
     app.warehouse.request_sync(id, false).await?;
-    let status = if was_there { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, axum::Json(file.shown())))
 }
 
@@ -106,6 +108,12 @@ async fn source(app: &App, id: SourceId) -> Result<SourceRow, Problem> {
     app.warehouse.source(id).await?.ok_or_else(|| not_found(id))
 }
 
+/// Why a source takes no upload.
+async fn not_registered(app: &App, id: SourceId) -> Problem {
+    let why = format!("source {id} is being removed; register it again to upload to it");
+    source(app, id).await.map_or_else(|problem| problem, |_| Problem::refused(why))
+}
+
 /// The body in a file, as it comes; the file is gone when it is dropped.
 async fn receive(uploads: &Uploads, body: Body, max_bytes: u64) -> Result<NamedTempFile, Problem> {
     let folder = uploads.folder.clone();
@@ -116,7 +124,7 @@ async fn receive(uploads: &Uploads, body: Body, max_bytes: u64) -> Result<NamedT
         Ok((file, writer))
     });
     let made = made.await.map_err(IoError::other).and_then(|made| made);
-    let (file, writer) = made.map_err(|error| not_taken(&uploads.folder, &error))?;
+    let (file, writer) = made.map_err(|error| not_taken(&uploads.folder, error))?;
     let mut writer = tokio::fs::File::from_std(writer);
     let mut body = body.into_data_stream();
     let mut bytes = 0;
@@ -127,16 +135,35 @@ async fn receive(uploads: &Uploads, body: Body, max_bytes: u64) -> Result<NamedT
             let detail = format!("the file is larger than {max_bytes} bytes (gateway.max_upload_bytes)");
             return Err(Problem::too_large(detail));
         }
-        writer.write_all(&data).await.map_err(|error| not_taken(&uploads.folder, &error))?;
+        writer.write_all(&data).await.map_err(|error| not_taken(&uploads.folder, error))?;
     }
-    writer.flush().await.map_err(|error| not_taken(&uploads.folder, &error))?;
+    writer.flush().await.map_err(|error| not_taken(&uploads.folder, error))?;
     if bytes == 0 {
         return Err(Problem::field("body", "the file is empty"));
     }
     Ok(file)
 }
 
-fn not_taken(folder: &FilePath, error: &IoError) -> Problem {
-    tracing::error!(folder = %folder.display(), %error, "an upload could not be stored");
-    Problem::unavailable("the upload could not be stored")
+fn not_taken(folder: &FilePath, source: IoError) -> Problem {
+    let error = twin_artifacts::Error::File { path: folder.display().to_string(), source };
+    tracing::error!(%error, "an upload could not be stored");
+    Problem::unavailable(match error.is_of_the_disk() {
+        true => "the upload could not be stored: the disk is full or failing",
+        false => "the upload could not be stored",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_to_be_full_and_to_pass() {
+        let told = |kind: ErrorKind| not_taken(FilePath::new("/data/uploads"), kind.into()).body;
+        assert_eq!((told(ErrorKind::StorageFull).status, told(ErrorKind::NotADirectory).status), (503, 503));
+        assert!(told(ErrorKind::StorageFull).detail.contains("full"));
+        assert!(!told(ErrorKind::NotADirectory).detail.contains("full"));
+    }
 }

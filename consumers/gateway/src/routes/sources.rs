@@ -86,7 +86,7 @@ impl Shown for LastSync {
 ///
 /// It is synced at once and then at its interval. One that is there already (same author, kind and location) gets the
 /// new settings. Before it is registered it is looked at: what can not be reached or read is refused, unless `unchecked`
-/// says otherwise, and of the home page of a blog the feed that it names is registered.
+/// says otherwise (a 503 where the server is busy: try again), and of the home page of a blog the feed that it names is registered.
 #[utoipa::path(
     post, path = "/v1/sources", operation_id = "register_source", tag = "sources", request_body = NewSourceRequest,
     responses(
@@ -177,10 +177,15 @@ impl Registering {
             Some(given) => app.warehouse.put_secrets(self.id(), given).await?,
             None => {}
         }
-        let secret_names = secrets.names().map(str::to_owned).collect();
+        let (id, secret_names) = (self.id(), secrets.names().map(str::to_owned).collect());
         let Self { author, kind, location, settings, .. } = self;
         let source = NewSource { author, kind, location, category, interval_s, settings, secret_names };
-        Ok(app.warehouse.put_source(source).await?)
+        let row = app.warehouse.put_source(source).await?;
+        // A removal that was under way may have forgotten them until here, and no longer does.
+        if !secrets.is_empty() && app.warehouse.secrets(id).await?.is_empty() {
+            app.warehouse.put_secrets(id, &secrets).await?;
+        }
+        Ok(row)
     }
 }
 
@@ -242,10 +247,10 @@ pub async fn remove(
         DocumentsOfSource::Delete => retract_all(warehouse, &begun).await?,
         DocumentsOfSource::Keep => 0,
     };
-    for file in warehouse.files(id).await? {
-        warehouse.remove_file(id, &file.name).await?;
+    match forget_parts(warehouse, &begun).await {
+        Ok(()) | Err(twin_warehouse::Error::ClaimLost) => {}
+        Err(error) => return Err(error.into()),
     }
-    warehouse.forget_secrets(id).await?;
     warehouse.remove_source(&begun).await?;
     Ok(axum::Json(Removed { id: id.0, documents_deleted }))
 }
@@ -272,6 +277,15 @@ async fn retract_all(warehouse: &dyn Warehouse, removal: &Claim) -> Result<u64, 
             return Ok(deleted);
         }
     }
+}
+
+/// Forgets the uploads and the secrets of a source that is being removed. Who registers it anew meanwhile keeps those that
+/// are left, and those that come with it.
+async fn forget_parts(warehouse: &dyn Warehouse, removal: &Claim) -> Result<(), twin_warehouse::Error> {
+    for file in warehouse.files(removal.source_id).await? {
+        warehouse.remove_file_claimed(removal, &file.name).await?;
+    }
+    warehouse.forget_secrets_claimed(removal).await
 }
 
 /// Sync a source now.

@@ -77,6 +77,10 @@ async fn the_feed_that_a_page_names_is_registered_and_what_can_not_be_read_is_re
     let refused = problem(node.post("/v1/sources", &feed("https://away.example/feed", json!({}))).await, 422).await;
     assert_eq!(refused["errors"][0]["field"], "location");
     assert!(refused["detail"].as_str().unwrap().contains("away"), "{refused}");
+    let busy = node.post("/v1/sources", &feed("https://busy.example/feed", json!({}))).await;
+    assert_eq!(busy.headers()["retry-after"], "120");
+    let busy = problem(busy, 503).await;
+    assert!(busy["detail"].as_str().unwrap().contains("unchecked"), "{busy}");
     let unchecked = feed("https://away.example/feed", json!({"unchecked": true}));
     let source = body(node.post("/v1/sources", &unchecked).await, 201).await;
     assert_eq!(source["location"], "https://away.example/feed");
@@ -109,6 +113,9 @@ async fn files_are_uploaded_replaced_listed_and_removed() {
 
     body(node.delete(&format!("{path}/a.md")).send().await.unwrap(), 200).await;
     problem(node.delete(&format!("{path}/a.md")).send().await.unwrap(), 404).await;
+    node.warehouse.begin_removal(id(&source)).await.unwrap().unwrap();
+    let refused = problem(upload(&node, &source, "c.md", "# C").await, 409).await;
+    assert!(refused["detail"].as_str().unwrap().contains("is being removed"), "{refused}");
     body(node.delete(&format!("/v1/sources/{}", source["id"].as_str().unwrap())).send().await.unwrap(), 200).await;
     assert!(node.warehouse.files(id(&source)).await.unwrap().is_empty());
 }

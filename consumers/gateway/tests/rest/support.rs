@@ -374,6 +374,10 @@ impl SourceResolver for Kinds {
 
     async fn inspect(&self, registration: Registration<'_>) -> Result<String, PortError> {
         match registration.location {
+            busy if busy.contains("busy") => {
+                let why = format!("{busy} is busy; give `unchecked`");
+                Err(PortError::Away { why, retry_after_s: Some(120) })
+            }
             away if away.contains("away") => Err(PortError::Invalid(format!("{away} is away"))),
             page if page.ends_with(".example") => Ok(format!("{page}/feed")),
             feed => Ok(feed.to_owned()),

@@ -54,7 +54,9 @@ macro_rules! warehouse_contract {
             a_document_that_another_source_gives_by_now_does_not_go_with_the_first,
             a_cursor_is_saved_in_the_midst_of_a_sync_by_whoever_has_the_claim,
             settings_are_in_the_row_of_a_source_and_secrets_are_not,
-            an_uploaded_file_is_replaced_under_its_name_and_all_are_listed_in_order
+            an_uploaded_file_is_replaced_under_its_name_and_all_are_listed_in_order,
+            a_source_takes_uploads_from_its_registration_to_the_beginning_of_its_removal,
+            a_removal_leaves_the_uploads_and_secrets_of_a_source_that_was_registered_anew
         );
     };
     (@ $open:path: $($name:ident),+) => {

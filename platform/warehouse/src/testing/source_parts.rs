@@ -5,7 +5,7 @@ use serde_json::json;
 use twin_schemas::SourceId;
 
 use super::{Store, ada, source};
-use crate::{NewSource, Secret, Secrets, UploadedFile};
+use crate::{Error, FileStored, NewSource, Secret, Secrets, UploadedFile};
 
 #[doc(hidden)]
 pub async fn a_cursor_is_saved_in_the_midst_of_a_sync_by_whoever_has_the_claim(store: &dyn Store) {
@@ -46,23 +46,29 @@ pub async fn settings_are_in_the_row_of_a_source_and_secrets_are_not(store: &dyn
     assert!(other.secrets(id).await.unwrap().is_empty());
 }
 
-#[doc(hidden)]
-pub async fn an_uploaded_file_is_replaced_under_its_name_and_all_are_listed_in_order(store: &dyn Store) {
-    let warehouse = store.process().await;
-    let ids = ["/a", "/b"].map(|location| SourceId::of(&ada(), &source().kind, location));
-    let file = |id: SourceId, name: &str, artifact: &str| UploadedFile {
+fn file(id: SourceId, name: &str, artifact: &str) -> UploadedFile {
+    UploadedFile {
         source_id: id,
         name: name.into(),
         artifact: artifact.into(),
         bytes: 7,
         uploaded_at: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
-    };
+    }
+}
+
+#[doc(hidden)]
+pub async fn an_uploaded_file_is_replaced_under_its_name_and_all_are_listed_in_order(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let ids = ["/a", "/b"].map(|location| SourceId::of(&ada(), &source().kind, location));
+    for location in ["/a", "/b"] {
+        warehouse.put_source(NewSource { location: location.into(), ..source() }).await.unwrap();
+    }
     for id in ids {
         for name in ["b.md", "a.md"] {
-            warehouse.put_file(file(id, name, "sha256:0")).await.unwrap();
+            assert_eq!(warehouse.put_file(file(id, name, "sha256:0")).await.unwrap(), FileStored::New);
         }
     }
-    warehouse.put_file(file(ids[0], "a.md", "sha256:1")).await.unwrap();
+    assert_eq!(warehouse.put_file(file(ids[0], "a.md", "sha256:1")).await.unwrap(), FileStored::Replaced);
     let expected = [file(ids[0], "a.md", "sha256:1"), file(ids[0], "b.md", "sha256:0")];
     assert_eq!(warehouse.files(ids[0]).await.unwrap(), expected);
     let (mut after, mut seen) = (None, Vec::new());
@@ -74,4 +80,47 @@ pub async fn an_uploaded_file_is_replaced_under_its_name_and_all_are_listed_in_o
     assert!(warehouse.remove_file(ids[0], "a.md").await.unwrap());
     assert!(!warehouse.remove_file(ids[0], "a.md").await.unwrap());
     assert_eq!(warehouse.files(ids[0]).await.unwrap(), expected[1..]);
+}
+
+#[doc(hidden)]
+pub async fn a_source_takes_uploads_from_its_registration_to_the_beginning_of_its_removal(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let new = source();
+    let id = SourceId::of(&new.author, &new.kind, &new.location);
+    let put = async || warehouse.put_file(file(id, "a.md", "sha256:0")).await.unwrap();
+    assert_eq!(put().await, FileStored::NotRegistered);
+    warehouse.put_source(new.clone()).await.unwrap();
+    assert_eq!(put().await, FileStored::New);
+    let removal = warehouse.begin_removal(id).await.unwrap().unwrap();
+    assert_eq!(put().await, FileStored::NotRegistered, "nobody would remove it any more");
+    assert!(warehouse.remove_file_claimed(&removal, "a.md").await.unwrap());
+    assert!(!warehouse.remove_file_claimed(&removal, "a.md").await.unwrap());
+    assert!(warehouse.remove_source(&removal).await.unwrap());
+    assert_eq!(put().await, FileStored::NotRegistered);
+    assert!(warehouse.files(id).await.unwrap().is_empty());
+    warehouse.put_source(new).await.unwrap();
+    assert_eq!(put().await, FileStored::New);
+}
+
+#[doc(hidden)]
+pub async fn a_removal_leaves_the_uploads_and_secrets_of_a_source_that_was_registered_anew(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let id = warehouse.put_source(source()).await.unwrap().id;
+    let secrets: Secrets = [("token", Secret::new("s3cr3t"))].into_iter().collect();
+    warehouse.put_secrets(id, &secrets).await.unwrap();
+    warehouse.put_file(file(id, "a.md", "sha256:0")).await.unwrap();
+    let lost = warehouse.begin_removal(id).await.unwrap().unwrap();
+    warehouse.put_source(source()).await.unwrap();
+    warehouse.put_file(file(id, "b.md", "sha256:1")).await.unwrap();
+    for name in ["a.md", "b.md"] {
+        assert!(matches!(warehouse.remove_file_claimed(&lost, name).await, Err(Error::ClaimLost)), "{name}");
+    }
+    assert!(matches!(warehouse.forget_secrets_claimed(&lost).await, Err(Error::ClaimLost)));
+    assert_eq!(warehouse.files(id).await.unwrap().len(), 2);
+    assert_eq!(warehouse.secrets(id).await.unwrap(), secrets);
+
+    let removal = warehouse.begin_removal(id).await.unwrap().unwrap();
+    warehouse.forget_secrets_claimed(&removal).await.unwrap();
+    warehouse.forget_secrets_claimed(&removal).await.unwrap();
+    assert!(warehouse.secrets(id).await.unwrap().is_empty());
 }

@@ -9,7 +9,7 @@ use twin_schemas::{ContentHash, MediaType};
 use walkdir::{DirEntry, WalkDir};
 
 use super::text_file::{self, TextFiles};
-use super::thread::{Finds, Found, collect_on_thread};
+use super::thread::{Found, FoundSender, collect_on_thread};
 use super::{Collect, Evidence, KnownDocuments, Listing, Sink, Source, SourceDocument};
 use crate::Error;
 use crate::options::FolderOptions;
@@ -51,7 +51,7 @@ impl Source for Folder {
             max_file_bytes: self.options.max_file_bytes,
             known: request.known.clone(),
         };
-        let evidence = collect_on_thread(sink, move |finds| walk.run(finds)).await?;
+        let evidence = collect_on_thread(sink, move |sender| walk.run(sender)).await?;
         Ok(Listing { cursor: serde_json::Value::Null, evidence })
     }
 }
@@ -64,7 +64,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn run(mut self, finds: &Finds) -> Result<Evidence, Error> {
+    fn run(mut self, sender: &FoundSender) -> Result<Evidence, Error> {
         let metadata = fs::metadata(&self.root).map_err(|error| self.unusable(&error.to_string()))?;
         if !metadata.is_dir() {
             return Err(self.unusable("it is not a folder"));
@@ -76,7 +76,7 @@ impl Walk {
                 Ok(entry) if entry.file_type().is_dir() || entry.file_type().is_symlink() => {}
                 Ok(entry) => {
                     if let Some(media_type) = text_file::media_type(entry.path()) {
-                        self.file(&entry, media_type, finds)?;
+                        self.file(&entry, media_type, sender)?;
                     }
                 }
                 // What is in a folder that can not be read is not known: its documents are not gone.
@@ -84,7 +84,7 @@ impl Walk {
                     complete = false;
                     let path = error.path().unwrap_or(Path::new(&self.root));
                     let reason = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                    finds.send(Found::Failed { natural_key: self.relative(path), reason })?;
+                    sender.send(Found::Failed { natural_key: self.relative(path), reason })?;
                 }
             }
         }
@@ -100,7 +100,7 @@ impl Walk {
         relative.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
     }
 
-    fn file(&mut self, entry: &DirEntry, media_type: MediaType, finds: &Finds) -> Result<(), Error> {
+    fn file(&mut self, entry: &DirEntry, media_type: MediaType, sender: &FoundSender) -> Result<(), Error> {
         let natural_key = self.relative(entry.path());
         let found = match self.read(entry, &natural_key, media_type) {
             Ok(None) => return Ok(()),
@@ -110,7 +110,7 @@ impl Walk {
             Ok(Some(document)) => Found::Document(Box::new(document)),
             Err(reason) => Found::Failed { natural_key, reason },
         };
-        finds.send(found)
+        sender.send(found)
     }
 
     fn is_known(&self, identity: &str, content_hash: &ContentHash) -> bool {

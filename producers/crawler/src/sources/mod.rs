@@ -269,8 +269,7 @@ impl Sources {
         let source = self.get(kind)?;
         let looking = tokio::time::timeout(LONGEST_LOOK, source.inspect(registration)).await;
         looking.unwrap_or_else(|_| {
-            let problem = format!("nothing was found out about it within {} s", LONGEST_LOOK.as_secs());
-            Err(Error::Location { location: registration.location.to_owned(), problem })
+            Err(Error::NotInTime { location: registration.location.to_owned(), within_s: LONGEST_LOOK.as_secs() })
         })
     }
 }

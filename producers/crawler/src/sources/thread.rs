@@ -16,24 +16,24 @@ pub(super) enum Found {
 }
 
 /// The thread's end of the channel.
-pub(super) struct Finds(mpsc::Sender<Found>);
+pub(super) struct FoundSender(mpsc::Sender<Found>);
 
-impl Finds {
+impl FoundSender {
     /// Hands over what was found; [`Error::Stopped`] once nobody wants it any more.
     pub fn send(&self, found: Found) -> Result<(), Error> {
         self.0.blocking_send(found).map_err(|_| Error::Stopped)
     }
 }
 
-/// Runs `work` on a blocking thread and tells the sink what it finds. Dropping the future ends the work at its next
-/// find.
+/// Runs `work` on a blocking thread and tells the sink what it finds. Dropping the future ends the work when it
+/// next tells something.
 pub(super) async fn collect_on_thread<T, F>(sink: &mut dyn Sink, work: F) -> Result<T, Error>
 where
     T: Send + 'static,
-    F: FnOnce(&Finds) -> Result<T, Error> + Send + 'static,
+    F: FnOnce(&FoundSender) -> Result<T, Error> + Send + 'static,
 {
     let (sender, mut receiver) = mpsc::channel(WAITING);
-    let thread = tokio::task::spawn_blocking(move || work(&Finds(sender)));
+    let thread = tokio::task::spawn_blocking(move || work(&FoundSender(sender)));
     while let Some(found) = receiver.recv().await {
         match found {
             Found::Document(document) => sink.document(*document).await?,

@@ -9,17 +9,28 @@ use serde_json::json;
 use tempfile::TempDir;
 use twin_artifacts::FolderFile;
 use twin_registry::{JobCheckpoint, JobOutcome, JobProgress, NewDataset, NewJob, NewModel};
-use twin_schemas::{DatasetId, JobId, ModelId, SourceId, Verdict, dead_letter_topic};
+use twin_schemas::{DatasetId, JobId, ModelId, SourceKind, Verdict, dead_letter_topic};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{ClaimCheck, NewRecord};
-use twin_warehouse::UploadedFile;
-use uuid::Uuid;
+use twin_warehouse::{NewSource, UploadedFile};
 
 use super::super::{Collected, remove, unnamed};
 use super::*;
 
 /// Above this, values travel by name.
 const MAX_VALUE_BYTES: usize = 500;
+
+fn uploads() -> NewSource {
+    NewSource {
+        author: "ada".parse().unwrap(),
+        kind: SourceKind::new("files"),
+        location: "files:notes".into(),
+        category: None,
+        interval_s: 60,
+        settings: serde_json::Value::Null,
+        secret_names: Vec::new(),
+    }
+}
 
 struct Place {
     folder: TempDir,
@@ -157,9 +168,10 @@ async fn all_that_anything_names_stays_and_nothing_else_does() {
     let event = json!({"manifest": place.put(foreign.to_string()).await, "gone": format!("sha256:{}", "0".repeat(64))});
     place.append(Topic::Datasets.name(), event.to_string()).await;
 
+    let source_id = place.warehouse.put_source(uploads()).await.unwrap().id;
     for number in 0..ROWS_AT_ONCE + 2 {
         let (name, artifact) = (format!("{number}.md"), place.put(format!("upload {number}")).await);
-        let file = UploadedFile { source_id: SourceId(Uuid::nil()), name, artifact, bytes: 1, uploaded_at: Utc::now() };
+        let file = UploadedFile { source_id, name, artifact, bytes: 1, uploaded_at: Utc::now() };
         place.warehouse.put_file(file).await.unwrap();
     }
 

@@ -82,10 +82,22 @@ impl Source for Feed {
     async fn inspect(&self, registration: &Registration<'_>) -> Result<String, Error> {
         let url = address_of(registration.location)?;
         let session = self.session(registration, Waits::default())?;
-        match inspect::find(&session, &url).await? {
-            same if same == url => Ok(registration.location.to_owned()),
-            found => self.accept(found.as_str()).map_err(|problem| Error::Refused { url: found.into(), problem }),
+        let found = inspect::find(&session, &url).await?;
+        if found == url {
+            return Ok(registration.location.to_owned());
         }
+        let refused = |problem| Error::Refused { url: found.clone().into(), problem };
+        let location = self.accept(found.as_str()).map_err(refused)?;
+        // The secret is stored for the location that is found, whose server is shown it from then on: what a page says does
+        // not decide to whom it goes.
+        let has_secret = session.credential_for(&url).is_some();
+        if has_secret && session.credential_for(&address_of(&location)?).is_none() {
+            return Err(refused(format!(
+                "it is the feed that {url} names, on another server, and the secret is not sent there; register the \
+                 feed's own address with the secret that is meant for its server, or without one"
+            )));
+        }
+        Ok(location)
     }
 
     async fn collect(&self, request: Collect<'_>, sink: &mut dyn Sink) -> Result<Listing, Error> {

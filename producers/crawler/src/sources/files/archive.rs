@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Error as IoError, Read, Seek, SeekFrom};
 
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
@@ -32,6 +32,8 @@ pub(super) struct Entry<'a> {
 pub(super) enum Stopped {
     /// It is refused; says why.
     Refused(String),
+    /// The file that holds it could not be read: nothing is known of the archive.
+    Unread(IoError),
     /// Whoever is told of the entries has ended.
     By(Error),
 }
@@ -40,7 +42,8 @@ fn refused(reason: impl Into<String>) -> Stopped {
     Stopped::Refused(reason.into())
 }
 
-/// Tells each entry that is wanted, after all names were checked.
+/// Tells each entry that is wanted, after all names were checked, and all that comes out was counted: they are unpacked
+/// twice, so that of an archive that is refused none is told.
 pub(super) fn read(
     mut file: File,
     limits: &FilesOptions,
@@ -51,7 +54,7 @@ pub(super) fn read(
     if declared > limits.max_entries {
         return Err(refused(format!("{declared} entries, more than {} (files.max_entries)", limits.max_entries)));
     }
-    let packed_bytes = file.metadata().map_err(|error| refused(error.to_string()))?.len();
+    let packed_bytes = file.metadata().map_err(Stopped::Unread)?.len();
     let mut archive = ZipArchive::new(file).map_err(|error| refused(format!("no zip archive: {error}")))?;
     if archive.offset() != 0 {
         return Err(refused("there is something before the archive in the file"));
@@ -64,11 +67,26 @@ pub(super) fn read(
         return Err(refused("entries overlap"));
     }
     let paths = checked_paths(&mut archive)?;
+    let paths = paths.iter().enumerate().filter_map(|(index, path)| Some((index, path.as_deref()?)));
+    let paths: Vec<(usize, &str)> = paths.filter(|(_, path)| wanted(path)).collect();
+    check_total(&mut archive, &paths, packed_bytes, limits)?;
+    for (index, path) in paths {
+        let Unpacked { content, .. } = entry(&mut archive, index, path, limits)?;
+        each(Entry { path, content }).map_err(Stopped::By)?;
+    }
+    Ok(())
+}
+
+/// Refuses an archive whose entries unpack to too much, each of them or all together, those included that can not be read.
+fn check_total(
+    archive: &mut ZipArchive<File>,
+    paths: &[(usize, &str)],
+    packed_bytes: u64,
+    limits: &FilesOptions,
+) -> Result<(), Stopped> {
     let mut total = 0;
-    for (index, path) in paths.iter().enumerate() {
-        let Some(path) = path.as_deref().filter(|path| wanted(path)) else { continue };
-        let content = entry(&mut archive, index, path, limits)?;
-        total += content.as_ref().map_or(0, |content| content.len() as u64);
+    for (index, path) in paths {
+        total += entry(archive, *index, path, limits)?.bytes;
         if total > limits.max_unpacked_bytes {
             let limit = limits.max_unpacked_bytes;
             return Err(refused(format!("it unpacks to more than {limit} bytes (files.max_unpacked_bytes)")));
@@ -79,14 +97,13 @@ pub(super) fn read(
                 limits.max_ratio
             )));
         }
-        each(Entry { path, content }).map_err(Stopped::By)?;
     }
     Ok(())
 }
 
 /// The number of entries by the record at the end. Nothing may come after it.
 fn declared_entries(file: &mut File) -> Result<usize, Stopped> {
-    let failed = |error: std::io::Error| refused(error.to_string());
+    let failed = Stopped::Unread;
     let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
     let searched = length.min((END_BYTES + COMMENT_MAX_BYTES) as u64);
     file.seek(SeekFrom::Start(length - searched)).map_err(failed)?;
@@ -148,13 +165,16 @@ fn problem_of(path: &str) -> Option<&'static str> {
     leads_elsewhere.then_some("it has an empty part, '.' or '..'")
 }
 
-/// What an entry holds; the inner error is of this entry alone.
-fn entry(
-    archive: &mut ZipArchive<File>,
-    index: usize,
-    path: &str,
-    limits: &FilesOptions,
-) -> Result<Result<Vec<u8>, String>, Stopped> {
+/// What came out of an entry.
+struct Unpacked {
+    /// How much: of one that is too large, a byte more than it may have.
+    bytes: u64,
+    /// What it holds; the error is of this entry alone.
+    content: Result<Vec<u8>, String>,
+}
+
+/// Unpacks an entry.
+fn entry(archive: &mut ZipArchive<File>, index: usize, path: &str, limits: &FilesOptions) -> Result<Unpacked, Stopped> {
     let entry = archive.by_index_raw(index).map_err(|error| refused(format!("entry {path:?}: {error}")))?;
     let (packed_bytes, crc, method) = (entry.compressed_size(), entry.crc32(), entry.compression());
     let limit = limits.max_file_bytes;
@@ -162,7 +182,10 @@ fn entry(
     let unpacked = match method {
         CompressionMethod::STORE => entry.take(limit + 1).read_to_end(&mut content),
         CompressionMethod::DEFLATE => DeflateDecoder::new(entry).take(limit + 1).read_to_end(&mut content),
-        other => return Ok(Err(format!("it is packed by a method that is not read ({other})"))),
+        other => {
+            let problem = format!("it is packed by a method that is not read ({other})");
+            return Ok(Unpacked { bytes: 0, content: Err(problem) });
+        }
     };
     let bytes = content.len() as u64;
     // Counted on what came out: sizes that an archive declares may be anything.
@@ -171,17 +194,21 @@ fn entry(
         return Err(refused(format!("entry {path:?} unpacks to more than {ratio} times its size (files.max_ratio)")));
     }
     if let Err(error) = unpacked {
-        return Ok(Err(format!("it can not be unpacked: {error}")));
+        // What is wrong with the packed bytes has no number of the operating system.
+        if error.raw_os_error().is_some() {
+            return Err(Stopped::Unread(error));
+        }
+        return Ok(Unpacked { bytes, content: Err(format!("it can not be unpacked: {error}")) });
     }
     if bytes > limit {
-        return Ok(Err(format!("more than {limit} bytes (files.max_file_bytes)")));
+        let problem = format!("more than {limit} bytes (files.max_file_bytes)");
+        return Ok(Unpacked { bytes, content: Err(problem) });
     }
     let mut found = Crc::new();
     found.update(&content);
-    if found.sum() != crc {
-        return Ok(Err("it is damaged: its checksum is another".to_owned()));
-    }
-    Ok(Ok(content))
+    let is_whole = found.sum() == crc;
+    let content = if is_whole { Ok(content) } else { Err("it is damaged: its checksum is another".to_owned()) };
+    Ok(Unpacked { bytes, content })
 }
 
 #[cfg(test)]

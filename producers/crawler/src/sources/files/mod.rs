@@ -5,7 +5,7 @@ mod archive;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Error as IoError, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use twin_schemas::{Category, MediaType};
 use twin_warehouse::UploadedFile;
 
 use super::text_file::{self, TextFiles};
-use super::thread::{Finds, Found, collect_on_thread};
+use super::thread::{Found, FoundSender, collect_on_thread};
 use super::{Collect, Evidence, KnownDocuments, Listing, Sink, Source};
 use crate::Error;
 use crate::options::FilesOptions;
@@ -101,7 +101,7 @@ impl Source for Files {
         for upload in &request.files {
             let file = self.fetch(upload).await?;
             let name = upload.name.clone();
-            reading = collect_on_thread(sink, move |finds| reading.upload(&name, file, finds)).await?;
+            reading = collect_on_thread(sink, move |sender| reading.upload(&name, file, sender)).await?;
         }
         // What could not be read is looked at again, and what is in an archive that could not be read is not gone.
         let listed = reading.all_read.then_some(reading.listed);
@@ -113,22 +113,28 @@ impl Source for Files {
 impl Files {
     /// The content of an upload in a file without a name, which is gone when it is closed.
     async fn fetch(&self, upload: &UploadedFile) -> Result<File, Error> {
-        let unusable = |problem: String| Error::Location { location: upload.name.clone(), problem };
+        let failed = |error: IoError| of_disk(self.folder.display().to_string(), error);
         let folder = self.folder.clone();
         let made = tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&folder)?;
             tempfile::tempfile_in(&folder)
         });
-        let file = made.await.map_err(|_| Error::Stopped)?.map_err(|error| unusable(error.to_string()))?;
+        let file = made.await.map_err(|_| Error::Stopped)?.map_err(failed)?;
         let mut file = tokio::fs::File::from_std(file);
         let content = self.artifacts.read(&upload.artifact).await?;
         let mut blocks = std::pin::pin!(content.blocks());
         while let Some(block) = blocks.try_next().await? {
-            file.write_all(&block).await.map_err(|error| unusable(error.to_string()))?;
+            file.write_all(&block).await.map_err(failed)?;
         }
-        file.flush().await.map_err(|error| unusable(error.to_string()))?;
+        file.flush().await.map_err(failed)?;
         Ok(file.into_std().await)
     }
+}
+
+/// The place where uploads are read failed, a full disk for one: nothing is wrong with the upload, and the sync fails as a
+/// whole.
+fn of_disk(path: String, source: IoError) -> Error {
+    twin_artifacts::Error::File { path, source }.into()
 }
 
 /// What a cursor holds: an upload that was read as a whole is not read again.
@@ -173,33 +179,33 @@ struct Reading {
 }
 
 impl Reading {
-    fn upload(mut self, name: &str, mut file: File, finds: &Finds) -> Result<Self, Error> {
-        let rewound = file.seek(SeekFrom::Start(0));
-        rewound.map_err(|error| Error::Location { location: name.to_owned(), problem: error.to_string() })?;
+    fn upload(mut self, name: &str, mut file: File, sender: &FoundSender) -> Result<Self, Error> {
+        let failed = |error: IoError| of_disk(name.to_owned(), error);
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
         if is_archive(name) {
-            self.archive(name, file, finds)?;
+            self.archive(name, file, sender)?;
         } else if let Some(media_type) = text_file::media_type(Path::new(name)) {
             let mut bytes = Vec::new();
             let limit = self.options.max_file_bytes;
-            let content = match file.take(limit + 1).read_to_end(&mut bytes) {
-                Ok(_) if bytes.len() as u64 > limit => Err(format!("more than {limit} bytes (files.max_file_bytes)")),
-                Ok(_) => Ok(bytes),
-                Err(error) => Err(error.to_string()),
-            };
-            self.document(name.to_owned(), media_type, content, finds)?;
+            file.take(limit + 1).read_to_end(&mut bytes).map_err(failed)?;
+            let is_too_large = bytes.len() as u64 > limit;
+            let content =
+                if is_too_large { Err(format!("more than {limit} bytes (files.max_file_bytes)")) } else { Ok(bytes) };
+            self.document(name.to_owned(), media_type, content, sender)?;
         }
         Ok(self)
     }
 
-    fn archive(&mut self, name: &str, file: File, finds: &Finds) -> Result<(), Error> {
+    fn archive(&mut self, name: &str, file: File, sender: &FoundSender) -> Result<(), Error> {
         let options = self.options.clone();
         let read = archive::read(file, &options, is_wanted, |Entry { path, content }| {
             let Some(media_type) = text_file::media_type(Path::new(path)) else { return Ok(()) };
-            self.document(format!("{name}/{path}"), media_type, content, finds)
+            self.document(format!("{name}/{path}"), media_type, content, sender)
         });
         match read {
             Ok(()) => Ok(()),
-            Err(archive::Stopped::Refused(reason)) => self.failed(name.to_owned(), reason, finds),
+            Err(archive::Stopped::Refused(reason)) => self.failed(name.to_owned(), reason, sender),
+            Err(archive::Stopped::Unread(error)) => Err(of_disk(name.to_owned(), error)),
             Err(archive::Stopped::By(error)) => Err(error),
         }
     }
@@ -209,12 +215,12 @@ impl Reading {
         natural_key: String,
         media_type: MediaType,
         content: Result<Vec<u8>, String>,
-        finds: &Finds,
+        sender: &FoundSender,
     ) -> Result<(), Error> {
         let document = content.and_then(|bytes| self.files.document(&natural_key, media_type, &bytes));
         let found = match document {
             Ok(None) => return Ok(()),
-            Err(reason) => return self.failed(natural_key, reason, finds),
+            Err(reason) => return self.failed(natural_key, reason, sender),
             Ok(Some(document)) => {
                 let known = self.known.get(&document.identity);
                 match known.is_some_and(|(content_hash, _)| *content_hash == document.content_hash) {
@@ -224,12 +230,12 @@ impl Reading {
             }
         };
         self.listed += 1;
-        finds.send(found)
+        sender.send(found)
     }
 
-    fn failed(&mut self, natural_key: String, reason: String, finds: &Finds) -> Result<(), Error> {
+    fn failed(&mut self, natural_key: String, reason: String, sender: &FoundSender) -> Result<(), Error> {
         self.all_read = false;
-        finds.send(Found::Failed { natural_key, reason })
+        sender.send(Found::Failed { natural_key, reason })
     }
 }
 
@@ -255,6 +261,28 @@ mod tests {
         assert!(!before.is_still(&Memory { category: Some(Category::Post), ..now.clone() }, 3));
         assert!(!before.is_still(&Memory::default(), 3));
         assert_eq!(Memory::deserialize(before.write()).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_is_no_fault_of_the_upload() {
+        let data = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::in_folder(&data.path().join("artifacts")).unwrap();
+        let artifact = artifacts.put(b"# A".to_vec()).await.unwrap();
+        let source_id = twin_schemas::SourceId(Default::default());
+        let uploaded_at = chrono::Utc::now();
+        let upload = UploadedFile { source_id, name: "a.md".into(), artifact, bytes: 3, uploaded_at };
+        let folder = data.path().join("uploads");
+        std::fs::write(&folder, "no folder").unwrap();
+        let files = Files::new(FilesOptions::default(), artifacts, folder.clone());
+        let error = files.fetch(&upload).await.unwrap_err();
+        assert!(matches!(error, Error::Artifacts(_)) && error.is_transient(), "{error}");
+        assert!(error.to_string().contains(&folder.display().to_string()), "{error}");
+        std::fs::remove_file(&folder).unwrap();
+        let mut content = String::new();
+        let mut file = files.fetch(&upload).await.unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        file.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "# A");
     }
 
     #[test]

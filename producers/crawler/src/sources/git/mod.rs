@@ -106,7 +106,7 @@ impl Source for Git {
             max_file_bytes: self.options.max_file_bytes,
             known: request.known.clone(),
         };
-        let commit = collect_on_thread(sink, move |finds| listing.run(head, finds)).await?;
+        let commit = collect_on_thread(sink, move |sender| listing.run(head, sender)).await?;
         Ok(Listing { cursor: serde_json::json!({ "commit": commit.to_string() }), evidence: Evidence::Complete })
     }
 }

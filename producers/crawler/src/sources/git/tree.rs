@@ -15,7 +15,7 @@ use super::select::{self, FileKind};
 use crate::Error;
 use crate::error::chain;
 use crate::sources::front_matter;
-use crate::sources::thread::{Finds, Found};
+use crate::sources::thread::{Found, FoundSender};
 use crate::sources::{KnownDocuments, SourceDocument};
 
 /// Where the commit to list is.
@@ -35,7 +35,7 @@ pub(super) struct List {
 
 impl List {
     /// Hands over what is new or changed and returns the commit.
-    pub fn run(self, place: Where, finds: &Finds) -> Result<ObjectId, Error> {
+    pub fn run(self, place: Where, sender: &FoundSender) -> Result<ObjectId, Error> {
         let unreadable = |error: gix::Error| Error::Location { location: self.scope.clone(), problem: chain(&error) };
         let (repository, commit, web) = match place {
             Where::Fetched { folder, commit, web } => (open(&folder).map_err(unreadable)?, commit, web),
@@ -46,7 +46,7 @@ impl List {
                 (repository, commit, web)
             }
         };
-        self.files(&repository, commit, web.as_ref(), finds)?;
+        self.files(&repository, commit, web.as_ref(), sender)?;
         Ok(commit)
     }
 
@@ -62,7 +62,7 @@ impl List {
         repository: &gix::Repository,
         commit: ObjectId,
         web: Option<&Web>,
-        finds: &Finds,
+        sender: &FoundSender,
     ) -> Result<(), Error> {
         let failed = |error: gix::Error| Error::Location { location: self.scope.clone(), problem: chain(&error) };
         let tree = repository.find_commit(commit).and_then(|commit| Ok(commit.tree_id()?.detach())).map_err(failed)?;
@@ -81,7 +81,7 @@ impl List {
             platform.matching_attributes(&mut outcome);
             let is_foreign = outcome.iter_selected().any(|found| is_true(found.assignment.state));
             if !is_foreign {
-                self.file(repository, path, entry.id, kind, web, finds)?;
+                self.file(repository, path, entry.id, kind, web, sender)?;
             }
         }
         Ok(())
@@ -94,7 +94,7 @@ impl List {
         blob: ObjectId,
         kind: FileKind,
         web: Option<&Web>,
-        finds: &Finds,
+        sender: &FoundSender,
     ) -> Result<(), Error> {
         let prose = match (kind, self.prose_category) {
             (FileKind::Prose(media_type), Some(category)) if category != Category::Code => Some((category, media_type)),
@@ -102,12 +102,12 @@ impl List {
         };
         let content_hash = hash_of_blob(&blob.to_string(), prose.map(|(category, _)| category));
         if self.known.get(path).is_some_and(|(known, _)| *known == content_hash) {
-            return finds.send(Found::Unchanged(path.to_owned()));
+            return sender.send(Found::Unchanged(path.to_owned()));
         }
         let content = match self.read(repository, blob) {
             Ok(content) => content.and_then(|content| select::by_content(path, content)),
             Err(error) => {
-                return finds.send(Found::Failed { natural_key: path.to_owned(), reason: chain(&error) });
+                return sender.send(Found::Failed { natural_key: path.to_owned(), reason: chain(&error) });
             }
         };
         let Some(content) = content else { return Ok(()) };
@@ -129,8 +129,8 @@ impl List {
         };
         match document {
             Ok(None) => Ok(()),
-            Ok(Some(document)) => finds.send(Found::Document(Box::new(document))),
-            Err(reason) => finds.send(Found::Failed { natural_key: path.to_owned(), reason }),
+            Ok(Some(document)) => sender.send(Found::Document(Box::new(document))),
+            Err(reason) => sender.send(Found::Failed { natural_key: path.to_owned(), reason }),
         }
     }
 

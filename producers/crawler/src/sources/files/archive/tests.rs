@@ -95,7 +95,11 @@ fn told_within(bytes: &[u8], limits: &FilesOptions) -> Result<Told, String> {
     );
     match read {
         Ok(()) => Ok(told),
-        Err(Stopped::Refused(reason)) => Err(reason),
+        Err(Stopped::Refused(reason)) => {
+            assert!(told.is_empty(), "refused after some of it was told: {told:?}");
+            Err(reason)
+        }
+        Err(Stopped::Unread(error)) => panic!("{error}"),
         Err(Stopped::By(error)) => panic!("{error}"),
     }
 }
@@ -185,13 +189,18 @@ fn sizes_and_numbers_are_bounded_by_what_comes_out() {
     let text = "y".repeat(900);
     let many: Vec<_> = ["a.md", "b.md", "c.md"].iter().map(|name| part(name, &text)).collect();
     assert!(told(&zip(&many)).unwrap_err().contains("files.max_unpacked_bytes"));
+    let too_large: Vec<_> = ["a.md", "b.md", "c.md"].iter().map(|name| part(name, &large)).collect();
+    let reason = told(&zip(&too_large)).unwrap_err();
+    assert!(reason.contains("files.max_unpacked_bytes"), "what is too large comes out too: {reason}");
     let names: Vec<String> = (0..6).map(|number| format!("{number}.png")).collect();
     let parts: Vec<_> = names.iter().map(|name| part(name, "")).collect();
     assert!(told(&zip(&parts)).unwrap_err().contains("files.max_entries"));
 
     let bomb = "0".repeat(3 << 20);
     let generous = FilesOptions { max_file_bytes: 2 << 20, max_unpacked_bytes: 1 << 30, ..limits() };
-    assert!(told_within(&zip(&[part("a.md", &bomb)]), &generous).unwrap_err().contains("files.max_ratio"));
+    for parts in [vec![part("a.md", &bomb)], vec![part("a.md", "small"), part("b.md", &bomb)]] {
+        assert!(told_within(&zip(&parts), &generous).unwrap_err().contains("files.max_ratio"));
+    }
 }
 
 #[test]
