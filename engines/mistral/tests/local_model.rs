@@ -51,15 +51,17 @@ async fn an_answer_has_the_form_that_is_asked_for_and_ends_with_it() {
     });
     let asked = question("What colour has the sky?", 120);
     let plain = reply(&model, asked.clone()).await.unwrap();
-    let formed = reply(&model, asked.clone().in_format(ResponseFormat::json_schema("sky", schema))).await.unwrap();
+    let sky = ResponseFormat::json_schema("sky", schema);
+    let formed = reply(&model, asked.clone().in_format(sky.clone())).await.unwrap();
     let read: Value = serde_json::from_str(&formed.text).unwrap();
     assert!(read["colour"].is_string() && read["sure"].is_boolean(), "{formed:?}");
     assert_eq!(formed.finish_reason, FinishReason::Stop, "{formed:?}");
     assert_eq!(formed.usage.prompt_tokens, plain.usage.prompt_tokens);
     assert!((4..60).contains(&formed.usage.completion_tokens), "{formed:?}");
 
-    let cut = ChatRequest { max_tokens: 3, ..asked.clone().in_format(ResponseFormat::JsonObject) };
-    let cut = reply(&model, cut).await.unwrap();
+    let object = reply(&model, asked.clone().in_format(ResponseFormat::JsonObject)).await.unwrap();
+    assert!(serde_json::from_str::<Value>(&object.text).unwrap().is_object(), "{object:?}");
+    let cut = reply(&model, ChatRequest { max_tokens: 3, ..asked.clone().in_format(sky) }).await.unwrap();
     assert!(cut.text.starts_with('{') && cut.finish_reason == FinishReason::Length, "{cut:?}");
     let refused = reply(&model, asked.in_format(ResponseFormat::json_schema("x", json!({ "type": "colour" })))).await;
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
