@@ -15,14 +15,14 @@ use twin_training::{Base, Engine, Finished, Observer, Progress, Recipe, Task};
 use crate::Error;
 use crate::order::{Keep, ModelFiles, TrainingOrder, TrainingProduct, TrainingReport};
 
-/// Does the job of that folder with an engine, and says there how it ended. `base` is where this machine has a base
-/// model.
+/// Does the job of that folder with an engine, and says there how it ended. `artifacts` is the artifact store's address
+/// here, `base` where this machine has a base model.
 ///
 /// An error is one that another attempt may not meet; the folder says so too, unless it is the folder that failed.
-pub async fn work(folder: &Path, base: &Path, engine: Arc<dyn Engine>) -> Result<(), Error> {
+pub async fn work(folder: &Path, artifacts: &str, base: &Path, engine: Arc<dyn Engine>) -> Result<(), Error> {
     let worker = Arc::new(Worker::begin(folder)?);
     let order: TrainingOrder = worker.order()?;
-    match done(&worker, &order, base, engine).await {
+    match done(&worker, &order, artifacts, base, engine).await {
         Ok(product) => {
             info!(steps = product.steps, seconds = product.seconds, "training is done");
             Ok(worker.finish(&Outcome::Succeeded(product))?)
@@ -53,11 +53,12 @@ fn explained(error: &Error) -> String {
 async fn done(
     worker: &Arc<Worker>,
     order: &TrainingOrder,
+    artifacts: &str,
     base: &Path,
     engine: Arc<dyn Engine>,
 ) -> Result<TrainingProduct, Error> {
     let began = Instant::now();
-    let artifacts = Artifacts::open_existing(&order.artifacts)?;
+    let artifacts = Artifacts::open_existing(artifacts)?;
     let task = prepare(worker.folder(), order, base, &artifacts).await?;
     let mut watch = Watch {
         worker: worker.clone(),
@@ -91,7 +92,7 @@ async fn prepare(folder: &Path, order: &TrainingOrder, base: &Path, artifacts: &
     fetch(artifacts, &order.train, &train).await?;
     let validation = folder.join("validation.jsonl");
     fetch(artifacts, &order.validation, &validation).await?;
-    let base = Base::open(base)?;
+    let base = opened(base).await?;
     base.require(&order.base)?;
     if let Some(checkpoint) = &order.checkpoint {
         restore(artifacts, checkpoint, folder).await?;
@@ -107,6 +108,13 @@ async fn prepare(folder: &Path, order: &TrainingOrder, base: &Path, artifacts: &
     })
 }
 
+/// The base model, opened off the runtime's threads: its folder and its files' headers are read.
+async fn opened(base: &Path) -> Result<Base, Error> {
+    let base = base.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Base::open(&base)).await;
+    Ok(opened.map_err(|panic| Error::Refused(format!("opening the base model panicked: {panic}")))??)
+}
+
 async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result<(), Error> {
     let of_file = |source| Error::File { path: target.to_owned(), source };
     let mut file = tokio::fs::File::create(target).await.map_err(of_file)?;
@@ -120,7 +128,8 @@ async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result
 /// job.
 async fn restore(artifacts: &Artifacts, checkpoint: &JobCheckpoint, folder: &Path) -> Result<(), Error> {
     let target = folder.join(&checkpoint.path);
-    if target.exists() {
+    // One that can not be looked at is fetched, which says why it can not be.
+    if tokio::fs::try_exists(&target).await.unwrap_or(false) {
         return Ok(());
     }
     match artifacts.fetch_folder(&checkpoint.files, &target).await {

@@ -12,9 +12,10 @@ use serde_json::json;
 use twin_artifacts::{Artifacts, FolderFile};
 use twin_backend::Error;
 
+use tokio::sync::watch;
 use twin_coordination::{Lease, Leases, Member, Options as LeaseOptions, Owner};
-use twin_jobs::{Options as HowToRun, Pauses, Resources, Runner, Status, Supervisor};
-use twin_registry::{JobCheckpoint, JobProgress, JobQueue, JobState, Metric, NewDataset, Registry};
+use twin_jobs::{Ending, Job, Options as HowToRun, Pauses, Queue, Resources, Runner, Status, Supervisor};
+use twin_registry::{JobCheckpoint, JobProgress, JobQueue, JobRow, JobState, Metric, NewDataset, Registry};
 use twin_schemas::{AuthorId, DatasetId, DatasetReady};
 use twin_sqlite::{Database, SqliteLeases};
 use twin_stream::{Handler, Message, Outcome, Position, TopicPartition};
@@ -43,6 +44,8 @@ struct Scripted {
     submitted: Mutex<Vec<TrainingOrder>>,
     /// So many submissions find the runner away.
     away: AtomicUsize,
+    /// So many times a job's process can not be ended.
+    stubborn: AtomicUsize,
     files: ModelFiles,
 }
 
@@ -63,7 +66,7 @@ fn checkpoint() -> JobCheckpoint {
 
 #[async_trait]
 impl Runner<Training> for Scripted {
-    async fn submit(&self, _: &str, _: &Resources, order: &TrainingOrder) -> Result<(), Error> {
+    async fn submit(&self, _: &str, _: u32, _: &Resources, order: &TrainingOrder) -> Result<(), Error> {
         if self.away.load(Ordering::Relaxed) > 0 {
             self.away.fetch_sub(1, Ordering::Relaxed);
             return Err(Error::transient("the cluster does not answer"));
@@ -93,16 +96,20 @@ impl Runner<Training> for Scripted {
         })
     }
 
-    async fn cancel(&self, job: &str) -> Result<(), Error> {
+    async fn cancel(&self, job: &str, _: u32) -> Result<(), Error> {
+        if self.stubborn.load(Ordering::Relaxed) > 0 {
+            self.stubborn.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::transient("its process is still there"));
+        }
         self.fates.lock().unwrap().insert(job.to_owned(), Fate::Dies);
         Ok(())
     }
 
-    async fn reopen(&self, _: &str) -> Result<(), Error> {
+    async fn reopen(&self, _: &str, _: u32) -> Result<(), Error> {
         Ok(())
     }
 
-    async fn forget(&self, _: &str) -> Result<(), Error> {
+    async fn forget(&self, _: &str, _: u32) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -133,6 +140,58 @@ impl Leases for Counted {
 
     async fn holders(&self, prefix: &str) -> Result<Vec<Lease>, Error> {
         self.leases.holders(prefix).await
+    }
+}
+
+/// The training jobs, with one whose order can not be made for a while.
+struct OneUnreadable {
+    jobs: TrainingJobs,
+    unreadable: Arc<Mutex<Option<String>>>,
+}
+
+#[async_trait]
+impl Queue for OneUnreadable {
+    type Kind = Training;
+    type Row = JobRow;
+
+    const NAME: &'static str = TrainingJobs::NAME;
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.jobs.changes()
+    }
+
+    async fn open(&self) -> Result<Vec<Job<JobRow>>, Error> {
+        self.jobs.open().await
+    }
+
+    async fn order(&self, job: &Job<JobRow>) -> Result<TrainingOrder, Error> {
+        let is_unreadable = self.unreadable.lock().unwrap().as_ref() == Some(&job.name);
+        if is_unreadable { Err(Error::transient("the manifest can not be read")) } else { self.jobs.order(job).await }
+    }
+
+    async fn start(&self, job: &Job<JobRow>) -> Result<Option<u32>, Error> {
+        self.jobs.start(job).await
+    }
+
+    async fn report(
+        &self,
+        job: &Job<JobRow>,
+        report: &TrainingReport,
+        before: Option<&TrainingReport>,
+    ) -> Result<(), Error> {
+        self.jobs.report(job, report, before).await
+    }
+
+    async fn requeue(&self, job: &Job<JobRow>, reason: &str) -> Result<(), Error> {
+        self.jobs.requeue(job, reason).await
+    }
+
+    async fn collect(&self, job: &Job<JobRow>, product: TrainingProduct) -> Result<(), Error> {
+        self.jobs.collect(job, product).await
+    }
+
+    async fn end(&self, job: &Job<JobRow>, attempt: u32, ending: Ending) -> Result<(), Error> {
+        self.jobs.end(job, attempt, ending).await
     }
 }
 
@@ -217,29 +276,40 @@ async fn fixture_with(fate: Fate, jobs: usize) -> Fixture {
 impl Parts {
     /// A supervisor of its own node and runner.
     async fn supervisor(&self, node: &str, runner: Arc<Scripted>, jobs: usize) -> Supervisor<TrainingJobs> {
+        self.supervisor_of(self.training_jobs(), node, runner, jobs).await
+    }
+
+    /// A supervisor of that queue.
+    async fn supervisor_of<Q>(&self, queue: Q, node: &str, runner: Arc<Scripted>, jobs: usize) -> Supervisor<Q>
+    where
+        Q: Queue<Kind = Training>,
+    {
         let leases = SqliteLeases::open(self.database.clone()).await.unwrap();
         let leases = Arc::new(Counted { leases, writes: self.lease_writes.clone() });
         let member = Member::new(leases, Owner::new(node), &LeaseOptions { lease_ms: 500 });
-        let dependencies = Dependencies {
-            registry: self.registry.clone(),
-            artifacts: self.artifacts.clone(),
-            artifacts_url: Artifacts::url_of_folder(&self.folder.path().join("artifacts")),
-            base: self.base.clone(),
-        };
-        let metrics = Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
         let how = HowToRun {
             jobs,
             attempts: 2,
             resources: Resources { memory_bytes: 1 << 30, seconds: 60 },
             pauses: Pauses { first: Duration::from_millis(5), longest: Duration::from_millis(20) },
         };
-        Supervisor::new(TrainingJobs::new(dependencies, 0, metrics), runner, member, how)
+        Supervisor::new(queue, runner, member, how)
+    }
+
+    fn training_jobs(&self) -> TrainingJobs {
+        let dependencies = Dependencies {
+            registry: self.registry.clone(),
+            artifacts: self.artifacts.clone(),
+            base: self.base.clone(),
+        };
+        TrainingJobs::new(dependencies, 0, Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap())
     }
 
     async fn scripted(&self, fate: Fate) -> Arc<Scripted> {
         let files = model_files(&self.artifacts).await;
         let (fates, submitted) = (Mutex::default(), Mutex::default());
-        Arc::new(Scripted { fates, otherwise: Mutex::new(fate), submitted, away: AtomicUsize::new(0), files })
+        let (away, stubborn) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Scripted { fates, otherwise: Mutex::new(fate), submitted, away, stubborn, files })
     }
 
     fn move_artifacts(&self, from: &str, to: &str) {
@@ -260,7 +330,7 @@ fn dataset() -> DatasetId {
 }
 
 impl Fixture {
-    async fn job(&self) -> twin_registry::JobRow {
+    async fn job(&self) -> JobRow {
         self.parts.registry.newest_jobs(None, None, 9).await.unwrap().remove(0)
     }
 
@@ -370,6 +440,19 @@ async fn a_cancelled_job_stops_and_stays_cancelled() {
     let cancelled = f.job().await;
     assert_eq!((cancelled.state, cancelled.reason.as_deref()), (JobState::Cancelled, Some("cancelled by grace")));
     assert!(matches!(f.runner.fates.lock().unwrap().get(&job.0), Some(Fate::Dies)), "its process was ended");
+}
+
+#[tokio::test]
+async fn a_job_whose_process_can_not_be_ended_is_cancelled_when_it_is_gone() {
+    let mut f = fixture(Fate::Runs(1)).await;
+    let job = f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap().job;
+    f.looks(1).await;
+    f.runner.stubborn.store(2, Ordering::Relaxed);
+    assert!(f.parts.registry.cancel_job(&job, "grace", at()).await.unwrap());
+    f.looks(2).await;
+    assert_eq!(f.job().await.state, JobState::Running, "its process is there");
+    f.looks(1).await;
+    assert_eq!(f.job().await.state, JobState::Cancelled);
 }
 
 #[tokio::test]
@@ -516,4 +599,49 @@ async fn as_many_jobs_run_at_once_as_are_allowed_and_the_next_begins_when_one_ha
     assert_eq!(started(&f), jobs);
     let running = f.parts.registry.newest_jobs(None, Some(JobState::Running), 9).await.unwrap();
     assert_eq!(running.len(), 2);
+}
+
+#[tokio::test]
+async fn a_job_whose_order_can_not_be_made_for_a_while_keeps_no_other_waiting() {
+    let f = fixture(Fate::Runs(1)).await;
+    let mut jobs = Vec::new();
+    for rank in [2, 4] {
+        let recipe = Recipe { rank, ..Recipe::default() };
+        jobs.push(f.queue.train(&ada(), &dataset(), &recipe).await.unwrap().job);
+    }
+    let unreadable = Arc::new(Mutex::new(Some(jobs[0].0.clone())));
+    let queue = OneUnreadable { jobs: f.parts.training_jobs(), unreadable: unreadable.clone() };
+    let mut supervisor = f.parts.supervisor_of(queue, "two", f.runner.clone(), 2).await;
+    let started = || f.runner.submitted().into_iter().map(|order| order.job).collect::<Vec<_>>();
+    supervisor.look().await.unwrap();
+    assert_eq!(started(), jobs[1..], "the oldest waits, the next does not");
+
+    *unreadable.lock().unwrap() = None;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while started().len() < 2 {
+        assert!(Instant::now() < deadline, "the oldest never starts");
+        supervisor.look().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(started(), [jobs[1].clone(), jobs[0].clone()]);
+}
+
+#[tokio::test]
+async fn what_a_supervisor_reports_that_stood_still_replaces_nothing_of_a_newer_attempt() {
+    let mut f = fixture(Fate::Runs(3)).await;
+    f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
+    f.looks(1).await;
+    let (jobs, late) = (f.parts.training_jobs(), f.parts.training_jobs().open().await.unwrap().remove(0));
+    f.parts.registry.requeue_job(&late.row.job, 1, "its process was gone", at()).await.unwrap();
+    assert_eq!(f.parts.registry.start_job(&late.row.job, at()).await.unwrap(), Some(2));
+    let newer = jobs.open().await.unwrap().remove(0);
+    let report = |step, value| TrainingReport {
+        progress: JobProgress { step, steps: 9, ..JobProgress::default() },
+        metrics: vec![Metric { name: "loss".into(), step: 4, value }],
+    };
+    jobs.report(&newer, &report(4, 1.0), None).await.unwrap();
+    jobs.report(&late, &report(5, 2.0), None).await.unwrap();
+    assert_eq!(f.job().await.progress.map(|progress| progress.step), Some(4));
+    let kept = f.parts.registry.metrics(&late.row.job).await.unwrap();
+    assert_eq!(kept.iter().map(|metric| metric.value).collect::<Vec<_>>(), [1.0]);
 }

@@ -132,15 +132,14 @@ pub struct Supervisor<Q: Queue> {
     member: Member,
     options: Options,
     following: HashMap<String, Following<<Q::Kind as Kind>::Report>>,
-    /// Since the next job's order could not be made. Nothing is held meanwhile.
-    backoff: Backoff,
+    /// Queued jobs, by name, since their order could not be made or they could not be begun. Nothing is held meanwhile.
+    waiting: HashMap<String, Backoff>,
 }
 
 impl<Q: Queue> Supervisor<Q> {
     /// A supervisor, not running yet.
     pub fn new(queue: Q, runner: Arc<dyn Runner<Q::Kind>>, member: Member, options: Options) -> Self {
-        let backoff = Backoff::new(options.pauses);
-        Self { queue, runner, member, options, following: HashMap::new(), backoff }
+        Self { queue, runner, member, options, following: HashMap::new(), waiting: HashMap::new() }
     }
 
     /// Follows jobs until the shutdown begins. A job goes on after that, and is found again.
@@ -169,16 +168,32 @@ impl<Q: Queue> Supervisor<Q> {
             }
         }
         self.queue.conclude().await?;
-        for job in &queued {
-            if self.following.len() >= self.options.jobs || !self.backoff.is_over() {
+        self.begin_next(&queued).await;
+        Ok(())
+    }
+
+    /// Begins queued jobs, oldest first, as many as may be under way. One that can not be begun waits by itself: the
+    /// next has its turn.
+    async fn begin_next(&mut self, queued: &[Job<Q::Row>]) {
+        self.waiting.retain(|name, _| queued.iter().any(|job| job.name == *name));
+        for job in queued {
+            if self.following.len() >= self.options.jobs {
                 break;
             }
-            if let Err(error) = self.begin(job).await {
-                warn!(%error, kind = Q::NAME, job = job.name, "the job can not be started, trying again");
-                self.backoff.wait();
+            if self.waiting.get_mut(&job.name).is_some_and(|backoff| !backoff.is_over()) {
+                continue;
+            }
+            match self.begin(job).await {
+                Ok(()) => {
+                    self.waiting.remove(&job.name);
+                }
+                Err(error) => {
+                    warn!(%error, kind = Q::NAME, job = job.name, "the job can not be started, trying again");
+                    let pauses = self.options.pauses;
+                    self.waiting.entry(job.name.clone()).or_insert_with(|| Backoff::new(pauses)).wait();
+                }
             }
         }
-        Ok(())
     }
 
     /// Lets go of jobs that run no more.
@@ -223,8 +238,6 @@ impl<Q: Queue> Supervisor<Q> {
         let begun = self.begin_held(job, order).await;
         if !matches!(begun, Ok(true)) {
             self.let_go(&job.name).await;
-        } else {
-            self.backoff.reset();
         }
         begun.map(|_| ())
     }
@@ -235,8 +248,9 @@ impl<Q: Queue> Supervisor<Q> {
         job: &Job<Q::Row>,
         order: Result<<Q::Kind as Kind>::Order, Error>,
     ) -> Result<bool, Error> {
-        // Started again on purpose: an outcome from before does not count.
-        self.runner.reopen(&job.name).await?;
+        // Started again on purpose: an outcome from before does not count. If another has begun this attempt meanwhile,
+        // what it has come to stays.
+        self.runner.reopen(&job.name, job.attempts + 1).await?;
         let Some(attempt) = self.queue.start(job).await? else { return Ok(false) };
         let order = match order {
             Ok(order) => order,
@@ -252,7 +266,7 @@ impl<Q: Queue> Supervisor<Q> {
 
     /// Submits an attempt. If the runner is away, it is tried again later, as the same attempt.
     async fn submit(&mut self, job: &Job<Q::Row>, attempt: u32, order: &<Q::Kind as Kind>::Order) -> Result<(), Error> {
-        let submitted = self.runner.submit(&job.name, &self.options.resources, order).await;
+        let submitted = self.runner.submit(&job.name, attempt, &self.options.resources, order).await;
         if let Some(following) = self.following.get_mut(&job.name) {
             following.is_to_be_submitted = submitted.is_err();
         }
@@ -272,7 +286,7 @@ impl<Q: Queue> Supervisor<Q> {
         }
         match self.runner.status(&job.name).await? {
             Status::Succeeded(product) => match self.queue.collect(job, product).await {
-                Ok(()) => self.runner.forget(&job.name).await,
+                Ok(()) => self.runner.forget(&job.name, job.attempts).await,
                 Err(error) if error.is_transient() => Err(error),
                 Err(error) => self.queue.end(job, job.attempts, Ending::Failed(error.to_string())).await,
             },
@@ -307,7 +321,7 @@ impl<Q: Queue> Supervisor<Q> {
 
     async fn stop_if_wanted(&mut self, job: &Job<Q::Row>) -> Result<(), Error> {
         let Some(reason) = &job.stop else { return Ok(()) };
-        self.runner.cancel(&job.name).await?;
+        self.runner.cancel(&job.name, job.attempts).await?;
         self.queue.end(job, job.attempts, Ending::Cancelled(reason.clone())).await
     }
 
@@ -323,8 +337,9 @@ impl<Q: Queue> Supervisor<Q> {
             return Ok(());
         }
         match self.queue.order(job).await {
+            // Another may have taken the job over while the order was made, and have come to its end.
+            Ok(_) if !self.following.get(&job.name).is_some_and(|following| following.lease.is_held()) => Ok(()),
             Ok(order) => {
-                self.runner.reopen(&job.name).await?;
                 info!(kind = Q::NAME, job = job.name, "the job goes on");
                 self.submit(job, job.attempts, &order).await
             }
