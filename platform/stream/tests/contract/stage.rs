@@ -204,7 +204,10 @@ async fn time_spent_waiting_does_not_count_as_failing(log: Log) {
     let is_committed = async || match log.committed("twin.test", RAW).await {
         Ok(committed) => committed.get(&0) == Some(&1),
         // A broker that has just started has no coordinator for the group yet.
-        Err(error) => !error.is_transient(),
+        Err(error) => {
+            assert!(error.is_transient(), "{error}");
+            false
+        }
     };
     while !is_committed().await {
         tokio::time::sleep(Duration::from_millis(20)).await;
