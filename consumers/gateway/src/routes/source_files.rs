@@ -67,8 +67,8 @@ pub async fn upload(
         FileStored::Replaced => StatusCode::OK,
         FileStored::Full => {
             let problem = format!(
-                "the source has {most} files already (gateway.max_uploads_per_source); remove or replace one, or upload a zip \
-                 archive of many"
+                "the source has {most} files already (gateway.max_uploads_per_source); remove or replace one, or upload a \
+                 zip archive of many"
             );
             return Err(Problem::field("name", problem));
         }

@@ -88,7 +88,8 @@ impl Shown for LastSync {
 ///
 /// It is synced at once and then at its interval. One that is there already (same author, kind and location) gets the
 /// new settings. Before it is registered it is looked at: what can not be reached or read is refused, unless `unchecked`
-/// says otherwise (a 503 where the server is busy: try again), and of the home page of a blog the feed that it names is registered.
+/// says otherwise (a 503 where the server is busy: try again), and of the home page of a blog the feed that it names is
+/// registered.
 #[utoipa::path(
     post, path = "/v1/sources", operation_id = "register_source", tag = "sources", request_body = NewSourceRequest,
     responses(
