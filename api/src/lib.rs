@@ -42,6 +42,6 @@ pub use problem::{Code, FieldError, OpenAiError, Problem};
 pub use secret::SecretText;
 pub use sources::{
     DocumentsOfSource, FileName, NewSourceRequest, Removal, Removed, RemovedFile, SourceFilter, SourceList, SourceView,
-    SyncFailureView, SyncRequested, SyncStatus, SyncView, UploadedFileList, UploadedFileView,
+    SyncFailureView, SyncRequested, SyncStatus, SyncView, UploadedFileFilter, UploadedFileList, UploadedFileView,
 };
 pub use status::{PartView, StageLag, StatusFilter, StatusView, TotalsView};

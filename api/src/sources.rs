@@ -228,11 +228,25 @@ pub struct UploadedFileView {
     pub uploaded_at: DateTime<Utc>,
 }
 
+/// Which uploaded files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UploadedFileFilter {
+    /// At most so many, 1 to 1000; 1000 if absent.
+    pub limit: Option<u32>,
+    /// Those that come after an earlier part of the list: its `next`.
+    pub after: Option<String>,
+}
+
 /// Files that were uploaded to a source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UploadedFileList {
     /// By name.
     pub files: Vec<UploadedFileView>,
+    /// The `after` of the next part of the list; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// An uploaded file that was removed.

@@ -146,8 +146,9 @@ async fn of_the_sources() {
     plans.of("forget_secrets", warehouse.forget_secrets(id)).await;
     let (name, artifact) = ("a.md".to_owned(), "sha256:0".to_owned());
     let file = UploadedFile { source_id: id, name: name.clone(), artifact, bytes: 1, uploaded_at: Utc::now() };
-    plans.of("put_file", warehouse.put_file(file)).await;
-    plans.of("files", warehouse.files(id)).await;
+    plans.of("put_file", warehouse.put_file(file, 9)).await;
+    plans.of_list("files", warehouse.files(id, None, 9)).await;
+    plans.of_list("files after", warehouse.files(id, Some("a.md"), 9)).await;
     plans.of_list("files_after", warehouse.files_after(None, 9)).await;
     plans.of_list("files_after a file", warehouse.files_after(Some(&(id, name)), 9)).await;
     plans.of("remove_file", warehouse.remove_file(id, "a.md")).await;

@@ -23,6 +23,8 @@ pub struct Options {
     pub max_lines: u64,
     /// The largest file that may be uploaded to a source, bytes.
     pub max_upload_bytes: u64,
+    /// The most files that may be uploaded to one source. A zip archive is one.
+    pub max_uploads_per_source: u64,
     /// Queries worked on at a time; one more is refused at once with 503.
     pub max_in_flight: u64,
     /// The `Retry-After` of a refused query, seconds.
@@ -52,6 +54,7 @@ impl Default for Options {
             max_line_bytes: 8 << 20,
             max_lines: 100_000,
             max_upload_bytes: 512 << 20,
+            max_uploads_per_source: 10_000,
             max_in_flight: 64,
             retry_after_s: 2,
             k: 5,
@@ -75,6 +78,7 @@ impl Options {
             ("max_line_bytes", self.max_line_bytes),
             ("max_lines", self.max_lines),
             ("max_upload_bytes", self.max_upload_bytes),
+            ("max_uploads_per_source", self.max_uploads_per_source),
             ("max_in_flight", self.max_in_flight),
             ("retry_after_s", self.retry_after_s),
             ("k", u64::from(self.k)),

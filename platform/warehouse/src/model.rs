@@ -167,6 +167,8 @@ pub enum FileStored {
     Replaced,
     /// It is not: the source is not registered, or is being removed.
     NotRegistered,
+    /// It is not: the source has as many files as it may have, and none of its name.
+    Full,
 }
 
 /// What entitles a sync, or a removal, to write for a source: the fence of all its writes. It is worth nothing any more

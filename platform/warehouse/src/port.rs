@@ -93,8 +93,8 @@ pub trait Sources: Send + Sync {
     async fn forget_secrets_claimed(&self, removal: &Claim) -> Result<(), Error>;
 
     /// Stores which artifact was uploaded to a source under a name, in the place of the one before. Nothing is stored for a
-    /// source that is not registered, or is being removed.
-    async fn put_file(&self, file: UploadedFile) -> Result<FileStored, Error>;
+    /// source that is not registered, or is being removed, and no file of a new name for one that has `most` files.
+    async fn put_file(&self, file: UploadedFile, most: usize) -> Result<FileStored, Error>;
 
     /// Forgets an uploaded file. False if there is none of that name.
     async fn remove_file(&self, source: SourceId, name: &str) -> Result<bool, Error>;
@@ -102,8 +102,13 @@ pub trait Sources: Send + Sync {
     /// As [`Self::remove_file`], in a removal of the source. [`Error::ClaimLost`] if that lost its claim.
     async fn remove_file_claimed(&self, removal: &Claim, name: &str) -> Result<bool, Error>;
 
-    /// The files that were uploaded to a source, by name.
-    async fn files(&self, source: SourceId) -> Result<Vec<UploadedFile>, Error>;
+    /// The files that were uploaded to a source, by name, those after a name.
+    async fn files(
+        &self,
+        source: SourceId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<UploadedFile, String>, Error>;
 
     /// The uploaded files of all sources, those after a source and a name, in the order of these.
     async fn files_after(&self, after: Option<&(SourceId, String)>, limit: usize) -> Result<Vec<UploadedFile>, Error>;

@@ -9,7 +9,9 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use twin_schemas::{DocumentId, DocumentKey, SourceId};
-use twin_warehouse::{Claim, Known, LastSync, Observation, Recorded, SourceRow, SyncFailure, SyncOutcome, Warehouse};
+use twin_warehouse::{
+    Claim, Known, LastSync, Observation, Recorded, SourceRow, SyncFailure, SyncOutcome, UploadedFile, Warehouse,
+};
 
 use crate::deletion::{Brake, Listed, gone};
 use crate::hosts::Waits;
@@ -20,6 +22,8 @@ use crate::{Error, Options};
 const FAILURES_KEPT: usize = 100;
 /// Known documents of one read.
 const KNOWN_AT_ONCE: usize = 1_000;
+/// Uploads of one read.
+const FILES_AT_ONCE: usize = 1_000;
 
 /// Syncs sources.
 #[derive(Clone)]
@@ -96,7 +100,7 @@ impl Syncer {
             source,
             known: Arc::new(by_identity.collect()),
             secrets: Arc::new(secrets),
-            files: self.warehouse.files(source.id).await?,
+            files: self.files(source.id).await?,
             waits: counts.waits.clone(),
         };
         let mut recorder = Recorder::new(self, source, claim, counts);
@@ -116,6 +120,19 @@ impl Syncer {
             after = page.next;
             if after.is_none() {
                 return Ok(known);
+            }
+        }
+    }
+
+    /// All that was uploaded to the source.
+    async fn files(&self, source: SourceId) -> Result<Vec<UploadedFile>, Error> {
+        let (mut files, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.warehouse.files(source, after.as_deref(), FILES_AT_ONCE).await?;
+            files.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(files);
             }
         }
     }

@@ -48,7 +48,7 @@ impl Setup {
         let artifact = self.artifacts.put(content).await.unwrap();
         let (source_id, name) = (self.source.id, name.to_owned());
         let file = UploadedFile { source_id, name, artifact, bytes, uploaded_at: Utc::now() };
-        self.warehouse.put_file(file).await.unwrap();
+        self.warehouse.put_file(file, 9).await.unwrap();
     }
 
     async fn sync(&mut self) -> LastSync {
@@ -150,7 +150,7 @@ async fn an_archive_that_is_refused_or_lost_deletes_nothing_and_the_other_files_
     let (source_id, name) = (setup.source.id, "c.md".to_owned());
     let artifact = format!("sha256:{}", "0".repeat(64));
     let lost = UploadedFile { source_id, name, artifact, bytes: 1, uploaded_at: Utc::now() };
-    setup.warehouse.put_file(lost).await.unwrap();
+    setup.warehouse.put_file(lost, 9).await.unwrap();
     let sync = setup.sync().await;
     assert!(matches!(sync.outcome, SyncOutcome::Failed { .. }), "{sync:?}");
     assert_eq!(setup.live().await.len(), 3);

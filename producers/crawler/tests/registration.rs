@@ -99,6 +99,9 @@ async fn what_can_not_be_reached_or_is_not_let_in_is_said() {
         let error = inspect(&server, "feed", "/feed").await.unwrap_err().to_string();
         assert!(error.contains(expected), "{status}: {error}");
     }
+    server.put("/", Page::html("<html><link rel=alternate type=application/rss+xml href=/busy>"));
+    server.put("/busy", Page::status(503));
+    assert!(inspect(&server, "feed", "/").await.unwrap_err().is_transient(), "the feed of a page may come back");
     let is_transient = async |page: Page| {
         server.put("/feed", page);
         inspect(&server, "feed", "/feed").await.unwrap_err().is_transient()

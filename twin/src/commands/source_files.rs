@@ -6,8 +6,10 @@ use clap::Args;
 use twin_api::{UploadedFileList, UploadedFileView};
 
 use super::Context;
+use super::lists::List;
 use super::locate::{One, find_one};
 use super::text::{Align, Table, count, moment};
+use crate::client::parse;
 use crate::error::CommandError;
 
 /// A file to upload.
@@ -58,11 +60,13 @@ pub async fn upload(args: Upload, context: &mut Context) -> Result<(), CommandEr
 /// Lists what was uploaded.
 pub async fn list(args: One, context: &mut Context) -> Result<(), CommandError> {
     let source = find_one(context, &args.source).await?;
-    let reply = context.client.get(&["sources", &source.id.to_string(), "files"], &[]).await?;
+    let id = source.id.to_string();
+    let path = ["sources", &id, "files"];
+    let document = List::by_name(&path, "files").read_all(&context.client, &[]).await?;
     if context.json {
-        return context.out.json(reply.json());
+        return context.out.json(&document);
     }
-    let list: UploadedFileList = reply.parse()?;
+    let list: UploadedFileList = parse(&document)?;
     if list.files.is_empty() {
         context.out.note(&format!("nothing was uploaded; next: twin sources upload {} FILE", source.location));
         return Ok(());

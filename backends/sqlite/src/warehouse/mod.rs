@@ -136,8 +136,8 @@ impl Sources for SqliteWarehouse {
         Ok(self.database.write(move |tx| source_parts::forget_secrets_claimed(tx, &removal)).await?)
     }
 
-    async fn put_file(&self, file: UploadedFile) -> Result<FileStored, Error> {
-        Ok(self.database.write(move |tx| source_parts::put_file(tx, &file)).await?)
+    async fn put_file(&self, file: UploadedFile, most: usize) -> Result<FileStored, Error> {
+        Ok(self.database.write(move |tx| source_parts::put_file(tx, &file, most)).await?)
     }
 
     async fn remove_file(&self, source: SourceId, name: &str) -> Result<bool, Error> {
@@ -150,8 +150,14 @@ impl Sources for SqliteWarehouse {
         Ok(self.database.write(move |tx| source_parts::remove_file_claimed(tx, &removal, &name)).await?)
     }
 
-    async fn files(&self, source: SourceId) -> Result<Vec<UploadedFile>, Error> {
-        Ok(self.database.read(move |c| source_parts::files(c, source)).await?)
+    async fn files(
+        &self,
+        source: SourceId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<UploadedFile, String>, Error> {
+        let after = after.map(str::to_owned);
+        Ok(self.database.read(move |c| source_parts::files(c, source, after.as_deref(), limit)).await?)
     }
 
     async fn files_after(&self, after: Option<&(SourceId, String)>, limit: usize) -> Result<Vec<UploadedFile>, Error> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use twin_schemas::SourceId;
-use twin_warehouse::{Claim, Error, FileStored, Secret, Secrets, UploadedFile};
+use twin_warehouse::{Claim, Error, FileStored, Page, Secret, Secrets, UploadedFile};
 
 use super::Failure;
 use super::documents::fence;
-use super::rows::{collect, json_text, parsed, time, time_text};
+use super::rows::{collect, json_text, one_more, parsed, time, time_text};
 
 pub(super) fn put_secrets(tx: &Connection, source: SourceId, secrets: &Secrets) -> Result<(), Failure> {
     let texts: BTreeMap<&str, &str> = secrets.iter().map(|(name, secret)| (name, secret.expose())).collect();
@@ -43,7 +43,7 @@ pub(super) fn forget_secrets_claimed(tx: &Connection, removal: &Claim) -> Result
 
 const FILE_COLUMNS: &str = "source_id, name, artifact, bytes, uploaded_at";
 
-pub(super) fn put_file(tx: &Connection, file: &UploadedFile) -> Result<FileStored, Failure> {
+pub(super) fn put_file(tx: &Connection, file: &UploadedFile, most: usize) -> Result<FileStored, Failure> {
     let source = file.source_id.to_string();
     let mut registered = tx.prepare_cached("SELECT 1 FROM sources WHERE source_id = ?1 AND state = 'registered'")?;
     if !registered.exists([&source])? {
@@ -51,6 +51,10 @@ pub(super) fn put_file(tx: &Connection, file: &UploadedFile) -> Result<FileStore
     }
     let mut named = tx.prepare_cached("SELECT 1 FROM source_files WHERE source_id = ?1 AND name = ?2")?;
     let was_there = named.exists([&source, &file.name])?;
+    let mut counted = tx.prepare_cached("SELECT count(*) FROM source_files WHERE source_id = ?1")?;
+    if !was_there && counted.query_row([&source], |row| row.get::<_, i64>(0))? >= at_most(most) {
+        return Ok(FileStored::Full);
+    }
     tx.execute(
         "INSERT INTO source_files (source_id, name, artifact, bytes, uploaded_at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (source_id, name) DO UPDATE SET artifact = excluded.artifact, bytes = excluded.bytes,
@@ -71,10 +75,23 @@ pub(super) fn remove_file_claimed(tx: &Connection, removal: &Claim, name: &str) 
     remove_file(tx, removal.source_id, name)
 }
 
-pub(super) fn files(c: &Connection, source: SourceId) -> Result<Vec<UploadedFile>, Failure> {
-    let sql = format!("SELECT {FILE_COLUMNS} FROM source_files WHERE source_id = ?1 ORDER BY name");
+pub(super) fn files(
+    c: &Connection,
+    source: SourceId,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Page<UploadedFile, String>, Failure> {
+    // No name is empty.
+    let after = after.unwrap_or_default();
+    let sql =
+        format!("SELECT {FILE_COLUMNS} FROM source_files WHERE source_id = ?1 AND name > ?2 ORDER BY name LIMIT ?3");
     let mut statement = c.prepare_cached(&sql)?;
-    collect(&mut statement, [source.to_string()], file)
+    let listed = collect(&mut statement, params![source.to_string(), after, one_more(limit)], |row| {
+        let file = file(row)?;
+        let name = file.name.clone();
+        Ok((file, name))
+    })?;
+    Ok(Page::of(listed, limit))
 }
 
 pub(super) fn files_after(
@@ -87,7 +104,11 @@ pub(super) fn files_after(
     );
     let mut statement = c.prepare_cached(&sql)?;
     let (source, name) = after.map(|(source, name)| (source.to_string(), name.as_str())).unwrap_or_default();
-    collect(&mut statement, params![source, name, i64::try_from(limit).unwrap_or(i64::MAX)], file)
+    collect(&mut statement, params![source, name, at_most(limit)], file)
+}
+
+fn at_most(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn file(row: &Row<'_>) -> Result<UploadedFile, Failure> {

@@ -11,16 +11,19 @@ use chrono::Utc;
 use futures::StreamExt;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
-use twin_api::{FileName, RemovedFile, UploadedFileList, UploadedFileView};
+use twin_api::{FileName, RemovedFile, UploadedFileFilter, UploadedFileList, UploadedFileView};
 use twin_schemas::SourceId;
 use twin_warehouse::{FileStored, SourceRow, UploadedFile};
 
 use super::sources::not_found;
 use crate::extract::{Path, PathPair, Query};
+use crate::list::{List, Part};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::{App, Uploads};
 use crate::views::Shown;
+
+const LIST: List = List { name: "source_files", cursor: "after", default: 1_000, max: 1_000 };
 
 impl Shown for UploadedFile {
     type View = UploadedFileView;
@@ -58,9 +61,17 @@ pub async fn upload(
     let stored = uploads.artifacts.put_file(received.path()).await?;
     let file =
         UploadedFile { source_id: id, name, artifact: stored.artifact, bytes: stored.bytes, uploaded_at: Utc::now() };
-    let status = match app.warehouse.put_file(file.clone()).await? {
+    let most = usize::try_from(app.options.max_uploads_per_source).unwrap_or(usize::MAX);
+    let status = match app.warehouse.put_file(file.clone(), most).await? {
         FileStored::New => StatusCode::CREATED,
         FileStored::Replaced => StatusCode::OK,
+        FileStored::Full => {
+            let problem = format!(
+                "the source has {most} files already (gateway.max_uploads_per_source); remove or replace one, or upload a \
+                 zip archive of many"
+            );
+            return Err(Problem::field("name", problem));
+        }
         FileStored::NotRegistered => return Err(not_registered(&app, id).await),
     };
     app.warehouse.request_sync(id, false).await?;
@@ -70,16 +81,19 @@ pub async fn upload(
 /// List the files that were uploaded to a source.
 #[utoipa::path(
     get, path = "/v1/sources/{id}/files", operation_id = "list_source_files", tag = "sources",
-    params(("id" = uuid::Uuid, Path, description = "The source")),
+    params(("id" = uuid::Uuid, Path, description = "The source"), UploadedFileFilter),
     responses((status = 200, description = "The files, by name", body = UploadedFileList), ReadProblems)
 )]
 pub async fn list(
     State(app): State<Arc<App>>,
     Path(id): Path<SourceId>,
+    Query(filter): Query<UploadedFileFilter>,
 ) -> Result<axum::Json<UploadedFileList>, Problem> {
+    let Part { limit, from } = LIST.part::<String>(filter.limit, filter.after.as_deref())?;
     source(&app, id).await?;
-    let files = app.warehouse.files(id).await?;
-    Ok(axum::Json(UploadedFileList { files: files.into_iter().map(Shown::shown).collect() }))
+    let page = app.warehouse.files(id, from.as_deref(), limit).await?;
+    let files = page.items.into_iter().map(Shown::shown).collect();
+    Ok(axum::Json(UploadedFileList { files, next: LIST.next(page.next) }))
 }
 
 /// Remove an uploaded file. Its documents are deleted by the next sync, which is due at once.

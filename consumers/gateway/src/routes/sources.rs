@@ -27,6 +27,8 @@ const INTERVAL_MAX_S: u64 = 365 * 24 * 60 * 60;
 pub const LIST: List = List { name: "sources", cursor: "after", default: 1_000, max: 1_000 };
 /// Documents of a source that are read at once.
 const KNOWN_AT_ONCE: usize = 1_000;
+/// Uploads of a source that are read at once.
+const FILES_AT_ONCE: usize = 1_000;
 /// Deletions written at a time.
 const RETRACTIONS_AT_A_TIME: usize = 64;
 
@@ -86,7 +88,8 @@ impl Shown for LastSync {
 ///
 /// It is synced at once and then at its interval. One that is there already (same author, kind and location) gets the
 /// new settings. Before it is registered it is looked at: what can not be reached or read is refused, unless `unchecked`
-/// says otherwise (a 503 where the server is busy: try again), and of the home page of a blog the feed that it names is registered.
+/// says otherwise (a 503 where the server is busy: try again), and of the home page of a blog the feed that it names is
+/// registered.
 #[utoipa::path(
     post, path = "/v1/sources", operation_id = "register_source", tag = "sources", request_body = NewSourceRequest,
     responses(
@@ -282,8 +285,16 @@ async fn retract_all(warehouse: &dyn Warehouse, removal: &Claim) -> Result<u64, 
 /// Forgets the uploads and the secrets of a source that is being removed. Who registers it anew meanwhile keeps those that
 /// are left, and those that come with it.
 async fn forget_parts(warehouse: &dyn Warehouse, removal: &Claim) -> Result<(), twin_warehouse::Error> {
-    for file in warehouse.files(removal.source_id).await? {
-        warehouse.remove_file_claimed(removal, &file.name).await?;
+    let mut after = None;
+    loop {
+        let files = warehouse.files(removal.source_id, after.as_deref(), FILES_AT_ONCE).await?;
+        for file in files.items {
+            warehouse.remove_file_claimed(removal, &file.name).await?;
+        }
+        after = files.next;
+        if after.is_none() {
+            break;
+        }
     }
     warehouse.forget_secrets_claimed(removal).await
 }

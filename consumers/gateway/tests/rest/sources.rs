@@ -106,7 +106,7 @@ async fn files_are_uploaded_replaced_listed_and_removed() {
     let listed = node.read(&path).await;
     let names: Vec<_> = listed["files"].as_array().unwrap().iter().map(|file| file["name"].clone()).collect();
     assert_eq!(names, ["a.md", "b.md"]);
-    let rows = node.warehouse.files(id(&source)).await.unwrap();
+    let rows = node.warehouse.files(id(&source), None, 9).await.unwrap().items;
     assert_eq!(node.artifacts.get(&rows[0].artifact).await.unwrap(), b"# A, edited");
     let due = node.warehouse.due_sources(chrono::Utc::now(), 10).await.unwrap();
     assert_eq!(due, [id(&source)]);
@@ -117,7 +117,7 @@ async fn files_are_uploaded_replaced_listed_and_removed() {
     let refused = problem(upload(&node, &source, "c.md", "# C").await, 409).await;
     assert!(refused["detail"].as_str().unwrap().contains("is being removed"), "{refused}");
     body(node.delete(&format!("/v1/sources/{}", source["id"].as_str().unwrap())).send().await.unwrap(), 200).await;
-    assert!(node.warehouse.files(id(&source)).await.unwrap().is_empty());
+    assert!(node.warehouse.files(id(&source), None, 9).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]
@@ -133,6 +133,28 @@ async fn an_upload_that_is_too_large_empty_of_another_kind_or_to_no_source_leave
     assert_eq!(problem(upload(&node, &folder, "a.md", "x").await, 422).await["errors"][0]["field"], "name");
     let nobody = json!({"id": "00000000-0000-0000-0000-000000000000"});
     problem(upload(&node, &nobody, "a.md", "x").await, 404).await;
-    assert!(node.warehouse.files(id(&source)).await.unwrap().is_empty());
+    assert!(node.warehouse.files(id(&source), None, 9).await.unwrap().items.is_empty());
     assert_eq!(node.uploads_left(), 0);
+}
+
+#[tokio::test]
+async fn a_source_takes_so_many_uploads_and_no_more_and_they_are_listed_in_parts() {
+    let node = Node::start_with(Options { max_uploads_per_source: 2, ..Options::default() }).await;
+    let uploads = json!({"author": "ada", "kind": "files", "location": "files:notes"});
+    let source = body(node.post("/v1/sources", &uploads).await, 201).await;
+    for name in ["a.md", "b.md"] {
+        body(upload(&node, &source, name, "# A").await, 201).await;
+    }
+    let refused = problem(upload(&node, &source, "c.md", "# C").await, 422).await;
+    assert_eq!(refused["errors"][0]["field"], "name");
+    assert!(refused["detail"].as_str().unwrap().contains("gateway.max_uploads_per_source"), "{refused}");
+    body(upload(&node, &source, "b.md", "# B, edited").await, 200).await;
+
+    let path = format!("/v1/sources/{}/files", source["id"].as_str().unwrap());
+    let first = node.read(&format!("{path}?limit=1")).await;
+    assert_eq!((first["files"].as_array().unwrap().len(), &first["files"][0]["name"]), (1, &json!("a.md")));
+    let second = node.read(&format!("{path}?limit=1&after={}", first["next"].as_str().unwrap())).await;
+    assert_eq!((&second["files"][0]["name"], &second["next"]), (&json!("b.md"), &Value::Null));
+    let wrong = problem(node.get(&format!("{path}?after=b.md")).send().await.unwrap(), 422).await;
+    assert_eq!(wrong["errors"][0]["field"], "after");
 }

@@ -55,6 +55,7 @@ macro_rules! warehouse_contract {
             a_cursor_is_saved_in_the_midst_of_a_sync_by_whoever_has_the_claim,
             settings_are_in_the_row_of_a_source_and_secrets_are_not,
             an_uploaded_file_is_replaced_under_its_name_and_all_are_listed_in_order,
+            a_source_has_no_more_uploads_than_it_may_and_those_are_replaced_all_the_same,
             a_source_takes_uploads_from_its_registration_to_the_beginning_of_its_removal,
             a_removal_leaves_the_uploads_and_secrets_of_a_source_that_was_registered_anew
         );

@@ -65,12 +65,16 @@ pub async fn an_uploaded_file_is_replaced_under_its_name_and_all_are_listed_in_o
     }
     for id in ids {
         for name in ["b.md", "a.md"] {
-            assert_eq!(warehouse.put_file(file(id, name, "sha256:0")).await.unwrap(), FileStored::New);
+            assert_eq!(warehouse.put_file(file(id, name, "sha256:0"), 9).await.unwrap(), FileStored::New);
         }
     }
-    assert_eq!(warehouse.put_file(file(ids[0], "a.md", "sha256:1")).await.unwrap(), FileStored::Replaced);
+    assert_eq!(warehouse.put_file(file(ids[0], "a.md", "sha256:1"), 9).await.unwrap(), FileStored::Replaced);
     let expected = [file(ids[0], "a.md", "sha256:1"), file(ids[0], "b.md", "sha256:0")];
-    assert_eq!(warehouse.files(ids[0]).await.unwrap(), expected);
+    assert_eq!(warehouse.files(ids[0], None, 9).await.unwrap().items, expected);
+    let first = warehouse.files(ids[0], None, 1).await.unwrap();
+    assert_eq!((&first.items[..], first.next.as_deref()), (&expected[..1], Some("a.md")));
+    let second = warehouse.files(ids[0], first.next.as_deref(), 1).await.unwrap();
+    assert_eq!((&second.items[..], second.next), (&expected[1..], None));
     let (mut after, mut seen) = (None, Vec::new());
     while let Some(file) = warehouse.files_after(after.as_ref(), 1).await.unwrap().pop() {
         after = Some((file.source_id, file.name.clone()));
@@ -79,7 +83,23 @@ pub async fn an_uploaded_file_is_replaced_under_its_name_and_all_are_listed_in_o
     assert!(seen.len() == 4 && seen.is_sorted(), "{seen:?}");
     assert!(warehouse.remove_file(ids[0], "a.md").await.unwrap());
     assert!(!warehouse.remove_file(ids[0], "a.md").await.unwrap());
-    assert_eq!(warehouse.files(ids[0]).await.unwrap(), expected[1..]);
+    assert_eq!(warehouse.files(ids[0], None, 9).await.unwrap().items, expected[1..]);
+}
+
+#[doc(hidden)]
+pub async fn a_source_has_no_more_uploads_than_it_may_and_those_are_replaced_all_the_same(store: &dyn Store) {
+    let warehouse = store.process().await;
+    let id = warehouse.put_source(source()).await.unwrap().id;
+    let other = warehouse.put_source(NewSource { location: "/other".into(), ..source() }).await.unwrap().id;
+    let put = async |id, name: &str| warehouse.put_file(file(id, name, "sha256:0"), 2).await.unwrap();
+    assert_eq!(put(id, "a.md").await, FileStored::New);
+    assert_eq!(put(id, "b.md").await, FileStored::New);
+    assert_eq!(put(id, "c.md").await, FileStored::Full);
+    assert_eq!(put(id, "b.md").await, FileStored::Replaced);
+    assert_eq!(put(other, "c.md").await, FileStored::New);
+    assert_eq!(warehouse.files(id, None, 9).await.unwrap().items.len(), 2);
+    assert!(warehouse.remove_file(id, "a.md").await.unwrap());
+    assert_eq!(put(id, "c.md").await, FileStored::New);
 }
 
 #[doc(hidden)]
@@ -87,7 +107,7 @@ pub async fn a_source_takes_uploads_from_its_registration_to_the_beginning_of_it
     let warehouse = store.process().await;
     let new = source();
     let id = SourceId::of(&new.author, &new.kind, &new.location);
-    let put = async || warehouse.put_file(file(id, "a.md", "sha256:0")).await.unwrap();
+    let put = async || warehouse.put_file(file(id, "a.md", "sha256:0"), 9).await.unwrap();
     assert_eq!(put().await, FileStored::NotRegistered);
     warehouse.put_source(new.clone()).await.unwrap();
     assert_eq!(put().await, FileStored::New);
@@ -97,7 +117,7 @@ pub async fn a_source_takes_uploads_from_its_registration_to_the_beginning_of_it
     assert!(!warehouse.remove_file_claimed(&removal, "a.md").await.unwrap());
     assert!(warehouse.remove_source(&removal).await.unwrap());
     assert_eq!(put().await, FileStored::NotRegistered);
-    assert!(warehouse.files(id).await.unwrap().is_empty());
+    assert!(warehouse.files(id, None, 9).await.unwrap().items.is_empty());
     warehouse.put_source(new).await.unwrap();
     assert_eq!(put().await, FileStored::New);
 }
@@ -108,15 +128,15 @@ pub async fn a_removal_leaves_the_uploads_and_secrets_of_a_source_that_was_regis
     let id = warehouse.put_source(source()).await.unwrap().id;
     let secrets: Secrets = [("token", Secret::new("s3cr3t"))].into_iter().collect();
     warehouse.put_secrets(id, &secrets).await.unwrap();
-    warehouse.put_file(file(id, "a.md", "sha256:0")).await.unwrap();
+    warehouse.put_file(file(id, "a.md", "sha256:0"), 9).await.unwrap();
     let lost = warehouse.begin_removal(id).await.unwrap().unwrap();
     warehouse.put_source(source()).await.unwrap();
-    warehouse.put_file(file(id, "b.md", "sha256:1")).await.unwrap();
+    warehouse.put_file(file(id, "b.md", "sha256:1"), 9).await.unwrap();
     for name in ["a.md", "b.md"] {
         assert!(matches!(warehouse.remove_file_claimed(&lost, name).await, Err(Error::ClaimLost)), "{name}");
     }
     assert!(matches!(warehouse.forget_secrets_claimed(&lost).await, Err(Error::ClaimLost)));
-    assert_eq!(warehouse.files(id).await.unwrap().len(), 2);
+    assert_eq!(warehouse.files(id, None, 9).await.unwrap().items.len(), 2);
     assert_eq!(warehouse.secrets(id).await.unwrap(), secrets);
 
     let removal = warehouse.begin_removal(id).await.unwrap().unwrap();

@@ -172,7 +172,7 @@ async fn all_that_anything_names_stays_and_nothing_else_does() {
     for number in 0..ROWS_AT_ONCE + 2 {
         let (name, artifact) = (format!("{number}.md"), place.put(format!("upload {number}")).await);
         let file = UploadedFile { source_id, name, artifact, bytes: 1, uploaded_at: Utc::now() };
-        place.warehouse.put_file(file).await.unwrap();
+        place.warehouse.put_file(file, usize::MAX).await.unwrap();
     }
 
     // The checkpoint of a job that has ended well is of no use.

@@ -22,14 +22,22 @@ pub(super) async fn find(session: &Session, url: &Url) -> Result<Url, Error> {
         Seen::Page(feeds) => feeds,
         Seen::Neither(problem) => return Err(Error::NotAFeed { url: url.to_string(), problem }),
     };
-    let mut why_not = None;
+    let (mut why_not, mut busy) = (None, None);
     for feed in feeds.into_iter().take(FEEDS_TRIED) {
         let problem = match look(session, &feed).await {
             Ok(Seen::Feed) => return Ok(feed),
             Ok(_) => format!("{feed} is none"),
+            Err(error) if error.is_transient() => {
+                busy.get_or_insert(error);
+                continue;
+            }
             Err(error) => error.to_string(),
         };
         why_not.get_or_insert(problem);
+    }
+    // It may be the feed.
+    if let Some(error) = busy {
+        return Err(error);
     }
     let problem = match why_not {
         None => "it is a page that names no feed (<link rel=\"alternate\">); give the address of the feed".to_owned(),
