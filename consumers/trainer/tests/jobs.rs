@@ -12,9 +12,10 @@ use serde_json::json;
 use twin_artifacts::{Artifacts, FolderFile};
 use twin_backend::Error;
 
+use tokio::sync::watch;
 use twin_coordination::{Lease, Leases, Member, Options as LeaseOptions, Owner};
-use twin_jobs::{Options as HowToRun, Pauses, Resources, Runner, Status, Supervisor};
-use twin_registry::{JobCheckpoint, JobProgress, JobQueue, JobState, Metric, NewDataset, Registry};
+use twin_jobs::{Ending, Job, Options as HowToRun, Pauses, Queue, Resources, Runner, Status, Supervisor};
+use twin_registry::{JobCheckpoint, JobProgress, JobQueue, JobRow, JobState, Metric, NewDataset, Registry};
 use twin_schemas::{AuthorId, DatasetId, DatasetReady};
 use twin_sqlite::{Database, SqliteLeases};
 use twin_stream::{Handler, Message, Outcome, Position, TopicPartition};
@@ -136,6 +137,58 @@ impl Leases for Counted {
     }
 }
 
+/// The training jobs, with one whose order can not be made for a while.
+struct OneUnreadable {
+    jobs: TrainingJobs,
+    unreadable: Arc<Mutex<Option<String>>>,
+}
+
+#[async_trait]
+impl Queue for OneUnreadable {
+    type Kind = Training;
+    type Row = JobRow;
+
+    const NAME: &'static str = TrainingJobs::NAME;
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.jobs.changes()
+    }
+
+    async fn open(&self) -> Result<Vec<Job<JobRow>>, Error> {
+        self.jobs.open().await
+    }
+
+    async fn order(&self, job: &Job<JobRow>) -> Result<TrainingOrder, Error> {
+        let is_unreadable = self.unreadable.lock().unwrap().as_ref() == Some(&job.name);
+        if is_unreadable { Err(Error::transient("the manifest can not be read")) } else { self.jobs.order(job).await }
+    }
+
+    async fn start(&self, job: &Job<JobRow>) -> Result<Option<u32>, Error> {
+        self.jobs.start(job).await
+    }
+
+    async fn report(
+        &self,
+        job: &Job<JobRow>,
+        report: &TrainingReport,
+        before: Option<&TrainingReport>,
+    ) -> Result<(), Error> {
+        self.jobs.report(job, report, before).await
+    }
+
+    async fn requeue(&self, job: &Job<JobRow>, reason: &str) -> Result<(), Error> {
+        self.jobs.requeue(job, reason).await
+    }
+
+    async fn collect(&self, job: &Job<JobRow>, product: TrainingProduct) -> Result<(), Error> {
+        self.jobs.collect(job, product).await
+    }
+
+    async fn end(&self, job: &Job<JobRow>, attempt: u32, ending: Ending) -> Result<(), Error> {
+        self.jobs.end(job, attempt, ending).await
+    }
+}
+
 /// What several supervisors share.
 struct Parts {
     registry: Registry,
@@ -217,23 +270,34 @@ async fn fixture_with(fate: Fate, jobs: usize) -> Fixture {
 impl Parts {
     /// A supervisor of its own node and runner.
     async fn supervisor(&self, node: &str, runner: Arc<Scripted>, jobs: usize) -> Supervisor<TrainingJobs> {
+        self.supervisor_of(self.training_jobs(), node, runner, jobs).await
+    }
+
+    /// A supervisor of that queue.
+    async fn supervisor_of<Q>(&self, queue: Q, node: &str, runner: Arc<Scripted>, jobs: usize) -> Supervisor<Q>
+    where
+        Q: Queue<Kind = Training>,
+    {
         let leases = SqliteLeases::open(self.database.clone()).await.unwrap();
         let leases = Arc::new(Counted { leases, writes: self.lease_writes.clone() });
         let member = Member::new(leases, Owner::new(node), &LeaseOptions { lease_ms: 500 });
-        let dependencies = Dependencies {
-            registry: self.registry.clone(),
-            artifacts: self.artifacts.clone(),
-            artifacts_url: Artifacts::url_of_folder(&self.folder.path().join("artifacts")),
-            base: self.base.clone(),
-        };
-        let metrics = Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
         let how = HowToRun {
             jobs,
             attempts: 2,
             resources: Resources { memory_bytes: 1 << 30, seconds: 60 },
             pauses: Pauses { first: Duration::from_millis(5), longest: Duration::from_millis(20) },
         };
-        Supervisor::new(TrainingJobs::new(dependencies, 0, metrics), runner, member, how)
+        Supervisor::new(queue, runner, member, how)
+    }
+
+    fn training_jobs(&self) -> TrainingJobs {
+        let dependencies = Dependencies {
+            registry: self.registry.clone(),
+            artifacts: self.artifacts.clone(),
+            artifacts_url: Artifacts::url_of_folder(&self.folder.path().join("artifacts")),
+            base: self.base.clone(),
+        };
+        TrainingJobs::new(dependencies, 0, Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap())
     }
 
     async fn scripted(&self, fate: Fate) -> Arc<Scripted> {
@@ -260,7 +324,7 @@ fn dataset() -> DatasetId {
 }
 
 impl Fixture {
-    async fn job(&self) -> twin_registry::JobRow {
+    async fn job(&self) -> JobRow {
         self.parts.registry.newest_jobs(None, None, 9).await.unwrap().remove(0)
     }
 
@@ -516,4 +580,29 @@ async fn as_many_jobs_run_at_once_as_are_allowed_and_the_next_begins_when_one_ha
     assert_eq!(started(&f), jobs);
     let running = f.parts.registry.newest_jobs(None, Some(JobState::Running), 9).await.unwrap();
     assert_eq!(running.len(), 2);
+}
+
+#[tokio::test]
+async fn a_job_whose_order_can_not_be_made_for_a_while_keeps_no_other_waiting() {
+    let f = fixture(Fate::Runs(1)).await;
+    let mut jobs = Vec::new();
+    for rank in [2, 4] {
+        let recipe = Recipe { rank, ..Recipe::default() };
+        jobs.push(f.queue.train(&ada(), &dataset(), &recipe).await.unwrap().job);
+    }
+    let unreadable = Arc::new(Mutex::new(Some(jobs[0].0.clone())));
+    let queue = OneUnreadable { jobs: f.parts.training_jobs(), unreadable: unreadable.clone() };
+    let mut supervisor = f.parts.supervisor_of(queue, "two", f.runner.clone(), 2).await;
+    let started = || f.runner.submitted().into_iter().map(|order| order.job).collect::<Vec<_>>();
+    supervisor.look().await.unwrap();
+    assert_eq!(started(), jobs[1..], "the oldest waits, the next does not");
+
+    *unreadable.lock().unwrap() = None;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while started().len() < 2 {
+        assert!(Instant::now() < deadline, "the oldest never starts");
+        supervisor.look().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(started(), [jobs[1].clone(), jobs[0].clone()]);
 }

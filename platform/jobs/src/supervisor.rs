@@ -132,15 +132,14 @@ pub struct Supervisor<Q: Queue> {
     member: Member,
     options: Options,
     following: HashMap<String, Following<<Q::Kind as Kind>::Report>>,
-    /// Since the next job's order could not be made. Nothing is held meanwhile.
-    backoff: Backoff,
+    /// Queued jobs, by name, since their order could not be made or they could not be begun. Nothing is held meanwhile.
+    waiting: HashMap<String, Backoff>,
 }
 
 impl<Q: Queue> Supervisor<Q> {
     /// A supervisor, not running yet.
     pub fn new(queue: Q, runner: Arc<dyn Runner<Q::Kind>>, member: Member, options: Options) -> Self {
-        let backoff = Backoff::new(options.pauses);
-        Self { queue, runner, member, options, following: HashMap::new(), backoff }
+        Self { queue, runner, member, options, following: HashMap::new(), waiting: HashMap::new() }
     }
 
     /// Follows jobs until the shutdown begins. A job goes on after that, and is found again.
@@ -169,16 +168,32 @@ impl<Q: Queue> Supervisor<Q> {
             }
         }
         self.queue.conclude().await?;
-        for job in &queued {
-            if self.following.len() >= self.options.jobs || !self.backoff.is_over() {
+        self.begin_next(&queued).await;
+        Ok(())
+    }
+
+    /// Begins queued jobs, oldest first, as many as may be under way. One that can not be begun waits by itself: the
+    /// next has its turn.
+    async fn begin_next(&mut self, queued: &[Job<Q::Row>]) {
+        self.waiting.retain(|name, _| queued.iter().any(|job| job.name == *name));
+        for job in queued {
+            if self.following.len() >= self.options.jobs {
                 break;
             }
-            if let Err(error) = self.begin(job).await {
-                warn!(%error, kind = Q::NAME, job = job.name, "the job can not be started, trying again");
-                self.backoff.wait();
+            if self.waiting.get_mut(&job.name).is_some_and(|backoff| !backoff.is_over()) {
+                continue;
+            }
+            match self.begin(job).await {
+                Ok(()) => {
+                    self.waiting.remove(&job.name);
+                }
+                Err(error) => {
+                    warn!(%error, kind = Q::NAME, job = job.name, "the job can not be started, trying again");
+                    let pauses = self.options.pauses;
+                    self.waiting.entry(job.name.clone()).or_insert_with(|| Backoff::new(pauses)).wait();
+                }
             }
         }
-        Ok(())
     }
 
     /// Lets go of jobs that run no more.
@@ -223,8 +238,6 @@ impl<Q: Queue> Supervisor<Q> {
         let begun = self.begin_held(job, order).await;
         if !matches!(begun, Ok(true)) {
             self.let_go(&job.name).await;
-        } else {
-            self.backoff.reset();
         }
         begun.map(|_| ())
     }
