@@ -44,6 +44,8 @@ struct Scripted {
     submitted: Mutex<Vec<TrainingOrder>>,
     /// So many submissions find the runner away.
     away: AtomicUsize,
+    /// So many times a job's process can not be ended.
+    stubborn: AtomicUsize,
     files: ModelFiles,
 }
 
@@ -95,6 +97,10 @@ impl Runner<Training> for Scripted {
     }
 
     async fn cancel(&self, job: &str) -> Result<(), Error> {
+        if self.stubborn.load(Ordering::Relaxed) > 0 {
+            self.stubborn.fetch_sub(1, Ordering::Relaxed);
+            return Err(Error::transient("its process is still there"));
+        }
         self.fates.lock().unwrap().insert(job.to_owned(), Fate::Dies);
         Ok(())
     }
@@ -303,7 +309,8 @@ impl Parts {
     async fn scripted(&self, fate: Fate) -> Arc<Scripted> {
         let files = model_files(&self.artifacts).await;
         let (fates, submitted) = (Mutex::default(), Mutex::default());
-        Arc::new(Scripted { fates, otherwise: Mutex::new(fate), submitted, away: AtomicUsize::new(0), files })
+        let (away, stubborn) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Scripted { fates, otherwise: Mutex::new(fate), submitted, away, stubborn, files })
     }
 
     fn move_artifacts(&self, from: &str, to: &str) {
@@ -434,6 +441,19 @@ async fn a_cancelled_job_stops_and_stays_cancelled() {
     let cancelled = f.job().await;
     assert_eq!((cancelled.state, cancelled.reason.as_deref()), (JobState::Cancelled, Some("cancelled by grace")));
     assert!(matches!(f.runner.fates.lock().unwrap().get(&job.0), Some(Fate::Dies)), "its process was ended");
+}
+
+#[tokio::test]
+async fn a_job_whose_process_can_not_be_ended_is_cancelled_when_it_is_gone() {
+    let mut f = fixture(Fate::Runs(1)).await;
+    let job = f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap().job;
+    f.looks(1).await;
+    f.runner.stubborn.store(2, Ordering::Relaxed);
+    assert!(f.parts.registry.cancel_job(&job, "grace", at()).await.unwrap());
+    f.looks(2).await;
+    assert_eq!(f.job().await.state, JobState::Running, "its process is there");
+    f.looks(1).await;
+    assert_eq!(f.job().await.state, JobState::Cancelled);
 }
 
 #[tokio::test]

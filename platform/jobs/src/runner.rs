@@ -55,7 +55,8 @@ pub trait Runner<K: Kind>: Send + Sync {
     /// How it is.
     async fn status(&self, job: &str) -> Result<Status<K::Product, K::Report>, Error>;
 
-    /// Ends it; when this returns, nobody works on it. What it has left stays.
+    /// Ends it; when this returns without an error, nobody works on it. What it has left stays. If who works on it can not
+    /// be ended for now, that is an error that passes.
     async fn cancel(&self, job: &str) -> Result<(), Error>;
 
     /// Forgets how it ended, so that it can be submitted again; what else it has left stays.

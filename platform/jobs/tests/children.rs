@@ -1,5 +1,6 @@
 //! Children as processes of their own: this test program, run again as a child.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,4 +163,35 @@ async fn a_folder_of_another_version_is_waited_for_and_then_started_again() {
     runner.reopen("job").await.unwrap();
     runner.submit("job", &AMPLE, &Act::Make(42)).await.unwrap();
     wait_for(&*runner, "job", |seen| *seen == Status::Succeeded(42)).await;
+}
+
+/// A lock that is held by a process that no signal reaches: there is none of that number.
+fn held_by_nobody_who_can_be_killed(folder: &Path) -> File {
+    std::fs::create_dir_all(folder).unwrap();
+    let lock = File::create(folder.join("lock")).unwrap();
+    lock.try_lock().unwrap();
+    std::fs::write(folder.join("lock"), json!({ "pid": i32::MAX, "since": 0 }).to_string()).unwrap();
+    lock
+}
+
+#[tokio::test]
+async fn a_child_that_can_not_be_ended_is_an_error_that_passes_and_no_outcome_is_written() {
+    let place = open().await;
+    let runner = place.runner().await;
+    let folder = place.job("job");
+    let lock = held_by_nobody_who_can_be_killed(&folder);
+    let cancelled = runner.cancel("job").await;
+    assert!(cancelled.as_ref().is_err_and(twin_backend::Error::is_transient), "{cancelled:?}");
+    assert_eq!(runner.status("job").await.unwrap(), Status::Running(None));
+
+    // The same of one that is past its bounds.
+    let order = json!({ "resources": { "memory_bytes": 1 << 30, "seconds": 60 }, "order": null });
+    std::fs::write(folder.join("order.json"), order.to_string()).unwrap();
+    let seen = runner.status("job").await;
+    assert!(seen.as_ref().is_err_and(twin_backend::Error::is_transient), "{seen:?}");
+    assert!(!folder.join("outcome.json").exists());
+
+    drop(lock);
+    runner.cancel("job").await.unwrap();
+    assert!(matches!(runner.status("job").await.unwrap(), Status::Absent(_)));
 }

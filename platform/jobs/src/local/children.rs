@@ -23,6 +23,8 @@ use crate::runner::Resources;
 const LOG_TAIL: usize = 600;
 /// Between looks at a child that is about to be gone.
 const STEP: Duration = Duration::from_millis(10);
+/// Such looks until it counts as one that does not go.
+const STEPS: usize = 1_000;
 
 /// The child processes of one kind of work.
 pub(super) struct Children {
@@ -155,7 +157,7 @@ impl Children {
         let resources = bounds.and_then(|bounds| bounds.resources);
         if let Some(problem) = resources.and_then(|resources| excess(&identity, &resources)) {
             warn!(job, problem, "the child process is killed");
-            self.kill_and_wait(&folder, &identity);
+            kill_and_wait(&folder, &identity)?;
             let path = folder.join(OUTCOME);
             let outcome = serde_json::to_value(Outcome::<()>::Failed(problem));
             let outcome = outcome.map_err(|source| Error::Json { path: path.clone(), source })?;
@@ -165,46 +167,25 @@ impl Children {
         Ok(Look::Working(files::read(&folder.join(PROGRESS))?))
     }
 
-    /// Ends the job's child, if there is one, and returns when it is gone.
+    /// Ends the job's child, if there is one, and returns when it is gone. Busy: it is still there.
     pub(super) fn kill(&self, job: &str) -> Result<(), Error> {
         let folder = self.folder_of(job);
-        // A child that has not said who it is yet says so in a moment.
-        for _ in 0..1_000 {
+        for _ in 0..STEPS {
             match holder(&folder)? {
-                None if !self.is_starting(job) => break,
-                Some(identity) if identity.pid != 0 => {
-                    self.kill_and_wait(&folder, &identity);
-                    self.wait_until_reaped(job);
-                    break;
-                }
+                None if !self.is_starting(job) => return Ok(()),
+                Some(identity) if identity.pid != 0 => kill_and_wait(&folder, &identity)?,
+                // A child that has not said who it is yet says so in a moment; one that has let go of its lock is gone
+                // in a moment, and counts as one that is starting until then.
                 _ => std::thread::sleep(STEP),
             }
         }
-        Ok(())
+        Err(Error::Busy(folder))
     }
 
     /// A child that has let go of its lock is gone in a moment. Until then the job counts as one that is starting.
     fn wait_until_reaped(&self, job: &str) {
         for _ in 0..100 {
             if !self.is_starting(job) {
-                return;
-            }
-            std::thread::sleep(STEP);
-        }
-    }
-
-    fn kill_and_wait(&self, folder: &Path, identity: &Identity) {
-        if identity.pid == 0 {
-            return;
-        }
-        // The lock is held, so the process number is that of the child and of nobody else.
-        let killed = kill(Pid::from_raw(identity.pid.cast_signed()), Signal::SIGKILL);
-        if let Err(error) = killed {
-            warn!(%error, pid = identity.pid, "the child process could not be killed");
-            return;
-        }
-        for _ in 0..500 {
-            if matches!(holder(folder), Ok(None)) {
                 return;
             }
             std::thread::sleep(STEP);
@@ -228,6 +209,30 @@ impl Children {
             _ => Ok(()),
         }
     }
+}
+
+/// Kills a child and returns when it has let go of its lock. Busy: it has not.
+fn kill_and_wait(folder: &Path, identity: &Identity) -> Result<(), Error> {
+    let busy = || Error::Busy(folder.to_owned());
+    if identity.pid == 0 {
+        return Err(busy());
+    }
+    // The lock is held, so the process number is that of the child and of nobody else.
+    if let Err(error) = kill(Pid::from_raw(identity.pid.cast_signed()), Signal::SIGKILL) {
+        // It may have ended since the lock was looked at.
+        if holder(folder)?.is_none() {
+            return Ok(());
+        }
+        warn!(%error, pid = identity.pid, "the child process could not be killed");
+        return Err(busy());
+    }
+    for _ in 0..STEPS {
+        if holder(folder)?.is_none() {
+            return Ok(());
+        }
+        std::thread::sleep(STEP);
+    }
+    Err(busy())
 }
 
 /// How the child is past its bounds, if it is.
