@@ -70,7 +70,7 @@ async fn job(bench: &Bench, folder: &Path) -> Result<(f64, PathBuf)> {
     let arguments = ["--config", &configuration.display().to_string(), "job", "train"].map(str::to_owned).to_vec();
     let runner: &dyn Runner<Training> = &LocalRunner::new(default_binary()?, arguments, jobs.clone());
     let resources = Resources { memory_bytes: 16 << 30, seconds: 3_600 };
-    runner.submit(&order.job.0, &resources, &order).await?;
+    runner.submit(&order.job.0, 1, &resources, &order).await?;
     let (mut peak_mb, job) = (0.0_f64, jobs.join(&order.job.0));
     loop {
         if let Some(process) = worker(&job)? {

@@ -254,7 +254,7 @@ async fn of_the_learning_loop() {
     plans.of("members", store.members(&dataset)).await;
     plans.of("deleted_members", store.deleted_members(std::slice::from_ref(&dataset))).await;
     plans.of("datasets_with", store.datasets_with(document)).await;
-    plans.of("put_progress", store.put_progress(&job, &JobProgress::default())).await;
+    plans.of("put_progress", store.put_progress(&job, 1, &JobProgress::default())).await;
     plans.of("progress", store.progress(std::slice::from_ref(&job))).await;
     let metric = Metric { name: "loss".into(), step: 1, value: 1.0 };
     plans.of("put_metrics", store.put_metrics(&job, &[metric])).await;

@@ -31,7 +31,7 @@ struct Scripted {
 
 #[async_trait]
 impl Runner<Evaluation> for Scripted {
-    async fn submit(&self, _: &str, _: &Resources, order: &EvaluationOrder) -> Result<(), Error> {
+    async fn submit(&self, _: &str, _: u32, _: &Resources, order: &EvaluationOrder) -> Result<(), Error> {
         self.submitted.lock().unwrap().push(order.clone());
         Ok(())
     }
@@ -40,15 +40,15 @@ impl Runner<Evaluation> for Scripted {
         Ok(self.status.lock().unwrap().clone())
     }
 
-    async fn cancel(&self, _: &str) -> Result<(), Error> {
+    async fn cancel(&self, _: &str, _: u32) -> Result<(), Error> {
         Ok(())
     }
 
-    async fn reopen(&self, _: &str) -> Result<(), Error> {
+    async fn reopen(&self, _: &str, _: u32) -> Result<(), Error> {
         Ok(())
     }
 
-    async fn forget(&self, _: &str) -> Result<(), Error> {
+    async fn forget(&self, _: &str, _: u32) -> Result<(), Error> {
         Ok(())
     }
 }

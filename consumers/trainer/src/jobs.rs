@@ -164,13 +164,15 @@ impl Queue for TrainingJobs {
         report: &TrainingReport,
         before: Option<&TrainingReport>,
     ) -> Result<(), BackendError> {
-        let registry = &self.dependencies.registry;
+        let (registry, progress) = (&self.dependencies.registry, report.progress.clone());
+        let noted = registry.note_job_progress(&job.row.job, job.attempts, progress).await.map_err(Error::from)?;
+        if !noted {
+            // It comes late. What an attempt measures again that goes on is there already.
+            return Ok(());
+        }
         let is_new = |metric: &&_| before.is_none_or(|before| !before.metrics.contains(*metric));
         let new = report.metrics.iter().filter(is_new).cloned().collect();
         registry.add_metrics(&job.row.job, new).await.map_err(Error::from)?;
-        if before.is_none_or(|before| before.progress != report.progress) {
-            registry.note_job_progress(&job.row.job, report.progress.clone()).await.map_err(Error::from)?;
-        }
         Ok(())
     }
 

@@ -66,7 +66,7 @@ fn checkpoint() -> JobCheckpoint {
 
 #[async_trait]
 impl Runner<Training> for Scripted {
-    async fn submit(&self, _: &str, _: &Resources, order: &TrainingOrder) -> Result<(), Error> {
+    async fn submit(&self, _: &str, _: u32, _: &Resources, order: &TrainingOrder) -> Result<(), Error> {
         if self.away.load(Ordering::Relaxed) > 0 {
             self.away.fetch_sub(1, Ordering::Relaxed);
             return Err(Error::transient("the cluster does not answer"));
@@ -96,7 +96,7 @@ impl Runner<Training> for Scripted {
         })
     }
 
-    async fn cancel(&self, job: &str) -> Result<(), Error> {
+    async fn cancel(&self, job: &str, _: u32) -> Result<(), Error> {
         if self.stubborn.load(Ordering::Relaxed) > 0 {
             self.stubborn.fetch_sub(1, Ordering::Relaxed);
             return Err(Error::transient("its process is still there"));
@@ -105,11 +105,11 @@ impl Runner<Training> for Scripted {
         Ok(())
     }
 
-    async fn reopen(&self, _: &str) -> Result<(), Error> {
+    async fn reopen(&self, _: &str, _: u32) -> Result<(), Error> {
         Ok(())
     }
 
-    async fn forget(&self, _: &str) -> Result<(), Error> {
+    async fn forget(&self, _: &str, _: u32) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -625,4 +625,24 @@ async fn a_job_whose_order_can_not_be_made_for_a_while_keeps_no_other_waiting() 
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(started(), [jobs[1].clone(), jobs[0].clone()]);
+}
+
+#[tokio::test]
+async fn what_a_supervisor_reports_that_stood_still_replaces_nothing_of_a_newer_attempt() {
+    let mut f = fixture(Fate::Runs(3)).await;
+    f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
+    f.looks(1).await;
+    let (jobs, late) = (f.parts.training_jobs(), f.parts.training_jobs().open().await.unwrap().remove(0));
+    f.parts.registry.requeue_job(&late.row.job, 1, "its process was gone", at()).await.unwrap();
+    assert_eq!(f.parts.registry.start_job(&late.row.job, at()).await.unwrap(), Some(2));
+    let newer = jobs.open().await.unwrap().remove(0);
+    let report = |step, value| TrainingReport {
+        progress: JobProgress { step, steps: 9, ..JobProgress::default() },
+        metrics: vec![Metric { name: "loss".into(), step: 4, value }],
+    };
+    jobs.report(&newer, &report(4, 1.0), None).await.unwrap();
+    jobs.report(&late, &report(5, 2.0), None).await.unwrap();
+    assert_eq!(f.job().await.progress.map(|progress| progress.step), Some(4));
+    let kept = f.parts.registry.metrics(&late.row.job).await.unwrap();
+    assert_eq!(kept.iter().map(|metric| metric.value).collect::<Vec<_>>(), [1.0]);
 }

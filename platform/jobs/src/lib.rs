@@ -5,7 +5,8 @@
 //! hands over what they made, for every kind of job alike.
 //!
 //! Promises: a job is named by its id, and submitting it twice starts it once; of several supervisors one follows a
-//! job, the one that holds its lease; a job whose process died is started again, as often as is allowed; one whose
+//! job, the one that holds its lease; what is asked for an attempt that is not the newest, by one that stood still past
+//! its lease, ends and wipes nothing; a job whose process died is started again, as often as is allowed; one whose
 //! process gave way because something it needs is away is waited for, however long, and that counts as no attempt.
 //!
 //! Deliberately not here: what the work is, and what becomes of its product.

@@ -45,23 +45,29 @@ pub enum Status<P, R> {
 /// Where jobs of a kind run. A job is named by its id (letters, digits and `-`): submitting it twice starts it once,
 /// whichever process asks.
 ///
+/// An attempt is numbered, from 1, higher than those before it. The highest that was submitted or reopened is kept with
+/// the job until it is forgotten, and what is asked for a lower one does nothing: who has stood still ends and wipes
+/// nothing of what another has begun since.
+///
 /// An error is the runner's own (its machine or cluster is away) and says whether it passes; what becomes of a job is a
 /// [`Status`].
 #[async_trait]
 pub trait Runner<K: Kind>: Send + Sync {
-    /// Starts the job, unless it waits, runs or has ended. One that died or gave way goes on from what it has left.
-    async fn submit(&self, job: &str, resources: &Resources, order: &K::Order) -> Result<(), Error>;
+    /// Starts the job, unless it waits, runs or has ended; how a lower attempt ended does not count. One that died or gave
+    /// way goes on from what it has left.
+    async fn submit(&self, job: &str, attempt: u32, resources: &Resources, order: &K::Order) -> Result<(), Error>;
 
     /// How it is.
     async fn status(&self, job: &str) -> Result<Status<K::Product, K::Report>, Error>;
 
     /// Ends it; when this returns without an error, nobody works on it. What it has left stays. If who works on it can not
     /// be ended for now, that is an error that passes.
-    async fn cancel(&self, job: &str) -> Result<(), Error>;
+    async fn cancel(&self, job: &str, attempt: u32) -> Result<(), Error>;
 
-    /// Forgets how it ended, so that it can be submitted again; what else it has left stays.
-    async fn reopen(&self, job: &str) -> Result<(), Error>;
+    /// The attempt is about to begin: forgets how a lower one ended. How that attempt itself ended stays, and so does what
+    /// else the job has left.
+    async fn reopen(&self, job: &str, attempt: u32) -> Result<(), Error>;
 
-    /// Removes all that it has left.
-    async fn forget(&self, job: &str) -> Result<(), Error>;
+    /// Removes all that it has left, its attempt's number too.
+    async fn forget(&self, job: &str, attempt: u32) -> Result<(), Error>;
 }

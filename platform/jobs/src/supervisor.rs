@@ -248,8 +248,9 @@ impl<Q: Queue> Supervisor<Q> {
         job: &Job<Q::Row>,
         order: Result<<Q::Kind as Kind>::Order, Error>,
     ) -> Result<bool, Error> {
-        // Started again on purpose: an outcome from before does not count.
-        self.runner.reopen(&job.name).await?;
+        // Started again on purpose: an outcome from before does not count. If another has begun this attempt meanwhile,
+        // what it has come to stays.
+        self.runner.reopen(&job.name, job.attempts + 1).await?;
         let Some(attempt) = self.queue.start(job).await? else { return Ok(false) };
         let order = match order {
             Ok(order) => order,
@@ -265,7 +266,7 @@ impl<Q: Queue> Supervisor<Q> {
 
     /// Submits an attempt. If the runner is away, it is tried again later, as the same attempt.
     async fn submit(&mut self, job: &Job<Q::Row>, attempt: u32, order: &<Q::Kind as Kind>::Order) -> Result<(), Error> {
-        let submitted = self.runner.submit(&job.name, &self.options.resources, order).await;
+        let submitted = self.runner.submit(&job.name, attempt, &self.options.resources, order).await;
         if let Some(following) = self.following.get_mut(&job.name) {
             following.is_to_be_submitted = submitted.is_err();
         }
@@ -285,7 +286,7 @@ impl<Q: Queue> Supervisor<Q> {
         }
         match self.runner.status(&job.name).await? {
             Status::Succeeded(product) => match self.queue.collect(job, product).await {
-                Ok(()) => self.runner.forget(&job.name).await,
+                Ok(()) => self.runner.forget(&job.name, job.attempts).await,
                 Err(error) if error.is_transient() => Err(error),
                 Err(error) => self.queue.end(job, job.attempts, Ending::Failed(error.to_string())).await,
             },
@@ -320,7 +321,7 @@ impl<Q: Queue> Supervisor<Q> {
 
     async fn stop_if_wanted(&mut self, job: &Job<Q::Row>) -> Result<(), Error> {
         let Some(reason) = &job.stop else { return Ok(()) };
-        self.runner.cancel(&job.name).await?;
+        self.runner.cancel(&job.name, job.attempts).await?;
         self.queue.end(job, job.attempts, Ending::Cancelled(reason.clone())).await
     }
 
@@ -336,8 +337,9 @@ impl<Q: Queue> Supervisor<Q> {
             return Ok(());
         }
         match self.queue.order(job).await {
+            // Another may have taken the job over while the order was made, and have come to its end.
+            Ok(_) if !self.following.get(&job.name).is_some_and(|following| following.lease.is_held()) => Ok(()),
             Ok(order) => {
-                self.runner.reopen(&job.name).await?;
                 info!(kind = Q::NAME, job = job.name, "the job goes on");
                 self.submit(job, job.attempts, &order).await
             }

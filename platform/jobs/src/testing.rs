@@ -55,7 +55,8 @@ macro_rules! runner_contract {
             a_job_that_dies_is_absent_with_its_last_words_and_can_be_submitted_again,
             a_job_that_gives_way_says_why_and_goes_on_when_it_is_submitted_again,
             a_job_that_fails_stays_so_until_it_is_reopened,
-            jobs_of_different_names_have_nothing_to_do_with_each_other
+            jobs_of_different_names_have_nothing_to_do_with_each_other,
+            what_is_asked_for_a_lower_attempt_does_nothing
         );
     };
     (@ $open:path: $($name:ident),+) => {
@@ -75,7 +76,7 @@ const JOB: &str = "job-1";
 type Seen = Status<u32, u32>;
 
 async fn submit(runner: &dyn Runner<Acts>, act: Act) {
-    runner.submit(JOB, &AMPLE, &act).await.unwrap();
+    runner.submit(JOB, 1, &AMPLE, &act).await.unwrap();
 }
 
 async fn status(runner: &dyn Runner<Acts>) -> Seen {
@@ -104,9 +105,9 @@ pub async fn a_job_that_nobody_knows_is_absent_and_all_that_ends_one_does_nothin
     let runner = place.runner().await;
     for _ in 0..2 {
         assert_eq!(status(&*runner).await, Status::Absent(String::new()));
-        runner.cancel(JOB).await.unwrap();
-        runner.reopen(JOB).await.unwrap();
-        runner.forget(JOB).await.unwrap();
+        runner.cancel(JOB, 1).await.unwrap();
+        runner.reopen(JOB, 1).await.unwrap();
+        runner.forget(JOB, 1).await.unwrap();
     }
 }
 
@@ -119,7 +120,7 @@ pub async fn a_job_is_done_once_and_its_product_stays_until_it_is_forgotten(plac
     submit(&*other, Act::Make(44)).await;
     assert_eq!(status(&*one).await, Status::Succeeded(42));
     assert_eq!(status(&*other).await, Status::Succeeded(42), "others see it too");
-    one.forget(JOB).await.unwrap();
+    one.forget(JOB, 1).await.unwrap();
     assert_eq!(status(&*other).await, Status::Absent(String::new()), "nothing is left of it");
 }
 
@@ -132,7 +133,7 @@ pub async fn a_job_that_runs_is_found_by_others_and_not_started_twice(place: &dy
     submit(&*other, Act::Make(2)).await;
     submit(&*one, Act::Make(3)).await;
     assert_eq!(status(&*one).await, Status::Running(Some(1)));
-    other.cancel(JOB).await.unwrap();
+    other.cancel(JOB, 1).await.unwrap();
     let gone = wait_for(&*one, JOB, |seen| !matches!(seen, Status::Running(_) | Status::Pending)).await;
     assert!(matches!(gone, Status::Absent(_)), "no second one was waiting: {gone:?}");
 }
@@ -143,11 +144,11 @@ pub async fn a_job_that_was_cancelled_is_gone_and_can_be_submitted_again(place: 
     for _ in 0..2 {
         submit(&*runner, Act::Stay).await;
         // At whatever moment: before it has begun, or after.
-        runner.cancel(JOB).await.unwrap();
+        runner.cancel(JOB, 1).await.unwrap();
         assert!(matches!(status(&*runner).await, Status::Absent(_)));
         submit(&*runner, Act::Stay).await;
         wait_until_it_is(&*runner, Status::Running(Some(1))).await;
-        runner.cancel(JOB).await.unwrap();
+        runner.cancel(JOB, 1).await.unwrap();
         assert!(matches!(status(&*runner).await, Status::Absent(_)));
     }
     submit(&*runner, Act::Make(42)).await;
@@ -186,20 +187,49 @@ pub async fn a_job_that_fails_stays_so_until_it_is_reopened(place: &dyn Place) {
     wait_until_it_is(&*runner, failed()).await;
     submit(&*runner, Act::Make(42)).await;
     assert_eq!(status(&*runner).await, failed());
-    runner.reopen(JOB).await.unwrap();
+    runner.reopen(JOB, 1).await.unwrap();
+    assert_eq!(status(&*runner).await, failed(), "it is how that attempt ended");
+    runner.reopen(JOB, 2).await.unwrap();
     assert!(matches!(status(&*runner).await, Status::Absent(_)));
-    submit(&*runner, Act::Make(42)).await;
+    runner.submit(JOB, 2, &AMPLE, &Act::Make(42)).await.unwrap();
     wait_until_it_is(&*runner, Status::Succeeded(42)).await;
 }
 
 #[doc(hidden)]
 pub async fn jobs_of_different_names_have_nothing_to_do_with_each_other(place: &dyn Place) {
     let runner = place.runner().await;
-    runner.submit("job-2", &AMPLE, &Act::Stay).await.unwrap();
+    runner.submit("job-2", 1, &AMPLE, &Act::Stay).await.unwrap();
     submit(&*runner, Act::Make(42)).await;
     wait_until_it_is(&*runner, Status::Succeeded(42)).await;
     wait_for(&*runner, "job-2", |seen| *seen == Status::Running(Some(1))).await;
-    runner.forget(JOB).await.unwrap();
+    runner.forget(JOB, 1).await.unwrap();
     assert_eq!(runner.status("job-2").await.unwrap(), Status::Running(Some(1)));
-    runner.cancel("job-2").await.unwrap();
+    runner.cancel("job-2", 1).await.unwrap();
+}
+
+#[doc(hidden)]
+pub async fn what_is_asked_for_a_lower_attempt_does_nothing(place: &dyn Place) {
+    let (late, newer) = (place.runner().await, place.runner().await);
+    newer.submit(JOB, 2, &AMPLE, &Act::Stay).await.unwrap();
+    wait_until_it_is(&*newer, Status::Running(Some(1))).await;
+    late.cancel(JOB, 1).await.unwrap();
+    late.forget(JOB, 1).await.unwrap();
+    assert_eq!(status(&*newer).await, Status::Running(Some(1)));
+    newer.cancel(JOB, 2).await.unwrap();
+    late.submit(JOB, 1, &AMPLE, &Act::Make(1)).await.unwrap();
+    assert!(matches!(status(&*late).await, Status::Absent(_)), "it is not started");
+
+    newer.submit(JOB, 2, &AMPLE, &Act::Make(42)).await.unwrap();
+    wait_until_it_is(&*newer, Status::Succeeded(42)).await;
+    late.reopen(JOB, 1).await.unwrap();
+    late.reopen(JOB, 2).await.unwrap();
+    late.submit(JOB, 1, &AMPLE, &Act::Make(1)).await.unwrap();
+    late.forget(JOB, 1).await.unwrap();
+    assert_eq!(status(&*newer).await, Status::Succeeded(42));
+
+    newer.reopen(JOB, 3).await.unwrap();
+    late.submit(JOB, 2, &AMPLE, &Act::Make(2)).await.unwrap();
+    assert!(matches!(status(&*late).await, Status::Absent(_)), "it is not started");
+    newer.submit(JOB, 3, &AMPLE, &Act::Make(43)).await.unwrap();
+    wait_until_it_is(&*late, Status::Succeeded(43)).await;
 }

@@ -78,12 +78,12 @@ fn has_failed(status: &Status<u32, u32>) -> bool {
 async fn a_folder_that_a_child_works_on_is_taken_by_no_other() {
     let place = open().await;
     let runner = place.runner().await;
-    runner.submit("job", &AMPLE, &Act::Stay).await.unwrap();
+    runner.submit("job", 1, &AMPLE, &Act::Stay).await.unwrap();
     wait_for(&*runner, "job", |seen| *seen == Status::Running(Some(1))).await;
     assert!(matches!(Worker::begin(&place.job("job")), Err(Error::Busy(_))));
-    runner.cancel("job").await.unwrap();
+    runner.cancel("job", 1).await.unwrap();
     assert!(Worker::begin(&place.job("job")).is_ok());
-    runner.forget("job").await.unwrap();
+    runner.forget("job", 1).await.unwrap();
     assert!(!place.job("job").exists());
 }
 
@@ -92,14 +92,14 @@ async fn a_child_past_its_limits_is_killed_and_the_outcome_says_so() {
     let place = open().await;
     let runner = place.runner().await;
     let small = Resources { memory_bytes: 100 << 20, ..AMPLE };
-    runner.submit(EATS, &small, &Act::Stay).await.unwrap();
+    runner.submit(EATS, 1, &small, &Act::Stay).await.unwrap();
     let ended = wait_for(&*runner, EATS, has_failed).await;
     assert!(why(&ended).contains("allowed are 100 MB"), "{ended:?}");
 
-    runner.submit("job", &Resources { seconds: 0, ..AMPLE }, &Act::Stay).await.unwrap();
+    runner.submit("job", 1, &Resources { seconds: 0, ..AMPLE }, &Act::Stay).await.unwrap();
     let ended = wait_for(&*runner, "job", has_failed).await;
     assert!(why(&ended).contains("longer than"), "{ended:?}");
-    runner.reopen("job").await.unwrap();
+    runner.reopen("job", 2).await.unwrap();
     assert!(matches!(runner.status("job").await.unwrap(), Status::Absent(_)));
 }
 
@@ -114,7 +114,7 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Value)) {
 async fn a_clock_that_was_set_ends_no_child_and_the_time_that_passed_does() {
     let place = open().await;
     let runner = place.runner().await;
-    runner.submit("job", &AMPLE, &Act::Stay).await.unwrap();
+    runner.submit("job", 1, &AMPLE, &Act::Stay).await.unwrap();
     wait_for(&*runner, "job", |seen| *seen == Status::Running(Some(1))).await;
     let lock = place.job("job").join("lock");
     let runs = async || runner.status("job").await.unwrap() == Status::Running(Some(1));
@@ -150,18 +150,18 @@ async fn a_clock_that_was_set_ends_no_child_and_the_time_that_passed_does() {
 async fn a_folder_of_another_version_is_waited_for_and_then_started_again() {
     let place = open().await;
     let runner = place.runner().await;
-    runner.submit("job", &AMPLE, &Act::Stay).await.unwrap();
+    runner.submit("job", 1, &AMPLE, &Act::Stay).await.unwrap();
     wait_for(&*runner, "job", |seen| *seen == Status::Running(Some(1))).await;
     // An order without resources, a report and an outcome of other forms.
     std::fs::write(place.job("job").join("order.json"), r#"{"act": "stay"}"#).unwrap();
     std::fs::write(place.job("job").join("progress.json"), r#"{"step": 3}"#).unwrap();
     assert_eq!(runner.status("job").await.unwrap(), Status::Running(None));
-    runner.cancel("job").await.unwrap();
+    runner.cancel("job", 1).await.unwrap();
     std::fs::write(place.job("job").join("outcome.json"), r#"{"Ok": {"output": "/elsewhere"}}"#).unwrap();
     let gone = runner.status("job").await.unwrap();
     assert!(matches!(&gone, Status::Absent(said) if said.contains("can not be read")), "{gone:?}");
-    runner.reopen("job").await.unwrap();
-    runner.submit("job", &AMPLE, &Act::Make(42)).await.unwrap();
+    runner.reopen("job", 2).await.unwrap();
+    runner.submit("job", 2, &AMPLE, &Act::Make(42)).await.unwrap();
     wait_for(&*runner, "job", |seen| *seen == Status::Succeeded(42)).await;
 }
 
@@ -180,7 +180,7 @@ async fn a_child_that_can_not_be_ended_is_an_error_that_passes_and_no_outcome_is
     let runner = place.runner().await;
     let folder = place.job("job");
     let lock = held_by_nobody_who_can_be_killed(&folder);
-    let cancelled = runner.cancel("job").await;
+    let cancelled = runner.cancel("job", 1).await;
     assert!(cancelled.as_ref().is_err_and(twin_backend::Error::is_transient), "{cancelled:?}");
     assert_eq!(runner.status("job").await.unwrap(), Status::Running(None));
 
@@ -192,6 +192,6 @@ async fn a_child_that_can_not_be_ended_is_an_error_that_passes_and_no_outcome_is
     assert!(!folder.join("outcome.json").exists());
 
     drop(lock);
-    runner.cancel("job").await.unwrap();
+    runner.cancel("job", 1).await.unwrap();
     assert!(matches!(runner.status("job").await.unwrap(), Status::Absent(_)));
 }

@@ -33,9 +33,10 @@ impl Registry {
         Ok(attempts.filter(|_| started.happened))
     }
 
-    /// Notes how far a running job is.
-    pub async fn note_job_progress(&self, job: &JobId, progress: JobProgress) -> Result<(), Error> {
-        Ok(self.store.put_progress(job, &progress).await?)
+    /// Notes how far that attempt of a running job is. False, and nothing is noted, if a higher attempt has said how far it
+    /// is, or this one that it is further.
+    pub async fn note_job_progress(&self, job: &JobId, attempt: u32, progress: JobProgress) -> Result<bool, Error> {
+        Ok(self.store.put_progress(job, attempt, &progress).await?)
     }
 
     /// Ends an attempt. With a model, that is registered and announced in the same step. An attempt that is over already,

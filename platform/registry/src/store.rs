@@ -108,8 +108,9 @@ pub trait Store: Send + Sync {
     /// The versions that hold a document.
     async fn datasets_with(&self, document: DocumentId) -> Result<Vec<DatasetId>, Error>;
 
-    /// Notes how far a job is.
-    async fn put_progress(&self, job: &JobId, progress: &JobProgress) -> Result<(), Error>;
+    /// Notes how far that attempt of a job is. False, and nothing is noted, if a higher attempt has said how far it is, or
+    /// this one that it is further.
+    async fn put_progress(&self, job: &JobId, attempt: u32, progress: &JobProgress) -> Result<bool, Error>;
 
     /// How far these jobs are, as far as they have said.
     async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error>;

@@ -23,7 +23,8 @@ macro_rules! store_contract {
             at_most_two_rows_whose_ids_begin_so_are_found,
             what_is_unsettled_is_told_in_order_until_it_is_settled,
             members_are_noted_once_and_a_deletion_marks_every_version,
-            progress_is_replaced_and_values_are_by_name_and_step
+            progress_is_replaced_and_values_are_by_name_and_step,
+            progress_of_a_lower_attempt_or_step_replaces_none
         );
     };
     (@ $open:path: $($name:ident),+) => {
@@ -229,7 +230,8 @@ pub async fn members_are_noted_once_and_a_deletion_marks_every_version(store: Ar
 pub async fn progress_is_replaced_and_values_are_by_name_and_step(store: Arc<dyn Store>) {
     let (job, other) = (JobId("a".to_owned()), JobId("b".to_owned()));
     for step in [3, 7] {
-        store.put_progress(&job, &JobProgress { step, steps: 9, ..JobProgress::default() }).await.unwrap();
+        let progress = JobProgress { step, steps: 9, ..JobProgress::default() };
+        assert!(store.put_progress(&job, 1, &progress).await.unwrap());
     }
     let progress = store.progress(&[job.clone(), other.clone()]).await.unwrap();
     assert_eq!(progress.into_iter().map(|(job, now)| (job, now.step)).collect::<Vec<_>>(), [(job.clone(), 7)]);
@@ -251,4 +253,27 @@ pub async fn progress_is_replaced_and_values_are_by_name_and_step(store: Arc<dyn
         found.extend(part);
     }
     assert_eq!(found, wanted);
+}
+
+#[doc(hidden)]
+pub async fn progress_of_a_lower_attempt_or_step_replaces_none(store: Arc<dyn Store>) {
+    let (job, other) = (JobId("a".to_owned()), JobId("b".to_owned()));
+    let at = |step, loss| JobProgress { step, steps: 9, loss: Some(loss), ..JobProgress::default() };
+    let noted = [
+        (1, at(5, 1.0), true),
+        (1, at(4, 2.0), false),
+        (1, at(5, 3.0), true),
+        (2, at(3, 4.0), true),
+        (1, at(9, 5.0), false),
+        (2, at(2, 6.0), false),
+        (10, at(0, 7.0), true),
+        (9, at(9, 8.0), false),
+    ];
+    let mut kept = None;
+    for (attempt, progress, is_newer) in noted {
+        assert_eq!(store.put_progress(&job, attempt, &progress).await.unwrap(), is_newer, "{attempt}: {progress:?}");
+        kept = if is_newer { Some(progress) } else { kept };
+        assert_eq!(store.progress(std::slice::from_ref(&job)).await.unwrap().get(&job), kept.as_ref());
+    }
+    assert!(store.put_progress(&other, 1, &at(0, 1.0)).await.unwrap(), "each job has its own");
 }

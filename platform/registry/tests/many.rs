@@ -114,7 +114,7 @@ async fn a_step_wakes_who_is_meant_and_nobody_else() {
     assert!(jobs.has_changed().unwrap());
     let jobs = registry.changes(Interest::Jobs);
     registry.start_job(&job("1").job, at(1)).await.unwrap();
-    registry.note_job_progress(&job("1").job, JobProgress::default()).await.unwrap();
+    registry.note_job_progress(&job("1").job, 1, JobProgress::default()).await.unwrap();
     assert!(!jobs.has_changed().unwrap(), "who follows a job is not woken by what it writes itself");
     assert!(others.iter().all(|other| !other.has_changed().unwrap()));
 }

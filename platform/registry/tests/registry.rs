@@ -74,7 +74,7 @@ async fn a_job_runs_once_however_often_it_is_asked_for() {
     assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), Some(1));
     assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), None);
     let progress = JobProgress { step: 3, steps: 9, ..JobProgress::default() };
-    registry.note_job_progress(&id, progress.clone()).await.unwrap();
+    registry.note_job_progress(&id, 1, progress.clone()).await.unwrap();
     assert_eq!(registry.job("11").await.unwrap().unwrap().progress, Some(progress));
 
     let first =

@@ -59,7 +59,7 @@ fn states(c: &Connection) -> Result<States, Error> {
     }
     for (row, progress) in all(c, "SELECT * FROM jobs", job)? {
         if let Some(progress) = progress {
-            super::runs::put_progress(c, &row.job, &from_json("progress", &progress)?)?;
+            super::runs::put_progress(c, &row.job, row.attempts, &from_json("progress", &progress)?)?;
         }
         let state = of(&mut states, &row.author);
         if let Some(name) = &row.sweep {

@@ -135,9 +135,9 @@ impl Store for SqliteRegistry {
         self.read(move |c| runs::datasets_with(c, document)).await
     }
 
-    async fn put_progress(&self, job: &JobId, progress: &JobProgress) -> Result<(), Error> {
+    async fn put_progress(&self, job: &JobId, attempt: u32, progress: &JobProgress) -> Result<bool, Error> {
         let (job, progress) = (job.clone(), progress.clone());
-        self.write(move |tx| runs::put_progress(tx, &job, &progress)).await
+        self.write(move |tx| runs::put_progress(tx, &job, attempt, &progress)).await
     }
 
     async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error> {

@@ -58,10 +58,14 @@ pub(super) fn datasets_with(c: &Connection, document: DocumentId) -> Result<Vec<
     collect(&mut statement, [document.to_string()], |row| Ok(DatasetId(columns::get(row, "dataset")?)))
 }
 
-pub(super) fn put_progress(tx: &Connection, job: &JobId, progress: &JobProgress) -> Result<(), Error> {
-    let sql = "INSERT INTO job_progress VALUES (?1, ?2) ON CONFLICT (job) DO UPDATE SET progress = excluded.progress";
-    columns::prepare(tx, sql)?.execute(params![job.0, to_json(progress)?]).map_err(failed)?;
-    Ok(())
+/// Whether it is noted: no higher attempt, and no higher step of this one, is there.
+pub(super) fn put_progress(tx: &Connection, job: &JobId, attempt: u32, progress: &JobProgress) -> Result<bool, Error> {
+    let sql = "INSERT INTO job_progress (job, progress, attempt, step) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (job) DO UPDATE
+               SET progress = excluded.progress, attempt = excluded.attempt, step = excluded.step
+               WHERE (excluded.attempt, excluded.step) >= (job_progress.attempt, job_progress.step)";
+    let values = params![job.0, to_json(progress)?, attempt, progress.step.cast_signed()];
+    Ok(columns::prepare(tx, sql)?.execute(values).map_err(failed)? > 0)
 }
 
 pub(super) fn progress(c: &Connection, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error> {

@@ -165,4 +165,9 @@ CREATE TABLE job_progress (
     progress TEXT NOT NULL
 ) WITHOUT ROWID;
 ",
+    "
+-- Whose progress it is, so that what comes late replaces nothing newer. 0: an earlier version did not say.
+ALTER TABLE job_progress ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job_progress ADD COLUMN step INTEGER NOT NULL DEFAULT 0;
+",
 ];

@@ -259,7 +259,7 @@ async fn a_job_is_followed_cancelled_and_tried_again() {
 
     assert_eq!(node.registry.start_job(&id, Utc::now()).await.unwrap(), Some(1));
     let progress = JobProgress { step: 30, steps: 120, loss: Some(1.5), eta_s: Some(60.0), ..JobProgress::default() };
-    node.registry.note_job_progress(&id, progress).await.unwrap();
+    node.registry.note_job_progress(&id, 1, progress).await.unwrap();
     let running = node.read(&path).await;
     assert_eq!((running["state"].as_str(), &running["progress"]["step"]), (Some("running"), &json!(30)));
     assert_eq!(node.read("/v1/jobs?state=running").await["jobs"].as_array().unwrap().len(), 1);

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use super::clock::{Moment, wall};
-use super::files::{self, LOCK, LOG, ORDER, OUTCOME, PROGRESS};
+use super::files::{self, ATTEMPT, FENCE, LOCK, LOG, ORDER, OUTCOME, PROGRESS};
 use super::memory::resident;
 use super::{Error, Outcome, Submission, is_passing};
 use crate::runner::Resources;
@@ -91,11 +91,32 @@ impl Children {
         self.folder.join(job)
     }
 
-    /// Starts a child on the job, unless one works on it or it has ended.
-    pub(super) fn start(&self, job: &str, submission: &Submission<Value>) -> Result<(), Error> {
+    /// Locks the folders, until it is dropped, against others that compare attempts.
+    fn fence(&self) -> Result<File, Error> {
+        let path = self.folder.join(FENCE);
+        let of_file = |source| Error::File { path: path.clone(), source };
+        std::fs::create_dir_all(&self.folder).map_err(of_file)?;
+        let fence = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(of_file)?;
+        fence.lock().map_err(of_file)?;
+        Ok(fence)
+    }
+
+    /// Starts a child on the job, unless one works on it, it has ended, or it has come to a higher attempt.
+    pub(super) fn start(&self, job: &str, attempt: u32, submission: &Submission<Value>) -> Result<(), Error> {
+        let _fence = self.fence()?;
         let folder = self.folder_of(job);
-        std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
-        if self.is_starting(job) || holder(&folder)?.is_some() {
+        let highest = highest_attempt(&folder)?;
+        if attempt < highest {
+            return Ok(());
+        }
+        let is_worked_on = self.is_starting(job) || holder(&folder)?.is_some();
+        if attempt > highest {
+            if !is_worked_on {
+                remove_file(&folder.join(OUTCOME))?;
+            }
+            keep_attempt(&folder, attempt)?;
+        }
+        if is_worked_on {
             return Ok(());
         }
         match files::read::<Value>(&folder.join(OUTCOME))? {
@@ -168,8 +189,12 @@ impl Children {
     }
 
     /// Ends the job's child, if there is one, and returns when it is gone. Busy: it is still there.
-    pub(super) fn kill(&self, job: &str) -> Result<(), Error> {
+    pub(super) fn kill(&self, job: &str, attempt: u32) -> Result<(), Error> {
+        let _fence = self.fence()?;
         let folder = self.folder_of(job);
+        if attempt < highest_attempt(&folder)? {
+            return Ok(());
+        }
         for _ in 0..STEPS {
             match holder(&folder)? {
                 None if !self.is_starting(job) => return Ok(()),
@@ -182,33 +207,54 @@ impl Children {
         Err(Error::Busy(folder))
     }
 
+    /// Forgets how a lower attempt ended, so that this one can be started; what else lies in the job's folder
+    /// (checkpoints) stays. Busy: the child that has ended is still there.
+    pub(super) fn reopen(&self, job: &str, attempt: u32) -> Result<(), Error> {
+        let _fence = self.fence()?;
+        let folder = self.folder_of(job);
+        if attempt <= highest_attempt(&folder)? {
+            return Ok(());
+        }
+        if holder(&folder)?.is_none() && folder.join(OUTCOME).exists() {
+            self.wait_until_reaped(job)?;
+        }
+        remove_file(&folder.join(OUTCOME))?;
+        keep_attempt(&folder, attempt)
+    }
+
     /// A child that has let go of its lock is gone in a moment. Until then the job counts as one that is starting.
-    fn wait_until_reaped(&self, job: &str) {
+    fn wait_until_reaped(&self, job: &str) -> Result<(), Error> {
         for _ in 0..100 {
             if !self.is_starting(job) {
-                return;
+                return Ok(());
             }
             std::thread::sleep(STEP);
         }
-    }
-
-    /// Forgets how the job ended, so that it can be started again; what else lies in its folder (checkpoints) stays.
-    pub(super) fn reopen(&self, job: &str) -> Result<(), Error> {
-        let folder = self.folder_of(job);
-        if holder(&folder)?.is_none() && folder.join(OUTCOME).exists() {
-            self.wait_until_reaped(job);
-        }
-        remove_file(&folder.join(OUTCOME))
+        Err(Error::Busy(self.folder_of(job)))
     }
 
     /// Removes the job's folder.
-    pub(super) fn remove(&self, job: &str) -> Result<(), Error> {
+    pub(super) fn remove(&self, job: &str, attempt: u32) -> Result<(), Error> {
+        let _fence = self.fence()?;
         let folder = self.folder_of(job);
+        if attempt < highest_attempt(&folder)? {
+            return Ok(());
+        }
         match std::fs::remove_dir_all(&folder) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::File { path: folder, source }),
             _ => Ok(()),
         }
     }
+}
+
+/// The highest attempt that the job has come to; 0 is none, or one of an older version.
+fn highest_attempt(folder: &Path) -> Result<u32, Error> {
+    Ok(files::read(&folder.join(ATTEMPT))?.unwrap_or(0))
+}
+
+fn keep_attempt(folder: &Path, attempt: u32) -> Result<(), Error> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::File { path: folder.to_owned(), source })?;
+    files::write(&folder.join(ATTEMPT), &attempt, true)
 }
 
 /// Kills a child and returns when it has let go of its lock. Busy: it has not.

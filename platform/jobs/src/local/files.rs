@@ -13,6 +13,10 @@ pub(super) const PROGRESS: &str = "progress.json";
 pub(super) const OUTCOME: &str = "outcome.json";
 pub(super) const LOCK: &str = "lock";
 pub(super) const LOG: &str = "log";
+/// The number of the job's highest attempt.
+pub(super) const ATTEMPT: &str = "attempt";
+/// Beside the jobs' folders: locked while an attempt is compared and what follows from it is done. No job has that name.
+pub(super) const FENCE: &str = ".fence";
 
 /// Writes a value so that a reader sees all of it or the one before. `durable`: it survives a power failure.
 pub(super) fn write(path: &Path, value: &impl Serialize, durable: bool) -> Result<(), Error> {

@@ -6,6 +6,9 @@
 //! tell a child that works from one that is gone, and a job is never worked on twice at once. A child outlives its
 //! parent.
 //!
+//! `attempt` is the number of the highest attempt that was asked for. Whoever asks for one compares it there, one process
+//! at a time (`.fence`, beside the folders).
+//!
 //! A folder of another version of this program is understood as far as that goes: a child that runs is waited for, and
 //! one whose outcome can not be read counts as one that died, so that it is started again and goes on from its last
 //! checkpoint.
@@ -136,10 +139,16 @@ impl LocalRunner {
 
 #[async_trait]
 impl<K: Kind> Runner<K> for LocalRunner {
-    async fn submit(&self, job: &str, resources: &Resources, order: &K::Order) -> Result<(), twin_backend::Error> {
+    async fn submit(
+        &self,
+        job: &str,
+        attempt: u32,
+        resources: &Resources,
+        order: &K::Order,
+    ) -> Result<(), twin_backend::Error> {
         let order = serde_json::to_value(order).map_err(twin_backend::Error::permanent)?;
         let (job, submission) = (job.to_owned(), Submission { resources: *resources, order });
-        self.with(move |children| children.start(&job, &submission)).await
+        self.with(move |children| children.start(&job, attempt, &submission)).await
     }
 
     async fn status(&self, job: &str) -> Result<Status<K::Product, K::Report>, twin_backend::Error> {
@@ -148,19 +157,19 @@ impl<K: Kind> Runner<K> for LocalRunner {
         Ok(status(look))
     }
 
-    async fn cancel(&self, job: &str) -> Result<(), twin_backend::Error> {
+    async fn cancel(&self, job: &str, attempt: u32) -> Result<(), twin_backend::Error> {
         let job = job.to_owned();
-        self.with(move |children| children.kill(&job)).await
+        self.with(move |children| children.kill(&job, attempt)).await
     }
 
-    async fn reopen(&self, job: &str) -> Result<(), twin_backend::Error> {
+    async fn reopen(&self, job: &str, attempt: u32) -> Result<(), twin_backend::Error> {
         let job = job.to_owned();
-        self.with(move |children| children.reopen(&job)).await
+        self.with(move |children| children.reopen(&job, attempt)).await
     }
 
-    async fn forget(&self, job: &str) -> Result<(), twin_backend::Error> {
+    async fn forget(&self, job: &str, attempt: u32) -> Result<(), twin_backend::Error> {
         let job = job.to_owned();
-        self.with(move |children| children.remove(&job)).await
+        self.with(move |children| children.remove(&job, attempt)).await
     }
 }
 

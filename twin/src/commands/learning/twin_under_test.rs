@@ -99,7 +99,7 @@ impl Twin {
         self.registry.add_metrics(job, metrics.collect()).await.unwrap();
         let (steps, loss) = (losses.len() as u64, losses.last().copied());
         let progress = JobProgress { step: steps, steps, loss, ..JobProgress::default() };
-        self.registry.note_job_progress(job, progress).await.unwrap();
+        self.registry.note_job_progress(job, 1, progress).await.unwrap();
     }
 
     /// Ends a running job with a model.

@@ -119,7 +119,7 @@ impl Place {
         let file = FolderFile { path: "state".into(), artifact: checkpoint, bytes: 1 };
         let checkpoint = JobCheckpoint { step: 1, path: "checkpoints/1".into(), files: vec![file] };
         let progress = JobProgress { checkpoint: Some(checkpoint), ..JobProgress::default() };
-        self.registry.note_job_progress(&job, progress).await.unwrap();
+        self.registry.note_job_progress(&job, 1, progress).await.unwrap();
         job
     }
 
