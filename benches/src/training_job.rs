@@ -49,8 +49,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
 
 /// Runs the job, and looks at its memory until it has ended. Its output is still in its folder then.
 async fn job(bench: &Bench, folder: &Path) -> Result<(f64, PathBuf)> {
-    let artifacts = folder.join("artifacts");
-    let store = Artifacts::in_folder(&artifacts)?;
+    let store = Artifacts::in_folder(&folder.join("artifacts"))?;
     let base = bench.cache.join(MODEL);
     let order = TrainingOrder {
         job: JobId("0".repeat(64)),
@@ -58,15 +57,15 @@ async fn job(bench: &Bench, folder: &Path) -> Result<(f64, PathBuf)> {
         recipe: RECIPE.to_owned(),
         train: vec![store.put(samples(&bench.corpus.words()).into_bytes()).await?],
         validation: Vec::new(),
-        artifacts: Artifacts::url_of_folder(&artifacts),
         threads: 0,
         keep: Keep::Merged,
         checkpoint: None,
     };
     let jobs = folder.join("jobs");
-    // The child reads its configuration from a file: which base model is there.
+    // The child reads its configuration from a file: where its artifacts are and which base model is there.
     let configuration = folder.join("twin.toml");
-    fs::write(&configuration, format!("[trainer]\nbase = {:?}\n", base.display().to_string()))?;
+    let (data, base) = (folder.display().to_string(), base.display().to_string());
+    fs::write(&configuration, format!("data = {data:?}\n[trainer]\nbase = {base:?}\n"))?;
     let arguments = ["--config", &configuration.display().to_string(), "job", "train"].map(str::to_owned).to_vec();
     let runner: &dyn Runner<Training> = &LocalRunner::new(default_binary()?, arguments, jobs.clone());
     let resources = Resources { memory_bytes: 16 << 30, seconds: 3_600 };

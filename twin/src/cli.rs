@@ -60,8 +60,14 @@ enum Command {
     #[command(subcommand)]
     Models(ModelsCommand),
     /// The work of a child process of a running twin.
-    #[command(subcommand, hide = true)]
-    Job(learning::Job),
+    #[command(hide = true)]
+    Job {
+        /// Data folder.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        #[command(subcommand)]
+        job: learning::Job,
+    },
     #[command(flatten)]
     Client(commands::Command),
 }
@@ -144,7 +150,9 @@ pub fn main() -> ExitCode {
         Command::Config(args) if args.reference => finish(print(&config::reference())),
         Command::Config(args) => with_config(cli.config, args.flags, |loaded| print_config(&loaded, cli.output.json)),
         Command::Models(ModelsCommand::Convert { source, target }) => finish(convert(&source, &target)),
-        Command::Job(job) => with_config(cli.config, FlagArgs::default(), |loaded| run_job(loaded, job)),
+        Command::Job { data, job } => {
+            with_config(cli.config, FlagArgs { data, listen: None, log: None }, |loaded| run_job(loaded, job))
+        }
         Command::Models(ModelsCommand::Versions(command)) => {
             speak(commands::Command::Models(command), &cli.url, cli.output)
         }

@@ -79,7 +79,7 @@ impl DataFolder {
 
     /// Files by their content: payloads too large for the log, datasets, models.
     pub fn artifacts(&self) -> PathBuf {
-        self.path.join("artifacts")
+        artifacts_of(&self.path)
     }
 
     /// Model versions as directories.
@@ -91,6 +91,11 @@ impl DataFolder {
     pub fn jobs(&self) -> PathBuf {
         self.path.join("jobs")
     }
+}
+
+/// Where a data folder has its artifacts, for the child processes of the twin that has its lock.
+pub fn artifacts_of(data: &Path) -> PathBuf {
+    data.join("artifacts")
 }
 
 /// A name among the processes that use the folder, which is this process's until it is dropped.

@@ -79,8 +79,6 @@ pub struct Dependencies {
     pub registry: Registry,
     /// Manifests.
     pub artifacts: Artifacts,
-    /// The artifact store's address, as evaluations open it.
-    pub artifacts_url: String,
 }
 
 /// The supervisor of evaluations, which run where `runner` says.
@@ -112,7 +110,7 @@ pub struct Evaluations {
 
 impl Evaluations {
     async fn order_of(&self, model: &ModelId) -> Result<EvaluationOrder, Error> {
-        let Dependencies { registry, artifacts, artifacts_url } = &self.dependencies;
+        let Dependencies { registry, artifacts } = &self.dependencies;
         let row = registry.model(model).await?;
         let row = row.ok_or_else(|| Error::Refused(format!("there is no model {model}")))?;
         let dataset = registry.dataset(&row.dataset.0).await?;
@@ -127,7 +125,6 @@ impl Evaluations {
             model: model.clone(),
             dataset: row.dataset,
             test,
-            artifacts: artifacts_url.clone(),
             candidate: self.version(model).await?,
             production,
             base: row.base,

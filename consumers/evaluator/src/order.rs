@@ -1,4 +1,5 @@
-//! What an evaluation is told, says and makes: by reference, for whatever machine it runs on.
+//! What an evaluation is told, says and makes: by reference, for whatever machine it runs on. Where the artifact store and
+//! the base model are is known to whoever works.
 
 use serde::{Deserialize, Serialize};
 use twin_artifacts::FolderFile;
@@ -25,8 +26,6 @@ pub struct EvaluationOrder {
     pub dataset: DatasetId,
     /// The artifacts whose contents, one after the other, are the test samples.
     pub test: Vec<String>,
-    /// The artifact store's address.
-    pub artifacts: String,
     /// The candidate's files.
     pub candidate: Version,
     /// The files of the version in production; none is the base model.

@@ -11,20 +11,21 @@ use twin_llm::ChatModel;
 use crate::order::{EvaluationOrder, EvaluationProduct, EvaluationReport};
 use crate::{Error, Progress, Subjects, evaluate, html, read_samples};
 
-/// Evaluates the job of that folder, and says there how it ended. `subjects` makes the models of an order, below a
-/// folder of the job's own; `judge` is asked where there is one.
+/// Evaluates the job of that folder, and says there how it ended. `artifacts` is the artifact store's address here;
+/// `subjects` makes the models of an order, below a folder of the job's own; `judge` is asked where there is one.
 ///
 /// An error is one that another attempt may not meet; the folder says so too, unless it is the folder that failed. A
 /// disk that is full stays so until somebody makes room.
 pub async fn work<S: Subjects>(
     folder: &Path,
+    artifacts: &str,
     subjects: impl FnOnce(&EvaluationOrder, &Path) -> S,
     judge: Option<&dyn ChatModel>,
 ) -> Result<(), Error> {
     let worker = Worker::begin(folder)?;
     let order: EvaluationOrder = worker.order()?;
     let models = folder.join("models");
-    let done = run(&worker, &order, &subjects(&order, &models), judge).await;
+    let done = run(&worker, &order, artifacts, &subjects(&order, &models), judge).await;
     if let Err(error) = tokio::fs::remove_dir_all(&models).await
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -49,10 +50,11 @@ pub async fn work<S: Subjects>(
 async fn run(
     worker: &Worker,
     order: &EvaluationOrder,
+    artifacts: &str,
     subjects: &dyn Subjects,
     judge: Option<&dyn ChatModel>,
 ) -> Result<EvaluationProduct, Error> {
-    let artifacts = Artifacts::open_existing(&order.artifacts)?;
+    let artifacts = Artifacts::open_existing(artifacts)?;
     let mut text = Vec::new();
     for part in &order.test {
         text.extend(artifacts.get(part).await?);

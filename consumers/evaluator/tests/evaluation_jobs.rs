@@ -130,11 +130,7 @@ async fn fixture(files: serde_json::Value, merged: bool) -> Fixture {
     let runner = Arc::new(Scripted { status: Mutex::new(Status::Running(None)), submitted: Mutex::default() });
     let leases = Arc::new(SqliteLeases::open(database).await.unwrap());
     let member = Member::new(leases, Owner::new("one"), &LeaseOptions { lease_ms: 500 });
-    let dependencies = Dependencies {
-        registry: registry.clone(),
-        artifacts,
-        artifacts_url: Artifacts::url_of_folder(&folder.path().join("artifacts")),
-    };
+    let dependencies = Dependencies { registry: registry.clone(), artifacts };
     let options = ServiceOptions { attempts: 2, ..ServiceOptions::default() };
     let metrics = Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let supervisor = supervisor(&options, dependencies, runner.clone(), member, metrics);

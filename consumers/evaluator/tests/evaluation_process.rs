@@ -38,7 +38,6 @@ impl Job {
             model: ModelId("ada-v2".into()),
             dataset: dataset(),
             test: vec![test],
-            artifacts: format!("folder:{}", store.display()),
             candidate: Version { name: "ada-v2".into(), files: Vec::new() },
             production: None,
             base: "base".into(),
@@ -50,7 +49,7 @@ impl Job {
     }
 
     async fn work(&self, subjects: impl Subjects) -> Result<(), twin_evaluator::Error> {
-        work(self.folder.path(), |_, _| subjects, None).await
+        work(self.folder.path(), &Artifacts::url_of_folder(&self.store), |_, _| subjects, None).await
     }
 
     /// It says that it can go on, and nothing else.

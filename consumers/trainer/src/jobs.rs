@@ -26,8 +26,6 @@ pub struct Dependencies {
     pub registry: Registry,
     /// Manifests.
     pub artifacts: Artifacts,
-    /// The artifact store's address, as jobs open it.
-    pub artifacts_url: String,
     /// The base model.
     pub base: Base,
 }
@@ -66,7 +64,7 @@ impl TrainingJobs {
     }
 
     async fn order_of(&self, row: &JobRow) -> Result<TrainingOrder, Error> {
-        let Dependencies { registry, artifacts, artifacts_url, base } = &self.dependencies;
+        let Dependencies { registry, artifacts, base } = &self.dependencies;
         base.require(&row.base)?;
         let recipe = Recipe::from_canonical(&row.recipe)?;
         let dataset = registry.dataset(&row.dataset.0).await?;
@@ -79,7 +77,6 @@ impl TrainingJobs {
             recipe: toml::to_string(&recipe).map_err(|error| Error::Refused(error.to_string()))?,
             train: files.train,
             validation: files.validation,
-            artifacts: artifacts_url.clone(),
             threads: self.threads,
             keep: if row.sweep.is_some() { Keep::Measurements } else { Keep::Merged },
             checkpoint: progress.and_then(|progress| progress.checkpoint),

@@ -1,4 +1,5 @@
-//! What a training job is told, says and makes: by reference, for whatever machine it runs on.
+//! What a training job is told, says and makes: by reference, for whatever machine it runs on. Where the artifact store and
+//! the base model are is known to whoever works.
 
 use serde::{Deserialize, Serialize};
 use twin_artifacts::FolderFile;
@@ -28,8 +29,6 @@ pub struct TrainingOrder {
     pub train: Vec<String>,
     /// Samples to evaluate on, of the same form; may be empty.
     pub validation: Vec<String>,
-    /// The artifact store's address.
-    pub artifacts: String,
     /// Threads; 0 is as many as the machine has.
     pub threads: usize,
     /// What is wanted of the result.

@@ -15,14 +15,14 @@ use twin_training::{Base, Engine, Finished, Observer, Progress, Recipe, Task};
 use crate::Error;
 use crate::order::{Keep, ModelFiles, TrainingOrder, TrainingProduct, TrainingReport};
 
-/// Does the job of that folder with an engine, and says there how it ended. `base` is where this machine has a base
-/// model.
+/// Does the job of that folder with an engine, and says there how it ended. `artifacts` is the artifact store's address
+/// here, `base` where this machine has a base model.
 ///
 /// An error is one that another attempt may not meet; the folder says so too, unless it is the folder that failed.
-pub async fn work(folder: &Path, base: &Path, engine: Arc<dyn Engine>) -> Result<(), Error> {
+pub async fn work(folder: &Path, artifacts: &str, base: &Path, engine: Arc<dyn Engine>) -> Result<(), Error> {
     let worker = Arc::new(Worker::begin(folder)?);
     let order: TrainingOrder = worker.order()?;
-    match done(&worker, &order, base, engine).await {
+    match done(&worker, &order, artifacts, base, engine).await {
         Ok(product) => {
             info!(steps = product.steps, seconds = product.seconds, "training is done");
             Ok(worker.finish(&Outcome::Succeeded(product))?)
@@ -53,11 +53,12 @@ fn explained(error: &Error) -> String {
 async fn done(
     worker: &Arc<Worker>,
     order: &TrainingOrder,
+    artifacts: &str,
     base: &Path,
     engine: Arc<dyn Engine>,
 ) -> Result<TrainingProduct, Error> {
     let began = Instant::now();
-    let artifacts = Artifacts::open_existing(&order.artifacts)?;
+    let artifacts = Artifacts::open_existing(artifacts)?;
     let task = prepare(worker.folder(), order, base, &artifacts).await?;
     let mut watch = Watch {
         worker: worker.clone(),

@@ -300,7 +300,6 @@ impl Parts {
         let dependencies = Dependencies {
             registry: self.registry.clone(),
             artifacts: self.artifacts.clone(),
-            artifacts_url: Artifacts::url_of_folder(&self.folder.path().join("artifacts")),
             base: self.base.clone(),
         };
         TrainingJobs::new(dependencies, 0, Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap())

@@ -92,7 +92,6 @@ impl Place {
             recipe: toml::to_string(&Recipe::default()).unwrap(),
             train: vec![samples.clone(), samples],
             validation: Vec::new(),
-            artifacts: Artifacts::url_of_folder(&self.store),
             threads: 1,
             keep: Keep::Merged,
             checkpoint: None,
@@ -113,7 +112,7 @@ impl Place {
     }
 
     async fn work(&self, job: &Path, fails: Option<fn() -> BackendError>) -> Result<(), twin_trainer::Error> {
-        work(job, &self.base(), Arc::new(Steps { fails })).await
+        work(job, &Artifacts::url_of_folder(&self.store), &self.base(), Arc::new(Steps { fails })).await
     }
 }
 
@@ -149,7 +148,7 @@ async fn a_job_stores_what_is_wanted_of_it_and_names_it_without_a_path_of_this_m
             assert_eq!(place.artifacts.get(&file.artifact).await.unwrap().len() as u64, file.bytes);
         }
         let home = place.folder.path().display().to_string();
-        let said = [read(&job, "outcome.json"), read(&job, "progress.json")].map(|said| said.to_string());
+        let said = ["order.json", "outcome.json", "progress.json"].map(|name| read(&job, name).to_string());
         assert!(said.iter().all(|said| !said.contains(&home)), "{said:?}");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
+use twin_artifacts::Artifacts;
 use twin_evaluator::EvaluationOrder;
 use twin_llm::ChatModel;
 use twin_llm::openai::OpenAiModel;
@@ -13,6 +14,7 @@ use twin_lora::Lora;
 use super::base_model;
 use super::subjects::OrderedModels;
 use crate::config::Config;
+use crate::folder::artifacts_of;
 
 /// The work of a child process. A running twin starts these by itself.
 #[derive(Debug, Clone, Subcommand)]
@@ -36,20 +38,22 @@ fn judge(config: &Config) -> Result<Option<OpenAiModel>> {
     Ok(Some(OpenAiModel::new(endpoint, &options.judge_model, options.judge_api_key.clone())?))
 }
 
-/// Does it.
+/// Does it. Where this machine has the artifact store and the base model, its configuration says.
 pub async fn run(job: Job, config: Config) -> Result<()> {
     let base = base_model(&config);
+    let artifacts = Artifacts::url_of_folder(&artifacts_of(&config.data));
     match job {
         Job::Train { folder } => {
-            twin_trainer::work(&folder, base, Arc::new(Lora)).await.with_context(|| folder.display().to_string())
+            let trained = twin_trainer::work(&folder, &artifacts, base, Arc::new(Lora)).await;
+            trained.with_context(|| folder.display().to_string())
         }
         Job::Evaluate { folder } => {
             let subjects = |order: &EvaluationOrder, models: &Path| {
-                OrderedModels::new(order, models.to_owned(), base.to_owned(), config.llm.clone())
+                OrderedModels::new(order, artifacts.clone(), models.to_owned(), base.to_owned(), config.llm.clone())
             };
             let judge = judge(&config)?;
             let judge = judge.as_ref().map(|judge| judge as &dyn ChatModel);
-            let evaluated = twin_evaluator::work(&folder, subjects, judge).await;
+            let evaluated = twin_evaluator::work(&folder, &artifacts, subjects, judge).await;
             evaluated.with_context(|| folder.display().to_string())
         }
     }

@@ -16,6 +16,8 @@ use twin_training::Base;
 /// The models that an order names.
 pub struct OrderedModels {
     order: EvaluationOrder,
+    /// The artifact store's address here.
+    artifacts: String,
     /// Where the files of versions are put.
     folder: PathBuf,
     /// Where this machine has a base model.
@@ -25,13 +27,13 @@ pub struct OrderedModels {
 
 impl OrderedModels {
     /// They answer as `llm` says for serving, but greedily.
-    pub fn new(order: &EvaluationOrder, folder: PathBuf, base: PathBuf, llm: LlmOptions) -> Self {
-        Self { order: order.clone(), folder, base, llm }
+    pub fn new(order: &EvaluationOrder, artifacts: String, folder: PathBuf, base: PathBuf, llm: LlmOptions) -> Self {
+        Self { order: order.clone(), artifacts, folder, base, llm }
     }
 
     async fn fetched(&self, version: &Version) -> Result<PathBuf, SubjectError> {
         let directory = self.folder.join(&version.name);
-        Artifacts::open_existing(&self.order.artifacts)?.fetch_folder(&version.files, &directory).await?;
+        Artifacts::open_existing(&self.artifacts)?.fetch_folder(&version.files, &directory).await?;
         Ok(directory)
     }
 

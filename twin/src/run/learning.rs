@@ -49,10 +49,12 @@ fn children(node: &Node, work: &str, folder: &Path) -> Result<LocalRunner> {
     Ok(LocalRunner::new(program, arguments(node, work), folder.to_owned()))
 }
 
-/// The arguments with which a child process does this work.
+/// The arguments with which a child process does this work. It reads the configuration itself; the data folder may be of
+/// this process's command line.
 fn arguments(node: &Node, work: &str) -> Vec<String> {
     let file = node.config_file.iter().flat_map(|file| ["--config".to_owned(), file.display().to_string()]);
-    file.chain(["job".to_owned(), work.to_owned()]).collect()
+    let data = node.config.data.display().to_string();
+    file.chain(["job".to_owned(), "--data".to_owned(), data, work.to_owned()]).collect()
 }
 
 pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
@@ -97,12 +99,8 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
         }
     };
     let options = node.config.trainer.clone();
-    let dependencies = twin_trainer::Dependencies {
-        registry: node.registry.clone(),
-        artifacts: node.artifacts.clone(),
-        artifacts_url: node.folders.artifacts_url.clone(),
-        base,
-    };
+    let dependencies =
+        twin_trainer::Dependencies { registry: node.registry.clone(), artifacts: node.artifacts.clone(), base };
     let supervisor = twin_trainer::supervisor(
         &options,
         dependencies,
@@ -131,11 +129,8 @@ pub(super) fn start_evaluator(node: &Node, by_name: bool, tasks: &mut Tasks, shu
         }
     }
     let options = &node.config.evaluator;
-    let dependencies = twin_evaluator::Dependencies {
-        registry: node.registry.clone(),
-        artifacts: node.artifacts.clone(),
-        artifacts_url: node.folders.artifacts_url.clone(),
-    };
+    let dependencies =
+        twin_evaluator::Dependencies { registry: node.registry.clone(), artifacts: node.artifacts.clone() };
     let supervisor = twin_evaluator::supervisor(
         options,
         dependencies,

@@ -17,8 +17,6 @@ use crate::folder::{DataFolder, NodeName};
 
 /// Folders within the data folder.
 pub(super) struct Folders {
-    /// The artifact store's address.
-    pub(super) artifacts_url: String,
     /// Model versions as directories.
     pub(super) models: PathBuf,
     /// Training jobs.
@@ -30,12 +28,7 @@ pub(super) struct Folders {
 impl Folders {
     fn of(folder: &DataFolder) -> Self {
         let jobs = folder.jobs();
-        Self {
-            artifacts_url: Artifacts::url_of_folder(&folder.artifacts()),
-            models: folder.models(),
-            training: jobs.join("train"),
-            evaluation: jobs.join("evaluate"),
-        }
+        Self { models: folder.models(), training: jobs.join("train"), evaluation: jobs.join("evaluate") }
     }
 }
 
