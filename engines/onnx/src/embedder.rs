@@ -37,8 +37,8 @@ impl OnnxEmbedder {
         OnnxLoader::new(options, registry)?.load_configured()
     }
 
-    /// Starts the threads, and waits until each has its session.
-    pub(crate) fn start(shared: Shared, id: EmbeddingModelId) -> Result<Self, Error> {
+    /// Starts the threads, and waits until each has its session. `settings` is what an index keeps of the model.
+    pub(crate) fn start(shared: Shared, id: EmbeddingModelId, settings: String) -> Result<Self, Error> {
         let options = &shared.options;
         let query_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
         let passage_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
@@ -47,7 +47,7 @@ impl OnnxEmbedder {
 
         // Dropping `inner`, on any error from here on, ends the threads that run already.
         let threads = Vec::with_capacity(sessions);
-        let model = EmbeddingModel { id, dimension: 0, settings: shared.options.model_settings().to_json() };
+        let model = EmbeddingModel { id, dimension: 0, settings };
         let mut inner = Inner { shared, threads, query_room, passage_room, model };
         let (ready_sender, ready) = mpsc::channel();
         for index in 0..sessions {
@@ -157,7 +157,7 @@ mod tests {
             availability: Availability::default(),
             load: Box::new(load),
         };
-        OnnxEmbedder::start(shared, EmbeddingModelId::new("fragile", "0")).unwrap()
+        OnnxEmbedder::start(shared, EmbeddingModelId::new("fragile", "0"), String::new()).unwrap()
     }
 
     fn texts(words: &[&str]) -> Vec<String> {

@@ -49,14 +49,17 @@ impl OnnxLoader {
         self.load_as(self.options.clone(), id)
     }
 
-    /// Loads the model with this id from the first folder that has it. Blocks for a second or two.
+    /// Loads the model with this id from the first folder that has it. A folder that nobody named must have its tokenizer
+    /// too. Blocks for a second or two.
     fn load_by_id(&self, model: &EmbeddingModel) -> Result<OnnxEmbedder, Error> {
         let settings: ModelSettings = serde_json::from_str(&model.settings)
             .map_err(|error| Error::Settings { model: model.id.clone(), problem: error.to_string() })?;
         let folders = self.places(&settings.model_dir);
+        let named = [settings.model_dir.clone(), self.configured()];
         let found = folders.iter().find_map(|folder| {
             let id = model_id(folder, &settings.passage_prefix).ok()?;
-            (id == model.id).then_some((folder.clone(), id))
+            let is_it = id == model.id && (named.contains(folder) || has_tokenizer(folder, &settings));
+            is_it.then_some((folder.clone(), id))
         });
         let Some((model_dir, id)) = found else { return Err(Error::NotFound { model: model.id.clone(), folders }) };
         if model_dir != settings.model_dir {
@@ -73,19 +76,25 @@ impl OnnxLoader {
 
     fn load_as(&self, options: EmbedderOptions, id: EmbeddingModelId) -> Result<OnnxEmbedder, Error> {
         let runtime = OnnxRuntime::load(&options.runtime_library)?;
-        let tokenizer = HuggingFaceTokenizer::from_file(&options.model_dir.join(TOKENIZER))?;
+        let path = options.model_dir.join(TOKENIZER);
+        let settings = options.model_settings(hash_of(&path, "")?).to_json();
+        let tokenizer = HuggingFaceTokenizer::from_file(&path)?;
         let (path, device) = (options.model_dir.join(MODEL), options.device);
         let load =
             move || -> Result<Box<dyn Model>, Error> { Ok(Box::new(EmbeddingSession::load(&runtime, &path, device)?)) };
         let (metrics, availability) = (self.metrics.clone(), self.availability.clone());
         let shared = Shared { options, tokenizer, queue: Queue::new(), metrics, availability, load: Box::new(load) };
-        OnnxEmbedder::start(shared, id)
+        OnnxEmbedder::start(shared, id, settings)
+    }
+
+    /// Where the configuration has its model.
+    fn configured(&self) -> PathBuf {
+        std::path::absolute(&self.options.model_dir).unwrap_or_else(|_| self.options.model_dir.clone())
     }
 
     /// Where a model may be: where it was, where the configuration has its model, and in the folders beside either.
     fn places(&self, last_seen: &Path) -> Vec<PathBuf> {
-        let configured =
-            std::path::absolute(&self.options.model_dir).unwrap_or_else(|_| self.options.model_dir.clone());
+        let configured = self.configured();
         let mut places = vec![last_seen.to_owned(), configured.clone()];
         for folder in [configured.as_path(), last_seen].into_iter().filter_map(Path::parent) {
             places.extend(folders_in(folder));
@@ -123,15 +132,29 @@ impl EmbedderLoader for OnnxLoader {
 }
 
 /// `<folder's name>@<first 12 hex digits of the SHA-256 of model.onnx and the passage prefix>`. Vectors of different
-/// models never mix.
+/// models never mix. The tokenizer is no part of it.
 fn model_id(folder: &Path, passage_prefix: &str) -> Result<EmbeddingModelId, Error> {
-    let path = folder.join(MODEL);
-    let unreadable = |cause| Error::File { path: path.clone(), cause };
-    let mut file = File::open(&path).map_err(unreadable)?;
-    let mut hasher = Sha256::new();
-    io::copy(&mut file, &mut hasher).map_err(unreadable)?;
-    hasher.update(passage_prefix);
-    let hash = hex::encode(hasher.finalize());
+    let hash = hash_of(&folder.join(MODEL), passage_prefix)?;
     let name = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
     Ok(EmbeddingModelId::new(name, &hash[..12]))
+}
+
+/// Whether the tokenizer in a folder is the one that the index's texts were cut with, as far as that is known.
+fn has_tokenizer(folder: &Path, settings: &ModelSettings) -> bool {
+    let Some(known) = &settings.tokenizer else { return true };
+    let has_it = hash_of(&folder.join(TOKENIZER), "").is_ok_and(|hash| hash == *known);
+    if !has_it {
+        warn!(folder = %folder.display(), "the model of the index is here too, with another tokenizer: it is not taken");
+    }
+    has_it
+}
+
+/// The SHA-256 of a file and what follows, hexadecimal.
+fn hash_of(path: &Path, and: &str) -> Result<String, Error> {
+    let unreadable = |cause| Error::File { path: path.to_owned(), cause };
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut hasher = Sha256::new();
+    io::copy(&mut file, &mut hasher).map_err(unreadable)?;
+    hasher.update(and);
+    Ok(hex::encode(hasher.finalize()))
 }

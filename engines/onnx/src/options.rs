@@ -71,6 +71,9 @@ pub(crate) struct ModelSettings {
     pub(crate) query_prefix: String,
     /// As in [`EmbedderOptions`].
     pub(crate) passage_prefix: String,
+    /// SHA-256 of its `tokenizer.json`, hexadecimal. None: an earlier version did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tokenizer: Option<String>,
 }
 
 impl ModelSettings {
@@ -82,13 +85,14 @@ impl ModelSettings {
 }
 
 impl EmbedderOptions {
-    /// The model's own part.
-    pub(crate) fn model_settings(&self) -> ModelSettings {
+    /// The model's own part; its tokenizer has that hash.
+    pub(crate) fn model_settings(&self, tokenizer: String) -> ModelSettings {
         ModelSettings {
             model_dir: std::path::absolute(&self.model_dir).unwrap_or_else(|_| self.model_dir.clone()),
             max_tokens: self.max_tokens,
             query_prefix: self.query_prefix.clone(),
             passage_prefix: self.passage_prefix.clone(),
+            tokenizer: Some(tokenizer),
         }
     }
 

@@ -48,6 +48,35 @@ async fn a_model_whose_folder_was_moved_is_found_beside_the_configured_one() {
 }
 
 #[tokio::test]
+async fn a_neighbour_with_the_same_model_and_another_tokenizer_is_not_taken() {
+    let home = tempfile::tempdir().unwrap();
+    let (first, models) = (home.path().join("elsewhere/first"), home.path().join("models"));
+    model_in(&first);
+    let model = kept(&first);
+    // By name it comes before the right one.
+    let other = models.join("a-neighbour");
+    model_in(&other);
+    let tokenizer = other.join("tokenizer.json");
+    let text = std::fs::read_to_string(&tokenizer).unwrap();
+    std::fs::remove_file(&tokenizer).unwrap();
+    std::fs::write(&tokenizer, format!("{text}\n")).unwrap();
+    std::fs::remove_dir_all(&first).unwrap();
+    let loader = loader(&models.join("configured"));
+    let error = loader.load(&model).await.err().unwrap();
+    assert!(error.to_string().contains("is in none of"), "{error}");
+
+    model_in(&models.join("the-same"));
+    let loaded = loader.load(&model).await.unwrap();
+    assert_eq!(loaded.model().id.to_string(), "the-same@759c3cd2b7fe");
+
+    // An index of an earlier version does not know its tokenizer, and its model's id is what it was.
+    let mut settings: serde_json::Value = serde_json::from_str(&model.settings).unwrap();
+    assert!(settings.as_object_mut().unwrap().remove("tokenizer").is_some());
+    let loaded = loader.load(&EmbeddingModel { settings: settings.to_string(), ..model }).await.unwrap();
+    assert_eq!(loaded.model().id.to_string(), "a-neighbour@759c3cd2b7fe");
+}
+
+#[tokio::test]
 async fn the_prefixes_and_the_window_are_those_of_the_vectors_and_not_the_configured_ones() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("model");
