@@ -92,7 +92,7 @@ async fn prepare(folder: &Path, order: &TrainingOrder, base: &Path, artifacts: &
     fetch(artifacts, &order.train, &train).await?;
     let validation = folder.join("validation.jsonl");
     fetch(artifacts, &order.validation, &validation).await?;
-    let base = Base::open(base)?;
+    let base = opened(base).await?;
     base.require(&order.base)?;
     if let Some(checkpoint) = &order.checkpoint {
         restore(artifacts, checkpoint, folder).await?;
@@ -108,6 +108,13 @@ async fn prepare(folder: &Path, order: &TrainingOrder, base: &Path, artifacts: &
     })
 }
 
+/// The base model, opened off the runtime's threads: its folder and its files' headers are read.
+async fn opened(base: &Path) -> Result<Base, Error> {
+    let base = base.to_owned();
+    let opened = tokio::task::spawn_blocking(move || Base::open(&base)).await;
+    Ok(opened.map_err(|panic| Error::Refused(format!("opening the base model panicked: {panic}")))??)
+}
+
 async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result<(), Error> {
     let of_file = |source| Error::File { path: target.to_owned(), source };
     let mut file = tokio::fs::File::create(target).await.map_err(of_file)?;
@@ -121,7 +128,8 @@ async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result
 /// job.
 async fn restore(artifacts: &Artifacts, checkpoint: &JobCheckpoint, folder: &Path) -> Result<(), Error> {
     let target = folder.join(&checkpoint.path);
-    if target.exists() {
+    // One that can not be looked at is fetched, which says why it can not be.
+    if tokio::fs::try_exists(&target).await.unwrap_or(false) {
         return Ok(());
     }
     match artifacts.fetch_folder(&checkpoint.files, &target).await {

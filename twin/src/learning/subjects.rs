@@ -49,7 +49,8 @@ impl OrderedModels {
 impl Subjects for OrderedModels {
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError> {
         // Looked at each time, though it is opened last: without it the others' work would be of no use.
-        let base = Base::open(&self.base)?;
+        let base = self.base.clone();
+        let base = tokio::task::spawn_blocking(move || Base::open(&base)).await??;
         base.require(&self.order.base)?;
         match (role, &self.order.production) {
             (SubjectRole::Candidate, _) => {

@@ -39,11 +39,15 @@ pub async fn load(options: EmbedderOptions, registry: &MetricsRegistry) -> Resul
 
 /// The chunker's tokenizer. If it is another than the embedding model's, that is said: chunks that fit by its count may
 /// not fit the model's window.
-pub(super) fn tokenizer(config: &Config) -> Result<Arc<dyn Tokenizer>> {
-    let path = &config.chunker.tokenizer;
+pub(super) async fn tokenizer(config: &Config) -> Result<Arc<dyn Tokenizer>> {
+    let path = config.chunker.tokenizer.clone();
     let of_the_model = config.embedder.model_dir.join(TOKENIZER);
+    tokio::task::spawn_blocking(move || read_tokenizer(&path, &of_the_model)).await?
+}
+
+fn read_tokenizer(path: &Path, of_the_model: &Path) -> Result<Arc<dyn Tokenizer>> {
     let tokenizer = HuggingFaceTokenizer::from_file(path)?;
-    if let Some(difference) = difference(path, &of_the_model) {
+    if let Some(difference) = difference(path, of_the_model) {
         let (chunker, embedder) = (path.display(), of_the_model.display());
         warn!(%chunker, %embedder, "chunks are measured with a tokenizer of their own: {difference}");
     }

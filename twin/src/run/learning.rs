@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tracing::warn;
 use twin_datasets::{Builder, Collector, Freezer};
 use twin_jobs::LocalRunner;
@@ -28,18 +28,30 @@ pub(super) fn start_relay(node: &Node, tasks: &mut Tasks, shutdown: &ShutdownSig
     });
 }
 
+/// The base model of this machine, opened off the runtime's threads: its folder and its files' headers are read.
+pub(super) async fn open_base(node: &Node) -> Result<Base> {
+    let path = base_model(&node.config).to_owned();
+    Ok(tokio::task::spawn_blocking(move || Base::open(&path)).await??)
+}
+
+/// The base model, or why there is none, which several may want to say.
+fn opened(base: &Result<Base>) -> Result<&Base> {
+    base.as_ref().map_err(|error| anyhow!("{error:#}"))
+}
+
 /// What the gateway's routes of the learning loop work with.
-pub(super) fn routes(node: &Node) -> twin_gateway::Learning {
+pub(super) fn routes(node: &Node, base: &Result<Base>) -> twin_gateway::Learning {
     twin_gateway::Learning {
         registry: node.registry.clone(),
         artifacts: node.artifacts.clone(),
-        queue: queue(node).map_err(|error| format!("training is not possible here: {error:#}")),
+        queue: opened(base)
+            .and_then(|base| queue(node, base))
+            .map_err(|error| format!("training is not possible here: {error:#}")),
     }
 }
 
 /// Jobs for the base model of this machine.
-fn queue(node: &Node) -> Result<JobQueue> {
-    let base = Base::open(base_model(&node.config))?;
+fn queue(node: &Node, base: &Base) -> Result<JobQueue> {
     Ok(JobQueue::new(node.registry.clone(), &base.fingerprint, node.config.trainer.default_recipe()?))
 }
 
@@ -88,8 +100,15 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
 
 /// Starts the trainer. Without a base model that can be trained it is an error if the service was asked for by name,
 /// and else said and left out.
-pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
-    let (queue, base) = match queue(node).and_then(|queue| Ok((queue, Base::open(base_model(&node.config))?))) {
+pub(super) fn start_trainer(
+    node: &Node,
+    base: &Result<Base>,
+    by_name: bool,
+    tasks: &mut Tasks,
+    shutdown: &ShutdownSignal,
+) -> Result<()> {
+    let opened = opened(base).and_then(|base| Ok((queue(node, base)?, base.clone())));
+    let (queue, base) = match opened {
         Ok(opened) => opened,
         Err(error) if by_name => return Err(error),
         Err(error) => {
@@ -119,10 +138,16 @@ pub(super) fn start_trainer(node: &Node, by_name: bool, tasks: &mut Tasks, shutd
 }
 
 /// Starts the evaluator, on the same condition as the trainer.
-pub(super) fn start_evaluator(node: &Node, by_name: bool, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
-    match Base::open(base_model(&node.config)) {
+pub(super) fn start_evaluator(
+    node: &Node,
+    base: &Result<Base>,
+    by_name: bool,
+    tasks: &mut Tasks,
+    shutdown: &ShutdownSignal,
+) -> Result<()> {
+    match opened(base) {
         Ok(_) => {}
-        Err(error) if by_name => return Err(error.into()),
+        Err(error) if by_name => return Err(error),
         Err(_) => {
             node.health.part(Service::Evaluator.name()).ready();
             return Ok(());

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tokio::net::TcpListener;
 use twin_chunker::Chunker;
 use twin_cleaner::Cleaner;
@@ -15,6 +15,7 @@ use twin_inference::{Models, Queries, Retriever, SwitchMetrics, Switcher, Versio
 use twin_schemas::Service;
 use twin_stream::{DeadLetters, Order, Stage, group_of};
 use twin_telemetry::{ShutdownSignal, admin_router};
+use twin_training::Base;
 use twin_warehouse::Outbox;
 
 use super::adapters::{KnownSources, Operator};
@@ -45,8 +46,14 @@ pub(super) async fn start(
     }
     let sources = Sources::new(&node.config.crawler)?;
     let sources = sources.with_uploads(&node.config.crawler, node.artifacts.clone(), uploads_folder(&node.config));
+    // Once for all that need it.
+    let base = if [Service::Gateway, Service::Trainer, Service::Evaluator].into_iter().any(wanted) {
+        learning::open_base(&node).await
+    } else {
+        Err(anyhow!("no service here works with a base model"))
+    };
     if wanted(Service::Gateway) {
-        start_gateway(&node, sources.clone(), listener, tasks, shutdown)?;
+        start_gateway(&node, &base, sources.clone(), listener, tasks, shutdown)?;
     } else {
         serve_admin(&node, listener, tasks, shutdown);
     }
@@ -58,7 +65,7 @@ pub(super) async fn start(
         start_stage(&node, Service::Cleaner, cleaner, Order::PerPartition, tasks, shutdown);
     }
     if wanted(Service::Chunker) {
-        let tokenizer = embedding::tokenizer(&node.config)?;
+        let tokenizer = embedding::tokenizer(&node.config).await?;
         let options = node.config.chunker.clone();
         let chunker = Chunker::new(options, tokenizer, node.warehouse.clone(), &node.metrics)?;
         start_stage(&node, Service::Chunker, chunker, Order::PerPartition, tasks, shutdown);
@@ -67,10 +74,10 @@ pub(super) async fn start(
         learning::start_datasets(&node, tasks, shutdown).await?;
     }
     if wanted(Service::Trainer) {
-        learning::start_trainer(&node, by_name, tasks, shutdown)?;
+        learning::start_trainer(&node, &base, by_name, tasks, shutdown)?;
     }
     if wanted(Service::Evaluator) {
-        learning::start_evaluator(&node, by_name, tasks, shutdown)?;
+        learning::start_evaluator(&node, &base, by_name, tasks, shutdown)?;
     }
     if [Service::Datasets, Service::Trainer, Service::Evaluator, Service::Gateway].into_iter().any(wanted) {
         learning::start_relay(&node, tasks, shutdown);
@@ -100,6 +107,7 @@ fn uploads_folder(config: &Config) -> PathBuf {
 
 fn start_gateway(
     node: &Node,
+    base: &Result<Base>,
     sources: Sources,
     listener: TcpListener,
     tasks: &mut Tasks,
@@ -119,7 +127,7 @@ fn start_gateway(
         stages: Service::ALL.into_iter().filter_map(group).collect(),
         default_interval_s: node.config.crawler.interval_s,
         uploads: Some(Uploads { artifacts: node.artifacts.clone(), folder: uploads_folder(&node.config) }),
-        learning: Some(learning::routes(node)),
+        learning: Some(learning::routes(node, base)),
     };
     let gateway = Gateway::new(node.config.gateway.clone(), dependencies)?;
     let shutdown = shutdown.clone();
