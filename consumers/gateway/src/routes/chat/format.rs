@@ -1,7 +1,7 @@
 //! The form that a client wants its answer in.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use twin_schemas::{AnswerSchema, ResponseFormat};
 use utoipa::ToSchema;
 
@@ -42,7 +42,7 @@ pub struct NamedSchema {
     name: String,
     /// The JSON Schema, an object.
     #[schema(value_type = Object)]
-    schema: Option<Value>,
+    schema: Option<Map<String, Value>>,
     /// Nothing that the schema does not allow may be written. A local model keeps to the schema in any case.
     strict: Option<bool>,
 }
@@ -68,8 +68,8 @@ fn check_schema(named: NamedSchema, checks: &mut Checks) -> AnswerSchema {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let is_name = (1..=MAX_NAME_CHARS).contains(&name.len()) && name.chars().all(is_allowed);
     checks.require(is_name, "response_format.json_schema.name", "must be 1 to 64 of a-z A-Z 0-9 _ -");
-    let schema = schema.unwrap_or_default();
-    checks.require(schema.is_object(), "response_format.json_schema.schema", "must be an object");
+    checks.require(schema.is_some(), "response_format.json_schema.schema", "is missing");
+    let schema = Value::Object(schema.unwrap_or_default());
     let is_short = schema.to_string().chars().count() <= MAX_SCHEMA_CHARS;
     let too_long = format!("is longer than {MAX_SCHEMA_CHARS} characters");
     checks.require(is_short, "response_format.json_schema.schema", too_long);
