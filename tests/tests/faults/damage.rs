@@ -57,6 +57,7 @@ async fn a_damaged_database_ends_the_process_with_what_to_do() -> Result<()> {
     }
     ensure!(twin.terminate()? == 0, "it does not end in good order:\n{}", twin.log());
     let database = twin.data().join("twin.db");
+    ensure!(!twin.data().join("twin.db-wal").exists(), "after a stop in good order the file alone is a backup");
     let sound = fs::read(&database)?;
 
     damage(&database)?;

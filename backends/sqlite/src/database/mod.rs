@@ -3,7 +3,8 @@
 //! Promises: all writes of a process go through one thread, which puts those that wait together into one
 //! transaction (group commit) with a savepoint each, so that one failing write undoes itself alone; if SQLite undoes the
 //! whole transaction (the disk is full), each is repeated in one of its own. A write is
-//! durable (WAL, `synchronous=FULL`) when its future ends. Reads run on a pool of connections, on blocking
+//! durable (WAL, `synchronous=FULL`) when its future ends. When the last handle of the last process is dropped, the file alone
+//! holds everything: no write-ahead log is left beside it. Reads run on a pool of connections, on blocking
 //! threads, and see a consistent snapshot.
 //!
 //! Deliberately not here: any table. Each user of the file brings its own schema and migrations.
@@ -32,8 +33,9 @@ pub struct Database {
 
 struct Shared {
     path: PathBuf,
-    writer: Writer,
+    // Closed first, so that the writer's connection is the last one.
     readers: ReadPool,
+    writer: Writer,
 }
 
 impl Database {
@@ -167,6 +169,29 @@ mod tests {
 
     fn count(connection: &rusqlite::Connection) -> Result<i64, Error> {
         Ok(connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?)
+    }
+
+    #[tokio::test]
+    async fn the_file_alone_holds_everything_once_the_last_handle_is_dropped() {
+        for _ in 0..50 {
+            let folder = tempfile::tempdir().unwrap();
+            let database = open(&folder);
+            database.write::<_, Error, _>(|tx| Ok(tx.execute_batch("CREATE TABLE t (x)")?)).await.unwrap();
+            assert_eq!(database.read(count).await.unwrap(), 0);
+            drop(database);
+            let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+            assert_eq!(files, ["twin.db"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_write_may_hold_the_last_handle() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(&folder);
+        let held = database.clone();
+        let write = database.write::<_, Error, _>(move |_| Ok(drop(held.path().to_owned())));
+        drop(tokio::time::timeout(Duration::ZERO, write).await);
+        drop(database);
     }
 
     #[tokio::test]

@@ -1,9 +1,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::Error;
 
@@ -60,17 +61,32 @@ where
 
 /// The thread that owns the writing connection.
 pub(super) struct Writer {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    /// None once it is to end.
+    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Writer {
+    /// Waits until what was sent is written and the connection is closed: of the last connection that is what brings the
+    /// write-ahead log into the file, and a process may end right after this.
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A job that holds the last handle to its database drops it on this very thread.
+        let thread = self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id());
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            error!("the thread that writes to the database panicked");
+        }
+    }
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Self, Error> {
         let (jobs, queue) = mpsc::channel();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
             .spawn(move || serve(connection, &queue))
             .map_err(|_| Error::Closed)?;
-        Ok(Self { jobs })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     pub(super) async fn run<T, E, F>(&self, work: F) -> Result<T, E>
@@ -80,7 +96,8 @@ impl Writer {
         F: FnMut(&Connection) -> Result<T, E> + Send + 'static,
     {
         let (caller, receiver) = oneshot::channel();
-        self.jobs.send(Box::new(Write { work, result: None, caller })).map_err(|_| Error::Closed)?;
+        let jobs = self.jobs.as_ref().ok_or(Error::Closed)?;
+        jobs.send(Box::new(Write { work, result: None, caller })).map_err(|_| Error::Closed)?;
         receiver.await.map_err(|_| E::from(Error::Closed))?
     }
 }
