@@ -29,12 +29,23 @@ pub struct Member {
     leases: Arc<dyn Leases>,
     owner: Owner,
     ttl: Duration,
+    is_alone: bool,
 }
 
 impl Member {
     /// This owner, among those who use these leases.
     pub fn new(leases: Arc<dyn Leases>, owner: Owner, options: &Options) -> Self {
-        Self { leases, owner, ttl: Duration::from_millis(options.lease_ms.max(1)) }
+        Self { leases, owner, ttl: Duration::from_millis(options.lease_ms.max(1)), is_alone: false }
+    }
+
+    /// The same one where no other process can be: it knows of everything that is written, since it writes it.
+    pub fn alone(self) -> Self {
+        Self { is_alone: true, ..self }
+    }
+
+    /// Whether no other process can be there.
+    pub fn is_alone(&self) -> bool {
+        self.is_alone
     }
 
     /// Takes a lease and keeps it. None if another holds it.

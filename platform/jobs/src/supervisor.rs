@@ -16,6 +16,8 @@ use crate::runner::{Kind, Resources, Runner, Status};
 
 /// Between looks at the jobs.
 const LOOK: Duration = Duration::from_secs(1);
+/// The same while there is none, for those that another process queues.
+const IDLE_LOOK: Duration = Duration::from_secs(5);
 
 /// How jobs of a kind are run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,19 +148,25 @@ impl<Q: Queue> Supervisor<Q> {
     pub async fn run(mut self, shutdown: ShutdownSignal) {
         let mut changes = self.queue.changes();
         while !shutdown.has_begun() {
-            if let Err(error) = self.look().await {
-                warn!(%error, kind = Q::NAME, "jobs could not be looked after, trying again");
-            }
+            let pause = match self.look().await {
+                Ok(0) => IDLE_LOOK,
+                Ok(_) => LOOK,
+                Err(error) => {
+                    warn!(%error, kind = Q::NAME, "jobs could not be looked after, trying again");
+                    LOOK
+                }
+            };
             tokio::select! {
                 () = shutdown.begun() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = changes.changed() => {}
             }
         }
     }
 
-    /// Looks at every job once. What goes wrong with one is logged and keeps none of the others waiting.
-    pub async fn look(&mut self) -> Result<(), Error> {
+    /// Looks at every job once, and returns how many are not over. What goes wrong with one is logged and keeps none of the
+    /// others waiting.
+    pub async fn look(&mut self) -> Result<usize, Error> {
         let (running, queued): (Vec<_>, Vec<_>) =
             self.queue.open().await?.into_iter().partition(|job| job.stage == Stage::Running);
         self.let_go_of_all_but(&running).await;
@@ -169,7 +177,7 @@ impl<Q: Queue> Supervisor<Q> {
         }
         self.queue.conclude().await?;
         self.begin_next(&queued).await;
-        Ok(())
+        Ok(running.len() + queued.len())
     }
 
     /// Begins queued jobs, oldest first, as many as may be under way. One that can not be begun waits by itself: the

@@ -20,6 +20,8 @@ use crate::{EventLog, NewRecord};
 
 /// The pause after a failure, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Between looks where no other process can have written anything.
+const ALONE: Duration = Duration::from_secs(5);
 /// So long the lease is kept when there is nothing to publish: a lease for each event would be two writes for each.
 const LINGER: Duration = Duration::from_secs(3);
 
@@ -63,6 +65,7 @@ pub struct Relay<O> {
 impl<O: Outgoing> Relay<O> {
     /// A relay to `log`, not running yet.
     pub fn new(outgoing: O, log: Arc<dyn EventLog>, member: Member, poll: Duration, batch: usize) -> Self {
+        let poll = if member.is_alone() { poll.max(ALONE) } else { poll };
         Self { outgoing, log, member, poll, batch, held: None, worked_at: Instant::now() }
     }
 

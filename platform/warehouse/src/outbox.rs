@@ -20,7 +20,7 @@ use crate::{Error, Warehouse};
 #[serde(deny_unknown_fields, default)]
 pub struct OutboxOptions {
     /// Milliseconds between looks at the warehouse for what another process has recorded. What this process records
-    /// is published at once.
+    /// is published at once, and in the embedded mode there is no other.
     pub poll_ms: u64,
     /// Revisions published together, at most.
     pub batch: usize,

@@ -42,6 +42,10 @@ pub trait Sources: Send + Sync {
     /// The sources that are due, longest due first.
     async fn due_sources(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<SourceId>, Error>;
 
+    /// Wakes whoever waits on it when this process has registered a source or asked for a sync. It says nothing of other
+    /// processes, and nothing of time: who waits looks from time to time all the same.
+    fn source_changes(&self) -> watch::Receiver<()>;
+
     /// Claims a source that is due for a sync, with the epoch of the lease on it: from here on nothing of an earlier
     /// claim is written. None if it is not due, not there, being removed, or claimed with a higher epoch.
     async fn claim_source(

@@ -17,8 +17,9 @@ use crate::metrics::Metrics;
 use crate::work::blocking;
 use crate::{Builder, Built, Error, FreezePolicy, FreezeReason, FreezeState, due};
 
-/// Between looks at what has changed.
-const LOOK: Duration = Duration::from_secs(2);
+/// Between looks at what has changed: a quarter of the time that must have passed without a change, within these bounds.
+const SHORTEST_LOOK: Duration = Duration::from_secs(2);
+const LONGEST_LOOK: Duration = Duration::from_secs(15);
 /// Authors of one read.
 const PAGE: usize = 500;
 
@@ -55,6 +56,7 @@ impl Freezer {
     /// Freezes until the shutdown begins.
     pub async fn run(mut self, shutdown: ShutdownSignal) {
         let mut changes = self.registry.changes(Interest::Freezes);
+        let pause = Duration::from_secs(self.policy.quiet_s / 4).clamp(SHORTEST_LOOK, LONGEST_LOOK);
         while !shutdown.has_begun() {
             tokio::select! {
                 // A build that is broken off leaves nothing behind that is referred to.
@@ -65,7 +67,7 @@ impl Freezer {
             }
             tokio::select! {
                 () = shutdown.begun() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = changes.changed() => {}
             }
         }

@@ -13,7 +13,8 @@ pub struct Options {
     pub interval_s: u64,
     /// Sources synced at the same time.
     pub max_concurrent_syncs: usize,
-    /// How often the list of sources is looked at for one that is due, milliseconds.
+    /// How often the list of sources is looked at for one that is due, milliseconds. One that is registered, or asked for,
+    /// through this process is looked at at once.
     pub poll_ms: u64,
     /// Records that one sync has under way in the warehouse at a time.
     pub records_in_flight: usize,
@@ -43,7 +44,7 @@ impl Default for Options {
                 .into(),
             interval_s: 3_600,
             max_concurrent_syncs: 4,
-            poll_ms: 200,
+            poll_ms: 1_000,
             records_in_flight: 64,
             brake_min: 5,
             brake_share: 0.2,

@@ -58,6 +58,7 @@ impl Crawler {
         let mut syncs: JoinSet<(SourceId, Result<Option<u32>, Error>)> = JoinSet::new();
         let mut running: HashSet<SourceId> = HashSet::new();
         let mut warehouse_answers = true;
+        let mut changes = self.syncer.warehouse.source_changes();
         loop {
             tokio::select! {
                 () = shutdown.begun() => break,
@@ -69,19 +70,22 @@ impl Crawler {
                     // Panics of sources are caught within the sync.
                     Err(error) => error!(%error, "a sync ended without a result"),
                 },
-                _ = ticks.tick() => {
-                    let due = self.due(&running).await;
-                    if let Err(error) = &due && warehouse_answers {
-                        warn!(%error, "the warehouse does not list the sources that are due");
-                    }
-                    warehouse_answers = due.is_ok();
-                    for source in due.unwrap_or_default() {
-                        running.insert(source);
-                        let failures = self.failures.get(&source).copied().unwrap_or(0);
-                        let (syncer, shutdown) = (self.syncer.clone(), shutdown.clone());
-                        syncs.spawn(async move { (source, syncer.sync(source, failures, &shutdown).await) });
-                    }
-                }
+                _ = ticks.tick() => {}
+                // The sender lives as long as the warehouse that this holds.
+                _ = changes.changed() => {}
+            }
+            let due = self.due(&running).await;
+            if let Err(error) = &due
+                && warehouse_answers
+            {
+                warn!(%error, "the warehouse does not list the sources that are due");
+            }
+            warehouse_answers = due.is_ok();
+            for source in due.unwrap_or_default() {
+                running.insert(source);
+                let failures = self.failures.get(&source).copied().unwrap_or(0);
+                let (syncer, shutdown) = (self.syncer.clone(), shutdown.clone());
+                syncs.spawn(async move { (source, syncer.sync(source, failures, &shutdown).await) });
             }
         }
         // They see the shutdown too, and give their leases up.

@@ -64,13 +64,15 @@ impl Node {
         let artifacts = Artifacts::in_folder(&folder.artifacts())?;
         stores.log.ensure_topics(&TopicSpec::all(config.log.partitions)).await?;
         let metrics = MetricsRegistry::new();
+        let member = Member::new(stores.leases().await?, Owner::new(name.as_str()), &config.coordination);
+        let member = if stores.are_of_one_process() { member.alone() } else { member };
         Ok(Self {
             log: Arc::new(ClaimCheck::new(stores.log.clone(), artifacts.clone())),
             registry: stores.registry().await?,
             artifacts,
             folders: Folders::of(folder),
             warehouse: stores.warehouse().await?,
-            member: Member::new(stores.leases().await?, Owner::new(name.as_str()), &config.coordination),
+            member,
             stage_metrics: StageMetrics::new(&metrics)?,
             health: Health::default(),
             metrics,

@@ -23,7 +23,7 @@ use super::node::Node;
 use super::service::parts;
 use super::stages::{Tasks, stage_options, start_stage};
 use super::{embedding, learning, models};
-use crate::config::{Config, LogKind};
+use crate::config::Config;
 
 /// Queries of a partition under way at once. Generation has its own, smaller bound; this one only keeps cancellations
 /// from waiting behind queries.
@@ -163,12 +163,9 @@ fn start_crawler(node: &Node, sources: Sources, tasks: &mut Tasks, shutdown: &Sh
     Ok(())
 }
 
-/// The workers that take up deployments. The embedded log has one process.
+/// The workers that take up deployments.
 fn workers(node: &Node) -> Workers {
-    match node.config.log_kind() {
-        Ok(LogKind::Sqlite) => Workers::alone(),
-        _ => Workers::among(node.member.clone()),
-    }
+    if node.member.is_alone() { Workers::alone() } else { Workers::among(node.member.clone()) }
 }
 
 /// The language model is loaded while the other services run already.

@@ -50,6 +50,11 @@ impl Stores {
         }
     }
 
+    /// Whether this is the only process that has them: the embedded log has one.
+    pub fn are_of_one_process(&self) -> bool {
+        self.embedded.is_some()
+    }
+
     /// Sources, documents, the ledger and the outbox.
     pub async fn warehouse(&self) -> Result<Arc<dyn Warehouse>> {
         Ok(Arc::new(SqliteWarehouse::open(self.database.clone()).await?))

@@ -179,7 +179,8 @@ mod tests {
             database.write::<_, Error, _>(|tx| Ok(tx.execute_batch("CREATE TABLE t (x)")?)).await.unwrap();
             assert_eq!(database.read(count).await.unwrap(), 0);
             drop(database);
-            let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+            let files: Vec<_> =
+                std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
             assert_eq!(files, ["twin.db"]);
         }
     }

@@ -32,6 +32,7 @@ type Failure = crate::Failure<Error>;
 pub struct SqliteWarehouse {
     database: Database,
     changes: watch::Sender<()>,
+    source_changes: watch::Sender<()>,
 }
 
 impl SqliteWarehouse {
@@ -39,7 +40,7 @@ impl SqliteWarehouse {
     pub async fn open(database: Database) -> Result<Self, Error> {
         let migrate = |tx: &Connection| Ok(crate::migrate(tx, "warehouse", tables::MIGRATIONS)?);
         database.write::<_, Failure, _>(migrate).await?;
-        Ok(Self { database, changes: watch::channel(()).0 })
+        Ok(Self { database, changes: watch::channel(()).0, source_changes: watch::channel(()).0 })
     }
 
     fn announce_change(&self) {
@@ -54,7 +55,9 @@ impl Sources for SqliteWarehouse {
             authors::note(tx, &source.author, Utc::now())?;
             sources::put(tx, &source)
         };
-        Ok(self.database.write(put).await?)
+        let row = self.database.write(put).await?;
+        self.source_changes.send_replace(());
+        Ok(row)
     }
 
     async fn sources(
@@ -73,6 +76,10 @@ impl Sources for SqliteWarehouse {
 
     async fn due_sources(&self, now: DateTime<Utc>, limit: usize) -> Result<Vec<SourceId>, Error> {
         Ok(self.database.read(move |c| schedule::due(c, now, limit)).await?)
+    }
+
+    fn source_changes(&self) -> watch::Receiver<()> {
+        self.source_changes.subscribe()
     }
 
     async fn claim_source(
@@ -110,7 +117,9 @@ impl Sources for SqliteWarehouse {
     }
 
     async fn request_sync(&self, id: SourceId, confirm_deletions: bool) -> Result<bool, Error> {
-        Ok(self.database.write(move |tx| schedule::request(tx, id, confirm_deletions)).await?)
+        let is_there = self.database.write(move |tx| schedule::request(tx, id, confirm_deletions)).await?;
+        self.source_changes.send_replace(());
+        Ok(is_there)
     }
 
     async fn save_cursor(&self, claim: &Claim, cursor: serde_json::Value) -> Result<bool, Error> {

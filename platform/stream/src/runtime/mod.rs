@@ -90,7 +90,7 @@ impl Default for StageOptions {
             retry: RetryOptions::default(),
             drain: Duration::from_secs(15),
             commit_every: Duration::from_millis(250),
-            lag_every: Duration::from_secs(2),
+            lag_every: Duration::from_secs(10),
         }
     }
 }

@@ -41,7 +41,8 @@ impl<H: Handler> Dispatcher<H> {
                 biased;
                 () = shutdown.begun() => break Ok(()),
                 Some(finished) = self.finished.recv() => self.finish(&finished).await,
-                _ = commits.tick() => self.commit_all().await,
+                // Not while there is nothing to commit: each turn asks the log anew for what comes next.
+                _ = commits.tick(), if self.has_uncommitted() => self.commit_all().await,
                 delivery = self.consumer.next() => match delivery {
                     Ok(delivery) => self.take(delivery).await,
                     Err(error) if error.is_transient() => {
@@ -122,6 +123,10 @@ impl<H: Handler> Dispatcher<H> {
                 warn!(stage = self.context.name, %error, "resuming failed");
             }
         }
+    }
+
+    fn has_uncommitted(&self) -> bool {
+        self.partitions.values().any(|partition| partition.uncommitted().is_some())
     }
 
     async fn commit_all(&mut self) {

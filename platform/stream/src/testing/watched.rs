@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 
 use crate::{
-    Consumer, Error, EventLog, NewRecord, Position, Record, StartAt, Tail, TopicPartition, TopicSpec, Watermarks,
+    Consumer, Delivery, Error, EventLog, NewRecord, Position, Record, StartAt, Tail, TopicPartition, TopicSpec,
+    Watermarks,
 };
 
 /// What a test does at the calls of a log. By itself it does nothing.
@@ -19,6 +20,9 @@ pub trait Watch: Send + Sync {
 
     /// So many records were read, from a [`Tail`] or [`EventLog::records`].
     fn read(&self, _records: usize) {}
+
+    /// A consumer is asked for what comes next.
+    fn asked(&self) {}
 }
 
 /// A log that a test watches: everything is done by the log within.
@@ -48,6 +52,35 @@ impl<W: Watch> Tail for WatchedTail<W> {
     }
 }
 
+struct WatchedConsumer<W> {
+    consumer: Box<dyn Consumer>,
+    watch: Arc<W>,
+}
+
+#[async_trait]
+impl<W: Watch> Consumer for WatchedConsumer<W> {
+    async fn next(&mut self) -> Result<Delivery, Error> {
+        self.watch.asked();
+        self.consumer.next().await
+    }
+
+    async fn pause(&self, partitions: &[TopicPartition]) -> Result<(), Error> {
+        self.consumer.pause(partitions).await
+    }
+
+    async fn resume(&self, partitions: &[TopicPartition]) -> Result<(), Error> {
+        self.consumer.resume(partitions).await
+    }
+
+    async fn commit(&self, offsets: &[(TopicPartition, u64)]) -> Result<(), Error> {
+        self.consumer.commit(offsets).await
+    }
+
+    async fn close(self: Box<Self>) {
+        self.consumer.close().await;
+    }
+}
+
 #[async_trait]
 impl<W: Watch + 'static> EventLog for Watched<W> {
     async fn ensure_topics(&self, specs: &[TopicSpec]) -> Result<(), Error> {
@@ -60,7 +93,8 @@ impl<W: Watch + 'static> EventLog for Watched<W> {
     }
 
     async fn subscribe(&self, group: &str, topics: &[&str]) -> Result<Box<dyn Consumer>, Error> {
-        self.log.subscribe(group, topics).await
+        let consumer = self.log.subscribe(group, topics).await?;
+        Ok(Box::new(WatchedConsumer { consumer, watch: self.watch.clone() }))
     }
 
     async fn tail(&self, partition: &TopicPartition, start: StartAt) -> Result<Box<dyn Tail>, Error> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use twin_schemas::{CleanedDocument, DocumentId, RawDocument, Revision, Topic, dead_letter_topic};
+use twin_stream::testing::{Watch, Watched};
 use twin_stream::{DeadLetters, NewEvent, Order, Outcome, TopicSpec};
 
 use crate::support::{Log, Recorder, Signal, cleaned, document, eventually, raw, run_stage, stage_named};
@@ -254,6 +255,36 @@ async fn lag_is_what_a_group_has_yet_to_commit(log: Log) {
     let stage = run_stage(log.shared(), &recorder, |_| {}).await;
     eventually("it goes down", || recorder.seen().len() == 7 && stage.metric("twin_stage_lag_events") == Some(0.0))
         .await;
+    stage.stop().await;
+}
+
+/// How often a consumer was asked for what comes next.
+#[derive(Default)]
+struct Asked(AtomicUsize);
+
+impl Watch for Asked {
+    fn asked(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_stage_that_has_committed_everything_asks_the_log_once_and_waits() {
+    let log = Log::sqlite().await;
+    log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+    log.append(vec![raw(document(1), 1).into_record()]).await.unwrap();
+    let asked = Arc::new(Asked::default());
+    let recorder = Recorder::answering(|_| Outcome::Done);
+    let watched = Arc::new(Watched::new(log.shared(), asked.clone()));
+    let stage = run_stage(watched, &recorder, |options| options.commit_every = Duration::from_millis(5)).await;
+    while log.committed("twin.test", RAW).await.unwrap().get(&0) != Some(&1) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let before = asked.0.load(Ordering::SeqCst);
+    // The time itself is what is tried: it would have been asked a hundred times.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let more = asked.0.load(Ordering::SeqCst) - before;
+    assert!(more <= 2, "asked {more} times for nothing");
     stage.stop().await;
 }
 
