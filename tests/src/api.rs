@@ -1,5 +1,7 @@
 //! A client of the REST API, as a user would write one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -47,11 +49,13 @@ impl Event {
     }
 }
 
-/// The REST API of one twin. Made by each test for itself: connections belong to the test's runtime.
+/// The REST API of a twin, or of some that share their work. Made by each test for itself: connections belong to the
+/// test's runtime.
 #[derive(Debug, Clone)]
 pub struct Api {
     http: Client,
-    base_url: String,
+    base_urls: Arc<[String]>,
+    requests: Arc<AtomicUsize>,
 }
 
 impl Api {
@@ -60,14 +64,29 @@ impl Api {
     /// # Errors
     /// The HTTP client can not be made.
     pub fn new(base_url: &str) -> Result<Self> {
+        Self::in_turn([base_url])
+    }
+
+    /// The APIs at these addresses: each request goes to the next of them.
+    ///
+    /// # Errors
+    /// The HTTP client can not be made.
+    pub fn in_turn<'a>(base_urls: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         // A connection kept from before a restart of the twin would fail the first request after it.
         let http = Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(REQUEST_TIMEOUT).build()?;
-        Ok(Self { http, base_url: base_url.to_owned() })
+        let base_urls = base_urls.into_iter().map(str::to_owned).collect();
+        Ok(Self { http, base_urls, requests: Arc::default() })
+    }
+
+    /// Where the next request for `path` goes.
+    pub(crate) fn url(&self, path: &str) -> String {
+        let turn = self.requests.fetch_add(1, Ordering::Relaxed) % self.base_urls.len();
+        format!("{}{path}", self.base_urls[turn])
     }
 
     /// A request to be completed by the caller.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base_url))
+        self.http.request(method, self.url(path))
     }
 
     /// Sends a request and reads its answer, whatever its status.
@@ -129,13 +148,32 @@ impl Api {
         Ok(events(&String::from_utf8(text)?))
     }
 
-    /// What `/metrics` shows now.
+    /// What `/metrics` shows now, of all of them.
     ///
     /// # Errors
-    /// No answer came.
+    /// One gave no answer.
     pub async fn metrics(&self) -> Result<Exposition> {
-        let response = self.request(Method::GET, "/metrics").send().await?;
-        Ok(Exposition::new(response.error_for_status()?.text().await?))
+        let mut shown = String::new();
+        for base_url in self.base_urls.iter() {
+            let response = self.http.get(format!("{base_url}/metrics")).send().await?;
+            shown += &response.error_for_status()?.text().await?;
+        }
+        Ok(Exposition::new(shown))
+    }
+
+    /// Waits until all of them are ready.
+    ///
+    /// # Errors
+    /// One is not within the deadline.
+    pub async fn up(&self) -> Result<()> {
+        for base_url in self.base_urls.iter() {
+            eventually("the twin is up", async || {
+                let answer = self.http.get(format!("{base_url}/readyz")).send().await;
+                Ok(answer.is_ok_and(|answer| answer.status().is_success()).then_some(()))
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Registers a source and waits for its first sync and for what that found to be searchable.

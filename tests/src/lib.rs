@@ -2,7 +2,7 @@
 //!
 //! In: the binary (`TWIN_BIN`, or that of the same build), the models and the servers that the scripts install. Out:
 //! the tests in `tests/`; this library has what they share: a client ([`Api`]), a started twin ([`start`],
-//! [`Shared`]), content to collect ([`Folder`], [`Repository`]) and waiting with a deadline ([`eventually`]).
+//! [`Shared`], [`Twins`]), content to collect ([`Folder`], [`Repository`]) and waiting with a deadline ([`eventually`]).
 //!
 //! Promised: a test waits for conditions, never for time to pass; what it asserts does not hang on the quality of an
 //! answer; tests that share a twin each have an author of their own.
@@ -29,6 +29,7 @@ mod split;
 mod stored;
 mod trial;
 mod twin;
+mod twins;
 mod usage;
 mod wait;
 
@@ -49,7 +50,8 @@ pub use room::{bound, bounded};
 pub use smaller_model::smaller_model;
 pub use split::Split;
 pub use stored::Stored;
-pub use trial::{Past, Trial, quick, quick_broker, stopped, times};
+pub use trial::{Past, Trial, quick, quick_broker, times};
 pub use twin::{Shared, author, fast_answers, start};
+pub use twins::Twins;
 pub use usage::{Usage, disk_mb};
 pub use wait::{DEADLINE, eventually, within};

@@ -8,6 +8,8 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use crate::Api;
+
 /// How often new questions are sent.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -15,7 +17,8 @@ const TICK: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub struct Load {
     http: Client,
-    url: String,
+    api: Api,
+    path: &'static str,
     body: Value,
 }
 
@@ -31,14 +34,14 @@ pub struct Told {
 }
 
 impl Load {
-    /// `POST`s of this body.
+    /// `POST`s of this body to each twin of the API in turn.
     ///
     /// # Errors
     /// The HTTP client can not be made.
-    pub fn new(base_url: &str, path: &str, body: Value) -> Result<Self> {
+    pub fn new(api: &Api, path: &'static str, body: Value) -> Result<Self> {
         // Connections are kept: a new one for each question would use up the machine's ports within a minute.
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?;
-        Ok(Self { http, url: format!("{base_url}{path}"), body })
+        Ok(Self { http, api: api.clone(), path, body })
     }
 
     /// One request.
@@ -47,7 +50,7 @@ impl Load {
     /// No answer came.
     pub async fn once(&self) -> Result<Told> {
         let began = Instant::now();
-        let response = self.http.post(&self.url).json(&self.body).send().await?;
+        let response = self.http.post(self.api.url(self.path)).json(&self.body).send().await?;
         let (status, has_retry_after) = (response.status(), response.headers().contains_key("retry-after"));
         response.bytes().await?;
         Ok(Told { status, has_retry_after, taken: began.elapsed() })

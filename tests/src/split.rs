@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
-use twin_stack::{Kafka, TwinProcess};
+use twin_stack::{Kafka, TwinOptions, TwinProcess};
 
 use crate::fast_answers;
 
@@ -26,11 +26,10 @@ impl Split {
     /// As [`TwinProcess::start`].
     pub fn start(kafka: &Kafka) -> Result<Self> {
         let url = format!("kafka://{}", kafka.bootstrap());
+        let variables = [("TWIN_LOG_URL", url.as_str())];
         let options = |services: &[&str]| {
-            let mut options = fast_answers();
-            options.environment.push(("TWIN_LOG_URL".to_owned(), url.clone()));
-            options.arguments = services.iter().map(|service| (*service).to_owned()).collect();
-            options
+            let arguments = services.iter().map(|service| (*service).to_owned()).collect();
+            TwinOptions { arguments, ..fast_answers(&variables) }
         };
         let front = TwinProcess::start(options(&["gateway", "inference"]))?;
         let launcher = TempDir::with_prefix("twin-launcher-")?;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rand::Rng;
 use serde_json::json;
-use twin_stack::{KafkaOptions, TwinOptions, TwinProcess};
+use twin_stack::{KafkaOptions, TwinOptions};
 
-use crate::{Api, Author, Folder, History, Reader, Stored};
+use crate::{Api, Author, Folder, History, Reader, Stored, Twins};
 
 const AUTHOR: &str = "ada";
 /// Changes between two looks at the whole.
@@ -119,15 +119,15 @@ impl Past<'_> {
     pub async fn ensure_left(&self, stored: &Stored) -> Result<()> {
         let compared = async {
             self.folder.clear()?;
-            let mut twin = TwinProcess::start(quick(None))?;
-            let api = Api::new(twin.base_url())?;
+            let mut twin = Twins::start(quick(None), 1)?;
+            let api = twin.api()?;
             // The same folder: a document's identity includes where it is.
             let author = Author::new(&api, AUTHOR, self.folder).await?;
             for change in self.history.changes() {
                 author.apply(change).await?;
             }
             author.settled().await?;
-            let undisturbed = stopped(&mut twin)?;
+            let undisturbed = twin.stopped()?;
             ensure!(undisturbed.chunks() > 20, "too little was written: {} chunks", undisturbed.chunks());
             stored.ensure_same(&undisturbed)
         };
@@ -148,15 +148,6 @@ pub fn times(variable: &str, default: usize) -> Result<usize> {
         Ok(number) => number.parse().with_context(|| format!("{variable} is a number")),
         Err(_) => Ok(default),
     }
-}
-
-/// Ends a twin in good order and reads what it has stored.
-///
-/// # Errors
-/// It does not end with 0, or its data folder can not be read.
-pub fn stopped(twin: &mut TwinProcess) -> Result<Stored> {
-    ensure!(twin.terminate()? == 0, "it does not end in good order:\n{}", twin.log());
-    Stored::read(twin.data())
 }
 
 /// A twin without a language model, which is not asked anything here, and so starts within a second. Over Kafka its

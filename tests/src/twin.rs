@@ -6,21 +6,20 @@ use anyhow::{Result, anyhow};
 use twin_stack::{TwinOptions, TwinProcess};
 use uuid::Uuid;
 
-/// Settings under which an answer takes a second on two cores: the tests look at the plumbing, not at the prose.
-pub fn fast_answers() -> TwinOptions {
+/// Settings under which an answer takes a second on two cores, and more variables: the tests look at the plumbing, not at
+/// the prose.
+pub fn fast_answers(variables: &[(&str, &str)]) -> TwinOptions {
     let settings = [("TWIN_LLM_MAX_TOKENS", "24"), ("TWIN_LLM_PROMPT_PASSAGES", "1"), ("TWIN_CRAWLER_POLL_MS", "50")];
-    let environment = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    TwinOptions { environment: environment.into(), ..TwinOptions::default() }
+    let environment = settings.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    TwinOptions { environment: environment.collect(), ..TwinOptions::default() }
 }
 
-/// Starts a twin with [`fast_answers`] and more variables.
+/// Starts a twin with [`fast_answers`].
 ///
 /// # Errors
 /// As [`TwinProcess::start`].
 pub fn start(variables: &[(&str, &str)]) -> Result<TwinProcess> {
-    let mut options = fast_answers();
-    options.environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    TwinProcess::start(options)
+    TwinProcess::start(fast_answers(variables))
 }
 
 /// A name that no other test has.

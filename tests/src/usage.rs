@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use twin_stack::TwinProcess;
 
 /// What a process takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Memory of its own, megabytes. Pages of mapped files are not in it: there are as many as the files are long, and
     /// the kernel takes them back when it needs them.
@@ -32,6 +32,18 @@ impl Usage {
         };
         let files = fs::read_dir(process.join("fd"))?.count() as u64;
         Ok(Self { memory_mb: field("RssAnon:")? >> 10, files, threads: field("Threads:")? })
+    }
+
+    /// What some take together.
+    ///
+    /// # Errors
+    /// One does not run.
+    pub fn of_all(twins: &[TwinProcess]) -> Result<Self> {
+        twins.iter().map(Self::of).try_fold(Self::default(), |sum, one| {
+            let Self { memory_mb, files, threads } = one?;
+            let (files, threads) = (sum.files + files, sum.threads + threads);
+            Ok(Self { memory_mb: sum.memory_mb + memory_mb, files, threads })
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The process ends between two writes of its database, at each such point in turn: before and after every step of
 //! recording, outbox, stages, upsert, ledger, deletion and acknowledgement. Whatever the point, the end is that of a run
-//! in which nothing happened.
+//! in which nothing happened. Over Kafka every service runs twice, and each of the two processes ends at that write of its
+//! own.
 //!
 //! Every step's effect is a transaction in the SQLite file (over Kafka also an append between two of them), and a
 //! transaction is some writes to its write-ahead log. strace ends the process before the n-th of them.
@@ -11,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use futures::future::try_join_all;
 use tempfile::TempDir;
-use twin_stack::{Kafka, KafkaOptions, TwinOptions, TwinProcess, default_binary};
-use twin_tests::{Api, Author, Change, Folder, Stored};
+use twin_stack::{Kafka, TwinOptions, TwinProcess, default_binary};
+use twin_tests::{Api, Author, Change, Folder, Stored, quick, quick_broker, times};
 
 /// Runs the binary under strace if there is a fuse: a file with the number of the write at which it ends (0: never).
 const WRAPPER: &str = r#"#!/bin/sh
@@ -48,54 +50,66 @@ fn changes(round: usize) -> Vec<Change> {
 struct Fused {
     twin: TwinProcess,
     folder: TempDir,
+    /// At which write it ends; 0: it does not.
+    fuse: usize,
+    /// It has ended at its fuse.
+    has_ended: bool,
 }
 
 impl Fused {
-    fn start(log: Option<&Kafka>) -> Result<Self> {
+    fn start(log: Option<&Kafka>, data: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let wrapper = folder.path().join("twin");
         fs::write(&wrapper, WRAPPER)?;
         fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
-        let data = folder.path().join("data");
         let path = |path: PathBuf| path.display().to_string();
-        let mut environment = vec![
-            ("TWIN_LLM_ENDPOINT".to_owned(), "http://127.0.0.1:9/v1".to_owned()),
+        let mut options = quick(log.map(Kafka::bootstrap));
+        options.environment.extend([
             ("TEST_BINARY".to_owned(), path(default_binary()?)),
             ("TEST_FUSE".to_owned(), path(folder.path().join("fuse"))),
             ("TEST_TRACE".to_owned(), path(folder.path().join("trace"))),
             ("TEST_WAL".to_owned(), path(data.join("twin.db-wal"))),
-        ];
-        if let Some(kafka) = log {
-            environment.push(("TWIN_LOG_URL".to_owned(), format!("kafka://{}", kafka.bootstrap())));
-            environment.push(("TWIN_LOG_KAFKA_SESSION_TIMEOUT_MS".to_owned(), "1000".to_owned()));
-        }
-        let options = TwinOptions { binary: Some(wrapper), data: Some(data), environment, ..TwinOptions::default() };
-        Ok(Self { twin: TwinProcess::start(options)?, folder })
+        ]);
+        let twin = TwinProcess::start(TwinOptions { binary: Some(wrapper), data: Some(data.to_owned()), ..options })?;
+        Ok(Self { twin, folder, fuse: 0, has_ended: false })
     }
 
     /// Starts the process so that it ends before this write; 0: it does not end, and its writes are counted.
     fn restart_with_fuse(&mut self, at: usize) -> Result<()> {
         fs::write(self.folder.path().join("fuse"), at.to_string())?;
+        (self.fuse, self.has_ended) = (at, false);
         self.twin.restart_unattended()
     }
 
-    /// Stops the process; whether its fuse ended it first, in its last writes.
-    fn stop(&mut self, has_fuse: bool) -> Result<bool> {
+    /// Stops the process, once it is up. Its fuse may end it first, in its last writes.
+    async fn stop(&mut self) -> Result<()> {
+        let api = Api::new(self.twin.base_url())?;
+        tokio::select! {
+            up = api.up() => up?,
+            ended = self.ended() => ended?,
+        }
         match self.twin.terminate() {
-            Ok(0) => Ok(false),
-            Err(_) if has_fuse => Ok(true),
+            Ok(0) => {}
+            Err(_) if self.fuse > 0 => self.has_ended = true,
             ended => bail!("it does not end in good order: {ended:?}\n{}", self.twin.log()),
         }
+        Ok(())
     }
 
     /// Waits until the process has ended, and starts it again without a fuse.
     async fn come_back(&mut self) -> Result<()> {
+        self.ended().await?;
+        (self.fuse, self.has_ended) = (0, true);
+        self.twin.kill9()?;
+        self.twin.restart_unattended()
+    }
+
+    async fn ended(&self) -> Result<()> {
         let id = self.twin.id().context("it was started")?;
         while is_alive(id) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.twin.kill9()?;
-        self.twin.restart_unattended()
+        Ok(())
     }
 
     fn writes(&self) -> Result<usize> {
@@ -111,11 +125,6 @@ fn is_alive(id: u32) -> bool {
     !matches!(state, None | Some('Z'))
 }
 
-fn broker() -> Result<Kafka> {
-    let properties = vec![("group.min.session.timeout.ms".to_owned(), "500".to_owned())];
-    Kafka::start(KafkaOptions { properties, ..KafkaOptions::default() })
-}
-
 async fn apply(author: &Author<'_>, round: usize) -> Result<()> {
     for change in changes(round) {
         author.apply(&change).await?;
@@ -127,70 +136,82 @@ async fn apply(author: &Author<'_>, round: usize) -> Result<()> {
 struct Run {
     /// What is stored in the end.
     stored: Stored,
-    /// Rounds in which the process was ended.
+    /// Rounds in which a process was ended.
     ended: usize,
-    /// Writes of the last round.
+    /// Writes of the last round, by the process that made the most.
     writes: usize,
 }
 
+/// A log, and so many processes that share it.
+type Setting<'a> = (Option<&'a Kafka>, usize);
+
 /// Applies the changes once for each fuse.
-async fn run(log: Option<&Kafka>, folder: &Folder, fuses: &[usize]) -> Result<Run> {
-    let mut fused = Fused::start(log)?;
-    let api = Api::new(fused.twin.base_url())?;
+async fn run((log, count): Setting<'_>, folder: &Folder, fuses: &[usize]) -> Result<Run> {
+    let data = tempfile::tempdir()?;
+    let mut twins = (0..count).map(|_| Fused::start(log, data.path())).collect::<Result<Vec<_>>>()?;
+    let api = Api::in_turn(twins.iter().map(|fused| fused.twin.base_url()))?;
     let author = Author::new(&api, "ada", folder).await?;
-    fused.stop(false)?;
+    stop(&mut twins).await?;
     let mut rounds_ended = 0;
     for (round, &fuse) in fuses.iter().enumerate() {
-        fused.restart_with_fuse(fuse)?;
-        let mut ended = false;
-        let mut all_done = Box::pin(apply(&author, round));
+        twins.iter_mut().try_for_each(|fused| fused.restart_with_fuse(fuse))?;
+        let work = async {
+            // Whoever is late has no share of it.
+            api.up().await?;
+            apply(&author, round).await
+        };
+        let coming_back = async {
+            try_join_all(twins.iter_mut().map(Fused::come_back)).await?;
+            std::future::pending().await
+        };
         tokio::select! {
-            done = &mut all_done => done?,
-            back = fused.come_back() => { back?; ended = true; }
+            done = work => done.with_context(|| format!("ended before write {fuse}"))?,
+            failed = coming_back => return failed,
         }
-        if ended {
-            all_done.await.with_context(|| format!("the end was before write {fuse}"))?;
-        }
-        ended |= fused.stop(fuse > 0 && !ended)?;
-        rounds_ended += usize::from(ended);
+        stop(&mut twins).await?;
+        rounds_ended += usize::from(twins.iter().any(|fused| fused.has_ended));
     }
     // What the last one left undone is done now.
-    fused.twin.restart()?;
-    api.idle().await?;
-    fused.stop(false)?;
-    Ok(Run { stored: Stored::read(fused.twin.data())?, ended: rounds_ended, writes: fused.writes()? })
-}
-
-/// How many points are tried. `make test-long` tries every single one.
-fn points(default: usize) -> Result<usize> {
-    match std::env::var("TEST_CRASH_POINTS") {
-        Ok(number) => number.parse().context("TEST_CRASH_POINTS is a number"),
-        Err(_) => Ok(default),
+    for fused in &mut twins {
+        fused.fuse = 0;
+        fused.twin.restart()?;
     }
+    api.idle().await?;
+    stop(&mut twins).await?;
+    let writes = twins.iter().map(Fused::writes).collect::<Result<Vec<_>>>()?.into_iter().max();
+    Ok(Run { stored: Stored::read(data.path())?, ended: rounds_ended, writes: writes.unwrap_or_default() })
 }
 
-async fn ends_well_at_every_point(logs: [Option<&Kafka>; 3], points: usize) -> Result<()> {
+async fn stop(twins: &mut [Fused]) -> Result<()> {
+    for fused in twins {
+        fused.stop().await?;
+    }
+    Ok(())
+}
+
+async fn ends_well_at_every_point(settings: [Setting<'_>; 2], points: usize) -> Result<()> {
     let folder = Folder::new()?;
     // The third round: the first has tables to fill, which are there later.
-    let writes = run(logs[0], &folder, &[0; 3]).await?.writes;
+    let writes = run(settings[0], &folder, &[0; 3]).await?.writes;
     ensure!(writes > 50, "only {writes} writes were seen");
     let points = points.min(writes);
     let fuses: Vec<usize> = (0..points).map(|point| 1 + point * writes / points).collect();
-    let disturbed = run(logs[1], &folder, &fuses).await?;
+    let disturbed = run(settings[1], &folder, &fuses).await?;
     // Rounds differ: one may put more into a transaction than another, and so end before the write of its fuse.
     ensure!(disturbed.ended > points / 2, "of {points} rounds with up to {writes} writes {} ended", disturbed.ended);
-    let undisturbed = run(logs[2], &folder, &vec![0; fuses.len()]).await?;
+    let undisturbed = run((None, 1), &folder, &vec![0; fuses.len()]).await?;
     assert_eq!(undisturbed.ended, 0);
     disturbed.stored.ensure_same(&undisturbed.stored)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_the_embedded_log() -> Result<()> {
-    ends_well_at_every_point([None; 3], points(12)?).await
+    ends_well_at_every_point([(None, 1); 2], times("TEST_CRASH_POINTS", 12)?).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_kafka() -> Result<()> {
-    let brokers = [broker()?, broker()?, broker()?];
-    ends_well_at_every_point([Some(&brokers[0]), Some(&brokers[1]), Some(&brokers[2])], points(4)?).await
+async fn over_kafka_with_every_service_twice() -> Result<()> {
+    let brokers = [Kafka::start(quick_broker())?, Kafka::start(quick_broker())?];
+    let twice = brokers.each_ref().map(|kafka| (Some(kafka), 2));
+    ends_well_at_every_point(twice, times("TEST_CRASH_POINTS", 4)?).await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use twin_stack::TwinProcess;
-use twin_tests::{Api, Llm, Script, TOPICS, author, eventually, fast_answers, start};
+use twin_tests::{Api, Llm, Script, TOPICS, author, eventually, start};
 
 /// What documents say besides what they are about.
 const INJECTIONS: [&str; 8] = [
@@ -127,9 +127,7 @@ impl Victim {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_default_model_answers_in_form_from_what_was_found() -> Result<()> {
-    let mut options = fast_answers();
-    options.environment.push(("TWIN_LLM_PROMPT_PASSAGE_CHARS".to_owned(), "600".to_owned()));
-    let twin = TwinProcess::start(options)?;
+    let twin = start(&[("TWIN_LLM_PROMPT_PASSAGE_CHARS", "600")])?;
     let victim = Victim::new(&twin).await?;
     for topic in TOPICS.iter().take(INJECTIONS.len()) {
         let answer = victim.ask(topic.question, 1).await?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use twin_stack::{Kafka, TwinOptions, TwinProcess};
-use twin_tests::{Api, eventually, freeze, quick_broker, school, within};
+use twin_stack::{Kafka, TwinProcess};
+use twin_tests::{Api, Twins, eventually, freeze, quick_broker, school, within};
 
 /// Milliseconds after which a lease passes on. The groups notice an absence after a second.
 const LEASE_MS: u64 = 1500;
@@ -46,30 +46,28 @@ async fn a_loop_on_two_twins_of_which_one_always_stands_still_makes_one_model_th
         ("TWIN_COORDINATION_LEASE_MS", lease.as_str()),
         ("TWIN_EVALUATOR_APPROVAL", "auto"),
     ];
-    let options = school::short_school(folder.path(), &settings)?;
-    let mut first = TwinProcess::start(options.clone())?;
-    let mut second = TwinProcess::start(TwinOptions { data: Some(first.data().to_owned()), ..options })?;
+    let mut twins = Twins::start(school::short_school(folder.path(), &settings)?, 2)?;
+    let (first, second) = (&twins[0], &twins[1]);
     let author = "ada";
-    school::publish(&Api::new(first.base_url())?, author).await?;
+    school::publish(&twins.api()?, author).await?;
 
     let list = |kind: &str| format!("/v1/{kind}?author={author}");
     let (datasets, jobs, models) = (list("datasets"), list("jobs"), list("model-versions"));
     let deployments = format!("/v1/authors/{author}/deployments");
-    without(&first, &second, "a version is frozen", async |api| school::newest(api, &datasets, "datasets").await)
-        .await?;
+    without(first, second, "a version is frozen", async |api| school::newest(api, &datasets, "datasets").await).await?;
     let running = ["running", "succeeded"];
-    without(&second, &first, "training runs", async |api| newest_in(api, &jobs, "jobs", &running).await).await?;
+    without(second, first, "training runs", async |api| newest_in(api, &jobs, "jobs", &running).await).await?;
     let done = ["succeeded", "failed"];
-    let job = without(&first, &second, "training ends", async |api| newest_in(api, &jobs, "jobs", &done).await).await?;
+    let job = without(first, second, "training ends", async |api| newest_in(api, &jobs, "jobs", &done).await).await?;
     ensure!(job["state"] == "succeeded", "{job}");
     let evaluated = ["evaluated", "approved"];
-    let model = without(&second, &first, "the model is evaluated", async |api| {
+    let model = without(second, first, "the model is evaluated", async |api| {
         newest_in(api, &models, "model_versions", &evaluated).await
     })
     .await?;
     ensure!(model["verdict"] == "passed", "{model}");
     let serving = ["serving", "failed"];
-    let deployment = without(&first, &second, "it is deployed", async |api| {
+    let deployment = without(first, second, "it is deployed", async |api| {
         newest_in(api, &deployments, "deployments", &serving).await
     })
     .await?;
@@ -77,7 +75,7 @@ async fn a_loop_on_two_twins_of_which_one_always_stands_still_makes_one_model_th
 
     // Whichever worker answers, it is the new model's answer, once both have taken it up.
     let id = format!("{author}-v1");
-    for twin in [&first, &second] {
+    for twin in twins.iter() {
         let api = Api::new(twin.base_url())?;
         eventually("both workers answer with the version", async || {
             let question = ["What does a compiler do?"; 4];
@@ -86,7 +84,7 @@ async fn a_loop_on_two_twins_of_which_one_always_stands_still_makes_one_model_th
         })
         .await?;
     }
-    let api = Api::new(second.base_url())?;
+    let api = twins.api()?;
     for (path, list) in
         [(datasets, "datasets"), (jobs, "jobs"), (models, "model_versions"), (deployments, "deployments")]
     {
@@ -97,8 +95,5 @@ async fn a_loop_on_two_twins_of_which_one_always_stands_still_makes_one_model_th
     let actions: Vec<_> = decided.as_array().context("decisions")?.iter().map(|made| made["action"].clone()).collect();
     ensure!(actions == [json!("deploy"), json!("approve")], "{decided}");
     ensure!(api.get("/v1/dlq").await?["dead_letters"] == json!([]));
-    for twin in [&mut first, &mut second] {
-        ensure!(twin.terminate()? == 0, "it does not end in good order:\n{}", twin.log());
-    }
-    Ok(())
+    twins.terminate()
 }

@@ -1,5 +1,5 @@
 //! More than can be served: what can not be answered in time is refused early, what is admitted is answered, and
-//! nothing is left behind.
+//! nothing is left behind. By one twin over the embedded log, and over Kafka by two that share the work.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,13 @@ use futures::future::{join_all, try_join_all};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use twin_stack::TwinProcess;
-use twin_tests::{Api, Llm, Load, Script, TOPICS, Told, Topic, Usage, author, eventually, note, p99, report, start};
+use twin_stack::{Kafka, KafkaOptions};
+use twin_tests::{
+    Api, Llm, Load, Script, TOPICS, Told, Topic, Twins, Usage, author, eventually, fast_answers, note, p99, report,
+};
 
 const TOPIC: Topic = TOPICS[0];
-/// Memory that may come with a load and stay: buffers, connections, arenas.
+/// Memory that may come to a process with a load and stay: buffers, connections, arenas.
 const MEMORY_MARGIN_MB: u64 = 128;
 
 /// One test at a time: they measure.
@@ -28,12 +30,35 @@ fn overload() -> Result<Duration> {
     Ok(Duration::from_secs(seconds))
 }
 
-/// A twin that knows one document.
-async fn twin(variables: &[(&str, &str)]) -> Result<(TwinProcess, Api, String)> {
-    let twin = start(variables)?;
-    let (api, author) = (Api::new(twin.base_url())?, author());
-    api.push(&author, TOPIC.file, TOPIC.text).await?;
-    Ok((twin, api, author))
+/// So many twins that know one document.
+struct Asked {
+    twins: Twins,
+    api: Api,
+    author: String,
+    _kafka: Option<Kafka>,
+}
+
+impl Asked {
+    async fn start(count: usize, variables: &[(&str, &str)]) -> Result<Self> {
+        let mut options = fast_answers(variables);
+        let kafka = if count > 1 { Some(Kafka::start(KafkaOptions::default())?) } else { None };
+        if let Some(kafka) = &kafka {
+            options.environment.push(("TWIN_LOG_URL".to_owned(), format!("kafka://{}", kafka.bootstrap())));
+        }
+        let twins = Twins::start(options, count)?;
+        twins.share().await?;
+        let (api, author) = (twins.api()?, author());
+        api.push(&author, TOPIC.file, TOPIC.text).await?;
+        Ok(Self { twins, api, author, _kafka: kafka })
+    }
+
+    fn usage(&self) -> Result<Usage> {
+        Usage::of_all(&self.twins)
+    }
+
+    fn report(&self, what: &str, numbers: &str) -> Result<()> {
+        report(&format!("load-{what}-{}.txt", self.twins.len()), numbers)
+    }
 }
 
 fn answered(told: &[Told]) -> Vec<&Told> {
@@ -41,13 +66,14 @@ fn answered(told: &[Told]) -> Vec<&Told> {
 }
 
 /// Asks for ten times of what can be served.
-async fn too_much(twin: &TwinProcess, load: &Load, clients: usize, timeout: Duration) -> Result<String> {
+async fn too_much(asked: &Asked, load: &Load, clients: usize, timeout: Duration) -> Result<String> {
+    let count = asked.twins.len();
     load.once().await?;
     let measured = Duration::from_secs(3);
-    let served = load.sustained(clients, measured).await?;
+    let served = load.sustained(clients * count, measured).await?;
     ensure!(served.len() == answered(&served).len(), "refused without need: {served:?}");
     let per_second = served.len() as f64 / measured.as_secs_f64();
-    let (before, time) = (Usage::of(twin)?, overload()?);
+    let (before, time) = (asked.usage()?, overload()?);
     let told = load.offered(10.0 * per_second, time).await?;
     let ended = Instant::now();
 
@@ -60,7 +86,7 @@ async fn too_much(twin: &TwinProcess, load: &Load, clients: usize, timeout: Dura
     let (answer, refusal) = (p99(answers.iter().copied())?, p99(refused.iter().copied())?);
     while load.once().await?.status != StatusCode::OK {}
     let recovery = ended.elapsed();
-    let after = Usage::of(twin)?;
+    let after = asked.usage()?;
     let numbers = format!(
         "{per_second:.0}/s sustained; of {} in {time:?} {} answered, p99 {answer:?}; {} refused, p99 {refusal:?}; \
          answering again after {recovery:?}; {before:?}, then {after:?}",
@@ -72,33 +98,50 @@ async fn too_much(twin: &TwinProcess, load: &Load, clients: usize, timeout: Dura
     ensure!(answers.len() as f64 > 0.4 * per_second * time.as_secs_f64(), "too few answered: {numbers}");
     ensure!(answer < timeout / 2 && refusal < timeout / 4, "too late: {numbers}");
     ensure!(recovery < timeout / 2, "too long until it answers again: {numbers}");
-    ensure!(after.memory_mb < before.memory_mb + MEMORY_MARGIN_MB, "memory grew: {numbers}");
+    ensure!(after.memory_mb < before.memory_mb + MEMORY_MARGIN_MB * count as u64, "memory grew: {numbers}");
     Ok(numbers)
+}
+
+async fn ten_times_the_questions(count: usize) -> Result<()> {
+    let _alone = ALONE.lock().await;
+    let llm = Llm::start(Script::words(5, Duration::from_millis(20))).await?;
+    let timeout = [("TWIN_LLM_ENDPOINT", llm.endpoint()), ("TWIN_GATEWAY_REQUEST_TIMEOUT_MS", "20000")];
+    let asked = Asked::start(count, &timeout).await?;
+    let load = Load::new(&asked.api, "/v1/query", json!({ "author": asked.author, "question": TOPIC.question }))?;
+    let numbers = too_much(&asked, &load, 2, Duration::from_secs(20)).await?;
+    asked.report("answers", &numbers)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_times_the_questions_that_can_be_answered() -> Result<()> {
+    ten_times_the_questions(1).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_times_the_questions_that_can_be_answered_by_every_service_twice() -> Result<()> {
+    ten_times_the_questions(2).await
+}
+
+async fn ten_times_the_searches(count: usize) -> Result<()> {
     let _alone = ALONE.lock().await;
-    let llm = Llm::start(Script::words(5, Duration::from_millis(20))).await?;
-    let timeout = [("TWIN_LLM_ENDPOINT", llm.endpoint()), ("TWIN_GATEWAY_REQUEST_TIMEOUT_MS", "20000")];
-    let (twin, _, author) = twin(&timeout).await?;
-    let load = Load::new(twin.base_url(), "/v1/query", json!({ "author": author, "question": TOPIC.question }))?;
-    let numbers = too_much(&twin, &load, 2, Duration::from_secs(20)).await?;
-    report("load-answers.txt", &numbers)
+    let settings = [("TWIN_LLM_ENDPOINT", "http://127.0.0.1:9/v1"), ("TWIN_GATEWAY_REQUEST_TIMEOUT_MS", "20000")];
+    let asked = Asked::start(count, &settings).await?;
+    let load = Load::new(&asked.api, "/v1/retrieve", json!({ "author": asked.author, "query": TOPIC.question }))?;
+    let numbers = too_much(&asked, &load, 8, Duration::from_secs(20)).await?;
+    asked.report("searches", &numbers)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_times_the_searches_that_can_be_served() -> Result<()> {
-    let _alone = ALONE.lock().await;
-    let settings = [("TWIN_LLM_ENDPOINT", "http://127.0.0.1:9/v1"), ("TWIN_GATEWAY_REQUEST_TIMEOUT_MS", "20000")];
-    let (twin, _, author) = twin(&settings).await?;
-    let load = Load::new(twin.base_url(), "/v1/retrieve", json!({ "author": author, "query": TOPIC.question }))?;
-    let numbers = too_much(&twin, &load, 8, Duration::from_secs(20)).await?;
-    report("load-searches.txt", &numbers)
+    ten_times_the_searches(1).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_question_that_could_not_be_answered_in_time_is_refused_at_once() -> Result<()> {
+async fn ten_times_the_searches_that_can_be_served_by_every_service_twice() -> Result<()> {
+    ten_times_the_searches(2).await
+}
+
+async fn too_late_is_refused_at_once(count: usize) -> Result<()> {
     let _alone = ALONE.lock().await;
     let llm = Llm::start(Script::words(10, Duration::from_millis(100))).await?;
     let settings = [
@@ -106,22 +149,41 @@ async fn a_question_that_could_not_be_answered_in_time_is_refused_at_once() -> R
         ("TWIN_LLM_CONCURRENCY", "1"),
         ("TWIN_GATEWAY_REQUEST_TIMEOUT_MS", "6000"),
     ];
-    let (twin, _, author) = twin(&settings).await?;
+    let asked = Asked::start(count, &settings).await?;
     for stream in [false, true] {
-        let question = json!({ "author": author, "question": TOPIC.question, "stream": stream });
-        let load = Load::new(twin.base_url(), "/v1/query", question)?;
-        // From the first one it learns how long an answer takes.
-        load.once().await?;
-        let told = try_join_all((0..15).map(|_| load.once())).await?;
+        let question = json!({ "author": asked.author, "question": TOPIC.question, "stream": stream });
+        let load = Load::new(&asked.api, "/v1/query", question)?;
+        for twin in asked.twins.iter() {
+            let api = Api::new(twin.base_url())?;
+            eventually("from its first answer each worker learns how long one takes", async || {
+                let written = api.metrics().await?.sum("twin_inference_queries_total", &["outcome=\"answered\""]);
+                if written == 0.0 {
+                    load.once().await?;
+                }
+                Ok((written > 0.0).then_some(()))
+            })
+            .await?;
+        }
+        let told = try_join_all((0..15 * count).map(|_| load.once())).await?;
         let answers = answered(&told).len();
         // A busy machine writes fewer, and never more.
-        assert!((2..=6).contains(&answers), "{answers} answers of a second each in six seconds: {told:?}");
+        assert!((2..=6 * count).contains(&answers), "{answers} answers of a second each in six seconds: {told:?}");
         for told in told.iter().filter(|told| told.status != StatusCode::OK) {
             assert!(told.status == StatusCode::SERVICE_UNAVAILABLE && told.has_retry_after, "{told:?}");
             assert!(told.taken < Duration::from_secs(3), "{told:?}");
         }
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_could_not_be_answered_in_time_is_refused_at_once() -> Result<()> {
+    too_late_is_refused_at_once(1).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_every_service_twice_could_not_answer_in_time_is_refused_at_once() -> Result<()> {
+    too_late_is_refused_at_once(2).await
 }
 
 /// Hangs up when the text begins.
@@ -136,7 +198,8 @@ async fn hang_up(api: &Api, question: &Value) -> Result<()> {
 }
 
 /// Fifty clients that read to the end, fifty that hang up, and nothing left of them.
-async fn hundred_clients(twin: &TwinProcess, api: &Api, llm: &Llm, question: &Value, words: usize) -> Result<Usage> {
+async fn hundred_clients(asked: &Asked, llm: &Llm, question: &Value, words: usize) -> Result<Usage> {
+    let api = &asked.api;
     let before = api.metrics().await?;
     let staying = join_all((0..50).map(|_| api.events("/v1/query", question)));
     let leaving = join_all((0..50).map(|_| hang_up(api, question)));
@@ -158,33 +221,42 @@ async fn hundred_clients(twin: &TwinProcess, api: &Api, llm: &Llm, question: &Va
         Ok((all_told && under_way == 0.0 && llm.writing() == 0).then_some(()))
     })
     .await?;
-    Usage::of(twin)
+    asked.usage()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn half_of_a_hundred_streaming_clients_hang_up() -> Result<()> {
+async fn half_hang_up(count: usize) -> Result<()> {
     const WORDS: usize = 40;
     let _alone = ALONE.lock().await;
     let llm = Llm::start(Script::words(WORDS, Duration::from_millis(50))).await?;
     let settings =
         [("TWIN_LLM_ENDPOINT", llm.endpoint()), ("TWIN_LLM_CONCURRENCY", "100"), ("TWIN_GATEWAY_MAX_IN_FLIGHT", "100")];
-    let (twin, api, author) = twin(&settings).await?;
-    let question = json!({ "author": author, "question": TOPIC.question, "stream": true });
+    let asked = Asked::start(count, &settings).await?;
+    let question = json!({ "author": asked.author, "question": TOPIC.question, "stream": true });
     // The first time makes connections and threads that are kept for the next.
-    let first = hundred_clients(&twin, &api, &llm, &question, WORDS).await?;
-    let mut last = hundred_clients(&twin, &api, &llm, &question, WORDS).await?;
+    let first = hundred_clients(&asked, &llm, &question, WORDS).await?;
+    let mut last = hundred_clients(&asked, &llm, &question, WORDS).await?;
     let settled = eventually("files and threads are as before", async || {
-        last = Usage::of(&twin)?;
+        last = asked.usage()?;
         Ok((last.files <= first.files + 10 && last.threads <= first.threads + 10).then_some(()))
     });
     settled.await.with_context(|| format!("{first:?}, then {last:?}"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn searches_go_on_while_hundreds_of_documents_come_in() -> Result<()> {
+async fn half_of_a_hundred_streaming_clients_hang_up() -> Result<()> {
+    half_hang_up(1).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_of_a_hundred_streaming_clients_of_every_service_twice_hang_up() -> Result<()> {
+    half_hang_up(2).await
+}
+
+async fn searches_go_on(count: usize) -> Result<()> {
     const DOCUMENTS: usize = 300;
     let _alone = ALONE.lock().await;
-    let (twin, api, author) = twin(&[("TWIN_LLM_ENDPOINT", "http://127.0.0.1:9/v1")]).await?;
+    let asked = Asked::start(count, &[("TWIN_LLM_ENDPOINT", "http://127.0.0.1:9/v1")]).await?;
+    let (api, author) = (&asked.api, &asked.author);
     let lines: Vec<String> = (0..DOCUMENTS)
         .map(|number| {
             let text = note(&format!("workshop {number}")).repeat(3);
@@ -196,9 +268,9 @@ async fn searches_go_on_while_hundreds_of_documents_come_in() -> Result<()> {
     let pushed = async {
         let answer = api.send(upload.body(lines.join("\n"))).await?;
         ensure!(answer.json["accepted"] == DOCUMENTS, "{}", answer.json);
-        api.settled(&author).await
+        api.settled(author).await
     };
-    let load = Load::new(twin.base_url(), "/v1/retrieve", json!({ "author": author, "query": TOPIC.question }))?;
+    let load = Load::new(api, "/v1/retrieve", json!({ "author": author, "query": TOPIC.question }))?;
     let mut told = Vec::new();
     let searches = async {
         loop {
@@ -214,5 +286,15 @@ async fn searches_go_on_while_hundreds_of_documents_come_in() -> Result<()> {
     ensure!(told.len() > 10 && told.len() == answered(&told).len(), "{told:?}");
     let slowest = p99(&told)?;
     assert!(slowest < Duration::from_secs(5), "a search took {slowest:?}");
-    report("load-ingestion.txt", &format!("{} searches meanwhile, p99 {slowest:?}", told.len()))
+    asked.report("ingestion", &format!("{} searches meanwhile, p99 {slowest:?}", told.len()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_go_on_while_hundreds_of_documents_come_in() -> Result<()> {
+    searches_go_on(1).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_by_every_service_twice_go_on_while_hundreds_of_documents_come_in() -> Result<()> {
+    searches_go_on(2).await
 }

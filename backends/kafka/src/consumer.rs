@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
@@ -20,6 +20,11 @@ use twin_stream::{Consumer, Delivery, Position, Record, RevokeAck, Tail, TopicPa
 
 /// How long a poll waits; also how fast a closed consumer ends.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How long a commit is tried while the group deals its partitions anew, and the pause between two tries. Far less than a
+/// consumer may take to let go of a partition (`revoke_timeout_ms`).
+const DEALING: Duration = Duration::from_secs(5);
+const DEALING_PAUSE: Duration = Duration::from_millis(20);
 
 /// Records and bytes handed over together, at most.
 const BATCH_RECORDS: usize = 500;
@@ -251,7 +256,7 @@ impl Consumer for KafkaConsumer {
             let offset = Offset::Offset(offset.cast_signed());
             list.add_partition_offset(&partition.topic, partition.partition.cast_signed(), offset).map_err(failed)?;
         }
-        self.blocking(move |poller| poller.commit(&list, CommitMode::Sync)).await
+        self.blocking(move |poller| commit(poller, &list)).await
     }
 
     async fn close(self: Box<Self>) {
@@ -270,6 +275,23 @@ impl Consumer for KafkaConsumer {
             error!("leaving the consumer group took too long; the group will notice by its session timeout");
         }
     }
+}
+
+/// Commits, as soon as the group takes commits. While it deals its partitions anew it takes none: one that waited behind this
+/// consumer's own request to join carries the number of the generation before, and until the leader has dealt the answer is
+/// that it has not. What is committed stays this consumer's until it lets go of it, so afterwards it is as right as before.
+fn commit(poller: &Poller, list: &TopicPartitionList) -> Result<(), KafkaError> {
+    let give_up_at = Instant::now() + DEALING;
+    loop {
+        match poller.commit(list, CommitMode::Sync) {
+            Err(error) if is_of_dealing(&error) && Instant::now() < give_up_at => std::thread::sleep(DEALING_PAUSE),
+            done => return done,
+        }
+    }
+}
+
+fn is_of_dealing(error: &KafkaError) -> bool {
+    matches!(error.rdkafka_error_code(), Some(Code::RebalanceInProgress | Code::IllegalGeneration))
 }
 
 /// A reader of one partition, outside any group.

@@ -1,4 +1,5 @@
-//! A poison event on Kafka: it is put aside with the reason, its partition moves on, and it can be replayed.
+//! A poison event on Kafka, and every service twice: it is put aside with the reason, its partition moves on, and it can be
+//! replayed, whichever twin had it and whichever is asked.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -6,16 +7,19 @@ use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::{Attributes, DocumentKey, RawDocument, Revision, SourceKind, Topic};
 use twin_stack::{Kafka, TwinProcess};
 use twin_stream::{EventLog, NewRecord, Position, partition_for};
-use twin_tests::{Api, Shared, author, eventually, note, start};
+use twin_tests::{Api, Shared, Twins, author, eventually, fast_answers, note};
 
 /// The topic that the cleaner reads.
 fn raw() -> &'static str {
     Topic::DocumentsRaw.name()
 }
 
-fn twin() -> Result<std::sync::Arc<TwinProcess>> {
-    static TWIN: Shared<TwinProcess> = Shared::new();
-    TWIN.get(|| start(&[("TWIN_LOG_URL", &format!("kafka://{}", Kafka::shared()?.bootstrap()))]))
+fn twins() -> Result<std::sync::Arc<Twins>> {
+    static TWINS: Shared<Twins> = Shared::new();
+    TWINS.get(|| {
+        let url = format!("kafka://{}", Kafka::shared()?.bootstrap());
+        Twins::start(fast_answers(&[("TWIN_LOG_URL", &url)]), 2)
+    })
 }
 
 /// The id of the document that the push endpoint makes of a key.
@@ -56,8 +60,7 @@ fn text(value: &Value) -> &str {
 
 #[tokio::test]
 async fn a_poison_event_is_put_aside_with_its_reason() -> Result<()> {
-    let twin = twin()?;
-    let (api, author) = (Api::new(twin.base_url())?, author());
+    let (api, author) = (twins()?.api()?, author());
     let position = poison(&author, "poison").await?;
     let listed = letter(&api, "poison", &author).await?;
     assert_eq!((text(&listed["stage"]), text(&listed["class"])), ("cleaner", "decode"), "{listed:#}");
@@ -75,8 +78,7 @@ async fn a_poison_event_is_put_aside_with_its_reason() -> Result<()> {
 
 #[tokio::test]
 async fn the_partition_of_a_poison_event_moves_on() -> Result<()> {
-    let twin = twin()?;
-    let (api, author) = (Api::new(twin.base_url())?, author());
+    let (api, author) = (twins()?.api()?, author());
     let position = poison(&author, "poison").await?;
     let partitions = u32::try_from(
         KafkaLog::connect(KafkaOptions { brokers: Kafka::shared()?.bootstrap().to_owned(), ..KafkaOptions::default() })
@@ -105,27 +107,28 @@ async fn the_partition_of_a_poison_event_moves_on() -> Result<()> {
 
 #[tokio::test]
 async fn the_command_line_lists_shows_and_replays_a_dead_letter() -> Result<()> {
-    let twin = twin()?;
-    let (api, author) = (Api::new(twin.base_url())?, author());
+    let twins = twins()?;
+    let (api, author) = (twins.api()?, author());
+    let (one, other) = (&twins[0], &twins[1]);
     poison(&author, "poison").await?;
     let first = letter(&api, "poison", &author).await?;
     let id = text(&first["id"]);
-    let command = |arguments: &[&str]| -> Result<String> {
+    let command = |twin: &TwinProcess, arguments: &[&str]| -> Result<String> {
         let output = twin.command(arguments).output()?;
         let told = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "twin {arguments:?} ended with {}: {told}", output.status);
         Ok(String::from_utf8(output.stdout)?)
     };
-    let list = command(&["dlq", "list"])?;
+    let list = command(one, &["dlq", "list"])?;
     let line = list.lines().find(|line| line.contains(id)).context("the letter is listed")?;
     assert!(line.contains("cleaner") && line.contains("decode"), "{line}");
-    let shown = command(&["dlq", "show", id])?;
+    let shown = command(other, &["dlq", "show", id])?;
     for part in ["cleaner", "decode", text(&first["message"]), text(&first["original_position"])] {
         assert!(shown.contains(part), "{part:?} is not in: {shown}");
     }
 
     // It is as broken as before: the replay is another dead letter, and the first is marked.
-    command(&["dlq", "replay", id])?;
+    command(one, &["dlq", "replay", id])?;
     let letters = eventually("the replayed event is dead-lettered again", async || {
         let letters = letters(&api, "poison", &author).await?;
         Ok((letters.len() == 2).then_some(letters))

@@ -1,13 +1,13 @@
-//! The network between twin and Kafka is slow, thin, cut and dead, one after the other, while an author writes: nothing
-//! is lost or there twice, and it mends by itself.
+//! The network between two twins, with every service each, and Kafka is slow, thin, cut and dead, one after the other,
+//! while an author writes: nothing is lost or there twice, and it mends by itself.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use twin_kafka::{KafkaLog, KafkaOptions as LogOptions};
-use twin_stack::{Kafka, KafkaOptions, Toxic, Toxiproxy, TwinProcess};
+use twin_stack::{Kafka, KafkaOptions, Toxic, Toxiproxy};
 use twin_stream::EventLog;
-use twin_tests::{Api, Folder, Trial, eventually, quick, quick_broker, stopped};
+use twin_tests::{Api, Folder, Trial, Twins, eventually, quick, quick_broker, times};
 
 /// How long the network is cut or dead: longer than the group waits for a consumer.
 const GONE: Duration = Duration::from_secs(5);
@@ -62,11 +62,17 @@ async fn a_network_that_is_slow_thin_cut_and_dead_costs_nothing() -> Result<()> 
     let proxy = Toxiproxy::in_front_of(&kafka)?;
     let mut options = quick(Some(proxy.address()));
     options.environment.push(("TWIN_LOG_KAFKA_SESSION_TIMEOUT_MS".to_owned(), SESSION_TIMEOUT_MS.to_owned()));
-    let mut twin = TwinProcess::start(options)?;
-    let (api, folder) = (Api::new(twin.base_url())?, Folder::new()?);
+    let mut twins = Twins::start(options, 2)?;
+    let (api, folder) = (twins.api()?, Folder::new()?);
     let log = KafkaLog::connect(LogOptions { brokers: proxy.address().to_owned(), ..LogOptions::default() }).await?;
     let mut trial = Trial::begin(&api, &folder, Duration::from_millis(80)).await?;
-    trial.during(suffer(&proxy, &api, &log)).await?;
+    let suffering = async {
+        for _ in 0..times("TEST_NETWORKS", 1)? {
+            suffer(&proxy, &api, &log).await?;
+        }
+        Ok(())
+    };
+    trial.during(suffering).await?;
     let past = trial.end().await?;
-    past.ensure_left(&stopped(&mut twin)?).await
+    past.ensure_left(&twins.stopped()?).await
 }

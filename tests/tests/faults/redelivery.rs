@@ -1,4 +1,5 @@
-//! Every event of the log once more and once again, in any order: what is stored stays as it is.
+//! Every event of the log once more and once again, in any order: what is stored stays as it is, by one twin over the
+//! embedded log, and over Kafka by two that share the work.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,16 +9,16 @@ use serde_json::json;
 use twin_kafka::{KafkaLog, KafkaOptions};
 use twin_schemas::Topic;
 use twin_sqlite::{Database, SqliteLog};
-use twin_stack::{Kafka, TwinProcess};
+use twin_stack::Kafka;
 use twin_stream::EventLog;
-use twin_tests::{Api, Folder, Trial, append_again, eventually, quick, quick_broker, records, stopped};
+use twin_tests::{Folder, Trial, Twins, append_again, eventually, quick, quick_broker, records};
 
 const TOPICS: [Topic; 3] = [Topic::DocumentsRaw, Topic::DocumentsCleaned, Topic::DocumentsChunked];
 const STAGES: [&str; 3] = ["cleaner", "chunker", "embedder"];
 /// So small that some payloads travel by reference.
 const MAX_VALUE_BYTES: usize = 2_000;
 
-/// The log of a twin that does not run.
+/// The log of twins that do not run.
 async fn open(data: &Path, kafka: Option<&Kafka>) -> Result<Box<dyn EventLog>> {
     Ok(match kafka {
         None => Box::new(SqliteLog::open(Database::open(&data.join("twin.db"))?, MAX_VALUE_BYTES).await?),
@@ -28,12 +29,12 @@ async fn open(data: &Path, kafka: Option<&Kafka>) -> Result<Box<dyn EventLog>> {
     })
 }
 
-async fn repeats(kafka: Option<&Kafka>) -> Result<()> {
+async fn repeats(kafka: Option<&Kafka>, count: usize) -> Result<()> {
     let mut options = quick(kafka.map(Kafka::bootstrap));
     let limit = if kafka.is_some() { "TWIN_LOG_KAFKA_MAX_VALUE_BYTES" } else { "TWIN_LOG_MAX_VALUE_BYTES" };
     options.environment.push((limit.to_owned(), MAX_VALUE_BYTES.to_string()));
-    let mut twin = TwinProcess::start(options)?;
-    let (api, folder) = (Api::new(twin.base_url())?, Folder::new()?);
+    let mut twins = Twins::start(options, count)?;
+    let (api, folder) = (twins.api()?, Folder::new()?);
     let mut trial = Trial::begin(&api, &folder, Duration::from_millis(10)).await?;
     let indexed = || async {
         let metrics = api.metrics().await?;
@@ -46,18 +47,18 @@ async fn repeats(kafka: Option<&Kafka>) -> Result<()> {
         })
         .await?;
     trial.end().await?;
-    let before = stopped(&mut twin)?;
-    ensure!(twin.data().join("artifacts").read_dir()?.next().is_some(), "nothing travelled by reference");
+    let before = twins.stopped()?;
+    let data = twins[0].data().to_owned();
+    ensure!(data.join("artifacts").read_dir()?.next().is_some(), "nothing travelled by reference");
 
-    let log = open(twin.data(), kafka).await?;
+    let log = open(&data, kafka).await?;
     for topic in TOPICS {
         let held = records(&*log, topic).await?;
         ensure!(held.iter().any(|record| record.value.is_none()), "{} has no deletion", topic.name());
     }
     let again = append_again(&*log, &TOPICS).await?;
     drop(log);
-    twin.restart()?;
-    let api = Api::new(twin.base_url())?;
+    twins.restart().await?;
     api.idle().await?;
     let metrics = api.metrics().await?;
     let worked: f64 =
@@ -65,16 +66,16 @@ async fn repeats(kafka: Option<&Kafka>) -> Result<()> {
     ensure!(worked >= again as f64, "only {worked} events came, and {again} were appended");
     assert_eq!(metrics.sum("twin_index_documents_total", &["outcome=\"indexed\""]), 0.0, "something was indexed again");
     assert_eq!(api.get("/v1/dlq").await?["dead_letters"], json!([]));
-    stopped(&mut twin)?.ensure_same(&before)
+    twins.stopped()?.ensure_same(&before)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_the_embedded_log() -> Result<()> {
-    repeats(None).await
+    repeats(None, 1).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_kafka() -> Result<()> {
+async fn over_kafka_with_every_service_twice() -> Result<()> {
     let kafka = Kafka::start(quick_broker())?;
-    repeats(Some(&kafka)).await
+    repeats(Some(&kafka), 2).await
 }

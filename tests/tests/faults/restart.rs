@@ -1,4 +1,5 @@
-//! Stops, kills and starts: nothing is lost, and what is done is not done again.
+//! Stops, kills and starts of one twin over the embedded log, and of two with every service each over Kafka: nothing is
+//! lost, and what is done is not done again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,8 +8,8 @@ use std::process::Output;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use twin_stack::TwinProcess;
-use twin_tests::{Api, Folder, Shared, author, eventually, note, start};
+use twin_stack::{Kafka, TwinProcess};
+use twin_tests::{Api, Folder, Shared, Twins, author, eventually, note, quick, quick_broker, start};
 
 const STAGES: [&str; 3] = ["cleaner", "chunker", "embedder"];
 
@@ -47,26 +48,25 @@ fn folder_of(count: usize) -> Result<Folder> {
     Ok(folder)
 }
 
-#[tokio::test]
-async fn after_a_stop_and_a_start_nothing_is_lost_and_nothing_is_done_again() -> Result<()> {
-    let mut twin = start(&[])?;
-    let api = Api::new(twin.base_url())?;
+async fn stops_and_starts(kafka: Option<&Kafka>, count: usize) -> Result<()> {
+    let mut twins = Twins::start(quick(kafka.map(Kafka::bootstrap)), count)?;
+    let api = twins.api()?;
     let (author, folder) = (author(), folder_of(12)?);
     let source = api.add_source(&author, folder.location()).await?;
     let before = state(&api, &author).await?;
     api.idle().await?;
 
-    assert_eq!(twin.terminate()?, 0, "{}", twin.log());
-    twin.restart()?;
+    twins.terminate()?;
+    twins.restart().await?;
     let sync = api.sync(&source).await?;
     assert_eq!([sync.seen, sync.new, sync.changed, sync.deleted], [12, 0, 0, 0]);
     assert_eq!(state(&api, &author).await?, before);
     // The stages have their partitions and were told of nothing.
+    twins.share().await?;
     api.idle().await?;
     let metrics = api.metrics().await?;
     for stage in STAGES {
         let stage = format!("stage=\"{stage}\"");
-        assert!(metrics.sum("twin_stage_partitions", &[&stage]) > 0.0, "{stage} has no partition yet");
         assert_eq!(metrics.sum("twin_stage_events_total", &[&stage]), 0.0, "{stage} did something again");
     }
     assert_eq!(metrics.sum("twin_embedder_texts_total", &["kind=\"passage\""]), 0.0, "something was embedded again");
@@ -81,18 +81,29 @@ async fn after_a_stop_and_a_start_nothing_is_lost_and_nothing_is_done_again() ->
 }
 
 #[tokio::test]
-async fn a_kill_in_mid_run_ends_in_the_state_of_an_undisturbed_run() -> Result<()> {
+async fn after_a_stop_and_a_start_nothing_is_lost_and_nothing_is_done_again() -> Result<()> {
+    stops_and_starts(None, 1).await
+}
+
+#[tokio::test]
+async fn after_a_stop_and_a_start_of_every_service_twice_nothing_is_done_again() -> Result<()> {
+    let kafka = Kafka::start(quick_broker())?;
+    stops_and_starts(Some(&kafka), 2).await
+}
+
+/// All of them at once: what one of two that goes on makes of it is tried in `pairs.rs`.
+async fn is_killed_in_mid_run(kafka: Option<&Kafka>, count: usize) -> Result<()> {
     const DOCUMENTS: u64 = 150;
     let (author, folder) = (author(), folder_of(DOCUMENTS as usize)?);
     let undisturbed = {
-        let twin = start(&[])?;
-        let api = Api::new(twin.base_url())?;
+        let twin = Twins::start(quick(None), 1)?;
+        let api = twin.api()?;
         api.add_source(&author, folder.location()).await?;
         state(&api, &author).await?
     };
 
-    let mut twin = start(&[])?;
-    let api = Api::new(twin.base_url())?;
+    let mut twins = Twins::start(quick(kafka.map(Kafka::bootstrap)), count)?;
+    let api = twins.api()?;
     let registered = json!({ "author": author, "location": folder.location(), "interval_s": 86_400 });
     let source = api.post("/v1/sources", &registered).await?["id"].clone();
     let path = format!("/v1/status?author={author}");
@@ -101,10 +112,10 @@ async fn a_kill_in_mid_run_ends_in_the_state_of_an_undisturbed_run() -> Result<(
         Ok((searchable > 0).then_some(searchable))
     })
     .await?;
-    twin.kill9()?;
+    twins.kill9()?;
     assert!(searchable < DOCUMENTS, "everything was indexed before the kill: the test needs more documents");
 
-    twin.restart()?;
+    twins.restart().await?;
     api.sync(source.as_str().context("a source has an id")?).await?;
     let disturbed = state(&api, &author).await?;
     assert_eq!(disturbed.totals, undisturbed.totals);
@@ -114,7 +125,18 @@ async fn a_kill_in_mid_run_ends_in_the_state_of_an_undisturbed_run() -> Result<(
     assert_eq!(disturbed.documents.len(), undisturbed.documents.len());
     let letters = api.get("/v1/dlq").await?;
     assert_eq!(letters["dead_letters"], json!([]));
-    Ok(())
+    twins.terminate()
+}
+
+#[tokio::test]
+async fn a_kill_in_mid_run_ends_in_the_state_of_an_undisturbed_run() -> Result<()> {
+    is_killed_in_mid_run(None, 1).await
+}
+
+#[tokio::test]
+async fn a_kill_of_every_service_twice_in_mid_run_ends_in_the_state_of_an_undisturbed_run() -> Result<()> {
+    let kafka = Kafka::start(quick_broker())?;
+    is_killed_in_mid_run(Some(&kafka), 2).await
 }
 
 fn shared() -> Result<std::sync::Arc<TwinProcess>> {

@@ -50,21 +50,26 @@ impl Group {
 
     /// One more consumer, once it has done something.
     async fn join(&self) -> Running {
-        let (worked, working) = (self.worked.clone(), Arc::new(Signal::default()));
-        let begun = working.clone();
+        let working = Arc::new(Signal::default());
+        let stage = self.begin_to_join(working.clone()).await;
+        eventually("the new consumer works", || working.is_set()).await;
+        stage
+    }
+
+    /// One more consumer, that has not joined the group yet. It says when it has done something.
+    async fn begin_to_join(&self, working: Arc<Signal>) -> Running {
+        let worked = self.worked.clone();
         let recorder = Recorder::answering(move |event| {
             worked.lock().unwrap().push(event);
-            begun.set();
+            working.set();
             Outcome::Done
         });
         let recorder = recorder.taking(Duration::from_millis(10));
-        let stage = run_stage(self.log.clone(), &recorder, |options| {
+        run_stage(self.log.clone(), &recorder, |options| {
             options.queued_events = 8;
             options.batch.count = 2;
         })
-        .await;
-        eventually("the new consumer works", || working.is_set()).await;
-        stage
+        .await
     }
 
     /// Appends revision after revision of each document, never more than can be worked on soon. Those of a document are
@@ -197,4 +202,28 @@ async fn consumers_that_come_and_go_pass_over_nothing_cooperative_sticky() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn consumers_that_come_and_go_pass_over_nothing_range() {
     come_and_go(AssignmentStrategy::Range).await;
+}
+
+/// It has given up a part of its partitions, and waits for the others to be dealt those: no commit passes meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_stops_while_partitions_are_dealt_anew_leaves_nothing_to_repeat() {
+    let group = Group::start(AssignmentStrategy::CooperativeSticky).await;
+    let appending: JoinHandle<()> = tokio::spawn(group.clone().append_until_enough());
+    let mut stopping = group.join().await;
+    for _ in 0..5 {
+        let next = group.begin_to_join(Arc::default()).await;
+        eventually("partitions are taken away", || {
+            stopping.metric("twin_stage_partitions").is_some_and(|count| count < f64::from(PARTITIONS))
+        })
+        .await;
+        stopping.stop().await;
+        group.goes_on().await;
+        stopping = next;
+    }
+    group.enough.set();
+    appending.await.unwrap();
+    eventually("everything is worked on", || group.waiting() == 0).await;
+    stopping.stop().await;
+    group.check_order();
+    group.check_repetitions(0..0);
 }
