@@ -8,7 +8,9 @@ use anyhow::{Context, Result, ensure};
 use chrono::Utc;
 use serde_json::json;
 use twin_artifacts::Artifacts;
-use twin_registry::{By, DeploymentState, JobOutcome, ModelManifest, NewDataset, NewJob, NewModel, Registry};
+use twin_registry::{
+    By, DeploymentState, EvaluationOutcome, JobOutcome, ModelManifest, NewDataset, NewJob, NewModel, Registry,
+};
 use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
 use twin_sqlite::Database;
 use twin_tests::TOPICS;
@@ -124,7 +126,9 @@ async fn registered(registry: &Registry, artifacts: &Artifacts, weights: &Path) 
     let model = registry.finish_job(&job, 1, JobOutcome::Succeeded(Some(made)), Utc::now()).await?;
     let model = model.context("the job was running")?;
     registry.queue_evaluation(&model, Utc::now()).await?;
-    registry.finish_evaluation(&model, 0, Verdict::Passed, "none", "none", Utc::now()).await?;
+    let (report, page) = ("none".to_owned(), "none".to_owned());
+    let outcome = EvaluationOutcome { verdict: Verdict::Passed, grounded: true, report, page };
+    registry.finish_evaluation(&model, 0, outcome, Utc::now()).await?;
     registry.approve(&model, By::new("bench", "", Utc::now())).await?;
     registry.roll_back(&author, By::new("bench", "", Utc::now())).await?;
     Ok(model)

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use twin_inference::{LoadError, Loader, Models, SwitchMetrics, Switcher, Workers};
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
-use twin_registry::{By, DeploymentState, JobOutcome, NewDataset, NewJob, NewModel, Registry};
+use twin_registry::{By, DeploymentState, EvaluationOutcome, JobOutcome, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
 use twin_sqlite::{Database, SqliteLog};
 use twin_stream::{EventLog, TopicSpec};
@@ -145,7 +145,8 @@ async fn deployed(registry: &Registry) -> ModelId {
     let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
     let model = registry.finish_job(&job, 1, made, now()).await.unwrap().unwrap();
     registry.queue_evaluation(&model, now()).await.unwrap();
-    registry.finish_evaluation(&model, 0, Verdict::Passed, "r", "p", now()).await.unwrap();
+    let outcome = EvaluationOutcome { verdict: Verdict::Passed, grounded: true, report: "r".into(), page: "p".into() };
+    registry.finish_evaluation(&model, 0, outcome, now()).await.unwrap();
     registry.approve(&model, By::new("grace", "", now())).await.unwrap();
     model
 }
