@@ -58,6 +58,13 @@ pub struct Retrieved {
     pub embedder: Arc<dyn Embedder>,
 }
 
+impl Retrieved {
+    /// The embedding model's name.
+    pub(crate) fn model(&self) -> String {
+        self.embedder.model().id.to_string()
+    }
+}
+
 impl Retriever {
     /// A retriever over an index and a ledger.
     pub fn new(index: Index, warehouse: Arc<dyn Warehouse>, options: RetrievalOptions) -> Self {

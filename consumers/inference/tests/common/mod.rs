@@ -1,6 +1,8 @@
 //! An author's documents in a real index and ledger, with the real embedding model.
 #![allow(dead_code)] // Each file of tests uses a part of it.
 
+pub mod models;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
