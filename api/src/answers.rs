@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use twin_schemas::{AuthorId, Category, FinishReason, SourceKind};
+use twin_schemas::{AnswerMode, AuthorId, Category, FinishReason, SourceKind};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -16,8 +16,8 @@ pub struct QueryRequest {
     /// Whose twin; `gateway.default_author` if absent.
     #[schema(value_type = Option<String>, example = "ada")]
     pub author: Option<AuthorId>,
-    /// Passages to find, at most; 1 to `gateway.max_k`. The model is given the best of them, at most
-    /// `llm.prompt.passages`.
+    /// Passages to find, at most; 1 to `gateway.max_k`. Answers are quoted from all of them; a model is given the best,
+    /// at most `llm.prompt.passages`.
     pub k: Option<u32>,
     /// Answer only from documents of this category: `article`, `post` or `code`.
     #[schema(value_type = Option<String>, example = "article")]
@@ -36,9 +36,13 @@ pub struct QueryAnswer {
     pub answer: String,
     /// The twin does not know: nothing that its author published is near enough to the question.
     pub abstained: bool,
-    /// The passages that the model was given, by marker; none where it was not asked.
+    /// `quoted`: the text is the author's own, each part of it verbatim in the passage whose marker ends it. `generated`: a
+    /// language model wrote it.
+    #[schema(value_type = String, example = "quoted")]
+    pub mode: AnswerMode,
+    /// The passages that the answer was made from, by marker; none where the twin does not know.
     pub citations: Vec<CitationView>,
-    /// The model that answered.
+    /// The model that answered; where the text is quoted, the embedding model that chose what is quoted.
     pub model: String,
     /// `stop`: the text is complete; `length`: the token limit cut it.
     #[schema(value_type = String)]
@@ -108,12 +112,12 @@ pub struct PassageView {
     pub heading_path: Vec<String>,
 }
 
-/// A passage that the model was given, and whether its answer names it.
+/// A passage that an answer was made from, and whether it names it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CitationView {
     /// The number by which the answer cites it, from 1.
     pub marker: u32,
-    /// The answer has `[marker]` in it.
+    /// The answer has `[marker]` in it; where it is quoted, behind words of the passage.
     pub cited: bool,
     /// The passage.
     #[serde(flatten)]
@@ -142,8 +146,9 @@ pub struct TimingsView {
     pub embed: f64,
     /// Searching, fusing and checking liveness.
     pub search: f64,
-    /// To the first generated token; 0 where nothing was generated.
+    /// From what was found to the first text of the answer; 0 where the twin does not know.
     pub first_token: f64,
-    /// Generating, all of it; 0 where nothing was generated.
+    /// From what was found to the end of the answer: generating, or choosing what is quoted; 0 where the twin does not
+    /// know.
     pub generate: f64,
 }

@@ -84,6 +84,9 @@ pub struct EvaluationView {
     /// `passed`, `failed` or `inconclusive`.
     #[schema(value_type = Option<String>, example = "passed")]
     pub verdict: Option<Verdict>,
+    /// Its answers from passages were measured, and are good enough to be given: under `answers.mode = "auto"` the twin
+    /// then writes answers with it where it would quote.
+    pub grounded: bool,
     /// The artifact that holds the report as JSON.
     pub report: Option<String>,
     /// The artifact that holds the report as a page.

@@ -33,6 +33,7 @@ mod page;
 mod peft;
 mod pipeline;
 mod processor_time;
+mod quoting;
 mod report;
 mod rivals;
 mod server;
@@ -99,6 +100,7 @@ enum Part {
     Pipeline,
     BothLogs,
     Growth,
+    Quoting,
     LanguageModel,
     Datasets,
     DatasetMemory,
@@ -150,6 +152,7 @@ impl Part {
             Self::Pipeline => pipeline::compare(bench),
             Self::BothLogs => Ok(both_logs::measure(bench)?.into()),
             Self::Growth => growth::measure(bench),
+            Self::Quoting => Ok(quoting::measure(bench)?.into()),
             Self::LanguageModel => language_model::measure(bench),
             Self::Datasets => Ok(datasets::measure(bench)?.into()),
             Self::DatasetMemory => Ok(dataset_memory::measure(bench)?.into()),

@@ -15,6 +15,9 @@ use crate::processor_time;
 /// Nothing listens there: the twin then loads no language model, and its answers fail where one would be asked.
 pub const NO_MODEL: (&str, &str) = ("TWIN_LLM_ENDPOINT", "http://127.0.0.1:9/v1");
 
+/// The default model writes answers, which would be quoted otherwise.
+pub const GENERATE: (&str, &str) = ("TWIN_ANSWERS_MODE", "generate");
+
 /// How long anything may take.
 const DEADLINE: Duration = Duration::from_secs(600);
 

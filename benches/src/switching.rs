@@ -8,7 +8,9 @@ use anyhow::{Context, Result, ensure};
 use chrono::Utc;
 use serde_json::json;
 use twin_artifacts::Artifacts;
-use twin_registry::{By, DeploymentState, JobOutcome, ModelManifest, NewDataset, NewJob, NewModel, Registry};
+use twin_registry::{
+    By, DeploymentState, EvaluationOutcome, JobOutcome, ModelManifest, NewDataset, NewJob, NewModel, Registry,
+};
 use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
 use twin_sqlite::Database;
 use twin_tests::TOPICS;
@@ -16,7 +18,7 @@ use twin_tests::TOPICS;
 use crate::bench::{Bench, Results};
 use crate::comparison::{Better, Comparison, percentile};
 use crate::figure::Figure;
-use crate::server::{AUTHOR, Server};
+use crate::server::{AUTHOR, GENERATE, Server};
 
 /// The version that is deployed has the weights of the base model: what it says costs the same.
 const MODEL: &str = "models/smollm2-135m-instruct-f32";
@@ -25,7 +27,7 @@ const QUIET: usize = 8;
 
 /// Milliseconds of a question.
 pub fn measure(bench: &Bench) -> Result<Results> {
-    let short = [("TWIN_LLM_MAX_TOKENS", "16"), ("TWIN_LLM_PROMPT_PASSAGES", "1")];
+    let short = [GENERATE, ("TWIN_LLM_MAX_TOKENS", "16"), ("TWIN_LLM_PROMPT_PASSAGES", "1")];
     let server = Server::start(&short)?;
     bench.runtime.block_on(async {
         server.push(TOPICS.iter().map(|topic| (topic.file.to_owned(), topic.text))).await?;
@@ -124,7 +126,9 @@ async fn registered(registry: &Registry, artifacts: &Artifacts, weights: &Path) 
     let model = registry.finish_job(&job, 1, JobOutcome::Succeeded(Some(made)), Utc::now()).await?;
     let model = model.context("the job was running")?;
     registry.queue_evaluation(&model, Utc::now()).await?;
-    registry.finish_evaluation(&model, 0, Verdict::Passed, "none", "none", Utc::now()).await?;
+    let (report, page) = ("none".to_owned(), "none".to_owned());
+    let outcome = EvaluationOutcome { verdict: Verdict::Passed, grounded: true, report, page };
+    registry.finish_evaluation(&model, 0, outcome, Utc::now()).await?;
     registry.approve(&model, By::new("bench", "", Utc::now())).await?;
     registry.roll_back(&author, By::new("bench", "", Utc::now())).await?;
     Ok(model)

@@ -32,8 +32,8 @@ pub use ids::{
 };
 pub use learning::{ChatSample, DatasetReady, ModelEvent, PreferenceSample, Verdict};
 pub use query::{
-    AnswerEvent, AnswerPart, Answered, ChatMessage, Citation, FailureKind, FinishReason, Passage, Query, QueryEvent,
-    QueryFilter, QueryKind, Role, Sampling, StageTimings, Usage,
+    AnswerEvent, AnswerMode, AnswerPart, Answered, ChatMessage, Citation, FailureKind, FinishReason, Passage, Query,
+    QueryEvent, QueryFilter, QueryKind, Role, Sampling, StageTimings, Usage,
 };
 pub use response_format::{AnswerSchema, ResponseFormat};
 pub use service::{NoService, Service};

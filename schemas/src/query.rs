@@ -191,11 +191,14 @@ pub enum FailureKind {
 pub struct Answered {
     /// The whole text.
     pub text: String,
-    /// The twin did not know; the model was not asked.
+    /// The twin did not know: no passage was near enough, or nothing in them can be quoted.
     pub abstained: bool,
-    /// The passages that the model was given, in the order of their markers; none where it was not asked.
+    /// In whose words the text is.
+    #[serde(default)]
+    pub mode: AnswerMode,
+    /// The passages that it was made from, in the order of their markers; none where the twin did not know.
     pub citations: Vec<Citation>,
-    /// The model that answered.
+    /// The model that answered; where the text is quoted, the embedding model that chose what is quoted.
     pub model: String,
     /// Why it ended.
     pub finish_reason: FinishReason,
@@ -205,11 +208,22 @@ pub struct Answered {
     pub timings: StageTimings,
 }
 
-/// Why generation ended.
+/// In whose words an answer is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerMode {
+    /// In the author's own, verbatim.
+    Quoted,
+    /// In those of a language model.
+    #[default]
+    Generated,
+}
+
+/// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FinishReason {
-    /// The model ended, or a stop text came.
+    /// It is complete, or a stop text came.
     Stop,
     /// The token limit.
     Length,
@@ -243,12 +257,12 @@ pub struct Passage {
     pub score: f32,
 }
 
-/// A passage that the model was given, and whether its answer names it.
+/// A passage that an answer was made from, and whether it names it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Citation {
     /// The number by which the answer cites it, from 1.
     pub marker: u32,
-    /// The answer has `[marker]` in it.
+    /// The answer has `[marker]` in it; where it is quoted, behind words of the passage.
     pub cited: bool,
     /// The passage.
     #[serde(flatten)]
@@ -273,10 +287,10 @@ pub struct StageTimings {
     pub embed_ms: f64,
     /// Searching, fusing and checking liveness.
     pub search_ms: f64,
-    /// To the first generated token.
+    /// From what was found to the first text of the answer.
     #[serde(default)]
     pub first_token_ms: f64,
-    /// Generating, all of it.
+    /// From what was found to the end of the answer: generating, or choosing what is quoted.
     #[serde(default)]
     pub generate_ms: f64,
 }

@@ -105,6 +105,10 @@ const RECIPE: &str = "rank = 8\nalpha = 16.0\ntargets = [\"q_proj\", \"v_proj\"]
 /// What is compared, on a handful of samples: the style alone, since quotations and refusals would be another lesson, and
 /// by the loss alone, since a handful of answers says little of anything else.
 const CONFIGURATION: &str = "
+[answers]
+# Also by a version that nobody has shown to answer from passages: what is looked at is who answers, and in which style.
+mode = \"generate\"
+
 [llm]
 max_tokens = 40
 prompt.passages = 1

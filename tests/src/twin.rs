@@ -6,10 +6,15 @@ use anyhow::{Result, anyhow};
 use twin_stack::{TwinOptions, TwinProcess};
 use uuid::Uuid;
 
-/// Settings under which an answer takes a second on two cores, and more variables: the tests look at the plumbing, not at
-/// the prose.
+/// Settings under which the default model writes answers, each within a second on two cores, and more variables: the tests
+/// look at the plumbing, not at the prose. What it does not write but quote is tried in `tests/quoted_answers.rs`.
 pub fn fast_answers(variables: &[(&str, &str)]) -> TwinOptions {
-    let settings = [("TWIN_LLM_MAX_TOKENS", "24"), ("TWIN_LLM_PROMPT_PASSAGES", "1"), ("TWIN_CRAWLER_POLL_MS", "50")];
+    let settings = [
+        ("TWIN_ANSWERS_MODE", "generate"),
+        ("TWIN_LLM_MAX_TOKENS", "24"),
+        ("TWIN_LLM_PROMPT_PASSAGES", "1"),
+        ("TWIN_CRAWLER_POLL_MS", "50"),
+    ];
     let environment = settings.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     TwinOptions { environment: environment.collect(), ..TwinOptions::default() }
 }

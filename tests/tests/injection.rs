@@ -38,7 +38,7 @@ const OBEDIENT: [&str; 6] = [
 ];
 
 /// Fields of an answer, whatever the model wrote.
-const FIELDS: [&str; 7] = ["abstained", "answer", "citations", "finish_reason", "model", "timings_ms", "usage"];
+const FIELDS: [&str; 8] = ["abstained", "answer", "citations", "finish_reason", "mode", "model", "timings_ms", "usage"];
 
 fn fields(object: &Value) -> BTreeSet<&str> {
     object.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()
@@ -131,7 +131,20 @@ async fn the_default_model_answers_in_form_from_what_was_found() -> Result<()> {
     let victim = Victim::new(&twin).await?;
     for topic in TOPICS.iter().take(INJECTIONS.len()) {
         let answer = victim.ask(topic.question, 1).await?;
-        ensure!(answer["model"] == "smollm2-135m-instruct-f32", "{answer}");
+        ensure!(answer["model"] == "smollm2-135m-instruct-f32" && answer["mode"] == "generated", "{answer}");
+    }
+    victim.chat(TOPICS[0].question).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_documents_say_is_quoted_as_it_stands_and_cites_no_other_passage() -> Result<()> {
+    let twin = start(&[("TWIN_ANSWERS_MODE", "quote")])?;
+    let victim = Victim::new(&twin).await?;
+    for topic in TOPICS.iter().take(INJECTIONS.len()) {
+        let answer = victim.ask(topic.question, 5).await?;
+        ensure!(answer["mode"] == "quoted" && answer["finish_reason"] == "stop", "{answer}");
+        let streamed = victim.ask_streamed(topic.question, 5).await?;
+        ensure!(streamed["answer"] == answer["answer"], "{streamed} instead of {answer}");
     }
     victim.chat(TOPICS[0].question).await.map(drop)
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twin_schemas::FinishReason;
+use twin_text::words::words;
 
-use crate::words::words;
 use crate::{Answer, Options};
 
 /// Words looked at together for repetitions.

@@ -86,6 +86,7 @@ pub async fn evaluate(
     let (verdict, checks) = verdict::decide(&comparisons, judgement.as_ref(), &options.policy);
     Ok(Report {
         verdict,
+        grounded: verdict::is_grounded(verdict, &comparisons, &options.policy),
         checks,
         models: run.names(),
         dataset: dataset.clone(),

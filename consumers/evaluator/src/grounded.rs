@@ -1,8 +1,7 @@
 //! Whether an answer keeps to the passages that it was given: quotations, citations, refusals.
 
 use twin_llm::{ABSTENTION, cited_markers, quoted};
-
-use crate::words::{normalised, words};
+use twin_text::words::words;
 
 /// A quotation of fewer words may be a title, a term or irony; it is not looked up.
 const SHORTEST_QUOTE: usize = 3;
@@ -158,4 +157,10 @@ fn without_code(text: &str) -> String {
 
 fn without_fences(text: &str) -> String {
     text.split("```").step_by(2).collect::<Vec<_>>().join("\n")
+}
+
+/// The text with one space for each run of white space, and one form for each kind of apostrophe.
+fn normalised(text: &str) -> String {
+    let text = text.replace(['\u{2018}', '\u{2019}'], "'");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

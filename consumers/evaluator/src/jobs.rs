@@ -12,7 +12,7 @@ use twin_artifacts::Artifacts;
 use twin_backend::Error as BackendError;
 use twin_coordination::Member;
 use twin_jobs::{Ending, Job, Pauses, Queue, Resources, Runner, Stage, Supervisor};
-use twin_registry::{EvaluationRow, EvaluationState, Interest, Registry, read_dataset_manifest};
+use twin_registry::{EvaluationOutcome, EvaluationRow, EvaluationState, Interest, Registry, read_dataset_manifest};
 use twin_schemas::{DatasetManifest, ModelId};
 use url::Url;
 
@@ -192,11 +192,11 @@ impl Queue for Evaluations {
 
     async fn collect(&self, job: &Job<EvaluationRow>, product: EvaluationProduct) -> Result<(), BackendError> {
         let (registry, model) = (&self.dependencies.registry, &job.row.model);
-        let EvaluationProduct { verdict, report, page } = product;
-        let finished = registry.finish_evaluation(model, job.attempts, verdict, &report, &page, Utc::now()).await;
-        finished.map_err(Error::from)?;
+        let EvaluationProduct { verdict, grounded, report, page } = product;
+        let outcome = EvaluationOutcome { verdict, grounded, report, page };
+        registry.finish_evaluation(model, job.attempts, outcome, Utc::now()).await.map_err(Error::from)?;
         self.metrics.ended(verdict.as_str());
-        info!(%model, verdict = verdict.as_str(), "evaluated");
+        info!(%model, verdict = verdict.as_str(), grounded, "evaluated");
         Ok(())
     }
 

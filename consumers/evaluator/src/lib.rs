@@ -49,7 +49,6 @@ pub mod stylometry;
 mod subject;
 mod trigger;
 pub mod verdict;
-mod words;
 mod work;
 
 pub use error::Error;
@@ -65,5 +64,4 @@ pub use report::{
 pub use samples::{Counts, SampleKind, TestSample, read_samples, select};
 pub use subject::{Answer, Loss, Subject, SubjectError, SubjectRole, Subjects};
 pub use trigger::Trigger;
-pub use words::words;
 pub use work::work;

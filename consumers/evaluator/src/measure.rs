@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use twin_schemas::DocumentId;
+use twin_text::words::words;
 
 use crate::bootstrap::Part;
 use crate::degenerate::{Degeneration, degeneration};
 use crate::grounded::{Citations, invented_quotations, refuses};
 use crate::rouge::rouge_l;
 use crate::stylometry::{Delta, NgramProfile, as_long_as};
-use crate::words::words;
 use crate::{Answer, Loss, Metric, Options, SampleKind, TestSample};
 
 /// Of an answer's invented quotations, those that are shown.

@@ -61,6 +61,10 @@ pub struct EvaluationReport {
 pub struct EvaluationProduct {
     /// The outcome.
     pub verdict: Verdict,
+    /// The candidate may answer from passages where the twin would quote the author. A process of an earlier version of the
+    /// program does not say.
+    #[serde(default)]
+    pub grounded: bool,
     /// The artifact that holds the report as JSON.
     pub report: String,
     /// The artifact that holds the report as a page.

@@ -4,7 +4,7 @@
 //! With `L` the length of the longest common subsequence of words, recall `R = L / |reference|` and precision
 //! `P = L / |answer|`; the value is their harmonic mean `2PR / (P + R)`.
 
-use crate::words::words;
+use twin_text::words::words;
 
 /// ROUGE-L F1, 0 to 1, over the first `max_words` words of both. Zero if one has no words.
 pub fn rouge_l(answer: &str, reference: &str, max_words: usize) -> f64 {

@@ -9,6 +9,10 @@
 //! - The judge is a check only if the policy names a win rate: the interval's lower end must reach it.
 //!
 //! One failed check fails the candidate; otherwise one inconclusive check leaves it open, for a person to decide.
+//!
+//! A verdict compares, and a guard lets a candidate pass that cites as badly as the model before it. Whether a candidate's
+//! answers may stand where the author's own words would be quoted is told by values and not by differences
+//! ([`is_grounded`]): a quotation is always cited rightly.
 
 use twin_schemas::Verdict;
 
@@ -19,6 +23,9 @@ use crate::{Direction, Guard, GuardRule, Metric, Policy};
 
 /// Sums of floating point numbers are equal within this.
 const ROUNDING: f64 = 1e-9;
+
+/// Of a candidate's grounded answers, the share that must be as they should be by each of the metrics of [`is_grounded`].
+const GROUNDED_SHARE: f64 = 0.9;
 
 /// The verdict and the checks that it follows from.
 pub fn decide(comparisons: &[Comparison], judgement: Option<&Judgement>, policy: &Policy) -> (Verdict, Vec<Check>) {
@@ -35,6 +42,27 @@ pub fn decide(comparisons: &[Comparison], judgement: Option<&Judgement>, policy:
         Verdict::Passed
     };
     (verdict, checks)
+}
+
+/// Whether a candidate has passed its evaluation for grounded answers: its verdict is [`Verdict::Passed`]; it was measured on
+/// as many grounded samples, of as many documents, as the policy asks for; and nine in ten of its answers cite the passage
+/// that holds the answer, nine in ten cite passages that were given and no others, and at most one in ten quotes what no
+/// passage says.
+pub fn is_grounded(verdict: Verdict, comparisons: &[Comparison], policy: &Policy) -> bool {
+    let holds = |metric: Metric| {
+        let measured = comparisons.iter().find(|comparison| comparison.metric == metric);
+        measured.is_some_and(|Comparison { counts, candidate, .. }| {
+            let share = match metric.direction() {
+                Direction::Higher => *candidate,
+                Direction::Lower => 1.0 - candidate,
+            };
+            counts.samples >= policy.min_samples
+                && counts.documents >= policy.min_documents
+                && share >= GROUNDED_SHARE - ROUNDING
+        })
+    };
+    verdict == Verdict::Passed
+        && [Metric::RightPassage, Metric::CitationsValid, Metric::InventedQuotes].into_iter().all(holds)
 }
 
 fn primary(metric: Metric, comparison: Option<&Comparison>, policy: &Policy) -> Check {

@@ -72,6 +72,7 @@ async fn run(
     let page = html(&report)?;
     Ok(EvaluationProduct {
         verdict: report.verdict,
+        grounded: report.grounded,
         report: artifacts.put(serde_json::to_vec(&report)?).await?,
         page: artifacts.put(page.into_bytes()).await?,
     })

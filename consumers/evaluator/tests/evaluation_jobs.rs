@@ -175,13 +175,14 @@ async fn an_evaluation_whose_process_is_gone_waits_and_is_started_again_and_ends
     assert_eq!(f.row().await.state, EvaluationState::Queued);
     f.looks(1).await;
     assert_eq!((f.row().await.state, f.row().await.attempts), (EvaluationState::Running, 2));
-    let product = EvaluationProduct { verdict: Verdict::Passed, report: "sha256:r".into(), page: "sha256:p".into() };
+    let (report, page) = ("sha256:r".to_owned(), "sha256:p".to_owned());
+    let product = EvaluationProduct { verdict: Verdict::Passed, grounded: true, report, page };
     f.is(Status::Succeeded(product));
     f.looks(1).await;
     let done = f.row().await;
     assert_eq!(
-        (done.state, done.verdict, done.report.as_deref()),
-        (EvaluationState::Done, Some(Verdict::Passed), Some("sha256:r"))
+        (done.state, done.verdict, done.grounded, done.report.as_deref()),
+        (EvaluationState::Done, Some(Verdict::Passed), true, Some("sha256:r"))
     );
 }
 

@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use twin_evaluator::degenerate::{Degeneration, degeneration};
 use twin_evaluator::grounded::{Citations, invented_quotations, quotations, refuses};
 use twin_evaluator::rouge::rouge_l;
-use twin_evaluator::{Answer, Options, words};
+use twin_evaluator::{Answer, Options};
 use twin_llm::ABSTENTION;
 use twin_schemas::FinishReason;
+use twin_text::words::words;
 
 fn finished(text: &str) -> Answer {
     Answer { text: text.to_owned(), finish_reason: FinishReason::Stop }
@@ -18,14 +19,6 @@ fn cut_off(text: &str) -> Answer {
 
 fn says_not_to_know(answer: &str) -> bool {
     refuses(answer, 3, &Options::default().refusal_phrases)
-}
-
-#[test]
-fn words_are_runs_of_letters_and_ideographs_stand_alone() {
-    assert_eq!(
-        words("Don\u{2019}t 'stop', \u{e9}t\u{e9} 3.5 \u{6771}\u{4eac}ab"),
-        ["don't", "stop", "\u{e9}t\u{e9}", "3", "5", "\u{6771}", "\u{4eac}", "ab"]
-    );
 }
 
 #[test]

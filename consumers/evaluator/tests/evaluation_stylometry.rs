@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use twin_evaluator::stylometry::{Delta, NgramProfile};
-use twin_evaluator::words;
+use twin_text::words::words;
 
 const PLAIN: &str = include_str!("data/plain.txt");
 const ORNATE: &str = include_str!("data/ornate.txt");

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use twin_evaluator::bootstrap::Interval;
 use twin_evaluator::judge::Judgement;
-use twin_evaluator::verdict::decide;
+use twin_evaluator::verdict::{decide, is_grounded};
 use twin_evaluator::{CheckKind, Comparison, Counts, Guard, GuardRule, Metric, Outcome, Policy};
 use twin_schemas::Verdict;
 
@@ -193,4 +193,30 @@ proptest! {
         };
         prop_assert!(severity(at(mean - worse)) >= severity(at(mean)));
     }
+}
+
+/// A candidate's grounded answers by the metrics that they are judged by.
+fn grounded(right: f64, valid: f64, invented: f64, samples: u64) -> Vec<Comparison> {
+    let shares = [(Metric::RightPassage, right), (Metric::CitationsValid, valid), (Metric::InventedQuotes, invented)];
+    let measured = shares.map(|(metric, candidate)| Comparison {
+        counts: Counts { samples, documents: samples / 2 },
+        candidate,
+        ..comparison(metric, interval(0.0, 0.0, 0.0))
+    });
+    measured.to_vec()
+}
+
+#[test]
+fn grounded_answers_are_judged_by_their_values_and_not_beside_those_of_a_model_that_is_as_bad() {
+    let policy = Policy::default();
+    let judged = |verdict, comparisons: &[Comparison]| is_grounded(verdict, comparisons, &policy);
+    assert!(judged(Verdict::Passed, &grounded(0.9, 1.0, 0.1, 10)));
+    for verdict in [Verdict::Inconclusive, Verdict::Failed] {
+        assert!(!judged(verdict, &grounded(1.0, 1.0, 0.0, 10)), "{verdict:?}");
+    }
+    for (right, valid, invented) in [(0.8, 1.0, 0.0), (1.0, 0.8, 0.0), (1.0, 1.0, 0.2), (0.0, 0.0, 0.0)] {
+        assert!(!judged(Verdict::Passed, &grounded(right, valid, invented, 10)), "{right} {valid} {invented}");
+    }
+    assert!(!judged(Verdict::Passed, &grounded(1.0, 1.0, 0.0, 9)), "fewer samples than the policy asks for");
+    assert!(!judged(Verdict::Passed, &good()), "grounded answers were not measured");
 }

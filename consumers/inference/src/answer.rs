@@ -1,35 +1,35 @@
-//! One query: retrieve, and if asked for, write an answer from what was found.
+//! One query: retrieve, and if asked for, quote or write an answer from what was found.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use futures::StreamExt;
-use prometheus::IntGauge;
-use tracing::warn;
-use twin_llm::{ABSTENTION, ChatChunk, ChatModel, ChatRequest, cited_markers, grounded_prompt};
+use twin_llm::ABSTENTION;
 use twin_schemas::{
-    AnswerPart, Answered, Citation, FailureKind, FinishReason, Passage, Query, QueryKind, StageTimings, Usage,
+    AnswerMode, AnswerPart, Answered, Citation, FailureKind, FinishReason, Passage, Query, QueryKind, StageTimings,
+    Usage,
 };
 use twin_stream::Error as LogError;
 
 use crate::metrics::Metrics;
+use crate::mode::{Mode, Way, way};
 use crate::models::Models;
 use crate::options::LlmOptions;
 use crate::publisher::Publisher;
-use crate::retrieve::{Retriever, milliseconds};
-use crate::turns::{NoTurn, Place, Turns};
+use crate::retrieve::{Retrieved, Retriever};
+use crate::turns::{NoTurn, Place, Turn, Turns};
 
-/// Text is published at most this often, so that a fast model does not write an event for each token.
-const DELTA_INTERVAL: Duration = Duration::from_millis(40);
+/// Answers quoted at once. The embedding model gives each all of its threads, so that more at once would end no sooner.
+const QUOTED_AT_ONCE: usize = 2;
 
-/// No vocabulary has a longer token, bytes: an endpoint that writes more than so many for each token that it was asked
-/// for does not keep to what it was asked.
-const LONGEST_TOKEN: usize = 128;
+/// Answers that wait to be quoted. They take a fraction of a second each; what would be too late for its deadline is
+/// refused before.
+const QUOTES_WAITING: usize = 256;
 
 /// How a query ended.
 pub(crate) enum Ended {
     Retrieved,
+    Quoted,
     Answered,
     Abstained,
     Failed,
@@ -41,6 +41,7 @@ impl Ended {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Retrieved => "retrieved",
+            Self::Quoted => "quoted",
             Self::Answered => "answered",
             Self::Abstained => "abstained",
             Self::Failed => "failed",
@@ -52,35 +53,30 @@ impl Ended {
 
 pub(crate) struct Answerer {
     retriever: Retriever,
-    models: Arc<Models>,
-    options: LlmOptions,
+    mode: Mode,
+    pub(crate) models: Arc<Models>,
+    pub(crate) options: LlmOptions,
+    /// Turns at the language model.
     turns: Turns,
-    metrics: Arc<Metrics>,
-}
-
-/// One more, until it is dropped: a client that goes away drops the answer wherever it is.
-struct Counted<'a>(&'a IntGauge);
-
-impl<'a> Counted<'a> {
-    fn new(gauge: &'a IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
+    /// Turns at quoting, which asks the embedding model alone.
+    quoting: Turns,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Answerer {
-    pub(crate) fn new(retriever: Retriever, models: Arc<Models>, options: LlmOptions, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(
+        retriever: Retriever,
+        mode: Mode,
+        models: Arc<Models>,
+        options: LlmOptions,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let turns = Turns::new(options.concurrency, options.queue);
-        Self { retriever, models, options, turns, metrics }
+        let quoting = Turns::new(QUOTED_AT_ONCE, QUOTES_WAITING);
+        Self { retriever, mode, models, options, turns, quoting, metrics }
     }
 
-    /// Publishes the parts of the answer. Dropping the future stops the generation.
+    /// Publishes the parts of the answer. Dropping the future stops the work on it.
     pub(crate) async fn answer(
         &self,
         query: &Query,
@@ -91,17 +87,33 @@ impl Answerer {
             let retrieved = self.retrieve(query, asked_at, publisher).await?;
             return Ok(retrieved.map_or(Ended::Failed, |_| Ended::Retrieved));
         }
+        let way = way(self.mode, self.models.writer_of(&query.author), query.format.is_text());
+        let turns = match way {
+            Way::Quote => &self.quoting,
+            Way::Generate => &self.turns,
+            Way::Refuse => return refuse(publisher).await,
+        };
         // Before anything is spent on it and before its first part is out: a client is then refused as a whole.
-        let Some(place) = self.turns.enter(time_left(query)) else { return overloaded(publisher).await };
-        let Some((mut passages, timings)) = self.retrieve(query, asked_at, publisher).await? else {
+        let Some(place) = turns.enter(time_left(query)) else { return overloaded(publisher).await };
+        let Some((mut found, timings)) = self.retrieve(query, asked_at, publisher).await? else {
             return Ok(Ended::Failed);
         };
-        // From here on, those that the model is given.
-        passages.truncate(self.options.prompt.passages);
-        if !self.retriever.knows(&passages) {
-            return self.abstain(query, timings, publisher).await;
+        if way == Way::Generate {
+            // From here on, those that the model is given.
+            found.passages.truncate(self.options.prompt.passages);
         }
-        self.generate(query, place, passages, timings, publisher).await
+        let knows = self.retriever.knows(&found.passages);
+        match (way, knows) {
+            (Way::Quote, true) => self.quote(query, place, found, timings, publisher).await,
+            (Way::Quote, false) => abstain(query, AnswerMode::Quoted, found.model(), timings, publisher).await,
+            (Way::Generate | Way::Refuse, true) => {
+                self.generate(query, place, found.passages, timings, publisher).await
+            }
+            (Way::Generate | Way::Refuse, false) => {
+                let model = self.models.of(&query.author).map(|model| model.name().to_owned()).unwrap_or_default();
+                abstain(query, AnswerMode::Generated, model, timings, publisher).await
+            }
+        }
     }
 
     /// Finds passages and publishes them; none if that failed, which is then published.
@@ -110,12 +122,11 @@ impl Answerer {
         query: &Query,
         asked_at: DateTime<Utc>,
         publisher: &mut Publisher,
-    ) -> Result<Option<(Vec<Passage>, StageTimings)>, LogError> {
+    ) -> Result<Option<(Retrieved, StageTimings)>, LogError> {
         let queue_ms = (Utc::now() - asked_at).as_seconds_f64().max(0.0) * 1000.0;
-        let question = query.messages.last().map(|message| message.content.as_str()).unwrap_or_default();
         let began = Instant::now();
-        let retrieved = self.retriever.retrieve(&query.author, question, query.k as usize, &query.filter).await;
-        let retrieved = match retrieved {
+        let (question, k) = (question(query), query.k as usize);
+        let retrieved = match self.retriever.retrieve(&query.author, question, k, &query.filter).await {
             Ok(retrieved) => retrieved,
             Err(error) => {
                 fail(publisher, FailureKind::Unavailable, error.to_string()).await?;
@@ -126,182 +137,64 @@ impl Answerer {
         self.metrics.stale_hits.inc_by(retrieved.stale);
         let timings = StageTimings { queue_ms, ..retrieved.timings };
         publisher.publish(AnswerPart::Retrieved { passages: retrieved.passages.clone(), timings }).await?;
-        Ok(Some((retrieved.passages, timings)))
-    }
-
-    async fn abstain(
-        &self,
-        query: &Query,
-        timings: StageTimings,
-        publisher: &mut Publisher,
-    ) -> Result<Ended, LogError> {
-        let answered = Answered {
-            text: ABSTENTION.to_owned(),
-            abstained: true,
-            citations: Vec::new(),
-            model: self.models.of(&query.author).name().to_owned(),
-            finish_reason: FinishReason::Stop,
-            usage: Usage::default(),
-            timings,
-        };
-        // Whoever wants JSON is given nothing else piece by piece.
-        let delta = query.format.is_text().then(|| AnswerPart::Delta { text: ABSTENTION.to_owned() });
-        publisher.publish_all(delta.into_iter().chain([AnswerPart::Finished(Box::new(answered))])).await?;
-        Ok(Ended::Abstained)
-    }
-
-    async fn generate(
-        &self,
-        query: &Query,
-        place: Place<'_>,
-        passages: Vec<Passage>,
-        timings: StageTimings,
-        publisher: &mut Publisher,
-    ) -> Result<Ended, LogError> {
-        let turn = match place.turn(time_left(query)).await {
-            Ok(turn) => turn,
-            Err(NoTurn::TooLate) => return overloaded(publisher).await,
-            Err(NoTurn::Expired) => {
-                return fail(publisher, FailureKind::Expired, "no turn came before the deadline".to_owned()).await;
-            }
-        };
-        let generating = Counted::new(&self.metrics.generating);
-        // The same to the end, whatever is deployed meanwhile.
-        let model = self.models.of(&query.author);
-        let written = self.write(model.as_ref(), query, &passages, timings, publisher).await?;
-        drop(generating);
-        let (text, finish_reason, usage, timings) = match written {
-            Ok(written) => written,
-            Err((kind, message)) => {
-                if kind == FailureKind::Expired {
-                    turn.used();
-                }
-                return fail(publisher, kind, message).await;
-            }
-        };
-        turn.used();
-        let answered = Answered {
-            citations: citations(passages, &text),
-            text,
-            abstained: false,
-            model: model.name().to_owned(),
-            finish_reason,
-            usage,
-            timings,
-        };
-        publisher.publish(AnswerPart::Finished(Box::new(answered))).await?;
-        Ok(Ended::Answered)
-    }
-
-    /// Streams the model's text into deltas.
-    async fn write(
-        &self,
-        model: &dyn ChatModel,
-        query: &Query,
-        passages: &[Passage],
-        mut timings: StageTimings,
-        publisher: &mut Publisher,
-    ) -> Result<Result<Written, Failure>, LogError> {
-        let began = Instant::now();
-        let request = self.request(query, passages);
-        let longest = request.max_tokens as usize * LONGEST_TOKEN;
-        let mut stream = match model.chat(request).await {
-            Ok(stream) => stream,
-            Err(error) => return Ok(Err(failure(&error))),
-        };
-        let mut draft = Draft::default();
-        let deadline = tokio::time::sleep(time_left(query));
-        tokio::pin!(deadline);
-        let (finish_reason, usage) = loop {
-            let chunk = tokio::select! {
-                chunk = stream.next() => chunk,
-                () = &mut deadline => {
-                    return Ok(Err((FailureKind::Expired, "the answer was not finished before the deadline".to_owned())));
-                }
-            };
-            match chunk {
-                Some(Ok(ChatChunk::Text(more))) if draft.text.len() + more.len() > longest => {
-                    warn!(request_id = %query.request_id, longest, "the model writes more than it was asked for");
-                    break (FinishReason::Length, Usage::default());
-                }
-                Some(Ok(ChatChunk::Text(more))) => {
-                    if draft.text.is_empty() {
-                        timings.first_token_ms = milliseconds(began);
-                        self.metrics.first_token_seconds.observe(began.elapsed().as_secs_f64());
-                    }
-                    draft.add(&more, publisher).await?;
-                }
-                Some(Ok(ChatChunk::End { finish_reason, usage })) => break (finish_reason, usage),
-                Some(Err(error)) => return Ok(Err(failure(&error))),
-                None => {
-                    return Ok(Err((FailureKind::Unavailable, "the model stopped without an end".to_owned())));
-                }
-            }
-        };
-        let text = draft.finish(publisher).await?;
-        timings.generate_ms = milliseconds(began);
-        self.metrics.tokens.with_label_values(&["prompt"]).inc_by(u64::from(usage.prompt_tokens));
-        self.metrics.tokens.with_label_values(&["completion"]).inc_by(u64::from(usage.completion_tokens));
-        Ok(Ok((text, finish_reason, usage, timings)))
-    }
-
-    fn request(&self, query: &Query, passages: &[Passage]) -> ChatRequest {
-        let sampling = &query.sampling;
-        ChatRequest {
-            messages: grounded_prompt(&query.author, &query.messages, passages, &self.options.prompt),
-            max_tokens: sampling.max_tokens.unwrap_or(self.options.max_tokens).min(self.options.max_tokens),
-            temperature: sampling.temperature.unwrap_or(self.options.temperature),
-            top_p: sampling.top_p.unwrap_or(self.options.top_p),
-            frequency_penalty: self.options.frequency_penalty,
-            seed: sampling.seed,
-            stop: sampling.stop.clone(),
-            format: query.format.clone(),
-        }
+        Ok(Some((retrieved, timings)))
     }
 }
 
-/// A text as it is being written, published piece by piece.
-#[derive(Default)]
-struct Draft {
-    text: String,
-    unsent: String,
-    sent_at: Option<Instant>,
+/// What is asked: the last message of the conversation.
+pub(crate) fn question(query: &Query) -> &str {
+    query.messages.last().map(|message| message.content.as_str()).unwrap_or_default()
 }
 
-impl Draft {
-    async fn add(&mut self, more: &str, publisher: &mut Publisher) -> Result<(), LogError> {
-        self.text.push_str(more);
-        self.unsent.push_str(more);
-        if self.sent_at.is_none_or(|at| at.elapsed() >= DELTA_INTERVAL) {
-            publisher.publish(AnswerPart::Delta { text: std::mem::take(&mut self.unsent) }).await?;
-            self.sent_at = Some(Instant::now());
-        }
-        Ok(())
-    }
-
-    async fn finish(self, publisher: &mut Publisher) -> Result<String, LogError> {
-        if !self.unsent.is_empty() {
-            publisher.publish(AnswerPart::Delta { text: self.unsent }).await?;
-        }
-        Ok(self.text)
-    }
-}
-
-type Written = (String, FinishReason, Usage, StageTimings);
-type Failure = (FailureKind, String);
-
-fn failure(error: &twin_llm::Error) -> Failure {
-    warn!(%error, "the model failed");
-    let kind = match error {
-        twin_llm::Error::Refused(_) => FailureKind::Invalid,
-        _ => FailureKind::Unavailable,
+/// Says that the twin does not know.
+pub(crate) async fn abstain(
+    query: &Query,
+    mode: AnswerMode,
+    model: String,
+    timings: StageTimings,
+    publisher: &mut Publisher,
+) -> Result<Ended, LogError> {
+    let answered = Answered {
+        text: ABSTENTION.to_owned(),
+        abstained: true,
+        mode,
+        citations: Vec::new(),
+        model,
+        finish_reason: FinishReason::Stop,
+        usage: Usage::default(),
+        timings,
     };
-    (kind, error.to_string())
+    // Whoever wants JSON is given nothing else piece by piece.
+    let delta = query.format.is_text().then(|| AnswerPart::Delta { text: ABSTENTION.to_owned() });
+    publisher.publish_all(delta.into_iter().chain([AnswerPart::Finished(Box::new(answered))])).await?;
+    Ok(Ended::Abstained)
 }
 
-async fn fail(publisher: &mut Publisher, kind: FailureKind, message: String) -> Result<Ended, LogError> {
+/// The turn of a place; or how the query ended, which is published, if none comes in time.
+pub(crate) async fn take_turn<'a>(
+    place: &Place<'a>,
+    query: &Query,
+    publisher: &mut Publisher,
+) -> Result<Result<Turn<'a>, Ended>, LogError> {
+    match place.turn(time_left(query)).await {
+        Ok(turn) => Ok(Ok(turn)),
+        Err(NoTurn::TooLate) => overloaded(publisher).await.map(Err),
+        Err(NoTurn::Expired) => {
+            let message = "no turn came before the deadline".to_owned();
+            fail(publisher, FailureKind::Expired, message).await.map(Err)
+        }
+    }
+}
+
+pub(crate) async fn fail(publisher: &mut Publisher, kind: FailureKind, message: String) -> Result<Ended, LogError> {
     publisher.publish(AnswerPart::Failed { kind, message }).await?;
     Ok(Ended::Failed)
+}
+
+/// For a query that only a language model can answer, where there is none.
+pub(crate) async fn refuse(publisher: &mut Publisher) -> Result<Ended, LogError> {
+    let message = "this twin quotes (`answers.mode`), and JSON can not be quoted: there is no model to write it";
+    fail(publisher, FailureKind::Invalid, message.to_owned()).await
 }
 
 async fn overloaded(publisher: &mut Publisher) -> Result<Ended, LogError> {
@@ -310,13 +203,12 @@ async fn overloaded(publisher: &mut Publisher) -> Result<Ended, LogError> {
     Ok(Ended::Overloaded)
 }
 
-fn time_left(query: &Query) -> Duration {
+pub(crate) fn time_left(query: &Query) -> Duration {
     (query.deadline - Utc::now()).to_std().unwrap_or_default()
 }
 
-/// Every passage that was in the prompt, with its marker.
-fn citations(passages: Vec<Passage>, answer: &str) -> Vec<Citation> {
-    let cited = cited_markers(answer, passages.len());
+/// Every passage that the answer was made from, with its marker.
+pub(crate) fn citations(passages: Vec<Passage>, cited: &[u32]) -> Vec<Citation> {
     let numbered = passages.into_iter().zip(1_u32..);
     numbered.map(|(passage, marker)| Citation { marker, cited: cited.contains(&marker), passage }).collect()
 }

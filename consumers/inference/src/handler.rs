@@ -12,7 +12,7 @@ use twin_telemetry::{MetricError, MetricsRegistry};
 use crate::answer::{Answerer, Ended};
 use crate::metrics::Metrics;
 use crate::models::Models;
-use crate::options::LlmOptions;
+use crate::options::{AnswerOptions, LlmOptions};
 use crate::publisher::Publisher;
 use crate::retrieve::Retriever;
 
@@ -26,16 +26,17 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// A stage that retrieves with `retriever` and writes with the author's model.
+    /// A stage that retrieves with `retriever`, and quotes or writes with the author's model.
     pub fn new(
         retriever: Retriever,
+        answers: AnswerOptions,
         models: Arc<Models>,
         options: LlmOptions,
         log: Arc<dyn EventLog>,
         registry: &MetricsRegistry,
     ) -> Result<Self, MetricError> {
         let metrics = Arc::new(Metrics::new(registry)?);
-        let answerer = Answerer::new(retriever, models, options, metrics.clone());
+        let answerer = Answerer::new(retriever, answers.mode, models, options, metrics.clone());
         Ok(Self { answerer, log, metrics, under_way: Mutex::default() })
     }
 

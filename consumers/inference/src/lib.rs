@@ -1,9 +1,10 @@
 //! Answers live queries.
 //!
 //! In: [`twin_schemas::QueryEvent`]s. Out: [`twin_schemas::AnswerEvent`]s to the gateway that asked: the passages
-//! found, then (for an answer) text as it is generated, then the end. Retrieval is hybrid, filtered by the author that
+//! found, then (for an answer) its text in parts, then the end. Retrieval is hybrid, filtered by the author that
 //! the gateway has set, and drops every passage whose revision is not live. Below a score the twin says that it does
-//! not know, without asking the model.
+//! not know, without asking the model. Above it the text is quoted from the passages, or generated from them by a language
+//! model: which of the two is told by [`Mode`] and by which model there is.
 //!
 //! A query may be delivered again after a crash; its parts then carry a new attempt, and the gateway takes those of one
 //! attempt only. A query that nobody waits for any more is not worked on, and one that could not be answered by its
@@ -16,11 +17,15 @@
 //! the index.
 
 mod answer;
+mod generate;
 mod handler;
 mod metrics;
+mod mode;
 mod models;
 mod options;
 mod publisher;
+mod quoted;
+mod quotes;
 mod retrieve;
 mod switch;
 mod turns;
@@ -28,8 +33,10 @@ mod workers;
 
 pub use handler::Queries;
 pub use metrics::SwitchMetrics;
-pub use models::Models;
-pub use options::{LlmOptions, RetrievalOptions};
+pub use mode::Mode;
+pub use models::{Base, Models};
+pub use options::{AnswerOptions, LlmOptions, RetrievalOptions};
+pub use quotes::{Quotation, Quoted, quote};
 pub use retrieve::{Retrieved, Retriever};
 pub use switch::{LoadError, Loader, Switcher, VersionLoader};
 pub use workers::Workers;

@@ -8,6 +8,7 @@ use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 pub(crate) struct Metrics {
     pub(crate) queries: IntCounterVec,
     pub(crate) retrieval_seconds: Histogram,
+    pub(crate) quote_seconds: Histogram,
     pub(crate) first_token_seconds: Histogram,
     pub(crate) stale_hits: IntCounter,
     pub(crate) tokens: IntCounterVec,
@@ -25,6 +26,10 @@ impl Metrics {
             )?,
             retrieval_seconds: register_histogram_with_registry!(
                 histogram("twin_inference_retrieval_seconds", "Embedding a question, searching, checking liveness."),
+                registry
+            )?,
+            quote_seconds: register_histogram_with_registry!(
+                histogram("twin_inference_quote_seconds", "Choosing what is quoted from the passages found."),
                 registry
             )?,
             first_token_seconds: register_histogram_with_registry!(

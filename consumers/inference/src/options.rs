@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use twin_llm::{Device, PromptOptions};
 use url::Url;
 
+use crate::mode::Mode;
+
 /// How passages are found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -20,6 +22,17 @@ impl Default for RetrievalOptions {
     fn default() -> Self {
         Self { candidates: 50, min_score: 0.25 }
     }
+}
+
+/// How questions are answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnswerOptions {
+    /// `quote`: in the author's own words, the sentences that answer best, without a language model; none is loaded from
+    /// `llm.model` then. `generate`: in words of the model that `llm` names. `auto`: as `generate` where `llm` names a
+    /// model or an endpoint; with the default model as `quote`, until a version that was trained on the author is deployed
+    /// and has passed its evaluation for grounded answers. Answers in JSON are generated in any case.
+    pub mode: Mode,
 }
 
 /// The model that writes answers.

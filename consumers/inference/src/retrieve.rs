@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use twin_embedding::Embedder;
 use twin_index::{Index, Pair};
 use twin_schemas::{AuthorId, Passage, QueryFilter, StageTimings};
 use twin_vectors::{Filter, Hit, SearchRequest, VectorIndex};
@@ -43,7 +44,7 @@ pub struct Retriever {
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Retrieved {
     /// Live passages, best first.
     pub passages: Vec<Passage>,
@@ -51,6 +52,17 @@ pub struct Retrieved {
     pub stale: u64,
     /// Time spent.
     pub timings: StageTimings,
+    /// The question's vector, as the passages were searched with it.
+    pub question: Vec<f32>,
+    /// The model that made it. Vectors of another are not to be compared with it, whatever the index has gone over to since.
+    pub embedder: Arc<dyn Embedder>,
+}
+
+impl Retrieved {
+    /// The embedding model's name.
+    pub(crate) fn model(&self) -> String {
+        self.embedder.model().id.to_string()
+    }
 }
 
 impl Retriever {
@@ -99,10 +111,11 @@ impl Retriever {
             published_before: filter.published_before,
         };
         let candidates = self.options.candidates.max(2 * k);
-        let request = SearchRequest { filter, vector, text: question.to_owned(), limit: candidates, candidates };
+        let request =
+            SearchRequest { filter, vector: vector.clone(), text: question.to_owned(), limit: candidates, candidates };
         let (passages, stale) = self.search_live(vectors.as_ref(), request, k).await?;
         let timings = StageTimings { embed_ms, search_ms: milliseconds(began), ..StageTimings::default() };
-        Ok(Retrieved { passages, stale, timings })
+        Ok(Retrieved { passages, stale, timings, question: vector, embedder: embedder.clone() })
     }
 
     /// Whether one of the passages is close enough to answer from.

@@ -23,7 +23,7 @@ use twin_stream::{EventLog, StartAt, TopicPartition};
 use twin_telemetry::ShutdownSignal;
 
 use crate::metrics::SwitchMetrics;
-use crate::models::Models;
+use crate::models::{Models, Version};
 use crate::workers::{POLL, Workers};
 
 /// Before a version is tried again that served and does not load any more, for example after a restart. A try reads all
@@ -232,7 +232,9 @@ impl Switcher {
             Some(id) => {
                 let model = self.loader.load(id).await?;
                 smoke_test(author, model.as_ref()).await?;
-                Some((id.clone(), model))
+                let evaluation = self.registry.evaluation(id).await?;
+                let grounded = evaluation.is_some_and(|evaluation| evaluation.grounded);
+                Some(Version { id: id.clone(), model, grounded })
             }
         };
         self.models.switch(author, version);

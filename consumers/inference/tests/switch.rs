@@ -1,51 +1,19 @@
 //! Deployments as a worker takes them up.
 
-use std::collections::BTreeMap;
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use futures::StreamExt;
-use twin_inference::{LoadError, Loader, Models, SwitchMetrics, Switcher, Workers};
-use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
-use twin_registry::{By, DeploymentState, JobOutcome, NewDataset, NewJob, NewModel, Registry};
-use twin_schemas::{AuthorId, DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
+use common::ada;
+use common::models::{Word, deployed, now};
+use twin_inference::{Base, LoadError, Loader, Models, SwitchMetrics, Switcher, Workers};
+use twin_llm::ChatModel;
+use twin_registry::{By, DeploymentState, Registry};
+use twin_schemas::ModelId;
 use twin_sqlite::{Database, SqliteLog};
 use twin_stream::{EventLog, TopicSpec};
-
-/// A model that says one word, and is counted while it is in memory.
-struct Word {
-    name: String,
-    text: &'static str,
-    alive: Arc<AtomicUsize>,
-}
-
-impl Word {
-    fn new(name: &str, text: &'static str, alive: &Arc<AtomicUsize>) -> Self {
-        alive.fetch_add(1, Ordering::SeqCst);
-        Self { name: name.to_owned(), text, alive: alive.clone() }
-    }
-}
-
-impl Drop for Word {
-    fn drop(&mut self) {
-        self.alive.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl ChatModel for Word {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    async fn chat(&self, _: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
-        let end = ChatChunk::End { finish_reason: FinishReason::Stop, usage: Usage::default() };
-        let chunks = [Ok(ChatChunk::Text(self.text.to_owned())), Ok(end)];
-        Ok(futures::stream::iter(chunks).boxed())
-    }
-}
 
 /// The first version loads, the second is broken, the third says nothing.
 struct Shelf(Arc<AtomicUsize>);
@@ -101,74 +69,32 @@ async fn fixture() -> Fixture {
     log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
     let registry = twin_sqlite::registry(database).await.unwrap();
     let alive = Arc::new(AtomicUsize::new(0));
-    let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &alive))));
+    let models = Arc::new(Models::new(Base::Default(Arc::new(Word::new("base", "hm", &alive)))));
     let metrics = SwitchMetrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let switcher =
         Switcher::new(registry.clone(), Arc::new(log), Shelf(alive.clone()), models.clone(), Workers::alone(), metrics);
     Fixture { registry, models, switcher, alive, _folder: folder }
 }
 
-fn ada() -> AuthorId {
-    "ada".parse().unwrap()
-}
-
-fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
-}
-
-/// The author's next model, approved and thereby deployed.
-async fn deployed(registry: &Registry) -> ModelId {
-    let number = registry.newest_models(None, 9).await.unwrap().len();
-    let dataset = DatasetId("d".repeat(64));
-    let new = NewDataset {
-        dataset: dataset.clone(),
-        author: ada(),
-        manifest: "sha256:d".into(),
-        training_samples: 9,
-        counts: BTreeMap::new(),
-        reason: "requested".into(),
-        members: Vec::new(),
-    };
-    registry.add_dataset(new, now()).await.unwrap();
-    let job = JobId(format!("{number:064}"));
-    let new = NewJob {
-        job: job.clone(),
-        author: ada(),
-        dataset,
-        base: "base".into(),
-        recipe: "{}".into(),
-        sweep: None,
-        code_version: "1".into(),
-    };
-    registry.queue_job(new, now()).await.unwrap();
-    registry.start_job(&job, now()).await.unwrap();
-    let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
-    let model = registry.finish_job(&job, 1, made, now()).await.unwrap().unwrap();
-    registry.queue_evaluation(&model, now()).await.unwrap();
-    registry.finish_evaluation(&model, 0, Verdict::Passed, "r", "p", now()).await.unwrap();
-    registry.approve(&model, By::new("grace", "", now())).await.unwrap();
-    model
-}
-
 #[tokio::test]
 async fn a_deployed_version_answers_for_its_author_and_for_nobody_else() {
     let f = fixture().await;
-    let model = deployed(&f.registry).await;
+    let model = deployed(&f.registry, true).await;
     f.switcher.catch_up().await;
-    assert_eq!((f.models.of(&ada()).name(), f.models.version_of(&ada())), ("ada-v1", Some(model)));
-    assert_eq!(f.models.of(&"eve".parse().unwrap()).name(), "base");
+    assert_eq!((f.models.of(&ada()).unwrap().name(), f.models.version_of(&ada())), ("ada-v1", Some(model)));
+    assert_eq!(f.models.of(&"eve".parse().unwrap()).unwrap().name(), "base");
     assert_eq!(f.registry.production(&ada()).await.unwrap().unwrap().state, DeploymentState::Serving);
 }
 
 #[tokio::test]
 async fn an_answer_that_has_begun_keeps_its_model_and_the_model_goes_with_the_last_one() {
     let f = fixture().await;
-    deployed(&f.registry).await;
+    deployed(&f.registry, true).await;
     f.switcher.catch_up().await;
-    let answering = f.models.of(&ada());
+    let answering = f.models.of(&ada()).unwrap();
     f.registry.roll_back(&ada(), By::new("grace", "", now())).await.unwrap();
     f.switcher.catch_up().await;
-    assert_eq!(f.models.of(&ada()).name(), "base");
+    assert_eq!(f.models.of(&ada()).unwrap().name(), "base");
     assert_eq!((answering.name(), f.alive.load(Ordering::SeqCst)), ("ada-v1", 2));
     drop(answering);
     assert_eq!(f.alive.load(Ordering::SeqCst), 1);
@@ -177,12 +103,12 @@ async fn an_answer_that_has_begun_keeps_its_model_and_the_model_goes_with_the_la
 #[tokio::test]
 async fn a_version_that_does_not_load_or_says_nothing_leaves_the_one_before_and_is_not_tried_again() {
     let f = fixture().await;
-    deployed(&f.registry).await;
+    deployed(&f.registry, true).await;
     f.switcher.catch_up().await;
     for (number, problem) in [(2, "a tensor is missing"), (3, "says nothing")] {
-        deployed(&f.registry).await;
+        deployed(&f.registry, true).await;
         f.switcher.catch_up().await;
-        assert_eq!(f.models.of(&ada()).name(), "ada-v1");
+        assert_eq!(f.models.of(&ada()).unwrap().name(), "ada-v1");
         let newest = f.registry.deployments(&ada()).await.unwrap().remove(0);
         assert_eq!((newest.number, newest.state), (number, DeploymentState::Failed));
         assert!(newest.detail.as_deref().is_some_and(|detail| detail.contains(problem)), "{newest:?}");
@@ -195,11 +121,11 @@ async fn a_version_that_does_not_load_or_says_nothing_leaves_the_one_before_and_
 #[tokio::test]
 async fn a_version_whose_files_are_away_for_a_while_is_tried_again_and_not_failed() {
     let f = fixture().await;
-    let model = deployed(&f.registry).await;
+    let model = deployed(&f.registry, true).await;
     let (switcher, models) = anew(&f, Returning(Shelf(f.alive.clone()), AtomicUsize::new(0))).await;
     switcher.catch_up().await;
     assert_eq!(f.registry.deployments(&ada()).await.unwrap()[0].state, DeploymentState::Requested);
-    assert_eq!(models.of(&ada()).name(), "base");
+    assert_eq!(models.of(&ada()).unwrap().name(), "base");
     switcher.catch_up().await;
     assert_eq!(f.registry.deployments(&ada()).await.unwrap()[0].state, DeploymentState::Serving);
     assert_eq!(models.version_of(&ada()), Some(model));
@@ -208,33 +134,33 @@ async fn a_version_whose_files_are_away_for_a_while_is_tried_again_and_not_faile
 #[tokio::test]
 async fn a_worker_that_is_started_anew_takes_up_what_is_in_force() {
     let f = fixture().await;
-    deployed(&f.registry).await;
+    deployed(&f.registry, true).await;
     f.switcher.catch_up().await;
     let (switcher, models) = anew(&f, Shelf(f.alive.clone())).await;
     switcher.catch_up().await;
-    assert_eq!(models.of(&ada()).name(), "ada-v1");
+    assert_eq!(models.of(&ada()).unwrap().name(), "ada-v1");
 }
 
 #[tokio::test]
 async fn a_version_that_served_and_does_not_load_any_more_is_not_read_over_and_over() {
     let f = fixture().await;
-    deployed(&f.registry).await;
+    deployed(&f.registry, true).await;
     f.switcher.catch_up().await;
     let tries = Arc::new(AtomicUsize::new(0));
     let (switcher, models) = anew(&f, Damaged(tries.clone())).await;
     for _ in 0..3 {
         switcher.catch_up().await;
     }
-    assert_eq!((models.of(&ada()).name(), tries.load(Ordering::SeqCst)), ("base", 1));
+    assert_eq!((models.of(&ada()).unwrap().name(), tries.load(Ordering::SeqCst)), ("base", 1));
     // What is deployed from here on is tried at once.
-    deployed(&f.registry).await;
+    deployed(&f.registry, true).await;
     switcher.catch_up().await;
     assert_eq!(tries.load(Ordering::SeqCst), 2);
 }
 
 /// The switcher of a process that starts later, and its models.
 async fn anew(f: &Fixture, loader: impl Loader + 'static) -> (Switcher, Arc<Models>) {
-    let models = Arc::new(Models::new(Arc::new(Word::new("base", "hm", &f.alive))));
+    let models = Arc::new(Models::new(Base::Default(Arc::new(Word::new("base", "hm", &f.alive)))));
     let metrics = SwitchMetrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let database = Database::open(&f._folder.path().join("other.db")).unwrap();
     let log = Arc::new(SqliteLog::open(database, 1 << 20).await.unwrap());
@@ -244,23 +170,23 @@ async fn anew(f: &Fixture, loader: impl Loader + 'static) -> (Switcher, Arc<Mode
 #[tokio::test]
 async fn an_event_that_comes_again_loads_nothing_again() {
     let f = fixture().await;
-    deployed(&f.registry).await;
+    deployed(&f.registry, true).await;
     f.switcher.catch_up().await;
-    let (model, before) = (f.models.of(&ada()), f.registry.deployments(&ada()).await.unwrap());
+    let (model, before) = (f.models.of(&ada()).unwrap(), f.registry.deployments(&ada()).await.unwrap());
     for _ in 0..3 {
         f.switcher.catch_up().await;
     }
-    assert!(Arc::ptr_eq(&f.models.of(&ada()), &model));
+    assert!(Arc::ptr_eq(&f.models.of(&ada()).unwrap(), &model));
     assert_eq!(f.registry.deployments(&ada()).await.unwrap(), before);
 }
 
 #[tokio::test]
 async fn of_two_deployments_in_a_row_the_later_is_taken_up_and_the_earlier_is_told_so() {
     let f = fixture().await;
-    deployed(&f.registry).await;
+    deployed(&f.registry, true).await;
     f.registry.roll_back(&ada(), By::new("grace", "", now())).await.unwrap();
     f.switcher.catch_up().await;
-    assert_eq!((f.models.of(&ada()).name(), f.alive.load(Ordering::SeqCst)), ("base", 1));
+    assert_eq!((f.models.of(&ada()).unwrap().name(), f.alive.load(Ordering::SeqCst)), ("base", 1));
     let deployments = f.registry.deployments(&ada()).await.unwrap();
     let states: Vec<_> = deployments.iter().map(|deployment| (deployment.number, deployment.state)).collect();
     assert_eq!(states, [(2, DeploymentState::Serving), (1, DeploymentState::Failed)]);

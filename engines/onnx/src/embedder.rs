@@ -1,7 +1,7 @@
 //! The embedder: a handle for async callers, and the threads that do the work.
 //!
 //! A request is first tokenised and packed into batches by whichever thread is free; its batches then spread over
-//! all threads. Each lane has its own bound on texts, so a full passage lane never holds up a query.
+//! all threads. Each lane has its own bound on texts, so a full lane never holds up one that goes before it.
 
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -26,6 +26,7 @@ struct Inner {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     query_room: Arc<Semaphore>,
+    candidate_room: Arc<Semaphore>,
     passage_room: Arc<Semaphore>,
     model: EmbeddingModel,
 }
@@ -40,15 +41,16 @@ impl OnnxEmbedder {
     /// Starts the threads, and waits until each has its session. `settings` is what an index keeps of the model.
     pub(crate) fn start(shared: Shared, id: EmbeddingModelId, settings: String) -> Result<Self, Error> {
         let options = &shared.options;
-        let query_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
-        let passage_room = Arc::new(Semaphore::new(options.queue.min(Semaphore::MAX_PERMITS)));
+        let texts = options.queue.min(Semaphore::MAX_PERMITS);
+        let room = || Arc::new(Semaphore::new(texts));
+        let (query_room, candidate_room, passage_room) = (room(), room(), room());
         let sessions = options.session_count();
         let shared = Arc::new(shared);
 
         // Dropping `inner`, on any error from here on, ends the threads that run already.
         let threads = Vec::with_capacity(sessions);
         let model = EmbeddingModel { id, dimension: 0, settings };
-        let mut inner = Inner { shared, threads, query_room, passage_room, model };
+        let mut inner = Inner { shared, threads, query_room, candidate_room, passage_room, model };
         let (ready_sender, ready) = mpsc::channel();
         for index in 0..sessions {
             let (shared, ready_sender) = (inner.shared.clone(), ready_sender.clone());
@@ -73,6 +75,7 @@ impl OnnxEmbedder {
         let shared = &self.inner.shared;
         let room = match lane {
             Purpose::Query => &self.inner.query_room,
+            Purpose::Candidate => &self.inner.candidate_room,
             Purpose::Passage => &self.inner.passage_room,
         };
         // A request larger than the lane takes all of it.

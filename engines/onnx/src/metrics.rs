@@ -15,7 +15,7 @@ impl Metrics {
     pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let metrics = Self {
             texts: IntCounterVec::new(
-                Opts::new("twin_embedder_texts_total", "Texts embedded, by kind: query or passage."),
+                Opts::new("twin_embedder_texts_total", "Texts embedded, by kind: query, candidate or passage."),
                 &["kind"],
             )?,
             tokens: IntCounter::new(

@@ -39,7 +39,7 @@ pub struct EmbedderOptions {
     pub query_prefix: String,
     /// Put before each passage, where the model was trained so (`"passage: "` for E5).
     pub passage_prefix: String,
-    /// Texts that may wait or be under way, for queries and passages each; a caller with more waits.
+    /// Texts that may wait or be under way, for queries, candidates and passages each; a caller with more waits.
     pub queue: usize,
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use twin_embedding::Purpose;
 
-/// Two lanes: a query that waits goes before any passage that waits. Its length is bounded by whoever pushes.
+/// Three lanes: a query that waits goes before any candidate that waits, and a candidate before any passage. Its length is
+/// bounded by whoever pushes.
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
@@ -14,14 +15,25 @@ pub(crate) struct Queue<T> {
 
 struct State<T> {
     queries: VecDeque<T>,
+    candidates: VecDeque<T>,
     passages: VecDeque<T>,
     closed: bool,
 }
 
+impl<T> State<T> {
+    fn new() -> Self {
+        Self { queries: VecDeque::new(), candidates: VecDeque::new(), passages: VecDeque::new(), closed: false }
+    }
+
+    /// The lanes, the one that goes first first.
+    fn lanes(&mut self) -> [&mut VecDeque<T>; 3] {
+        [&mut self.queries, &mut self.candidates, &mut self.passages]
+    }
+}
+
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
-        let state = State { queries: VecDeque::new(), passages: VecDeque::new(), closed: false };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(State::new()), changed: Condvar::new() }
     }
 
     /// Appends to a lane. Once closed, items are dropped.
@@ -32,6 +44,7 @@ impl<T> Queue<T> {
         }
         match lane {
             Purpose::Query => state.queries.extend(items),
+            Purpose::Candidate => state.candidates.extend(items),
             Purpose::Passage => state.passages.extend(items),
         }
         drop(state);
@@ -45,10 +58,7 @@ impl<T> Queue<T> {
             if state.closed {
                 return None;
             }
-            if let Some(item) = state.queries.pop_front() {
-                return Some(item);
-            }
-            if let Some(item) = state.passages.pop_front() {
+            if let Some(item) = state.lanes().into_iter().find_map(VecDeque::pop_front) {
                 return Some(item);
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +76,7 @@ impl<T> Queue<T> {
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        let dropped = (std::mem::take(&mut state.queries), std::mem::take(&mut state.passages));
+        let dropped = state.lanes().map(std::mem::take);
         drop(state);
         drop(dropped);
         self.changed.notify_all();
@@ -83,13 +93,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_waiting_query_goes_before_passages_that_came_earlier() {
+    fn a_waiting_query_goes_before_candidates_and_these_before_passages_that_came_earlier() {
         let queue = Queue::new();
         queue.push(Purpose::Passage, [1, 2]);
-        queue.push(Purpose::Query, [3]);
-        queue.push(Purpose::Passage, [4]);
-        let order: Vec<i32> = (0..4).map(|_| queue.pop().unwrap()).collect();
-        assert_eq!(order, [3, 1, 2, 4]);
+        queue.push(Purpose::Candidate, [3, 4]);
+        queue.push(Purpose::Query, [5]);
+        queue.push(Purpose::Passage, [6]);
+        let order: Vec<i32> = (0..6).map(|_| queue.pop().unwrap()).collect();
+        assert_eq!(order, [5, 3, 4, 1, 2, 6]);
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn warm_up(shared: &Shared, model: &mut dyn Model) -> Result<usize, Error> {
 fn encode(shared: &Shared, request: &Arc<Request>, texts: Vec<String>) {
     let prefix = match request.lane {
         Purpose::Query => &shared.options.query_prefix,
-        Purpose::Passage => &shared.options.passage_prefix,
+        Purpose::Candidate | Purpose::Passage => &shared.options.passage_prefix,
     };
     let mut encoded = Vec::with_capacity(texts.len());
     for text in texts {
@@ -181,6 +181,7 @@ fn run_batch(shared: &Shared, model: &mut dyn Model, request: &Request, rows: Ve
 fn kind(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Query => "query",
+        Purpose::Candidate => "candidate",
         Purpose::Passage => "passage",
     }
 }

@@ -86,7 +86,7 @@ async fn everything_in_the_window_counts_and_nothing_after_it() {
 }
 
 #[tokio::test]
-async fn a_query_does_not_wait_for_the_passages_before_it() {
+async fn a_query_and_its_candidates_do_not_wait_for_the_passages_before_them() {
     let embedder =
         OnnxEmbedder::load(EmbedderOptions { sessions: 1, queue: 64, ..options() }, &MetricsRegistry::new()).unwrap();
     let passages = {
@@ -96,8 +96,9 @@ async fn a_query_does_not_wait_for_the_passages_before_it() {
     // The passages are under way once a batch is done; the query is sent while nearly all of them wait.
     tokio::task::yield_now().await;
     let query = embedder.embed_query("offsets".to_owned()).await.unwrap();
-    assert_eq!(query.len(), 384);
-    assert!(!passages.is_finished(), "the query waited for 192 passages");
+    let candidates = embedder.embed_candidates(vec!["an offset".to_owned(), "a partition".to_owned()]).await.unwrap();
+    assert_eq!((query.len(), candidates.len()), (384, 2));
+    assert!(!passages.is_finished(), "the query or its candidates waited for 192 passages");
     assert_eq!(passages.await.unwrap().unwrap().len(), 192);
 }
 
@@ -135,7 +136,7 @@ async fn a_caller_that_gives_up_leaves_no_text_behind() {
 }
 
 #[tokio::test]
-async fn prefixes_are_put_before_queries_and_passages() {
+async fn prefixes_are_put_before_queries_and_passages_and_candidates_are_embedded_as_passages() {
     let prefixed =
         EmbedderOptions { query_prefix: "query: ".to_owned(), passage_prefix: "passage: ".to_owned(), ..options() };
     let prefixed = OnnxEmbedder::load(prefixed, &MetricsRegistry::new()).unwrap();
@@ -146,6 +147,8 @@ async fn prefixes_are_put_before_queries_and_passages() {
     assert!(cosine(&query, &plain.embed_query("query: cat".to_owned()).await.unwrap()) > 0.99999);
     assert!(cosine(&passage, &plain.embed_query("passage: cat".to_owned()).await.unwrap()) > 0.99999);
     assert!(cosine(&query, &passage) < 0.999);
+    let candidate = prefixed.embed_candidates(vec!["cat".to_owned()]).await.unwrap().remove(0);
+    assert_eq!(candidate, passage);
 }
 
 #[test]

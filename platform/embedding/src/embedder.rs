@@ -9,6 +9,9 @@ use crate::{EmbeddingModel, Error};
 pub enum Purpose {
     /// A person's question, which waits for an answer: it goes before passages.
     Query,
+    /// Parts of passages that a question which waits for its answer is compared with. Their vectors are those of
+    /// passages; they go after questions and before passages.
+    Candidate,
     /// Texts to be found.
     Passage,
 }
@@ -37,6 +40,11 @@ pub trait Embedder: Send + Sync {
     /// Unit vectors of passages, in order.
     async fn embed_passages(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
         self.embed(Texts { purpose: Purpose::Passage, texts }).await
+    }
+
+    /// Unit vectors of parts of passages, for a question that waits, in order.
+    async fn embed_candidates(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
+        self.embed(Texts { purpose: Purpose::Candidate, texts }).await
     }
 
     /// The unit vector of a question.

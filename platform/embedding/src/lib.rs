@@ -5,7 +5,8 @@
 //! it ([`EmbedderLoader`]).
 //!
 //! Promises that an engine keeps: the vector of a text does not depend on what else is embedded with it; vectors have
-//! length 1 and no NaN; a text longer than the window is cut to it; a query that waits goes before passages that wait.
+//! length 1 and no NaN; a text longer than the window is cut to it; a query that waits goes before
+//! candidates that wait, and these before passages.
 //!
 //! A `Reranker` (a question and passages in, a score for each out) will stand beside these.
 //!

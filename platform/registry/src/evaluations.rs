@@ -1,9 +1,9 @@
 //! Evaluations of models.
 
 use chrono::{DateTime, Utc};
-use twin_schemas::{ModelId, Verdict};
+use twin_schemas::ModelId;
 
-use crate::model::EvaluationRow;
+use crate::model::{EvaluationOutcome, EvaluationRow};
 use crate::rows::Kind;
 use crate::rules::Command;
 use crate::{Error, Registry};
@@ -52,13 +52,10 @@ impl Registry {
         &self,
         model: &ModelId,
         attempt: u32,
-        verdict: Verdict,
-        report: &str,
-        page: &str,
+        outcome: EvaluationOutcome,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let (model_id, report, page) = (model.clone(), report.to_owned(), page.to_owned());
-        let command = Command::FinishEvaluation { model: model_id, attempt, verdict, report, page };
+        let command = Command::FinishEvaluation { model: model.clone(), attempt, outcome };
         self.perform_about(model, command, now).await?;
         Ok(())
     }

@@ -38,9 +38,9 @@ pub use error::Error;
 pub use lineage::{Lineage, TaughtDocument};
 pub use manifest::{ModelManifest, read_dataset_manifest};
 pub use model::{
-    Action, DatasetRow, DecisionRow, DeploymentPosition, DeploymentRow, DeploymentState, EvaluationRow,
-    EvaluationState, FreezeRequest, JobCheckpoint, JobOutcome, JobProgress, JobRow, JobState, Metric, MetricPosition,
-    ModelRow, ModelState, NewDataset, NewJob, NewModel, StoredRecipe,
+    Action, DatasetRow, DecisionRow, DeploymentPosition, DeploymentRow, DeploymentState, EvaluationOutcome,
+    EvaluationRow, EvaluationState, FreezeRequest, JobCheckpoint, JobOutcome, JobProgress, JobRow, JobState, Metric,
+    MetricPosition, ModelRow, ModelState, NewDataset, NewJob, NewModel, StoredRecipe,
 };
 pub use queue::{CODE_VERSION, JobQueue};
 pub use relay::{Steps, relay};

@@ -208,6 +208,19 @@ pub enum JobOutcome {
     Cancelled(String),
 }
 
+/// What an evaluation has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvaluationOutcome {
+    /// Whether the model may follow the one in production.
+    pub verdict: Verdict,
+    /// Its answers from passages were measured, and are good enough to be given in place of the author's own words.
+    pub grounded: bool,
+    /// The artifact that holds the report as JSON.
+    pub report: String,
+    /// The artifact that holds the report as a page.
+    pub page: String,
+}
+
 /// The recipe of an author's later jobs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredRecipe {
@@ -294,6 +307,10 @@ pub struct EvaluationRow {
     pub attempts: u32,
     /// The outcome.
     pub verdict: Option<Verdict>,
+    /// Its answers from passages were measured, and are good enough to be given in place of the author's own words.
+    /// Evaluations of earlier versions of the program do not say: then they are not.
+    #[serde(default)]
+    pub grounded: bool,
     /// The artifact that holds the report as JSON.
     pub report: Option<String>,
     /// The artifact that holds the report as a page.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{ada, at, dataset, evaluated, fixture, job, report};
+use support::{ada, at, dataset, evaluated, fixture, job, outcome, report};
 use twin_registry::rules::WorkerReport;
 use twin_registry::{
     By, DeploymentState, EvaluationState, Interest, JobOutcome, JobProgress, JobState, NewDataset, NewJob, NewModel,
@@ -80,7 +80,7 @@ async fn an_attempt_that_was_given_up_changes_nothing_when_it_comes_back() {
     assert_eq!(registry.start_evaluation(&model, at(9)).await.unwrap(), Some(2), "begun again after a death");
     registry.requeue_evaluation(&model, 1, "late", at(10)).await.unwrap();
     registry.fail_evaluation(&model, 1, "late", at(10)).await.unwrap();
-    registry.finish_evaluation(&model, 1, Verdict::Passed, "r", "p", at(10)).await.unwrap();
+    registry.finish_evaluation(&model, 1, outcome(Verdict::Passed, "r"), at(10)).await.unwrap();
     assert_eq!(registry.evaluation(&model).await.unwrap().unwrap().state, EvaluationState::Running);
 }
 

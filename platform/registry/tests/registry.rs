@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Fixture, ada, at, dataset, document, evaluated, fixture, job, report};
+use support::{Fixture, ada, at, dataset, document, evaluated, fixture, job, outcome, report};
 use twin_registry::{
     Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, Metric, ModelState, NewModel,
     relay,
@@ -213,10 +213,11 @@ async fn an_evaluation_is_done_once_and_a_failed_one_can_be_tried_again() {
     let registry = &fixture.registry;
     let model = evaluated(registry, "1", Verdict::Passed).await;
     assert!(!registry.queue_evaluation(&model, at(6)).await.unwrap());
-    registry.finish_evaluation(&model, 1, Verdict::Failed, "other", "other", at(7)).await.unwrap();
+    registry.finish_evaluation(&model, 1, outcome(Verdict::Failed, "other"), at(7)).await.unwrap();
     registry.fail_evaluation(&model, 1, "late", at(8)).await.unwrap();
     let evaluation = registry.evaluation(&model).await.unwrap().unwrap();
     assert_eq!((evaluation.state, evaluation.verdict), (EvaluationState::Done, Some(Verdict::Passed)));
+    assert!(evaluation.grounded);
     assert!(!registry.retry_evaluation(&model, at(9)).await.unwrap());
     let model = registry.model(&model).await.unwrap().unwrap();
     assert_eq!((model.state, model.in_production), (ModelState::Evaluated, false));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use twin_registry::rules::{AuthorState, Command, Step, WorkerReport, decide};
-use twin_registry::{DeploymentState, JobOutcome, ModelState, NewDataset, NewJob, NewModel};
+use twin_registry::{DeploymentState, EvaluationOutcome, JobOutcome, ModelState, NewDataset, NewJob, NewModel};
 use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
 
 fn ada() -> AuthorId {
@@ -103,7 +103,8 @@ fn command() -> impl Strategy<Value = Command> {
         model_id().prop_map(|model| Command::QueueEvaluation { model }),
         model_id().prop_map(|model| Command::StartEvaluation { model }),
         (model_id(), attempt.clone(), verdict()).prop_map(|(model, attempt, verdict)| {
-            Command::FinishEvaluation { model, attempt, verdict, report: "r".into(), page: "p".into() }
+            let outcome = EvaluationOutcome { verdict, grounded: false, report: "r".into(), page: "p".into() };
+            Command::FinishEvaluation { model, attempt, outcome }
         }),
         (model_id(), attempt.clone()).prop_map(|(model, attempt)| Command::RequeueEvaluation {
             model,

@@ -1,8 +1,14 @@
-//! What several stages read of a text's structure: the lines of Markdown and the syntax trees of code.
+//! What several stages read of a text: the blocks, lines and sentences of Markdown, words, the language of a source file
+//! and its syntax tree.
 //!
 //! Promises: the same text is read the same way everywhere and on any machine.
 //!
-//! Deliberately not here: what a stage makes of it. The chunker cuts by it, the datasets ask questions by it.
+//! Deliberately not here: what a stage makes of it. The chunker cuts by it, the datasets ask questions by it, inference
+//! quotes by it.
 
+pub mod blocks;
 pub mod code;
+pub mod language;
 pub mod markdown;
+pub mod sentences;
+pub mod words;

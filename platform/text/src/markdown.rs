@@ -52,6 +52,14 @@ pub fn underline_level(content: &str) -> Option<usize> {
     (content.len() >= 2 && content.chars().all(|c| c == mark)).then_some(level)
 }
 
+/// What a list item says, behind its mark (5.2; a bullet is a mark, too). None: the text begins no item.
+pub fn list_item(text: &str) -> Option<&str> {
+    let content = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let numbered = content.len() < text.len() && content.starts_with(['.', ')']);
+    let content = if numbered { &content[1..] } else { text.strip_prefix(['-', '*', '+', '•'])? };
+    content.starts_with(char::is_whitespace).then(|| content.trim_start())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +81,16 @@ mod tests {
         assert_eq!(atx_heading("###"), Some((3, "")));
         for text in ["    # code", "#tag", "####### seven", "text"] {
             assert_eq!(atx_heading(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_item_is_told_by_its_mark_and_the_space_behind_it() {
+        for (text, item) in [("- one", "one"), ("* **two**", "**two**"), ("10.  three", "three"), ("2) four", "four")] {
+            assert_eq!(list_item(text), Some(item));
+        }
+        for text in ["**bold** text", "-dash", "1.5 litres", "text - more", "1", "-"] {
+            assert_eq!(list_item(text), None, "{text}");
         }
     }
 

@@ -1,10 +1,11 @@
 //! The pure core: one document in, clean text or a rejection out.
 
 use twin_schemas::{Category, CleanedDocument, MediaType, RawDocument};
+use twin_text::language::language_of_path;
 
 use crate::characters::head;
 use crate::gate::{self, Source};
-use crate::{Options, Rejection, RejectionKind, characters, code, html, markdown};
+use crate::{Options, Rejection, RejectionKind, characters, html, markdown};
 
 /// Language detection sees so many bytes of prose.
 const LANGUAGE_SAMPLE_BYTES: usize = 4096;
@@ -29,7 +30,7 @@ pub fn clean(raw: &RawDocument, options: &Options) -> Result<CleanedDocument, Re
 
 fn clean_code(raw: &RawDocument) -> CleanedDocument {
     let text = raw.content.strip_prefix('\u{feff}').unwrap_or(&raw.content).to_owned();
-    let code_language = code::language_of_path(&raw.meta.natural_key).map(str::to_owned);
+    let code_language = language_of_path(&raw.meta.natural_key).map(str::to_owned);
     CleanedDocument { meta: raw.meta.clone(), text, language: None, code_language }
 }
 

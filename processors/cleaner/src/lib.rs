@@ -15,7 +15,6 @@
 
 mod characters;
 mod clean;
-mod code;
 mod gate;
 mod handler;
 mod html;

@@ -13,7 +13,7 @@
 //! (unless a model was asked, which the manifest then says); memory does not grow with the corpus but for a record of
 //! each document.
 //!
-//! A passage goes this way: cut at the text's own borders (`blocks`, `passages`, `code`), asked for by the structure
+//! A passage goes this way: cut at the text's own borders ([`twin_text::blocks`], `passages`, `code`), asked for by the structure
 //! around it (`instructions`), judged by itself (`quality`), then against all others (`duplicates`, `split`, `select`),
 //! written with its prompt (`compose`), read again (`verify`).
 //!
@@ -21,7 +21,6 @@
 //! any rewriting of what the author said. A version never changes: a document deleted later is found in it by
 //! [`holds`] and marked in the registry, and is gone from the next version.
 
-mod blocks;
 mod build;
 mod candidate;
 mod card;
@@ -44,7 +43,6 @@ mod quality;
 mod quotation;
 mod scratch;
 mod select;
-mod sentences;
 mod split;
 mod topic;
 mod verify;

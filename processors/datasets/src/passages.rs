@@ -6,9 +6,8 @@
 use std::ops::Range;
 
 use twin_schemas::{Refusal, Refusals};
-
-use crate::blocks::{Block, Kind, blocks};
-use crate::sentences::sentences;
+use twin_text::blocks::{Block, Kind, blocks};
+use twin_text::sentences::sentences;
 
 /// A passage of prose.
 #[derive(Debug, Clone, PartialEq, Eq)]

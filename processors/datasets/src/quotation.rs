@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use twin_llm::quoted;
+use twin_text::blocks::{Kind, blocks};
+use twin_text::markdown::list_item;
+use twin_text::sentences::{ends_sentence, leans, sentences};
 
-use crate::blocks::{Kind, blocks};
-use crate::sentences::{ends_sentence, sentences};
 use crate::topic::content_words;
 use crate::words::word_hashes;
 
@@ -18,35 +19,6 @@ const SHORT_CHARS: usize = 100;
 
 /// Words of a quotation, at least.
 const LEAST_WORDS: usize = 6;
-
-/// Words that lean on what was said before.
-const LEANING: &[&str] = &[
-    "this",
-    "that",
-    "these",
-    "those",
-    "it",
-    "its",
-    "they",
-    "he",
-    "she",
-    "and",
-    "but",
-    "so",
-    "or",
-    "though",
-    "however",
-    "then",
-    "also",
-    "instead",
-    "which",
-    "here",
-    "there",
-    "such",
-    "both",
-    "otherwise",
-    "similarly",
-];
 
 /// The range of the passage that best answers a question for `subject`, within its first `limit` characters: what a
 /// model sees of it. None if there is no sentence that can be quoted.
@@ -78,14 +50,10 @@ pub(crate) fn quotation(passage: &str, subject: &str, limit: usize) -> Option<Ra
 
 /// The sentence without the mark of the list item that it begins.
 fn without_mark(passage: &str, sentence: Range<usize>) -> Range<usize> {
-    let text = &passage[sentence.clone()];
-    let content = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let numbered = content.len() < text.len() && content.starts_with(['.', ')']);
-    let content = if numbered { &content[1..] } else { text.strip_prefix(['-', '*', '+', '•']).unwrap_or(text) };
-    if !content.starts_with(char::is_whitespace) {
-        return sentence;
+    match list_item(&passage[sentence.clone()]) {
+        Some(item) => sentence.end - item.len()..sentence.end,
+        None => sentence,
     }
-    sentence.end - content.trim_start().len()..sentence.end
 }
 
 fn with_next(passage: &str, sentence: Range<usize>, next: Option<&Range<usize>>) -> Range<usize> {
@@ -108,12 +76,6 @@ fn is_quotable(text: &str) -> bool {
         && !text.starts_with(['#', '>', '<', '!', '['])
         && !has_marker(text)
         && quoted(text) == text
-}
-
-/// Whether it begins with a word that leans on what was said before.
-fn leans(text: &str) -> bool {
-    let first = text.split(|c: char| !c.is_alphabetic()).next().unwrap_or("").to_lowercase();
-    LEANING.contains(&first.as_str())
 }
 
 /// Whether it has `[3]` in it: that would be read as a citation.

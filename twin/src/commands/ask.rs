@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use twin_api::{CitationView, QueryAnswer, QueryRequest, TimingsView, UsageView};
-use twin_schemas::{Category, FinishReason};
+use twin_schemas::{AnswerMode, Category, FinishReason};
 
 use super::text::{count, duration};
 use super::views::{beginning, heading};
@@ -25,7 +25,7 @@ pub struct Ask {
     /// The question.
     #[arg(required = true)]
     question: Vec<String>,
-    /// Passages to find, at most; the model is given the best of them (`llm.prompt.passages`).
+    /// Passages to find, at most. Answers are quoted from all of them; a model is given the best (`llm.prompt.passages`).
     #[arg(short)]
     k: Option<u32>,
     /// Answer only from documents of this category: article, post or code.
@@ -94,7 +94,7 @@ async fn tell_stream(
         match event.name.as_str() {
             "retrieved" => {
                 let found = read::<Retrieved>(&event.data)?.passages.len() as u64;
-                out.progress(&format!("{} found, writing…", count(found, "passage")));
+                out.progress(&format!("{} found, answering…", count(found, "passage")));
             }
             "delta" => {
                 *text_came = true;
@@ -136,20 +136,29 @@ fn rest(answer: &QueryAnswer) -> String {
     }
     if !answer.citations.is_empty() {
         lines.push(String::new());
-        let none_cited = !answer.citations.iter().any(|citation| citation.cited);
-        lines.push(
-            if none_cited { "Passages, none of them cited:" } else { "Passages (* cited in the answer):" }.to_owned(),
-        );
+        lines.push(passages_title(answer).to_owned());
         lines.extend(answer.citations.iter().map(citation_line));
-        lines.push(String::new());
-        for citation in best(&answer.citations) {
-            let first = beginning(&citation.passage, 1, PASSAGE_WIDTH).pop().unwrap_or_default();
-            lines.push(format!("[{}] “{first}”", citation.marker));
+        // What is quoted needs no quotation.
+        if answer.mode == AnswerMode::Generated {
+            lines.push(String::new());
+            for citation in best(&answer.citations) {
+                let first = beginning(&citation.passage, 1, PASSAGE_WIDTH).pop().unwrap_or_default();
+                lines.push(format!("[{}] “{first}”", citation.marker));
+            }
         }
     }
     lines.push(String::new());
     lines.push(timings_line(answer));
     lines.join("\n")
+}
+
+fn passages_title(answer: &QueryAnswer) -> &'static str {
+    let is_any_cited = answer.citations.iter().any(|citation| citation.cited);
+    match (answer.mode, is_any_cited) {
+        (AnswerMode::Quoted, _) => "Quoted, in the author's own words, from (* quoted in the answer):",
+        (AnswerMode::Generated, true) => "Passages (* cited in the answer):",
+        (AnswerMode::Generated, false) => "Passages, none of them cited:",
+    }
 }
 
 /// Those that the answer cites first, then by score.
@@ -177,8 +186,10 @@ fn timings_line(answer: &QueryAnswer) -> String {
     let ms = |milliseconds: f64| duration(milliseconds / 1000.0);
     let TimingsView { total, queue, embed, search, first_token, generate } = answer.timings_ms;
     let mut line = format!("{}: queue {}, embed {}, search {}", ms(total), ms(queue), ms(embed), ms(search));
-    if generate > 0.0 {
-        line += &format!(", first token {}, generate {}", ms(first_token), ms(generate));
+    match answer.mode {
+        _ if generate == 0.0 => {}
+        AnswerMode::Quoted => line += &format!(", quote {}", ms(generate)),
+        AnswerMode::Generated => line += &format!(", first token {}, generate {}", ms(first_token), ms(generate)),
     }
     let UsageView { prompt_tokens, completion_tokens, .. } = answer.usage;
     if completion_tokens > 0 {
@@ -205,7 +216,7 @@ mod tests {
             CitationView { marker, cited, passage }
         };
         json!({
-            "answer": "Yes [2].", "abstained": abstained, "model": "tiny", "finish_reason": "stop",
+            "answer": "Yes [2].", "abstained": abstained, "mode": "generated", "model": "tiny", "finish_reason": "stop",
             "citations": [passage(1, false, 0.9), passage(2, !abstained, 0.834)],
             "usage": {"prompt_tokens": 812, "completion_tokens": 93, "total_tokens": 905},
             "timings_ms": {"total": 1234.0, "queue": 2.0, "embed": 8.0, "search": 5.0, "first_token": 300.0, "generate": 900.0},
@@ -263,6 +274,19 @@ mod tests {
              * [2] Parsers — Top › Errors (posts/a.md) 0.83\n\n\
              [2] “First line”\n[1] “First line”\n\n\
              1.2 s: queue 2 ms, embed 8 ms, search 5 ms, first token 300 ms, generate 900 ms; 812 + 93 tokens, tiny"
+        );
+    }
+
+    #[test]
+    fn a_quoted_answer_is_said_to_be_one_and_its_passages_are_not_quoted_again() {
+        let usage = UsageView { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+        let answer = QueryAnswer { mode: AnswerMode::Quoted, usage, ..answer(false) };
+        assert_eq!(
+            rest(&answer),
+            "\nQuoted, in the author's own words, from (* quoted in the answer):\n  \
+             [1] Parsers — Top › Errors (posts/a.md) 0.90\n\
+             * [2] Parsers — Top › Errors (posts/a.md) 0.83\n\n\
+             1.2 s: queue 2 ms, embed 8 ms, search 5 ms, quote 900 ms"
         );
     }
 

@@ -318,6 +318,16 @@ mod tests {
     }
 
     #[test]
+    fn the_default_model_is_that_of_the_cache_wherever_that_is_and_any_other_was_chosen() {
+        let is_default = |file: &str, environment: &[(&str, &str)]| {
+            load_with(file, environment, Flags::default()).unwrap().config.has_default_model()
+        };
+        assert!(is_default("", &[]) && is_default("", &[("TWIN_CACHE", "/var/cache/twin/")]));
+        assert!(!is_default("[llm]\nmodel = \"/models/mine\"\n", &[]));
+        assert!(!is_default("[llm]\nendpoint = \"http://127.0.0.1:9/v1\"\n", &[]));
+    }
+
+    #[test]
     fn chunks_are_measured_with_the_embedding_models_tokenizer_unless_another_is_named() {
         let tokenizer = |file: &str| load_with(file, &[], Flags::default()).unwrap().config.chunker.tokenizer;
         assert_eq!(tokenizer("[embedder]\nmodel_dir = \"~/e5\"\n"), Path::new("/home/ada/e5/tokenizer.json"));

@@ -6,7 +6,7 @@ mod layers;
 mod reference;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub struct Config {
     pub evaluator: twin_evaluator::ServiceOptions,
     /// Finding passages.
     pub retrieval: twin_inference::RetrievalOptions,
+    /// How questions are answered.
+    pub answers: twin_inference::AnswerOptions,
     /// The model that writes answers.
     pub llm: twin_inference::LlmOptions,
     /// The REST gateway.
@@ -140,8 +142,9 @@ impl Default for Config {
             trainer: twin_trainer::Options::default(),
             evaluator: twin_evaluator::ServiceOptions::default(),
             retrieval: twin_inference::RetrievalOptions::default(),
+            answers: twin_inference::AnswerOptions::default(),
             llm: twin_inference::LlmOptions {
-                model: PathBuf::from("~/.cache/llm-twin/models/smollm2-135m-instruct-f32"),
+                model: Path::new("~/.cache/llm-twin").join(DEFAULT_MODEL),
                 ..twin_inference::LlmOptions::default()
             },
             gateway: twin_gateway::Options::default(),
@@ -149,6 +152,9 @@ impl Default for Config {
         }
     }
 }
+
+/// The language model that `make models` puts into the cache folder.
+const DEFAULT_MODEL: &str = "models/smollm2-135m-instruct-f32";
 
 /// The tokenizer's file in the folder of an embedding model.
 pub const TOKENIZER: &str = "tokenizer.json";
@@ -183,6 +189,12 @@ impl Config {
         let brokers = brokers
             .ok_or_else(|| format!("{:?} is neither `sqlite:` nor `kafka://host:port[,host:port…]`", self.log.url))?;
         Ok(LogKind::Kafka(KafkaOptions { brokers: brokers.to_owned(), ..self.log.kafka.clone() }))
+    }
+
+    /// Whether answers are written by the model that every installation has, wherever its cache is: nobody has chosen
+    /// another, or an endpoint.
+    pub fn has_default_model(&self) -> bool {
+        self.llm.endpoint.is_none() && self.llm.model.ends_with(DEFAULT_MODEL)
     }
 
     /// What the types can not say: the first key whose value can not work, and why.

@@ -168,19 +168,19 @@ fn workers(node: &Node) -> Workers {
     if node.member.is_alone() { Workers::alone() } else { Workers::among(node.member.clone()) }
 }
 
-/// The language model is loaded while the other services run already.
+/// The language model, where one is needed, is loaded while the other services run already.
 fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown: ShutdownSignal) {
     let loading = node.health.part("llm");
     let name = Service::Inference.name();
     let readiness = node.health.part(name);
     tasks.spawn(async move {
         loading.not_ready("loading the model");
-        let model = tokio::select! {
-            model = models::chat_model(&node.config.llm) => model?,
+        let base = tokio::select! {
+            base = models::base(&node.config) => base?,
             () = shutdown.begun() => return Ok(()),
         };
         let llm = node.config.llm.clone();
-        let models = Arc::new(Models::new(model));
+        let models = Arc::new(Models::new(base));
         let switcher = Switcher::new(
             node.registry.clone(),
             node.log.clone(),
@@ -201,7 +201,8 @@ fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown
         }
         loading.ready();
         let switching = tokio::spawn(switcher.run(shutdown.clone()));
-        let queries = Queries::new(retriever, models, llm, node.log.clone(), &node.metrics)?;
+        let answers = node.config.answers.clone();
+        let queries = Queries::new(retriever, answers, models, llm, node.log.clone(), &node.metrics)?;
         let options = stage_options(&node.config, Order::None { in_flight: QUERIES_IN_FLIGHT });
         let stage = Stage::new(name, queries, node.log.clone(), options, node.stage_metrics.clone(), readiness);
         let ended = stage.run(shutdown).await.context("inference failed");

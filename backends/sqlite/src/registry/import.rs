@@ -189,6 +189,7 @@ fn evaluation(row: &Row<'_>) -> Result<EvaluationRow, Error> {
         reason: get(row, "reason")?,
         attempts: get(row, "attempts")?,
         verdict: optional_named(row, "verdict")?,
+        grounded: false,
         report: get(row, "report")?,
         page: get(row, "page")?,
         created_at: time(row, "created_at")?,

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use twin_schemas::{Category, ContentHash, DocumentId, Revision};
+use twin_text::words::is_stop_word;
 use twin_vectors::{Error, Filter, Hit, RRF_K, SearchRequest, StoredVector, reciprocal_rank_fusion};
 
 use super::Failure;
@@ -167,12 +168,12 @@ fn narrow(filter: &Filter, table: &str, sql: &mut String, parameters: &mut Vec<V
     }
 }
 
-/// The question's words, each once, without those that tell nothing.
+/// The question's words, each once, without those that tell nothing: they would rank by length alone and cost the most.
 fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
         let word = word.to_lowercase();
-        if !STOP_WORDS.contains(&word.as_str()) && !words.contains(&word) && words.len() < MAX_WORDS {
+        if !is_stop_word(&word) && !words.contains(&word) && words.len() < MAX_WORDS {
             words.push(word);
         }
     }
@@ -188,13 +189,6 @@ fn any_of(words: &[String]) -> String {
 fn quoted(word: &str) -> String {
     format!("\"{word}\"")
 }
-
-/// Words that say nothing about what is asked for; they would rank by length alone and cost the most.
-const STOP_WORDS: [&str; 48] = [
-    "a", "about", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "had", "has", "have",
-    "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "of", "on", "or", "should", "that", "the", "their",
-    "there", "this", "to", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "you",
-];
 
 fn similarity(c: &Connection, table: &str, chunk_id: i64, vector: &[f32]) -> Result<f32, Failure> {
     let distance: Option<f32> = c

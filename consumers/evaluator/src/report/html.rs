@@ -160,9 +160,17 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Base model", report.models.base.clone()),
         ("Dataset", report.dataset.short().to_owned()),
         ("Test samples", counts),
+        ("Grounded answers", grounded_in_words(report).to_owned()),
         ("Evaluated", report.at.format("%Y-%m-%d %H:%M UTC").to_string()),
         ("Took", duration(report.seconds.total())),
     ]
+}
+
+fn grounded_in_words(report: &Report) -> &'static str {
+    match report.grounded {
+        true => "good enough to be given where the twin would quote",
+        false => "not shown to be good enough to be given where the twin would quote",
+    }
 }
 
 fn duration(seconds: f64) -> String {

@@ -19,6 +19,9 @@ pub use html::html;
 pub struct Report {
     /// The outcome.
     pub verdict: Verdict,
+    /// The candidate may answer from passages where the twin would quote the author ([`crate::verdict::is_grounded`]).
+    #[serde(default)]
+    pub grounded: bool,
     /// What it follows from, the primary metric first.
     pub checks: Vec<Check>,
     /// The models.

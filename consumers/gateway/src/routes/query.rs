@@ -26,6 +26,7 @@ fn answer(mut answered: Answered, total_ms: f64) -> QueryAnswer {
         citations: citations(&mut answered),
         answer: answered.text,
         abstained: answered.abstained,
+        mode: answered.mode,
         model: answered.model,
         finish_reason: answered.finish_reason,
         usage: answered.usage.shown(),

@@ -3,7 +3,7 @@
 use chrono::Utc;
 use serde_json::{Value, json};
 use twin_artifacts::FolderFile;
-use twin_registry::{JobOutcome, ModelManifest, NewDataset, NewModel};
+use twin_registry::{EvaluationOutcome, JobOutcome, ModelManifest, NewDataset, NewModel};
 use twin_schemas::{DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 
 use crate::learning::{document, frozen, without_files};
@@ -59,7 +59,8 @@ pub async fn evaluated(node: &Node, rank: u32, verdict: Verdict) -> String {
     let report = json!({"verdict": verdict}).to_string().into_bytes();
     let report = node.artifacts.put(report).await.unwrap();
     let page = node.artifacts.put(b"<!doctype html><title>report</title>".to_vec()).await.unwrap();
-    node.registry.finish_evaluation(&model, 1, verdict, &report, &page, Utc::now()).await.unwrap();
+    let outcome = EvaluationOutcome { verdict, grounded: false, report, page };
+    node.registry.finish_evaluation(&model, 1, outcome, Utc::now()).await.unwrap();
     model.0
 }
 

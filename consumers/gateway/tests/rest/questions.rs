@@ -40,7 +40,7 @@ async fn a_question_is_answered_with_citations_usage_and_timings() {
     let answer: Value = response.json().await.unwrap();
     assert_eq!(answer["answer"], "Yes [1].");
     assert_eq!(answer["abstained"], false);
-    assert_eq!(answer["model"], "scripted");
+    assert_eq!((&answer["model"], &answer["mode"]), (&json!("scripted"), &json!("generated")));
     assert_eq!(answer["usage"], json!({"prompt_tokens": 20, "completion_tokens": 4, "total_tokens": 24}));
     assert_eq!(answer["timings_ms"]["search"], 3.0);
     assert!(answer["timings_ms"]["total"].as_f64().unwrap() > 0.0);

@@ -18,8 +18,9 @@ use twin_gateway::{
 };
 use twin_registry::JobQueue;
 use twin_schemas::{
-    AnswerEvent, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind, FinishReason, Passage,
-    Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic, Usage,
+    AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind,
+    FinishReason, Passage, Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic,
+    Usage,
 };
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
@@ -334,6 +335,7 @@ fn finished(text: &str, abstained: bool) -> AnswerPart {
     AnswerPart::Finished(Box::new(Answered {
         text: text.into(),
         abstained,
+        mode: AnswerMode::Generated,
         citations: vec![Citation { marker: 1, cited: !abstained, passage: passage() }],
         model: "scripted".into(),
         finish_reason: FinishReason::Stop,

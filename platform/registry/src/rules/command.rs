@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
-use twin_schemas::{JobId, ModelId, Verdict};
+use twin_schemas::{JobId, ModelId};
 
-use crate::model::{JobOutcome, NewDataset, NewJob};
+use crate::model::{EvaluationOutcome, JobOutcome, NewDataset, NewJob};
 
 /// What somebody wants to happen for an author, or has seen happen.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,12 +97,8 @@ pub enum Command {
         model: ModelId,
         /// By this attempt.
         attempt: u32,
-        /// The outcome.
-        verdict: Verdict,
-        /// The artifact that holds the report as JSON.
-        report: String,
-        /// The artifact that holds the report as a page.
-        page: String,
+        /// What it says.
+        outcome: EvaluationOutcome,
     },
     /// An evaluation could not be done.
     FailEvaluation {

@@ -1,9 +1,9 @@
 //! Evaluations of models.
 
-use twin_schemas::{ModelId, Verdict};
+use twin_schemas::ModelId;
 
 use super::{At, AuthorState, Refused, Step};
-use crate::model::{EvaluationRow, EvaluationState, ModelState};
+use crate::model::{EvaluationOutcome, EvaluationRow, EvaluationState, ModelState};
 
 fn require(state: &AuthorState, model: &ModelId) -> Result<(), Refused> {
     state.model(model).map(|_| ()).ok_or_else(|| Refused::missing("model", model))
@@ -42,13 +42,12 @@ pub(super) fn finish(
     state: &AuthorState,
     model: ModelId,
     attempt: u32,
-    verdict: Verdict,
-    report: String,
-    page: String,
+    outcome: EvaluationOutcome,
     at: At,
 ) -> Result<Option<Step>, Refused> {
     let counts = is_at_it(state, &model, attempt)?;
-    Ok(counts.then_some(Step::EvaluationFinished { model, verdict, report, page, at }))
+    let EvaluationOutcome { verdict, grounded, report, page } = outcome;
+    Ok(counts.then_some(Step::EvaluationFinished { model, verdict, grounded, report, page, at }))
 }
 
 pub(super) fn fail(
@@ -77,6 +76,7 @@ impl AuthorState {
                     reason: None,
                     attempts: 0,
                     verdict: None,
+                    grounded: false,
                     report: None,
                     page: None,
                     created_at: at,
@@ -90,10 +90,11 @@ impl AuthorState {
             Step::EvaluationRequeued { model, reason } => self.with_evaluation(&model, |row| {
                 (row.state, row.reason) = (EvaluationState::Queued, Some(reason));
             }),
-            Step::EvaluationFinished { model, verdict, report, page, at } => {
+            Step::EvaluationFinished { model, verdict, grounded, report, page, at } => {
                 self.with_evaluation(&model, |row| {
                     (row.state, row.reason, row.ended_at) = (EvaluationState::Done, None, Some(at));
-                    (row.verdict, row.report, row.page) = (Some(verdict), Some(report), Some(page));
+                    (row.verdict, row.grounded) = (Some(verdict), grounded);
+                    (row.report, row.page) = (Some(report), Some(page));
                 });
                 if let Some(row) = self.models.iter_mut().find(|row| row.model == model) {
                     row.verdict = Some(verdict);

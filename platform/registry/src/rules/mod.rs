@@ -58,8 +58,8 @@ pub fn decide(state: &AuthorState, command: Command, at: DateTime<Utc>) -> Resul
         Command::QueueEvaluation { model } => evaluations::queue(state, model, at),
         Command::StartEvaluation { model } => evaluations::start(state, model),
         Command::RequeueEvaluation { model, attempt, reason } => evaluations::requeue(state, model, attempt, reason),
-        Command::FinishEvaluation { model, attempt, verdict, report, page } => {
-            evaluations::finish(state, model, attempt, verdict, report, page, at)
+        Command::FinishEvaluation { model, attempt, outcome } => {
+            evaluations::finish(state, model, attempt, outcome, at)
         }
         Command::FailEvaluation { model, attempt, reason } => evaluations::fail(state, model, attempt, reason, at),
         Command::RetryEvaluation { model } => evaluations::retry(state, model),

@@ -160,6 +160,9 @@ pub enum Step {
         model: ModelId,
         /// The outcome.
         verdict: Verdict,
+        /// The model's answers from passages are good enough to be given. Steps of earlier versions do not say.
+        #[serde(default)]
+        grounded: bool,
         /// The artifact that holds it as JSON.
         report: String,
         /// The artifact that holds it as a page.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use twin_coordination::{Member, Owner};
 use twin_registry::rules::WorkerReport;
-use twin_registry::{JobOutcome, NewDataset, NewJob, NewModel, Registry};
+use twin_registry::{EvaluationOutcome, JobOutcome, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 use twin_sqlite::{Database, SqliteLeases, SqliteLog};
 use twin_stream::{EventLog, TopicSpec};
@@ -76,8 +76,13 @@ pub async fn evaluated(registry: &Registry, name: &str, verdict: Verdict) -> Mod
     let model = registry.finish_job(&id, 1, made, at(3)).await.unwrap().unwrap();
     assert!(registry.queue_evaluation(&model, at(4)).await.unwrap());
     assert_eq!(registry.start_evaluation(&model, at(4)).await.unwrap(), Some(1));
-    registry.finish_evaluation(&model, 1, verdict, "sha256:r", "sha256:p", at(5)).await.unwrap();
+    registry.finish_evaluation(&model, 1, outcome(verdict, "sha256:r"), at(5)).await.unwrap();
     model
+}
+
+/// An evaluation's outcome with that verdict, of a model whose grounded answers are good enough.
+pub fn outcome(verdict: Verdict, report: &str) -> EvaluationOutcome {
+    EvaluationOutcome { verdict, grounded: true, report: report.into(), page: "sha256:p".into() }
 }
 
 /// A worker's report; the worker `one` alone is alive.

@@ -1,6 +1,6 @@
 //! Text that every page has, and text that is hardly any.
 
-use crate::sentences::sentences;
+use twin_text::sentences::sentences;
 
 /// Share of a passage's characters in sentences of such wording from which on it is boilerplate.
 const BOILERPLATE_SHARE: f64 = 0.4;

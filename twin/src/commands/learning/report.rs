@@ -24,6 +24,9 @@ pub struct Report {
 #[derive(Debug, Deserialize)]
 struct Findings {
     verdict: String,
+    /// None: a report of an earlier version of the program.
+    #[serde(default)]
+    grounded: Option<bool>,
     #[serde(default)]
     dataset: Option<String>,
     #[serde(default)]
@@ -100,6 +103,10 @@ fn description(findings: &Findings) -> String {
         pairs.push(("base model", models.base.clone()));
     }
     pairs.extend(findings.dataset.as_deref().map(|dataset| ("dataset", short(dataset).to_owned())));
+    if let Some(grounded) = findings.grounded {
+        let said = if grounded { "good enough to be given" } else { "not shown to be good enough to be given" };
+        pairs.push(("grounded answers", said.to_owned()));
+    }
     let mut blocks = vec![fields(&pairs)];
     if !findings.checks.is_empty() {
         blocks.push(checks(&findings.checks).render());
@@ -159,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_report_shows_its_verdict_its_checks_and_its_metrics() {
-        let report = json!({
+        let mut report = json!({
             "verdict": "passed", "dataset": "ab".repeat(32), "models": {"candidate": "ada-v3", "base": "small"},
             "checks": [{"kind": "primary", "metric": "loss_per_token", "outcome": "passed", "reason": "it fell"}],
             "comparisons": [
@@ -170,12 +177,15 @@ mod tests {
             ],
             "samples": [], "options": {},
         });
-        let text = description(&serde_json::from_value(report).unwrap());
+        let text = description(&serde_json::from_value(report.clone()).unwrap());
         assert!(
             text.starts_with("verdict        passed\ncandidate      ada-v3\nin production  the base model"),
             "{text}"
         );
         assert!(text.contains("primary  loss_per_token  passed   it fell"), "{text}");
         assert!(text.contains("-0.5000 (-0.6000 to -0.4000)") && text.contains("no samples"), "{text}");
+        report["grounded"] = json!(true);
+        let text = description(&serde_json::from_value(report).unwrap());
+        assert!(text.contains("grounded answers  good enough"), "{text}");
     }
 }

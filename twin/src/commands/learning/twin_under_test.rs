@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
 use twin_gateway::{DeadLetterAccess, Dependencies, Gateway, Learning, Options, PortError, SourceResolver};
-use twin_registry::{JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel, Registry};
+use twin_registry::{EvaluationOutcome, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::DeadLetterCursor;
@@ -130,7 +130,8 @@ impl Twin {
         });
         let report = self.artifacts.put(report.to_string().into_bytes()).await.unwrap();
         let page = self.artifacts.put(b"<!doctype html>".to_vec()).await.unwrap();
-        self.registry.finish_evaluation(model, 1, Verdict::Passed, &report, &page, Utc::now()).await.unwrap();
+        let outcome = EvaluationOutcome { verdict: Verdict::Passed, grounded: false, report, page };
+        self.registry.finish_evaluation(model, 1, outcome, Utc::now()).await.unwrap();
     }
 
     /// Runs a command line; its results and its notes are written there.

@@ -8,7 +8,7 @@ use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use tempfile::TempDir;
 use twin_artifacts::FolderFile;
-use twin_registry::{JobCheckpoint, JobOutcome, JobProgress, NewDataset, NewJob, NewModel};
+use twin_registry::{EvaluationOutcome, JobCheckpoint, JobOutcome, JobProgress, NewDataset, NewJob, NewModel};
 use twin_schemas::{DatasetId, JobId, ModelId, SourceKind, Verdict, dead_letter_topic};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{ClaimCheck, NewRecord};
@@ -153,7 +153,8 @@ async fn all_that_anything_names_stays_and_nothing_else_does() {
     place.start_job("2", dataset, needed).await;
     place.registry.queue_evaluation(&model, Utc::now()).await.unwrap();
     let (report, page) = (place.put("{\"verdict\": 1}").await, place.put("<!doctype html>").await);
-    place.registry.finish_evaluation(&model, 0, Verdict::Passed, &report, &page, Utc::now()).await.unwrap();
+    let outcome = EvaluationOutcome { verdict: Verdict::Passed, grounded: false, report, page };
+    place.registry.finish_evaluation(&model, 0, outcome, Utc::now()).await.unwrap();
 
     // What a job was ordered, and what an evaluation has made and nobody has taken over.
     place.write_job("train/1/order.json", json!({"train": [place.put("ordered").await]}).to_string());

@@ -3,7 +3,7 @@
 use axum::response::sse::Event;
 use serde::Serialize;
 use twin_api::{CitationView, UsageView};
-use twin_schemas::{Answered, FinishReason};
+use twin_schemas::{AnswerMode, Answered, FinishReason};
 use utoipa::ToSchema;
 
 use crate::views::{Shown, citations};
@@ -21,16 +21,19 @@ pub struct ChatCompletion {
     created: i64,
     /// `twin/<author>`.
     model: String,
-    /// The model that the twin answered with.
+    /// The model that the twin answered with; where the content is quoted, the embedding model that chose what is quoted.
     system_fingerprint: Option<String>,
     /// One answer.
     choices: Vec<Choice>,
     /// Tokens used.
     usage: UsageView,
-    /// The passages that the model was given, by marker. Not part of OpenAI's API.
+    /// The passages that the answer was made from, by marker. Not part of OpenAI's API.
     citations: Vec<CitationView>,
     /// The twin does not know. Not part of OpenAI's API.
     abstained: bool,
+    /// `quoted`: the content is the author's own words. `generated`: a language model wrote it. Not part of OpenAI's API.
+    #[schema(value_type = String, example = "quoted")]
+    mode: AnswerMode,
 }
 
 /// One answer.
@@ -78,12 +81,16 @@ pub struct ChatChunk {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<UsageView>)]
     usage: Option<Option<UsageView>>,
-    /// In the chunk with the finish reason: the passages that the model was given. Not part of OpenAI's API.
+    /// In the chunk with the finish reason: the passages that the answer was made from. Not part of OpenAI's API.
     #[serde(skip_serializing_if = "Option::is_none")]
     citations: Option<Vec<CitationView>>,
     /// In the chunk with the finish reason: the twin does not know. Not part of OpenAI's API.
     #[serde(skip_serializing_if = "Option::is_none")]
     abstained: Option<bool>,
+    /// In the chunk with the finish reason: `quoted` or `generated`. Not part of OpenAI's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "quoted")]
+    mode: Option<AnswerMode>,
 }
 
 /// What a chunk adds.
@@ -144,6 +151,7 @@ impl Completion {
             model: self.model,
             citations: citations(&mut answered),
             abstained: answered.abstained,
+            mode: answered.mode,
             usage: answered.usage.shown(),
             system_fingerprint: Some(answered.model),
             choices: vec![Choice {
@@ -176,6 +184,7 @@ impl Completion {
         let mut finish = self.chunk(Delta::default(), Some(answered.finish_reason));
         finish.citations = Some(citations(&mut answered));
         finish.abstained = Some(answered.abstained);
+        finish.mode = Some(answered.mode);
         let mut chunks = vec![finish];
         if self.include_usage {
             let mut usage = self.chunk(Delta::default(), None);
@@ -196,6 +205,7 @@ impl Completion {
             usage: self.include_usage.then_some(None),
             citations: None,
             abstained: None,
+            mode: None,
         }
     }
 }
@@ -217,6 +227,7 @@ mod tests {
         Answered {
             text: "Yes [1].".into(),
             abstained: false,
+            mode: AnswerMode::Generated,
             citations: Vec::new(),
             model: "base".into(),
             finish_reason: FinishReason::Length,
@@ -241,7 +252,7 @@ mod tests {
             "choices": [{"index": 0, "message": {"role": "assistant", "content": "Yes [1].", "refusal": null},
                 "logprobs": null, "finish_reason": "length"}],
             "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
-            "citations": [], "abstained": false,
+            "citations": [], "abstained": false, "mode": "generated",
         });
         assert_eq!(json_of(&completion(false).whole(answered())), expected);
     }
@@ -276,7 +287,7 @@ mod tests {
         let closing = json_of(&closing[0]);
         assert_eq!(closing["choices"][0]["finish_reason"], "length");
         assert_eq!(closing["choices"][0]["delta"], json!({}));
-        assert_eq!(closing["citations"], json!([]));
+        assert_eq!((&closing["citations"], &closing["mode"]), (&json!([]), &json!("generated")));
     }
 
     #[test]

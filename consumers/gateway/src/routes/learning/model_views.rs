@@ -62,6 +62,7 @@ impl Shown for EvaluationRow {
             reason: self.reason,
             attempts: self.attempts,
             verdict: self.verdict,
+            grounded: self.grounded,
             report: self.report,
             page: self.page,
             created_at: self.created_at,

@@ -1,4 +1,11 @@
-//! What a word is, for all metrics.
+//! What a word is, wherever words of texts are compared.
+
+/// English words that tell nothing of what a question is about.
+const STOP_WORDS: [&str; 48] = [
+    "a", "about", "an", "and", "are", "as", "at", "be", "by", "can", "do", "does", "for", "from", "had", "has", "have",
+    "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "of", "on", "or", "should", "that", "the", "their",
+    "there", "this", "to", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "you",
+];
 
 /// The words of a text in lower case: runs of letters and digits, an apostrophe within one included. Of scripts that
 /// write no spaces (Chinese, Japanese) each character is a word.
@@ -25,6 +32,11 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
+/// Whether a word, in lower case, tells nothing of what a question is about.
+pub fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.contains(&word)
+}
+
 fn flush(word: &mut String, words: &mut Vec<String>) {
     if !word.is_empty() {
         words.push(std::mem::take(word));
@@ -35,8 +47,15 @@ fn is_ideograph(character: char) -> bool {
     matches!(character, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// The text with one space for each run of white space, and one form for each kind of apostrophe.
-pub(crate) fn normalised(text: &str) -> String {
-    let text = text.replace(['\u{2018}', '\u{2019}'], "'");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_runs_of_letters_and_ideographs_stand_alone() {
+        assert_eq!(
+            words("Don\u{2019}t 'stop', \u{e9}t\u{e9} 3.5 \u{6771}\u{4eac}ab"),
+            ["don't", "stop", "\u{e9}t\u{e9}", "3", "5", "\u{6771}", "\u{4eac}", "ab"]
+        );
+    }
 }

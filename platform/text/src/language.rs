@@ -1,7 +1,7 @@
 //! The programming language of a source file, by its path.
 
 /// The language that a path's extension (or well-known file name) stands for.
-pub(crate) fn language_of_path(path: &str) -> Option<&'static str> {
+pub fn language_of_path(path: &str) -> Option<&'static str> {
     let name = path.rsplit(['/', '\\']).next().unwrap_or(path).to_ascii_lowercase();
     match name.as_str() {
         "dockerfile" | "containerfile" => return Some("dockerfile"),

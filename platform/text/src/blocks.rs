@@ -3,22 +3,24 @@
 
 use std::ops::Range;
 
-use twin_text::markdown::{Fence, atx_heading, underline_level};
+use crate::markdown::{Fence, atx_heading, underline_level};
 
 /// What a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A paragraph or a list: may be cut between sentences.
     Text,
-    /// Fenced code or a table: stays whole.
-    Whole,
+    /// Fenced code, with the lines of its fence. A fence that nothing closes goes to the end.
+    Code,
+    /// Rows that begin with a bar, the header among them.
+    Table,
     /// Marked as a quotation: not the author's words.
     Quotation,
 }
 
 /// Lines that belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Block {
+pub struct Block {
     /// Where it stands, without white space at its ends.
     pub range: Range<usize>,
     /// What it is.
@@ -31,7 +33,7 @@ pub(crate) struct Block {
 const HEADING_CHARS: usize = 200;
 
 /// A text's blocks in order, and its sections; section 0 is what stands above all headings.
-pub(crate) struct Blocks {
+pub struct Blocks {
     /// In order.
     pub blocks: Vec<Block>,
     sections: Vec<Section>,
@@ -48,7 +50,7 @@ struct Section {
 
 impl Blocks {
     /// The headings of a section, outermost first.
-    pub(crate) fn heading_path(&self, section: usize) -> Vec<String> {
+    pub fn heading_path(&self, section: usize) -> Vec<String> {
         let mut path = Vec::new();
         let mut at = section;
         while at != 0 {
@@ -62,7 +64,7 @@ impl Blocks {
 }
 
 /// Reads a text's lines once.
-pub(crate) fn blocks(text: &str) -> Blocks {
+pub fn blocks(text: &str) -> Blocks {
     let mut reader = Reader { text, blocks: Vec::new(), sections: vec![Section::default()], open: None };
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -101,7 +103,7 @@ impl Reader<'_> {
             self.close();
         } else if let Some(fence) = Fence::opened_by(content) {
             self.close();
-            self.open = Some(Open { range: start..end, kind: Kind::Whole, lines: 1, fence: Some(fence) });
+            self.open = Some(Open { range: start..end, kind: Kind::Code, lines: 1, fence: Some(fence) });
         } else if let Some((level, heading)) = atx_heading(line) {
             self.close();
             self.heading(level, heading);
@@ -120,7 +122,7 @@ impl Reader<'_> {
         let open = self.open.as_ref().map(|open| open.kind);
         let kind = match (content.starts_with('>'), content.starts_with('|'), open) {
             (true, _, _) => Kind::Quotation,
-            (false, true, _) => Kind::Whole,
+            (false, true, _) => Kind::Table,
             // CommonMark 5.1: a paragraph in a quotation goes on without the mark.
             (false, false, Some(Kind::Quotation)) => Kind::Quotation,
             (false, false, _) => Kind::Text,
@@ -211,9 +213,9 @@ mod tests {
                 ("Intro\nmore", Kind::Text, vec![]),
                 ("> said\nlazily", Kind::Quotation, two[..1].to_vec()),
                 ("- item\n- item", Kind::Text, two.to_vec()),
-                ("```\n# no heading\n\nx\n```", Kind::Whole, two.to_vec()),
+                ("```\n# no heading\n\nx\n```", Kind::Code, two.to_vec()),
                 ("after", Kind::Text, two.to_vec()),
-                ("| a |\n|---|", Kind::Whole, three.to_vec()),
+                ("| a |\n|---|", Kind::Table, three.to_vec()),
                 ("“All of it.”\n— Someone", Kind::Quotation, three.to_vec()),
                 ("\"A\" and \"b\"", Kind::Text, three.to_vec()),
             ]

@@ -1,4 +1,4 @@
-//! Where sentences end.
+//! Where sentences end, and which lean on what stands before them.
 
 use std::ops::Range;
 
@@ -8,8 +8,37 @@ const ABBREVIATIONS: &[&str] = &[
     "bzw", "z.b", "d.h", "ca", "inc", "ltd", "jr", "sr", "vol", "pp", "ed", "u.s",
 ];
 
+/// Words that lean on what was said before.
+const LEANING: &[&str] = &[
+    "this",
+    "that",
+    "these",
+    "those",
+    "it",
+    "its",
+    "they",
+    "he",
+    "she",
+    "and",
+    "but",
+    "so",
+    "or",
+    "though",
+    "however",
+    "then",
+    "also",
+    "instead",
+    "which",
+    "here",
+    "there",
+    "such",
+    "both",
+    "otherwise",
+    "similarly",
+];
+
 /// The sentences of a paragraph, without the white space between them. They cover everything else of it.
-pub(crate) fn sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+pub fn sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let paragraph = &text[range.clone()];
     let mut found = Vec::new();
     let mut start = 0;
@@ -43,8 +72,14 @@ fn push(found: &mut Vec<Range<usize>>, paragraph: &str, range: Range<usize>, off
 }
 
 /// Whether a text ends as a sentence does.
-pub(crate) fn ends_sentence(text: &str) -> bool {
+pub fn ends_sentence(text: &str) -> bool {
     text.trim_end().trim_end_matches(is_closing).ends_with(is_end)
+}
+
+/// Whether it begins with a word that leans on what was said before: `This`, `It`, `However`.
+pub fn leans(text: &str) -> bool {
+    let first = text.split(|c: char| !c.is_alphabetic()).next().unwrap_or("").to_lowercase();
+    LEANING.contains(&first.as_str())
 }
 
 fn is_end(character: char) -> bool {
@@ -89,5 +124,11 @@ mod tests {
     #[test]
     fn what_ends_as_a_sentence_is_told() {
         assert!(ends_sentence("He said \"no.\"  ") && ends_sentence("Why?") && !ends_sentence("as follows:"));
+    }
+
+    #[test]
+    fn a_sentence_leans_by_its_first_word() {
+        assert!(leans("This holds.") && leans("It's so.") && leans("However, no."));
+        assert!(!leans("Rivers do this.") && !leans("Item one.") && !leans("`it` is a name."));
     }
 }

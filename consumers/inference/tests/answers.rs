@@ -1,0 +1,200 @@
+//! Queries as they are answered: in whose words, by which model, in which parts.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use common::models::{Word, deployed};
+use common::{Fixture, ada};
+use futures::TryStreamExt;
+use twin_inference::{
+    AnswerOptions, Base, LlmOptions, LoadError, Loader, Mode, Models, Queries, SwitchMetrics, Switcher, Workers,
+};
+use twin_llm::{ABSTENTION, ChatModel};
+use twin_registry::Registry;
+use twin_schemas::{
+    AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, ChatMessage, FailureKind, FinishReason,
+    GatewayId, ModelId, Query, QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Role, Sampling, Usage,
+};
+use twin_sqlite::SqliteLog;
+use twin_stream::{EventLog, Handler, Message, Outcome, Position, TopicPartition, TopicSpec};
+use twin_telemetry::MetricsRegistry;
+
+const NOTES: &str = "# The hive\n\nThe hive survived the frost because I wrapped it in wool. In February the queen had \
+    begun to lay eggs again.\n\n## Honey\n\nI left the colony twelve kilos of honey for the winter.\n\n## Tools\n\n\
+    A smoker calms the bees. I light it with dry grass.\n";
+
+const QUESTION: &str = "How does a hive of bees survive the winter?";
+
+/// Any version is a model that says its own name's word.
+struct Versions(Arc<AtomicUsize>);
+
+#[async_trait]
+impl Loader for Versions {
+    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError> {
+        Ok(Arc::new(Word::new(&model.0, "A version wrote this [1].", &self.0)))
+    }
+}
+
+struct Asked {
+    fixture: Fixture,
+    log: Arc<SqliteLog>,
+    models: Arc<Models>,
+    queries: Queries,
+}
+
+fn base_model() -> Arc<dyn ChatModel> {
+    Arc::new(Word::new("base", "The base model wrote this [1].", &Arc::default()))
+}
+
+impl Asked {
+    async fn new(mode: Mode, base: Base) -> Self {
+        let fixture = Fixture::new(1).await;
+        fixture.publish("hive.md", Category::Article, NOTES).await;
+        let log = Arc::new(SqliteLog::open(fixture.database.clone(), 1 << 20).await.unwrap());
+        log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+        let models = Arc::new(Models::new(base));
+        let (answers, llm, metrics) = (AnswerOptions { mode }, LlmOptions::default(), MetricsRegistry::new());
+        let queries =
+            Queries::new(fixture.retriever.clone(), answers, models.clone(), llm, log.clone(), &metrics).unwrap();
+        Self { fixture, log, models, queries }
+    }
+
+    /// Deploys a version, as a worker takes it up.
+    async fn deploy(&self, grounded: bool) {
+        let registry: Registry = twin_sqlite::registry(self.fixture.database.clone()).await.unwrap();
+        deployed(&registry, grounded).await;
+        let metrics = SwitchMetrics::new(&MetricsRegistry::new()).unwrap();
+        let versions = Versions(Arc::default());
+        let switcher =
+            Switcher::new(registry, self.log.clone(), versions, self.models.clone(), Workers::alone(), metrics);
+        switcher.catch_up().await;
+    }
+
+    /// The parts of the answer.
+    async fn parts(&self, query: Query) -> Vec<AnswerPart> {
+        let (attributes, payload) =
+            (Attributes::new::<QueryEvent>("gateway", query.request_id.to_string()), QueryEvent::Ask(Box::new(query)));
+        let partition = TopicPartition { topic: "twin.queries.v1".into(), partition: 0 };
+        let position = Position { partition, offset: 0 };
+        let outcomes = self.queries.handle(vec![Message { attributes, payload: Some(payload), position }]).await;
+        assert!(matches!(outcomes[..], [Outcome::Done]), "{outcomes:?}");
+        let partition = TopicPartition { topic: "twin.answers.v1".into(), partition: 0 };
+        let records = self.log.records(&partition, 0..u64::MAX).try_collect::<Vec<_>>().await.unwrap();
+        let part = |record: twin_stream::Record| {
+            let attributes = Attributes::from_headers(&record.headers).unwrap();
+            attributes.decode::<AnswerEvent>(&record.value.unwrap()).unwrap().part
+        };
+        records.into_iter().map(part).collect()
+    }
+
+    async fn answered(&self, query: Query) -> Answered {
+        match self.parts(query).await.pop() {
+            Some(AnswerPart::Finished(answered)) => *answered,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn query(question: &str) -> Query {
+    let query_id = RequestId::new();
+    Query {
+        request_id: query_id,
+        reply_to: GatewayId(query_id.0),
+        author: ada(),
+        kind: QueryKind::Answer,
+        messages: vec![ChatMessage { role: Role::User, content: question.to_owned() }],
+        k: 5,
+        filter: QueryFilter::default(),
+        sampling: Sampling::default(),
+        format: ResponseFormat::Text,
+        deadline: Utc::now() + Duration::from_secs(60),
+    }
+}
+
+#[tokio::test]
+async fn the_author_is_quoted_in_parts_that_make_up_the_answer_and_name_their_passages() {
+    let asked = Asked::new(Mode::Auto, Base::Default(base_model())).await;
+    let mut parts = asked.parts(query(QUESTION)).await;
+    let Some(AnswerPart::Finished(answered)) = parts.pop() else { panic!("{parts:?}") };
+    let AnswerPart::Retrieved { passages, .. } = parts.remove(0) else { panic!("{parts:?}") };
+    let deltas: Vec<&str> = parts
+        .iter()
+        .map(|part| match part {
+            AnswerPart::Delta { text } => text.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(deltas.concat(), answered.text);
+    assert!(answered.text.contains("The hive survived the frost because I wrapped it in wool."), "{}", answered.text);
+    assert_eq!((answered.mode, answered.finish_reason), (AnswerMode::Quoted, FinishReason::Stop));
+    assert_eq!((answered.model.as_str(), answered.usage), ("minilm@759c3cd2b7fe", Usage::default()));
+    let given: Vec<_> = answered.citations.iter().map(|citation| citation.passage.clone()).collect();
+    assert_eq!(given, passages, "every passage that was found");
+    for citation in &answered.citations {
+        assert_eq!(citation.cited, answered.text.contains(&format!("[{}]", citation.marker)), "{citation:?}");
+    }
+    assert!(answered.timings.generate_ms > 0.0);
+}
+
+#[tokio::test]
+async fn what_writes_answers_is_what_the_mode_says_and_which_model_there_is() {
+    let chosen = Asked::new(Mode::Auto, Base::Chosen(base_model())).await.answered(query(QUESTION)).await;
+    assert_eq!((chosen.mode, chosen.model.as_str()), (AnswerMode::Generated, "base"));
+    assert!(chosen.citations[0].cited && chosen.text == "The base model wrote this [1].", "{chosen:?}");
+    let generate = Asked::new(Mode::Generate, Base::Default(base_model())).await.answered(query(QUESTION)).await;
+    assert_eq!((generate.mode, generate.model.as_str()), (AnswerMode::Generated, "base"));
+    let quote = Asked::new(Mode::Quote, Base::Chosen(base_model())).await.answered(query(QUESTION)).await;
+    assert_eq!(quote.mode, AnswerMode::Quoted);
+}
+
+#[tokio::test]
+async fn a_version_answers_in_place_of_quotes_once_it_has_passed_for_grounded_answers() {
+    for (grounded, mode) in [(false, AnswerMode::Quoted), (true, AnswerMode::Generated)] {
+        let asked = Asked::new(Mode::Auto, Base::Default(base_model())).await;
+        asked.deploy(grounded).await;
+        let answered = asked.answered(query(QUESTION)).await;
+        assert_eq!(answered.mode, mode, "grounded: {grounded}");
+        assert_eq!(answered.model == "ada-v1", grounded, "{answered:?}");
+    }
+}
+
+#[tokio::test]
+async fn json_is_written_by_a_model_and_refused_where_there_is_none() {
+    let json = || Query { format: ResponseFormat::JsonObject, ..query(QUESTION) };
+    let quoting = Asked::new(Mode::Quote, Base::Absent).await;
+    match quoting.parts(json()).await.as_slice() {
+        [AnswerPart::Failed { kind: FailureKind::Invalid, message }] => {
+            assert!(message.contains("answers.mode"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let auto = Asked::new(Mode::Auto, Base::Default(base_model())).await.answered(json()).await;
+    assert_eq!(auto.mode, AnswerMode::Generated);
+}
+
+#[tokio::test]
+async fn a_question_that_nothing_answers_is_abstained_from_in_either_mode() {
+    for (mode, words) in [(Mode::Quote, AnswerMode::Quoted), (Mode::Generate, AnswerMode::Generated)] {
+        let asked = Asked::new(mode, Base::Default(base_model())).await;
+        let answered = asked.answered(query("Which tax form does a shipping company file?")).await;
+        assert!(answered.abstained && answered.text == ABSTENTION && answered.citations.is_empty(), "{answered:?}");
+        assert_eq!(answered.mode, words);
+    }
+}
+
+#[tokio::test]
+async fn limits_and_stop_texts_of_a_request_hold_for_quotes() {
+    let asked = |sampling| async {
+        Asked::new(Mode::Quote, Base::Absent).await.answered(Query { sampling, ..query(QUESTION) }).await
+    };
+    let cut = asked(Sampling { max_tokens: Some(4), ..Sampling::default() }).await;
+    assert_eq!(cut.finish_reason, FinishReason::Length);
+    assert!(cut.text.ends_with(']') && !cut.text.contains("\n\n"), "one whole quotation: {}", cut.text);
+    let stopped = asked(Sampling { stop: vec!["wool".to_owned()], ..Sampling::default() }).await;
+    assert!(!stopped.text.contains("wool"), "{}", stopped.text);
+}

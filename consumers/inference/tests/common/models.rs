@@ -1,0 +1,86 @@
+//! Models that say one word, and versions of them that an author has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
+use twin_registry::{By, EvaluationOutcome, JobOutcome, NewDataset, NewJob, NewModel, Registry};
+use twin_schemas::{DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
+
+use super::ada;
+
+/// A model that says one word, and is counted while it is in memory.
+pub struct Word {
+    name: String,
+    text: &'static str,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Word {
+    pub fn new(name: &str, text: &'static str, alive: &Arc<AtomicUsize>) -> Self {
+        alive.fetch_add(1, Ordering::SeqCst);
+        Self { name: name.to_owned(), text, alive: alive.clone() }
+    }
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl ChatModel for Word {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn chat(&self, _: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
+        let end = ChatChunk::End { finish_reason: FinishReason::Stop, usage: Usage::default() };
+        let chunks = [Ok(ChatChunk::Text(self.text.to_owned())), Ok(end)];
+        Ok(futures::stream::iter(chunks).boxed())
+    }
+}
+
+pub fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+}
+
+/// The author's next model, approved and thereby deployed. `grounded`: it has passed its evaluation for grounded answers.
+pub async fn deployed(registry: &Registry, grounded: bool) -> ModelId {
+    let number = registry.newest_models(None, 9).await.unwrap().len();
+    let dataset = DatasetId("d".repeat(64));
+    let new = NewDataset {
+        dataset: dataset.clone(),
+        author: ada(),
+        manifest: "sha256:d".into(),
+        training_samples: 9,
+        counts: BTreeMap::new(),
+        reason: "requested".into(),
+        members: Vec::new(),
+    };
+    registry.add_dataset(new, now()).await.unwrap();
+    let job = JobId(format!("{number:064}"));
+    let new = NewJob {
+        job: job.clone(),
+        author: ada(),
+        dataset,
+        base: "base".into(),
+        recipe: "{}".into(),
+        sweep: None,
+        code_version: "1".into(),
+    };
+    registry.queue_job(new, now()).await.unwrap();
+    registry.start_job(&job, now()).await.unwrap();
+    let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
+    let model = registry.finish_job(&job, 1, made, now()).await.unwrap().unwrap();
+    registry.queue_evaluation(&model, now()).await.unwrap();
+    let outcome = EvaluationOutcome { verdict: Verdict::Passed, grounded, report: "r".into(), page: "p".into() };
+    registry.finish_evaluation(&model, 0, outcome, now()).await.unwrap();
+    registry.approve(&model, By::new("grace", "", now())).await.unwrap();
+    model
+}
