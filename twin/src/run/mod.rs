@@ -11,8 +11,11 @@ mod services;
 mod stages;
 pub mod stores;
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use tokio::net::TcpListener;
@@ -27,6 +30,10 @@ use node::Node;
 pub use service::Wanted;
 use stores::Stores;
 
+/// How long an address may be in use when the process starts, and between looks.
+const ADDRESS_WAIT: Duration = Duration::from_secs(2);
+const ADDRESS_PAUSE: Duration = Duration::from_millis(50);
+
 /// Runs the services (all of them if none is named) until a signal, and returns when everything is drained.
 /// Child processes read the configuration from `file` too, if one was named.
 pub async fn run(config: Config, file: Option<PathBuf>, services: &[Wanted]) -> Result<()> {
@@ -36,9 +43,7 @@ pub async fn run(config: Config, file: Option<PathBuf>, services: &[Wanted]) -> 
     let named = services.iter().map(|wanted| wanted.0).collect();
     let services: Vec<Service> = if by_name { named } else { Service::ALL.to_vec() };
     let log_kind = config.log_kind().map_err(|problem| anyhow!("log.url: {problem}"))?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("{} can not be listened on: choose another with --listen", config.listen))?;
+    let listener = listen(config.listen).await?;
     let address = listener.local_addr()?;
     let folder = DataFolder::open(&config.data, log_kind != LogKind::Sqlite)?;
     let name = NodeName::take(&folder)?;
@@ -63,6 +68,23 @@ pub async fn run(config: Config, file: Option<PathBuf>, services: &[Wanted]) -> 
     let result = supervise(&mut tasks, &shutdown, signal, running).await;
     info!("stopped");
     result
+}
+
+/// Listens on an address. One that is in use is waited for: of a process that was killed a moment ago, a child that it had
+/// just started holds it until that has become its own program.
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let give_up_at = Instant::now() + ADDRESS_WAIT;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < give_up_at => {
+                tokio::time::sleep(ADDRESS_PAUSE).await;
+            }
+            bound => {
+                let refused = || format!("{address} can not be listened on: choose another with --listen");
+                return bound.with_context(refused);
+            }
+        }
+    }
 }
 
 /// Waits for a signal, unless it has come, or for a service that fails, then for all to end.
@@ -95,5 +117,23 @@ async fn supervise(
                 }
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_in_use_for_a_moment_is_waited_for_and_no_longer() {
+        let held = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = held.local_addr().unwrap();
+        let refused = listen(address).await.unwrap_err();
+        assert!(format!("{refused:#}").contains("choose another with --listen"), "{refused:#}");
+        let (listening, ()) = tokio::join!(listen(address), async {
+            tokio::time::sleep(ADDRESS_PAUSE * 3).await;
+            drop(held);
+        });
+        assert_eq!(listening.unwrap().local_addr().unwrap(), address);
     }
 }
