@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -61,8 +60,8 @@ async fn repeated(api: &Api) -> Result<f64> {
     Ok(api.metrics().await?.sum("twin_index_documents_total", &["outcome=\"stale\""]))
 }
 
-fn warnings(twins: &[TwinProcess]) -> String {
-    let log: String = twins.iter().map(TwinProcess::log).collect();
+fn warnings<'a>(twins: impl IntoIterator<Item = &'a TwinProcess>) -> String {
+    let log: String = twins.into_iter().map(TwinProcess::log).collect();
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).collect();
     warnings.join("\n")
 }
@@ -77,12 +76,7 @@ async fn stop_under_load(twins: &mut Twins, pushed: &Arc<AtomicUsize>) -> Result
         let before = searchable(&api).await?;
         eventually("some are indexed", async || Ok((searchable(&api).await? >= before + INDEXED).then_some(())))
             .await?;
-        assert_eq!(
-            repeated(&api).await?,
-            0.0,
-            "something came to the embedder again\n{}",
-            warnings(slice::from_ref(twin))
-        );
+        assert_eq!(repeated(&api).await?, 0.0, "something came to the embedder again\n{}", warnings([&*twin]));
         let began = Instant::now();
         let code = tokio::task::block_in_place(|| twin.terminate())?;
         ensure!(code == 0, "it ended with {code}:\n{}", twin.log());
@@ -136,12 +130,12 @@ async fn stops(kafka: Option<&Kafka>, count: usize) -> Result<()> {
             "something would be done again: committed {:?} of {:?}\n{}",
             held.committed,
             held.records,
-            warnings(&twins)
+            warnings(twins.iter())
         );
         ensure!(held.committed[2] < acknowledged.len() as u64, "everything was done before the stop: no load");
         twins.restart().await?;
         api.settled(AUTHOR).await?;
-        assert_eq!(repeated(&api).await?, 0.0, "something came to the embedder again\n{}", warnings(&twins));
+        assert_eq!(repeated(&api).await?, 0.0, "something came to the embedder again\n{}", warnings(twins.iter()));
     }
     for id in &acknowledged {
         let document = api.get(&format!("/v1/documents/{id}")).await?;
