@@ -313,8 +313,8 @@ mod tests {
                 "verdict": verdict, "in_production": false,
             },
             "evaluation": verdict.map(|verdict| json!({
-                "model": "ada-v3", "state": "done", "reason": null, "attempts": 1, "verdict": verdict, "report": "sha256:r",
-                "page": null, "created_at": "2026-01-01T00:00:00Z", "ended_at": null,
+                "model": "ada-v3", "state": "done", "reason": null, "attempts": 1, "verdict": verdict, "grounded": false,
+                "report": "sha256:r", "page": null, "created_at": "2026-01-01T00:00:00Z", "ended_at": null,
             })),
             "decisions": [{
                 "author": "ada", "model": "ada-v3", "action": "approve", "decided_by": "Grace", "why": "good",
