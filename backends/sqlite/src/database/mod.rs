@@ -190,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = open(&folder);
         let held = database.clone();
-        let write = database.write::<_, Error, _>(move |_| Ok(drop(held.path().to_owned())));
+        let write = database.write::<_, Error, _>(move |_| Ok(held.path().to_owned()));
         drop(tokio::time::timeout(Duration::ZERO, write).await);
         drop(database);
     }
