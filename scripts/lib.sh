@@ -41,6 +41,13 @@ require_sum() {
     [[ $found == "$2" ]] || die "$1 has the wrong sha256" "expected $2" "found    $found"
 }
 
+# is_installed MARKER FILE...: whether an installation came to its end and these of its files are still there. A cache
+# folder that was kept in part, by a clean-up or by a CI system, may have the marker without them.
+is_installed() {
+    local file
+    for file in "$@"; do [[ -e $file ]] || return 1; done
+}
+
 # only_one NAME: waits until no other run of the script NAME works in this cache folder.
 only_one() {
     exec 9>"$TWIN_CACHE/.$1.lock"
