@@ -226,7 +226,7 @@ async fn of_the_learning_loop() {
     let step = Step::RecipeSet { recipe: "{}".into(), origin: "test".into(), at };
     let new = NewStep { author: ada(), number: 1, step, event: None };
     plans.of("append", store.append(new, vec![row.clone()])).await;
-    plans.of("steps", store.steps(&ada(), 0)).await;
+    plans.of("steps", store.steps(&ada(), 0, 9)).await;
     plans.of("put_rows", store.put_rows(vec![row.clone()])).await;
     plans.of_list("unsettled", store.unsettled(9)).await;
     plans.of("settle", store.settle(&[(ada(), 1)])).await;

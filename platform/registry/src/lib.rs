@@ -58,7 +58,7 @@ use twin_schemas::AuthorId;
 use changes::Changes;
 use rules::{AuthorState, Command, Step, decide};
 
-/// Rows of one read where all are wanted.
+/// Rows or steps of one read where all are wanted.
 const PAGE: usize = 500;
 
 /// The registry over a store; clones share it.
@@ -92,13 +92,17 @@ impl Registry {
     pub async fn state(&self, author: &AuthorId) -> Result<Arc<AuthorState>, Error> {
         let known = self.states().get(author).cloned();
         let known = known.unwrap_or_else(|| Arc::new(AuthorState::new(author.clone())));
-        let later = self.store.steps(author, known.number).await?;
+        let mut later = self.store.steps(author, known.number, PAGE).await?;
         if later.is_empty() {
             return Ok(known);
         }
         let mut state = (*known).clone();
-        for step in later {
-            state.apply(step);
+        while !later.is_empty() {
+            let is_last = later.len() < PAGE;
+            for step in later {
+                state.apply(step);
+            }
+            later = if is_last { Vec::new() } else { self.store.steps(author, state.number, PAGE).await? };
         }
         Ok(self.keep(state))
     }

@@ -71,8 +71,8 @@ pub enum SortOrder {
 /// written again without harm.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// An author's steps after the one of that number, in order.
-    async fn steps(&self, author: &AuthorId, after: u64) -> Result<Vec<Step>, Error>;
+    /// At most `limit` of an author's steps after the one of that number, in order.
+    async fn steps(&self, author: &AuthorId, after: u64, limit: usize) -> Result<Vec<Step>, Error>;
 
     /// Appends a step and writes its rows. False, and nothing is written, if there is a step of that number. A store that
     /// can not write both at once writes the step first, and counts it as unsettled until the rows are there.

@@ -90,9 +90,12 @@ pub async fn an_authors_steps_come_in_their_order_from_any_of_them_on(store: Arc
     }
     for after in [0, 1, 9, 11, 12, 99] {
         let wanted: Vec<Step> = (after + 1..=12).map(|number| step(&number.to_string())).collect();
-        assert_eq!(store.steps(&author("ada"), after).await.unwrap(), wanted, "after {after}");
+        for limit in [1, 5, 99] {
+            let some = &wanted[..wanted.len().min(limit)];
+            assert_eq!(store.steps(&author("ada"), after, limit).await.unwrap(), some, "{limit} after {after}");
+        }
     }
-    assert_eq!(store.steps(&author("nobody"), 0).await.unwrap(), []);
+    assert_eq!(store.steps(&author("nobody"), 0, 99).await.unwrap(), []);
 }
 
 #[doc(hidden)]
@@ -101,7 +104,7 @@ pub async fn a_number_that_is_taken_is_refused_and_nothing_is_written(store: Arc
     assert!(store.append(new("ada", 1, "first", Some("one")), first.clone()).await.unwrap());
     let other = vec![row("a", "ada", "running", 0, 1), row("b", "ada", "queued", 0, 1)];
     assert!(!store.append(new("ada", 1, "second", Some("two")), other).await.unwrap());
-    assert_eq!(store.steps(&author("ada"), 0).await.unwrap(), [step("first")]);
+    assert_eq!(store.steps(&author("ada"), 0, 99).await.unwrap(), [step("first")]);
     assert_eq!(store.rows(jobs(9)).await.unwrap(), first);
     let unsettled = store.unsettled(9).await.unwrap();
     assert_eq!(unsettled.into_iter().map(|left| left.event).collect::<Vec<_>>(), [Some(event("one"))]);
@@ -122,7 +125,7 @@ pub async fn of_many_that_append_one_number_at_once_one_does(store: Arc<dyn Stor
             appended.extend(writer.await.unwrap());
         }
         assert_eq!(appended.len(), 1, "{appended:?}");
-        assert_eq!(store.steps(&author("ada"), number - 1).await.unwrap(), [step(&appended[0])]);
+        assert_eq!(store.steps(&author("ada"), number - 1, 99).await.unwrap(), [step(&appended[0])]);
     }
 }
 

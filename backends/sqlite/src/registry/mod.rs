@@ -66,9 +66,9 @@ pub async fn registry(database: Database) -> Result<Registry, Error> {
 
 #[async_trait]
 impl Store for SqliteRegistry {
-    async fn steps(&self, author: &AuthorId, after: u64) -> Result<Vec<Step>, Error> {
+    async fn steps(&self, author: &AuthorId, after: u64, limit: usize) -> Result<Vec<Step>, Error> {
         let author = author.clone();
-        self.read(move |c| steps(c, &author, after)).await
+        self.read(move |c| steps(c, &author, after, limit)).await
     }
 
     async fn append(&self, step: NewStep, rows: Vec<Row>) -> Result<bool, Error> {
@@ -156,10 +156,11 @@ impl Store for SqliteRegistry {
     }
 }
 
-fn steps(c: &Connection, author: &AuthorId, after: u64) -> Result<Vec<Step>, Error> {
-    let sql = "SELECT number, step FROM registry_steps WHERE author = ?1 AND number > ?2 ORDER BY number";
+fn steps(c: &Connection, author: &AuthorId, after: u64, limit: usize) -> Result<Vec<Step>, Error> {
+    let sql = "SELECT number, step FROM registry_steps WHERE author = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
     let mut statement = columns::prepare(c, sql)?;
-    collect(&mut statement, params![author.as_str(), after.cast_signed()], |row| {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    collect(&mut statement, params![author.as_str(), after.cast_signed(), limit], |row| {
         let number: i64 = columns::get(row, "number")?;
         from_json(&format!("step {number} of {author}"), &columns::get::<String>(row, "step")?)
     })
