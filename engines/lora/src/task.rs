@@ -9,7 +9,7 @@ use super::files;
 use super::weights::Weights;
 
 /// A hash of all that decides the result: recipe, base model and data. The base model's weights are represented by
-/// their files' headers and lengths.
+/// their files' headers and lengths: that they are those of the job was seen before ([`twin_training::Base::require`]).
 pub(crate) fn fingerprint(task: &Task) -> Result<Fingerprint, Error> {
     let train = files::sha256(&task.train)?;
     let validation = task.validation.as_deref().map(files::sha256).transpose()?;

@@ -6,10 +6,74 @@ use twin_training::{Base, Recipe};
 
 /// A configuration, and a safetensors file with that header.
 fn model(folder: &Path, config: &str, header: &str) {
+    model_of(folder, config, header, b"weights");
+}
+
+/// A configuration, and a safetensors file with that header and these bytes behind it.
+fn model_of(folder: &Path, config: &str, header: &str, weights: &[u8]) {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("config.json"), config).unwrap();
     let length = (header.len() as u64).to_le_bytes();
-    std::fs::write(folder.join("model.safetensors"), [&length[..], header.as_bytes(), b"weights"].concat()).unwrap();
+    std::fs::write(folder.join("model.safetensors"), [&length[..], header.as_bytes(), weights].concat()).unwrap();
+}
+
+/// The header of a file with one tensor of that many single bytes.
+fn one_tensor(bytes: usize) -> String {
+    format!(r#"{{"weight": {{"dtype": "U8", "shape": [{bytes}], "data_offsets": [0, {bytes}]}}}}"#)
+}
+
+#[test]
+fn a_model_whose_weights_were_trained_is_another_base_though_every_header_is_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    for bytes in [1, 7, 64, 1000, 1_000_000] {
+        let [base, merged] = ["base", "merged"].map(|name| home.path().join(name));
+        model_of(&base, "{}", &one_tensor(bytes), &vec![1; bytes]);
+        model_of(&merged, "{}", &one_tensor(bytes), &vec![2; bytes]);
+        let [base, merged] = [base, merged].map(|path| Base::open(&path).unwrap());
+        assert_ne!(base.fingerprint, merged.fingerprint, "{bytes} bytes");
+        assert!(base.require(&merged.fingerprint).is_err(), "{bytes} bytes");
+    }
+}
+
+#[test]
+fn the_first_and_the_last_bytes_of_a_tensor_count() {
+    let home = tempfile::tempdir().unwrap();
+    let fingerprint_of = |weights: &[u8]| {
+        model_of(home.path(), "{}", &one_tensor(weights.len()), weights);
+        Base::open(home.path()).unwrap().fingerprint
+    };
+    let weights = [1_u8; 5000];
+    for place in [0, weights.len() - 1] {
+        let mut changed = weights;
+        changed[place] = 2;
+        assert_ne!(fingerprint_of(&weights), fingerprint_of(&changed), "byte {place}");
+    }
+}
+
+#[test]
+fn another_tokenizer_is_another_base() {
+    let home = tempfile::tempdir().unwrap();
+    model(home.path(), "{}", "{}");
+    let bare = Base::open(home.path()).unwrap();
+    std::fs::write(home.path().join("tokenizer.json"), "{}").unwrap();
+    assert_ne!(Base::open(home.path()).unwrap().fingerprint, bare.fingerprint);
+}
+
+#[test]
+fn a_job_of_before_weights_were_looked_at_finds_its_base_model() {
+    let home = tempfile::tempdir().unwrap();
+    model(home.path(), "{}", "{}");
+    // Configuration, the file's name, its length, its header.
+    let named = "1d33fe220d77d0fe5a6d50136a324e33f1307e09647f57de716bac1be49357fe".to_owned();
+    assert!(Base::open(home.path()).unwrap().require(&named).is_ok());
+}
+
+#[test]
+fn a_weight_file_that_ends_before_its_tensors_do_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    model_of(home.path(), "{}", &one_tensor(100), &[1; 99]);
+    let cut = Base::open(home.path()).unwrap_err();
+    assert!(cut.to_string().contains("is no safetensors file"), "{cut}");
 }
 
 #[test]
