@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::info;
-use twin_registry::{JobRow, JobState, Registry};
+use twin_registry::{JobRow, JobState, Metric, Registry};
 use twin_training::{Recipe, Sweep};
 
 use crate::Error;
@@ -37,28 +37,31 @@ async fn keep_to_budget(
     Ok(())
 }
 
-/// The trial of the lowest evaluation loss gives the author's recipe; of equals, the one with the lower id.
+/// The trial whose weights have the lowest evaluation loss gives the author's recipe; of equals, the one with the lower id.
 async fn choose(registry: &Registry, sweep: &twin_registry::rules::Sweep, trials: &[JobRow]) -> Result<(), Error> {
     let mut best: Option<(f64, &JobRow)> = None;
     for trial in trials.iter().filter(|trial| trial.state == JobState::Succeeded) {
-        let metrics = registry.metrics(&trial.job).await?;
-        let losses = metrics.iter().filter(|metric| metric.name == "evaluation_loss");
-        let Some(loss) = losses.max_by_key(|metric| metric.step).map(|metric| metric.value) else { continue };
+        let Some(loss) = loss_of_kept_weights(&registry.metrics(&trial.job).await?, &trial.recipe)? else { continue };
         let is_better = best.is_none_or(|(least, known)| loss < least || loss == least && trial.job < known.job);
         if is_better {
             best = Some((loss, trial));
         }
     }
-    let recipe = match best {
-        Some((loss, trial)) => {
-            Recipe::from_canonical(&trial.recipe)?;
-            Some((trial.recipe.clone(), format!("sweep {}, evaluation loss {loss:.4}", sweep.sweep)))
-        }
-        None => None,
-    };
+    let recipe =
+        best.map(|(loss, trial)| (trial.recipe.clone(), format!("sweep {}, evaluation loss {loss:.4}", sweep.sweep)));
     if registry.conclude_sweep(sweep, recipe, Utc::now()).await? {
         let loss = best.map(|(loss, _)| loss);
         info!(author = %sweep.author, sweep = sweep.sweep, loss, "the sweep is over");
     }
     Ok(())
+}
+
+/// The evaluation loss of the weights that a run of that recipe keeps: the lowest where it has patience, else the last.
+fn loss_of_kept_weights(metrics: &[Metric], recipe: &str) -> Result<Option<f64>, Error> {
+    let losses = metrics.iter().filter(|metric| metric.name == "evaluation_loss");
+    let kept = match Recipe::from_canonical(recipe)?.patience {
+        0 => losses.max_by_key(|metric| metric.step),
+        _ => losses.min_by(|a, b| a.value.total_cmp(&b.value)),
+    };
+    Ok(kept.map(|metric| metric.value))
 }

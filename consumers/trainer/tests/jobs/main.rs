@@ -173,6 +173,22 @@ async fn a_sweep_makes_the_recipe_of_the_lowest_loss_the_authors_and_no_model() 
 }
 
 #[tokio::test]
+async fn a_trial_is_judged_by_the_weights_that_it_keeps() {
+    let mut f = fixture(Fate::Succeeds(2.0)).await;
+    // With patience the weights of the lowest loss are kept, without it the last.
+    let sweep = "search = \"grid\"\ntrials = 2\n[recipe]\neval_every = 1\n[values]\npatience = [0, 3]\n";
+    let trials = f.queue.sweep(&ada(), &dataset(), &Sweep::from_toml(sweep).unwrap()).await.unwrap();
+    for (trial, early) in trials.iter().zip([0.5, 1.5]) {
+        let early = Metric { name: "evaluation_loss".into(), step: 3, value: early };
+        f.parts.registry.add_metrics(&trial.job, vec![early]).await.unwrap();
+    }
+    f.looks(8).await;
+    let chosen = f.parts.registry.recipe(&ada()).await.unwrap().unwrap();
+    assert_eq!(chosen.recipe, trials[1].recipe);
+    assert!(chosen.origin.contains("evaluation loss 1.5000"), "{}", chosen.origin);
+}
+
+#[tokio::test]
 async fn a_job_that_gives_way_to_a_store_that_is_away_goes_on_however_long_that_takes_and_is_not_counted() {
     let mut f = fixture(Fate::GivesWay).await;
     f.queue.train(&ada(), &dataset(), &Recipe::default()).await.unwrap();
