@@ -110,7 +110,7 @@ impl Answerer {
                 self.generate(query, place, found.passages, timings, publisher).await
             }
             (Way::Generate | Way::Refuse, false) => {
-                let model = self.models.of(&query.author).map(|model| model.name().to_owned()).unwrap_or_default();
+                let model = self.models.name_of(&query.author);
                 abstain(query, AnswerMode::Generated, model, timings, publisher).await
             }
         }

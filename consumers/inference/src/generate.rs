@@ -52,7 +52,18 @@ impl Answerer {
             Err(ended) => return Ok(ended),
         };
         // The same to the end, whatever is deployed meanwhile. The version that was to answer may have gone while it waited.
-        let Some(model) = self.models.of(&query.author) else { return refuse(publisher).await };
+        let model = match tokio::time::timeout(time_left(query), self.models.of(&query.author)).await {
+            Ok(Ok(Some(model))) => model,
+            Ok(Ok(None)) => return refuse(publisher).await,
+            Ok(Err(error)) => {
+                warn!(author = %query.author, %error, "the author's version could not be loaded again");
+                return fail(publisher, FailureKind::Unavailable, error.to_string()).await;
+            }
+            Err(_) => {
+                let message = "the author's version was not loaded before the deadline".to_owned();
+                return fail(publisher, FailureKind::Expired, message).await;
+            }
+        };
         let generating = Counted::new(&self.metrics.generating);
         let written = self.write(model.as_ref(), query, &passages, timings, publisher).await?;
         drop(generating);

@@ -1,18 +1,26 @@
 //! Which model answers for whom.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tracing::info;
 use twin_llm::ChatModel;
 use twin_schemas::{AuthorId, ModelId};
 
 use crate::mode::Writer;
+use crate::switch::{LoadError, Loader};
 
 /// The models in memory: the base model, and a version of their own for some authors. Who answers keeps its model until
 /// the answer is written, so a version that is replaced goes when its last answer ends.
+///
+/// Of the versions so many are in memory at once; the one that was asked least recently makes room for another, and is
+/// loaded again when it is asked.
 pub struct Models {
     base: Base,
-    deployed: RwLock<HashMap<AuthorId, Version>>,
+    most: usize,
+    deployed: Mutex<Deployed>,
+    /// Held while a version is loaded: two at once would need the memory of both beside those that are there.
+    loading: tokio::sync::Mutex<()>,
 }
 
 /// The model that answers for authors without a version of their own.
@@ -25,34 +33,91 @@ pub enum Base {
     Chosen(Arc<dyn ChatModel>),
 }
 
-/// A version in memory.
+#[derive(Default)]
+struct Deployed {
+    versions: HashMap<AuthorId, Version>,
+    /// Counts the uses of all versions.
+    uses: u64,
+}
+
+/// A version that is deployed.
 pub(crate) struct Version {
     pub(crate) id: ModelId,
-    pub(crate) model: Arc<dyn ChatModel>,
     /// It has passed its evaluation for grounded answers.
     pub(crate) grounded: bool,
+    /// None: it is not in memory, and loaded when it is asked.
+    pub(crate) model: Option<Arc<dyn ChatModel>>,
+    pub(crate) loader: Arc<dyn Loader>,
+    /// The number of its last use.
+    pub(crate) used: u64,
 }
 
 impl Models {
-    /// Everybody is answered for by the base model.
-    pub fn new(base: Base) -> Self {
-        Self { base, deployed: RwLock::default() }
+    /// Everybody is answered for by the base model. At most so many versions will be in memory, at least 1.
+    pub fn new(base: Base, most: usize) -> Self {
+        Self { base, most: most.max(1), deployed: Mutex::default(), loading: tokio::sync::Mutex::default() }
     }
 
-    /// The model that answers for this author now. None is loaded where the author is quoted.
-    pub fn of(&self, author: &AuthorId) -> Option<Arc<dyn ChatModel>> {
-        let deployed = self.deployed.read().unwrap_or_else(PoisonError::into_inner);
-        match (deployed.get(author), &self.base) {
-            (Some(version), _) => Some(version.model.clone()),
-            (None, Base::Default(model) | Base::Chosen(model)) => Some(model.clone()),
-            (None, Base::Absent) => None,
+    /// The model that answers for this author now, which is loaded if it is not in memory. None is there where the author
+    /// is quoted.
+    ///
+    /// # Errors
+    /// The author's version could not be loaded again.
+    pub async fn of(&self, author: &AuthorId) -> Result<Option<Arc<dyn ChatModel>>, LoadError> {
+        if let Some(model) = self.in_memory(author) {
+            return Ok(model);
         }
+        let _alone = self.loading.lock().await;
+        // Who waited for its turn may find what the one before has loaded.
+        if let Some(model) = self.in_memory(author) {
+            return Ok(model);
+        }
+        let Some((id, loader)) = self.absent(author) else { return Ok(self.base()) };
+        self.make_room_for(author);
+        let model = loader.load(&id).await?;
+        info!(%author, version = id.0, "the version was loaded again");
+        let mut deployed = self.deployed();
+        // It may have been replaced meanwhile; who asked before that has the one of that moment.
+        if let Some(version) = deployed.versions.get_mut(author).filter(|version| version.id == id) {
+            version.model = Some(model.clone());
+        }
+        deployed.use_of(author);
+        Ok(Some(model))
+    }
+
+    /// What answers for the author if that is in memory; none if it has to be loaded.
+    fn in_memory(&self, author: &AuthorId) -> Option<Option<Arc<dyn ChatModel>>> {
+        let mut deployed = self.deployed();
+        deployed.use_of(author);
+        match deployed.versions.get(author) {
+            Some(version) => version.model.clone().map(Some),
+            None => Some(self.base()),
+        }
+    }
+
+    /// The author's version that is not in memory, and what loads it.
+    fn absent(&self, author: &AuthorId) -> Option<(ModelId, Arc<dyn Loader>)> {
+        let deployed = self.deployed();
+        deployed.versions.get(author).map(|version| (version.id.clone(), version.loader.clone()))
+    }
+
+    fn base(&self) -> Option<Arc<dyn ChatModel>> {
+        match &self.base {
+            Base::Default(model) | Base::Chosen(model) => Some(model.clone()),
+            Base::Absent => None,
+        }
+    }
+
+    /// The name of the model that answers for this author, in memory or not; empty where none does.
+    pub(crate) fn name_of(&self, author: &AuthorId) -> String {
+        let version = self.version_of(author).map(|version| version.0);
+        version.or_else(|| self.base().map(|model| model.name().to_owned())).unwrap_or_default()
     }
 
     /// What is known of that model.
     pub(crate) fn writer_of(&self, author: &AuthorId) -> Writer {
-        let deployed = self.deployed.read().unwrap_or_else(PoisonError::into_inner);
-        match (&self.base, deployed.get(author)) {
+        let deployed = self.deployed();
+        match (&self.base, deployed.versions.get(author)) {
             (Base::Chosen(_), _) => Writer::Chosen,
             (_, Some(version)) => Writer::Default { grounded: version.grounded },
             (Base::Default(_), None) => Writer::Default { grounded: false },
@@ -60,18 +125,63 @@ impl Models {
         }
     }
 
-    /// The version that answers for this author; none is the base model.
+    /// The version that answers for this author, in memory or not; none is the base model.
     pub fn version_of(&self, author: &AuthorId) -> Option<ModelId> {
-        let deployed = self.deployed.read().unwrap_or_else(PoisonError::into_inner);
-        deployed.get(author).map(|version| version.id.clone())
+        self.deployed().versions.get(author).map(|version| version.id.clone())
+    }
+
+    /// Whether one more version can be in memory without another's making room.
+    pub(crate) fn has_room(&self) -> bool {
+        self.deployed().resident() < self.most
+    }
+
+    /// Makes room for a version that is about to be loaded for the author. A version of theirs stays until the new one has
+    /// taken over.
+    pub(crate) fn make_room_for(&self, author: &AuthorId) {
+        let mut deployed = self.deployed();
+        let takes_over = deployed.versions.get(author).is_some_and(|version| version.model.is_some());
+        while !takes_over && deployed.resident() >= self.most {
+            deployed.drop_least_recent();
+        }
     }
 
     /// From now on this version answers for the author; none is the base model.
     pub(crate) fn switch(&self, author: &AuthorId, to: Option<Version>) {
-        let mut deployed = self.deployed.write().unwrap_or_else(PoisonError::into_inner);
+        let mut deployed = self.deployed();
         match to {
-            Some(version) => deployed.insert(author.clone(), version),
-            None => deployed.remove(author),
-        };
+            Some(version) => {
+                deployed.versions.insert(author.clone(), version);
+                deployed.use_of(author);
+            }
+            None => {
+                deployed.versions.remove(author);
+            }
+        }
+    }
+
+    fn deployed(&self) -> MutexGuard<'_, Deployed> {
+        self.deployed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deployed {
+    fn use_of(&mut self, author: &AuthorId) {
+        self.uses += 1;
+        if let Some(version) = self.versions.get_mut(author) {
+            version.used = self.uses;
+        }
+    }
+
+    /// Versions in memory.
+    fn resident(&self) -> usize {
+        self.versions.values().filter(|version| version.model.is_some()).count()
+    }
+
+    fn drop_least_recent(&mut self) {
+        let resident = self.versions.values_mut().filter(|version| version.model.is_some());
+        if let Some(version) = resident.min_by_key(|version| version.used) {
+            info!(version = version.id.0, "the version makes room in memory for another");
+            version.model = None;
+        }
     }
 }

@@ -50,6 +50,9 @@ pub struct LlmOptions {
     pub api_key: Option<String>,
     /// `auto` (a GPU where the binary was built for one), or `cpu`.
     pub device: Device,
+    /// Versions of authors' models in memory at once, at least 1. The one that was asked least recently makes room for
+    /// another, and is loaded again when it is asked. One of the default model takes half a gigabyte.
+    pub max_versions: usize,
     /// Tokens of an answer, at most; a request may ask for fewer.
     pub max_tokens: u32,
     /// Sampling temperature where a request names none; 0 is greedy.
@@ -74,6 +77,7 @@ impl Default for LlmOptions {
             endpoint_model: "default".to_owned(),
             api_key: None,
             device: Device::Auto,
+            max_versions: 4,
             max_tokens: 200,
             temperature: 0.0,
             top_p: 1.0,

@@ -3,6 +3,8 @@
 //! A new version is loaded beside the old one, warmed up and tried; then it takes over for all answers that begin from
 //! there on, and the old one goes with its last answer. A version that does not load or says nothing leaves the old one
 //! in place, and its deployment failed.
+//!
+//! A version that served before this process was started is loaded while there is room in memory, and else when it is asked.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -102,7 +104,7 @@ impl VersionLoader {
 pub struct Switcher {
     registry: Registry,
     log: Arc<dyn EventLog>,
-    loader: Box<dyn Loader>,
+    loader: Arc<dyn Loader>,
     models: Arc<Models>,
     workers: Workers,
     metrics: SwitchMetrics,
@@ -128,7 +130,7 @@ impl Switcher {
         workers: Workers,
         metrics: SwitchMetrics,
     ) -> Self {
-        Self { registry, log, loader: Box::new(loader), models, workers, metrics, failed: Mutex::default() }
+        Self { registry, log, loader: Arc::new(loader), models, workers, metrics, failed: Mutex::default() }
     }
 
     /// Switches until the shutdown begins. Every process follows every deployment, so the events are read without a
@@ -181,7 +183,7 @@ impl Switcher {
     async fn take_up(&self, deployment: &DeploymentRow) {
         let (author, number) = (&deployment.author, deployment.number);
         let began = Instant::now();
-        let outcome = match self.switch(author, deployment.model.as_ref()).await {
+        let outcome = match self.switch(deployment).await {
             Err(error) if error.is_transient() => {
                 return warn!(%author, deployment = number, %error, "the version can not be loaded now, trying again");
             }
@@ -223,22 +225,31 @@ impl Switcher {
         }
     }
 
-    async fn switch(&self, author: &AuthorId, to: Option<&ModelId>) -> Result<(), LoadError> {
-        if self.models.version_of(author).as_ref() == to {
+    async fn switch(&self, deployment: &DeploymentRow) -> Result<(), LoadError> {
+        let author = &deployment.author;
+        if self.models.version_of(author) == deployment.model {
             return Ok(());
         }
-        let version = match to {
+        let version = match &deployment.model {
             None => None,
             Some(id) => {
-                let model = self.loader.load(id).await?;
-                smoke_test(author, model.as_ref()).await?;
+                let is_new = deployment.state == DeploymentState::Requested;
+                let model = if is_new || self.models.has_room() { Some(self.loaded(author, id).await?) } else { None };
                 let evaluation = self.registry.evaluation(id).await?;
                 let grounded = evaluation.is_some_and(|evaluation| evaluation.grounded);
-                Some(Version { id: id.clone(), model, grounded })
+                Some(Version { id: id.clone(), grounded, model, loader: self.loader.clone(), used: 0 })
             }
         };
         self.models.switch(author, version);
         Ok(())
+    }
+
+    /// A version in memory that has shown that it answers.
+    async fn loaded(&self, author: &AuthorId, id: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError> {
+        self.models.make_room_for(author);
+        let model = self.loader.load(id).await?;
+        smoke_test(author, model.as_ref()).await?;
+        Ok(model)
     }
 
     /// Readers of the models topic, one for each partition, that announce what comes.

@@ -69,7 +69,7 @@ async fn fixture() -> Fixture {
     log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
     let registry = twin_sqlite::registry(database).await.unwrap();
     let alive = Arc::new(AtomicUsize::new(0));
-    let models = Arc::new(Models::new(Base::Default(Arc::new(Word::new("base", "hm", &alive)))));
+    let models = Arc::new(Models::new(Base::Default(Arc::new(Word::new("base", "hm", &alive))), 4));
     let metrics = SwitchMetrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let switcher =
         Switcher::new(registry.clone(), Arc::new(log), Shelf(alive.clone()), models.clone(), Workers::alone(), metrics);
@@ -81,8 +81,11 @@ async fn a_deployed_version_answers_for_its_author_and_for_nobody_else() {
     let f = fixture().await;
     let model = deployed(&f.registry, true).await;
     f.switcher.catch_up().await;
-    assert_eq!((f.models.of(&ada()).unwrap().name(), f.models.version_of(&ada())), ("ada-v1", Some(model)));
-    assert_eq!(f.models.of(&"eve".parse().unwrap()).unwrap().name(), "base");
+    assert_eq!(
+        (f.models.of(&ada()).await.unwrap().unwrap().name(), f.models.version_of(&ada())),
+        ("ada-v1", Some(model))
+    );
+    assert_eq!(f.models.of(&"eve".parse().unwrap()).await.unwrap().unwrap().name(), "base");
     assert_eq!(f.registry.production(&ada()).await.unwrap().unwrap().state, DeploymentState::Serving);
 }
 
@@ -91,10 +94,10 @@ async fn an_answer_that_has_begun_keeps_its_model_and_the_model_goes_with_the_la
     let f = fixture().await;
     deployed(&f.registry, true).await;
     f.switcher.catch_up().await;
-    let answering = f.models.of(&ada()).unwrap();
+    let answering = f.models.of(&ada()).await.unwrap().unwrap();
     f.registry.roll_back(&ada(), By::new("grace", "", now())).await.unwrap();
     f.switcher.catch_up().await;
-    assert_eq!(f.models.of(&ada()).unwrap().name(), "base");
+    assert_eq!(f.models.of(&ada()).await.unwrap().unwrap().name(), "base");
     assert_eq!((answering.name(), f.alive.load(Ordering::SeqCst)), ("ada-v1", 2));
     drop(answering);
     assert_eq!(f.alive.load(Ordering::SeqCst), 1);
@@ -108,7 +111,7 @@ async fn a_version_that_does_not_load_or_says_nothing_leaves_the_one_before_and_
     for (number, problem) in [(2, "a tensor is missing"), (3, "says nothing")] {
         deployed(&f.registry, true).await;
         f.switcher.catch_up().await;
-        assert_eq!(f.models.of(&ada()).unwrap().name(), "ada-v1");
+        assert_eq!(f.models.of(&ada()).await.unwrap().unwrap().name(), "ada-v1");
         let newest = f.registry.deployments(&ada()).await.unwrap().remove(0);
         assert_eq!((newest.number, newest.state), (number, DeploymentState::Failed));
         assert!(newest.detail.as_deref().is_some_and(|detail| detail.contains(problem)), "{newest:?}");
@@ -125,7 +128,7 @@ async fn a_version_whose_files_are_away_for_a_while_is_tried_again_and_not_faile
     let (switcher, models) = anew(&f, Returning(Shelf(f.alive.clone()), AtomicUsize::new(0))).await;
     switcher.catch_up().await;
     assert_eq!(f.registry.deployments(&ada()).await.unwrap()[0].state, DeploymentState::Requested);
-    assert_eq!(models.of(&ada()).unwrap().name(), "base");
+    assert_eq!(models.of(&ada()).await.unwrap().unwrap().name(), "base");
     switcher.catch_up().await;
     assert_eq!(f.registry.deployments(&ada()).await.unwrap()[0].state, DeploymentState::Serving);
     assert_eq!(models.version_of(&ada()), Some(model));
@@ -138,7 +141,7 @@ async fn a_worker_that_is_started_anew_takes_up_what_is_in_force() {
     f.switcher.catch_up().await;
     let (switcher, models) = anew(&f, Shelf(f.alive.clone())).await;
     switcher.catch_up().await;
-    assert_eq!(models.of(&ada()).unwrap().name(), "ada-v1");
+    assert_eq!(models.of(&ada()).await.unwrap().unwrap().name(), "ada-v1");
 }
 
 #[tokio::test]
@@ -151,7 +154,7 @@ async fn a_version_that_served_and_does_not_load_any_more_is_not_read_over_and_o
     for _ in 0..3 {
         switcher.catch_up().await;
     }
-    assert_eq!((models.of(&ada()).unwrap().name(), tries.load(Ordering::SeqCst)), ("base", 1));
+    assert_eq!((models.of(&ada()).await.unwrap().unwrap().name(), tries.load(Ordering::SeqCst)), ("base", 1));
     // What is deployed from here on is tried at once.
     deployed(&f.registry, true).await;
     switcher.catch_up().await;
@@ -160,7 +163,7 @@ async fn a_version_that_served_and_does_not_load_any_more_is_not_read_over_and_o
 
 /// The switcher of a process that starts later, and its models.
 async fn anew(f: &Fixture, loader: impl Loader + 'static) -> (Switcher, Arc<Models>) {
-    let models = Arc::new(Models::new(Base::Default(Arc::new(Word::new("base", "hm", &f.alive)))));
+    let models = Arc::new(Models::new(Base::Default(Arc::new(Word::new("base", "hm", &f.alive))), 4));
     let metrics = SwitchMetrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let database = Database::open(&f._folder.path().join("other.db")).unwrap();
     let log = Arc::new(SqliteLog::open(database, 1 << 20).await.unwrap());
@@ -172,11 +175,11 @@ async fn an_event_that_comes_again_loads_nothing_again() {
     let f = fixture().await;
     deployed(&f.registry, true).await;
     f.switcher.catch_up().await;
-    let (model, before) = (f.models.of(&ada()).unwrap(), f.registry.deployments(&ada()).await.unwrap());
+    let (model, before) = (f.models.of(&ada()).await.unwrap().unwrap(), f.registry.deployments(&ada()).await.unwrap());
     for _ in 0..3 {
         f.switcher.catch_up().await;
     }
-    assert!(Arc::ptr_eq(&f.models.of(&ada()).unwrap(), &model));
+    assert!(Arc::ptr_eq(&f.models.of(&ada()).await.unwrap().unwrap(), &model));
     assert_eq!(f.registry.deployments(&ada()).await.unwrap(), before);
 }
 
@@ -186,7 +189,7 @@ async fn of_two_deployments_in_a_row_the_later_is_taken_up_and_the_earlier_is_to
     deployed(&f.registry, true).await;
     f.registry.roll_back(&ada(), By::new("grace", "", now())).await.unwrap();
     f.switcher.catch_up().await;
-    assert_eq!((f.models.of(&ada()).unwrap().name(), f.alive.load(Ordering::SeqCst)), ("base", 1));
+    assert_eq!((f.models.of(&ada()).await.unwrap().unwrap().name(), f.alive.load(Ordering::SeqCst)), ("base", 1));
     let deployments = f.registry.deployments(&ada()).await.unwrap();
     let states: Vec<_> = deployments.iter().map(|deployment| (deployment.number, deployment.state)).collect();
     assert_eq!(states, [(2, DeploymentState::Serving), (1, DeploymentState::Failed)]);

@@ -217,6 +217,7 @@ impl Config {
             ("evaluator.attempts", self.evaluator.attempts as usize),
             ("llm.max_tokens", self.llm.max_tokens as usize),
             ("llm.concurrency", self.llm.concurrency),
+            ("llm.max_versions", self.llm.max_versions),
             ("llm.prompt.passages", self.llm.prompt.passages),
         ];
         if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {

@@ -180,7 +180,7 @@ fn start_inference(node: Node, retriever: Retriever, tasks: &mut Tasks, shutdown
             () = shutdown.begun() => return Ok(()),
         };
         let llm = node.config.llm.clone();
-        let models = Arc::new(Models::new(base));
+        let models = Arc::new(Models::new(base, llm.max_versions));
         let switcher = Switcher::new(
             node.registry.clone(),
             node.log.clone(),

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
 use twin_registry::{By, EvaluationOutcome, JobOutcome, NewDataset, NewJob, NewModel, Registry};
-use twin_schemas::{DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
+use twin_schemas::{AuthorId, DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
 
 use super::ada;
 
@@ -52,11 +52,16 @@ pub fn now() -> DateTime<Utc> {
 
 /// The author's next model, approved and thereby deployed. `grounded`: it has passed its evaluation for grounded answers.
 pub async fn deployed(registry: &Registry, grounded: bool) -> ModelId {
+    deployed_to(registry, &ada(), grounded).await
+}
+
+/// As [`deployed`], another author's.
+pub async fn deployed_to(registry: &Registry, author: &AuthorId, grounded: bool) -> ModelId {
     let number = registry.newest_models(None, 9).await.unwrap().len();
-    let dataset = DatasetId("d".repeat(64));
+    let dataset = DatasetId(format!("{author:d<64}"));
     let new = NewDataset {
         dataset: dataset.clone(),
-        author: ada(),
+        author: author.clone(),
         manifest: "sha256:d".into(),
         training_samples: 9,
         counts: BTreeMap::new(),
@@ -67,7 +72,7 @@ pub async fn deployed(registry: &Registry, grounded: bool) -> ModelId {
     let job = JobId(format!("{number:064}"));
     let new = NewJob {
         job: job.clone(),
-        author: ada(),
+        author: author.clone(),
         dataset,
         base: "base".into(),
         recipe: "{}".into(),
