@@ -119,11 +119,12 @@ async fn observe(
         tell(progress, Some(role), index, samples.len())?;
         let failed = |cause| Error::Subject { role, name: name.clone(), sample: sample.label(index), cause };
         let answer = subject.answer(&sample.prompt).await.map_err(failed)?;
-        let loss = match sample.kind {
-            SampleKind::Voice => Some(loss_on(subject.as_ref(), role, sample, index).await?),
-            SampleKind::Grounded | SampleKind::Refusal => None,
-        };
-        observations.push(Observation { answer, loss });
+        observations.push(Observation { answer, loss: None });
+    }
+    // All losses after all answers: what answers and what scores hold the whole model each, and not at once.
+    for (index, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice) {
+        tell(progress, Some(role), samples.len(), samples.len())?;
+        observations[index].loss = Some(loss_on(subject.as_ref(), role, sample, index).await?);
     }
     Ok(Some(Observed { role, name, observations }))
 }

@@ -58,7 +58,7 @@ pub struct Loss {
     pub tokens: u64,
 }
 
-/// A model that is evaluated.
+/// A model that is evaluated. All answers are asked for before the first loss.
 #[async_trait]
 pub trait Subject: Send + Sync {
     /// Its name, as the report shows it.

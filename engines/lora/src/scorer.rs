@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use twin_schemas::ChatMessage;
+use twin_training::Precision;
 
 use super::decoder::Decoder;
 use super::error::Error;
+use super::kernels::Kernels;
 use super::objective::token_losses;
 use super::pack::Pack;
 use super::task::device;
 use super::template::ChatFormat;
+use super::weights::Weights;
 
 /// A model that scores texts. It holds the model's weights and nothing else.
 pub struct Scorer {
@@ -17,12 +20,17 @@ pub struct Scorer {
     format: ChatFormat,
 }
 
-/// Loads a model, base or merged, from a Hugging Face directory.
+/// Loads a model, base or merged, from a Hugging Face directory: on a GPU in the precision of its weights, on a processor in
+/// single precision.
 ///
 /// # Errors
 /// As [`Decoder::load`] and [`ChatFormat::read`].
 pub fn scorer(model: &Path) -> Result<Scorer, Error> {
-    Ok(Scorer { format: ChatFormat::read(model)?, decoder: Decoder::load(model, &device()?)? })
+    let device = device()?;
+    let is_half = !device.is_cpu() && Weights::open(model)?.are_of_half_precision();
+    let precision = if is_half { Precision::Bf16 } else { Precision::F32 };
+    let decoder = Decoder::load_with(model, &device, Kernels::of(&device), precision)?;
+    Ok(Scorer { format: ChatFormat::read(model)?, decoder })
 }
 
 impl Scorer {

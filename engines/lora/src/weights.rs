@@ -81,6 +81,12 @@ impl Weights {
         Ok(Self { shards, places })
     }
 
+    /// Whether every tensor has numbers of two bytes.
+    pub fn are_of_half_precision(&self) -> bool {
+        let mut tensors = self.shards.iter().flat_map(|shard| &shard.tensors);
+        tensors.all(|(_, info)| matches!(info.dtype, Dtype::BF16 | Dtype::F16))
+    }
+
     /// A tensor on `device` as `to`, whose shape must be `shape`.
     pub fn read(&self, name: &str, shape: &[usize], device: &Device, to: DType) -> Result<Tensor, Error> {
         let &(shard, index) = self.places.get(name).ok_or_else(|| Error::MissingTensor(name.to_owned()))?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 use twin_artifacts::Artifacts;
 use twin_evaluator::{Answer, EvaluationOrder, Loss, Subject, SubjectError, SubjectRole, Subjects, Version};
 use twin_inference::LlmOptions;
@@ -37,11 +38,15 @@ impl OrderedModels {
         Ok(directory)
     }
 
+    /// The model in that directory. What answers is loaded at once: a model that can not be is told before anything is asked.
     async fn opened(&self, name: &str, directory: &Path) -> Result<Box<dyn Subject>, SubjectError> {
         let model = MistralModel::load(directory, name, self.llm.device).await?;
-        let target = directory.to_owned();
-        let scorer = tokio::task::spawn_blocking(move || scorer(&target)).await??;
-        Ok(Box::new(Opened { name: name.to_owned(), model, scorer: Arc::new(scorer), llm: self.llm.clone() }))
+        Ok(Box::new(Opened {
+            name: name.to_owned(),
+            directory: directory.to_owned(),
+            held: Mutex::new(Some(Held::Answering(Arc::new(model)))),
+            llm: self.llm.clone(),
+        }))
     }
 }
 
@@ -70,9 +75,41 @@ impl Subjects for OrderedModels {
 
 struct Opened {
     name: String,
-    model: MistralModel,
-    scorer: Arc<Scorer>,
+    directory: PathBuf,
+    /// None while the other is loaded.
+    held: Mutex<Option<Held>>,
     llm: LlmOptions,
+}
+
+/// The one of the two engines that holds the model now. Both at once would take its memory twice.
+enum Held {
+    Answering(Arc<MistralModel>),
+    Scoring(Arc<Scorer>),
+}
+
+impl Opened {
+    async fn model(&self) -> Result<Arc<MistralModel>, SubjectError> {
+        let mut held = self.held.lock().await;
+        if let Some(Held::Answering(model)) = &*held {
+            return Ok(model.clone());
+        }
+        *held = None;
+        let model = Arc::new(MistralModel::load(&self.directory, &self.name, self.llm.device).await?);
+        *held = Some(Held::Answering(model.clone()));
+        Ok(model)
+    }
+
+    async fn scorer(&self) -> Result<Arc<Scorer>, SubjectError> {
+        let mut held = self.held.lock().await;
+        if let Some(Held::Scoring(scorer)) = &*held {
+            return Ok(scorer.clone());
+        }
+        *held = None;
+        let directory = self.directory.clone();
+        let scorer = Arc::new(tokio::task::spawn_blocking(move || scorer(&directory)).await??);
+        *held = Some(Held::Scoring(scorer.clone()));
+        Ok(scorer)
+    }
 }
 
 #[async_trait]
@@ -86,12 +123,12 @@ impl Subject for Opened {
             frequency_penalty: self.llm.frequency_penalty,
             ..ChatRequest::greedy(prompt.to_vec(), self.llm.max_tokens)
         };
-        let Reply { text, finish_reason, .. } = whole(self.model.chat(request).await?).await?;
+        let Reply { text, finish_reason, .. } = whole(self.model().await?.chat(request).await?).await?;
         Ok(Answer { text, finish_reason })
     }
 
     async fn loss(&self, prompt: &[ChatMessage], completion: &str) -> Result<Loss, SubjectError> {
-        let (scorer, prompt, completion) = (self.scorer.clone(), prompt.to_vec(), completion.to_owned());
+        let (scorer, prompt, completion) = (self.scorer().await?, prompt.to_vec(), completion.to_owned());
         let (nll, tokens) = tokio::task::spawn_blocking(move || scorer.loss(&prompt, &completion)).await??;
         Ok(Loss { nll, tokens: tokens as u64 })
     }

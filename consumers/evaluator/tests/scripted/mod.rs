@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use twin_evaluator::{
@@ -49,6 +49,8 @@ struct Scripted {
     script: Script,
     pub samples: Vec<TestSample>,
     calls: AtomicUsize,
+    /// It was asked for a loss: what answers has made room for what scores.
+    scores: AtomicBool,
     pub open: std::sync::Arc<AtomicUsize>,
 }
 
@@ -68,6 +70,9 @@ impl Subject for Scripted {
         if self.script.fails_at == Some(self.calls.fetch_add(1, Ordering::SeqCst)) {
             return Err("out of memory".into());
         }
+        if self.scores.load(Ordering::SeqCst) {
+            return Err("the model would have to be loaded again to answer".into());
+        }
         let sample = self.samples.iter().find(|sample| sample.prompt == prompt).ok_or("an unknown prompt")?;
         let number = sample.document_id.0.as_u128() as usize;
         let text = match sample.kind {
@@ -83,6 +88,7 @@ impl Subject for Scripted {
     }
 
     async fn loss(&self, _: &[ChatMessage], completion: &str) -> Result<Loss, SubjectError> {
+        self.scores.store(true, Ordering::SeqCst);
         let tokens = self.script.tokens_per_word * completion.split_whitespace().count() as u64;
         // Long passages are a little easier, so that samples differ.
         Ok(Loss { nll: self.script.loss * tokens as f64 - (tokens % 7) as f64, tokens })
@@ -120,7 +126,13 @@ impl Subjects for Stage {
             return Err("another model is still in memory".into());
         }
         let (samples, open) = (self.samples.clone(), self.open.clone());
-        Ok(Some(Box::new(Scripted { script, samples, calls: AtomicUsize::new(0), open })))
+        Ok(Some(Box::new(Scripted {
+            script,
+            samples,
+            calls: AtomicUsize::new(0),
+            scores: AtomicBool::new(false),
+            open,
+        })))
     }
 }
 
