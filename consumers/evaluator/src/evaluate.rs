@@ -20,13 +20,13 @@ use crate::{Counts, Error, Metric, Options, SampleKind, Subject, SubjectRole, Su
 pub struct Progress {
     /// Whom the samples are put to now; none: the judge.
     pub role: Option<SubjectRole>,
-    /// Samples done of this step.
+    /// Answers and losses of this step that are done; of the judge, samples.
     pub done: usize,
-    /// Samples of this step.
+    /// Those of this step in all.
     pub total: usize,
 }
 
-/// Told before each sample; breaks off the evaluation by returning [`ControlFlow::Break`].
+/// Told before each of them; breaks off the evaluation by returning [`ControlFlow::Break`].
 type OnProgress<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync);
 
 /// One model and what it did.
@@ -114,16 +114,18 @@ async fn observe(
         Err(cause) => return Err(Error::Open { role, cause }),
     };
     let name = subject.name().to_owned();
+    let voice = samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice);
+    let total = samples.len() + voice.clone().count();
     let mut observations = Vec::with_capacity(samples.len());
     for (index, sample) in samples.iter().enumerate() {
-        tell(progress, Some(role), index, samples.len())?;
+        tell(progress, Some(role), index, total)?;
         let failed = |cause| Error::Subject { role, name: name.clone(), sample: sample.label(index), cause };
         let answer = subject.answer(&sample.prompt).await.map_err(failed)?;
         observations.push(Observation { answer, loss: None });
     }
     // All losses after all answers: what answers and what scores hold the whole model each, and not at once.
-    for (index, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice) {
-        tell(progress, Some(role), samples.len(), samples.len())?;
+    for (done, (index, sample)) in (samples.len()..).zip(voice) {
+        tell(progress, Some(role), done, total)?;
         observations[index].loss = Some(loss_on(subject.as_ref(), role, sample, index).await?);
     }
     Ok(Some(Observed { role, name, observations }))

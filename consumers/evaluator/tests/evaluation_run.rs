@@ -133,7 +133,8 @@ async fn progress_is_told_and_can_stop_the_evaluation() {
         ControlFlow::Continue(())
     };
     evaluate(&dataset(), &stage.samples, &stage, None, &options(), &count).await.unwrap();
-    let expected = [(Some(SubjectRole::Candidate), 36), (Some(SubjectRole::Base), 36)];
+    // An answer to each sample, and a loss on each of the voice samples.
+    let expected = [(Some(SubjectRole::Candidate), 36 + 12), (Some(SubjectRole::Base), 36 + 12)];
     assert_eq!(*seen.lock().unwrap(), BTreeMap::from(expected));
     let stop = |progress: Progress| if progress.done == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let error = evaluate(&dataset(), &stage.samples, &stage, None, &options(), &stop).await.unwrap_err();
