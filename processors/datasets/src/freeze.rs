@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When versions are frozen by themselves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FreezePolicy {
     /// Usable passages from which on an author's first version is made.
@@ -14,6 +14,9 @@ pub struct FreezePolicy {
     pub new_samples: u64,
     /// Hours after which the next version is made if there is at least one new passage. 0: never by age.
     pub max_age_hours: u32,
+    /// Share of the last version's documents, 0 to 1, that were deleted since, from which on a version without them is
+    /// made. 0: never for deletions alone.
+    pub deleted_share: f64,
     /// Seconds without a change after which a version is made by itself: one that is made while documents still come in
     /// is out of date at once.
     pub quiet_s: u64,
@@ -26,23 +29,26 @@ impl FreezeReason {
             Self::Requested => "requested",
             Self::NewSamples => "new samples",
             Self::Age => "age",
+            Self::Deletions => "deletions",
         }
     }
 }
 
 impl Default for FreezePolicy {
     fn default() -> Self {
-        Self { first_samples: 50, new_samples: 200, max_age_hours: 7 * 24, quiet_s: 60 }
+        Self { first_samples: 50, new_samples: 200, max_age_hours: 7 * 24, deleted_share: 0.05, quiet_s: 60 }
     }
 }
 
 /// What the decision depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FreezeState {
     /// Usable passages that the last version did not have.
     pub new_samples: u64,
     /// When the last version was made; none if there is none.
     pub last: Option<DateTime<Utc>>,
+    /// Share of its documents that were deleted since, 0 to 1.
+    pub deleted_share: f64,
     /// The time.
     pub now: DateTime<Utc>,
     /// A person asked for a version.
@@ -59,6 +65,8 @@ pub enum FreezeReason {
     NewSamples,
     /// Something is new, and the last version is old.
     Age,
+    /// Much of the last version was deleted since.
+    Deletions,
 }
 
 /// Whether it is time for a new version, and why. Whether there is enough to train on at all is the build's decision
@@ -71,6 +79,9 @@ pub fn due(policy: &FreezePolicy, state: &FreezeState) -> Option<FreezeReason> {
     if state.new_samples >= needed.max(1) {
         return Some(FreezeReason::NewSamples);
     }
+    if policy.deleted_share > 0.0 && state.deleted_share >= policy.deleted_share {
+        return Some(FreezeReason::Deletions);
+    }
     let max_age = TimeDelta::hours(i64::from(policy.max_age_hours));
     let is_old = state.last.is_some_and(|last| state.now - last >= max_age);
     (policy.max_age_hours > 0 && is_old && state.new_samples > 0).then_some(FreezeReason::Age)
@@ -82,7 +93,8 @@ mod tests {
 
     fn state(new_samples: u64, hours: Option<i64>) -> FreezeState {
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-        FreezeState { new_samples, last: hours.map(|hours| now - TimeDelta::hours(hours)), now, requested: false }
+        let last = hours.map(|hours| now - TimeDelta::hours(hours));
+        FreezeState { new_samples, last, deleted_share: 0.0, now, requested: false }
     }
 
     #[test]
@@ -103,5 +115,17 @@ mod tests {
         assert_eq!(due(&policy, &asked), Some(FreezeReason::Requested));
         let by_count = FreezePolicy { max_age_hours: 0, ..policy };
         assert_eq!(due(&by_count, &state(1, Some(9_999))), None);
+    }
+
+    #[test]
+    fn a_version_is_due_when_much_of_the_last_one_was_deleted_though_nothing_is_new() {
+        let policy = FreezePolicy { deleted_share: 0.1, ..FreezePolicy::default() };
+        let without = |deleted_share| FreezeState { deleted_share, ..state(0, Some(1)) };
+        for (share, expected) in
+            [(0.0, None), (0.09, None), (0.1, Some(FreezeReason::Deletions)), (1.0, Some(FreezeReason::Deletions))]
+        {
+            assert_eq!(due(&policy, &without(share)), expected, "{share}");
+        }
+        assert_eq!(due(&FreezePolicy { deleted_share: 0.0, ..policy }, &without(1.0)), None);
     }
 }

@@ -130,7 +130,8 @@ impl Freezer {
         let is_quiet = self.is_quiet(author, &state);
         let freeze = FreezeState {
             new_samples: state.new_samples,
-            last: last.map(|last| last.created_at),
+            last: last.as_ref().map(|last| last.created_at),
+            deleted_share: last.as_ref().map_or(0.0, deleted_share),
             now: Utc::now(),
             requested,
         };
@@ -217,4 +218,9 @@ impl Freezer {
         };
         Ok(self.registry.answer_freeze(author, Ok(&outcome), now).await?)
     }
+}
+
+/// Share of a version's documents that were deleted since.
+fn deleted_share(dataset: &DatasetRow) -> f64 {
+    if dataset.documents == 0 { 0.0 } else { dataset.deleted_documents as f64 / dataset.documents as f64 }
 }
