@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Recipe};
@@ -11,7 +12,7 @@ use crate::{Error, Recipe};
 const CORE_PACE: f64 = 1.1e10;
 
 /// Samples of one kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fit {
     /// Read.
     pub read: u64,
