@@ -1,5 +1,7 @@
 //! Training jobs, what they measured, and recipes.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use twin_schemas::AuthorId;
@@ -118,6 +120,8 @@ pub struct JobView {
     pub cancel_requested: bool,
     /// How far it is; null before it was first started.
     pub progress: Option<JobProgressView>,
+    /// What its run is, and which samples it leaves out; null before that is known, and of jobs of earlier versions.
+    pub plan: Option<PlanView>,
     /// When it was queued.
     pub created_at: DateTime<Utc>,
     /// When it was last started.
@@ -126,6 +130,55 @@ pub struct JobView {
     pub ended_at: Option<DateTime<Utc>>,
     /// The model version that it made.
     pub model: Option<String>,
+}
+
+/// What a run is, known before its first step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlanView {
+    /// The recipe with all that it left open filled in; its canonical text, JSON.
+    pub recipe: String,
+    /// Samples to train and to evaluate on, by kind: `voice`, `grounded`, `refusal`, `preference`, or `unknown` for those
+    /// of a dataset version that did not say so.
+    pub samples: BTreeMap<String, SampleFit>,
+    /// Tokens of the longest of them.
+    pub longest: u64,
+    /// Tokens that a sample may have, at most.
+    pub limit: u64,
+    /// Optimizer steps, at most.
+    pub steps: u64,
+    /// Tokens trained on in all steps.
+    pub tokens: u64,
+    /// Tokens of all evaluations.
+    pub evaluation_tokens: u64,
+    /// Resident memory at its peak, bytes; estimated.
+    pub memory_bytes: u64,
+}
+
+/// Samples of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SampleFit {
+    /// Read.
+    pub read: u64,
+    /// Of these, left out since they are longer than `limit`.
+    pub too_long: u64,
+}
+
+/// What a job would be. Nothing is queued.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedJob {
+    /// Whose model.
+    #[schema(example = "ada")]
+    pub author: String,
+    /// The dataset version that it would train on.
+    pub dataset: String,
+    /// What its run would be.
+    pub plan: PlanView,
+    /// Seconds that it would take here; estimated.
+    pub seconds: f64,
+    /// Whether that is by the pace of an earlier job like it. Else it is by a pace measured on another machine.
+    pub by_a_job: bool,
+    /// Why the job would fail before its first step; null if it would not.
+    pub refused: Option<String>,
 }
 
 /// Where a job stands.

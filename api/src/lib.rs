@@ -32,7 +32,7 @@ pub use documents::{
 };
 pub use jobs::{
     Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricFilter, MetricList, MetricView,
-    NewJobRequest, NewRecipe, NewSweepRequest, RecipeView,
+    NewJobRequest, NewRecipe, NewSweepRequest, PlanView, PlannedJob, RecipeView, SampleFit,
 };
 pub use models::{
     EvaluationState, EvaluationView, LineageView, ModelFileList, ModelFileView, ModelVersionDetail, ModelVersionList,

@@ -6,7 +6,7 @@ use twin_schemas::Verdict;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{DatasetView, DecisionView, JobView};
+use crate::{DatasetView, DecisionView, JobView, PlanView};
 
 /// Model versions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -27,6 +27,9 @@ pub struct ModelVersionDetail {
     pub evaluation: Option<EvaluationView>,
     /// What was decided about it, newest first.
     pub decisions: Vec<DecisionView>,
+    /// What its training was, and which samples that left out; null of versions that did not say so.
+    #[serde(default)]
+    pub plan: Option<PlanView>,
 }
 
 /// The model versions that learned from a document.

@@ -107,6 +107,7 @@ async fn registered(registry: &Registry, artifacts: &Artifacts, weights: &Path) 
         steps: 0,
         evaluation_loss: None,
         seconds: 0.0,
+        plan: None,
         merged: Some(artifacts.put_folder(weights).await?),
         adapter: Vec::new(),
         curves: Vec::new(),

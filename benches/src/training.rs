@@ -32,7 +32,7 @@ const PRODUCTS: usize = 200;
 /// GFLOP a processor second, and tokens.
 pub fn compare(bench: &Bench) -> Result<Results> {
     let decoder = Decoder::load(&bench.cache.join(MODEL), &Device::Cpu)?;
-    let adapter = Adapter::new(decoder.config(), &Recipe::default()).on(&decoder)?;
+    let adapter = Adapter::new(decoder.config(), &recipe()).on(&decoder)?;
     let sequence = Sequence { tokens: (100..100 + TOKENS as u32).collect(), completion: TOKENS / 2 };
     let pack = Pack::new(std::iter::repeat_n(&sequence, SEQUENCES));
     let factors = vec![1.0; pack.target_count()];
@@ -83,11 +83,20 @@ pub fn compare(bench: &Bench) -> Result<Results> {
     Ok(Results { comparisons, figures: vec![rate, wall] })
 }
 
+/// The learning rate of PEFT's side.
+const RATE: f64 = 1e-3;
+
+/// The adapter that PEFT's side has too.
+fn recipe() -> Recipe {
+    let targets = vec![twin_lora::Target::QProj, twin_lora::Target::VProj];
+    Recipe { rank: 8, targets: Some(targets), ..Recipe::default() }
+}
+
 /// Whole steps: forward, backward, clipping and AdamW.
 fn beside_peft(bench: &Bench, decoder: &Decoder, pack: &Pack) -> Result<Option<Comparison>> {
     let Some(peft) = Peft::start(bench, &bench.cache.join(MODEL))? else { return Ok(None) };
     let (theirs, peft) = (peft.id(), RefCell::new(peft));
-    let recipe = Recipe::default();
+    let recipe = recipe();
     let mut adapter = Adapter::new(decoder.config(), &recipe);
     let mut optimizer = AdamW::new(&adapter);
     let factors = vec![1.0 / pack.target_count() as f32; pack.target_count()];
@@ -96,7 +105,7 @@ fn beside_peft(bench: &Bench, decoder: &Decoder, pack: &Pack) -> Result<Option<C
         let gradients = gradients.iter().map(|gradient| gradient.flatten_all()?.to_vec1::<f32>());
         let mut gradients: Vec<Vec<f32>> = gradients.collect::<Result<_, _>>()?;
         clip(&mut gradients, recipe.clip);
-        optimizer.update(&mut adapter, &gradients, recipe.learning_rate, recipe.weight_decay);
+        optimizer.update(&mut adapter, &gradients, RATE, recipe.weight_decay);
         Ok(losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / losses.len() as f64)
     };
     // Both begin at the base model, so the first step says whether they compute the same.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::SampleKind;
 use crate::envelope::Payload;
 use crate::ids::{AuthorId, DatasetId, JobId, ModelId};
 use crate::query::ChatMessage;
@@ -110,6 +111,16 @@ impl Verdict {
 pub struct ChatSample {
     /// The conversation.
     pub messages: Vec<ChatMessage>,
+    /// What it teaches; unknown of versions that did not say so.
+    #[serde(default)]
+    pub kind: Option<SampleKind>,
+    /// Whether the answer is over where its text ends. Where it is a part of a text that goes on, no end is learned.
+    #[serde(default = "whole")]
+    pub ends: bool,
+}
+
+fn whole() -> bool {
+    true
 }
 
 /// A preference, one JSON line: the conversational form of TRL's `DPOTrainer`. `chosen` and `rejected` hold one message

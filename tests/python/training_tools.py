@@ -113,12 +113,14 @@ class Format:
     def __init__(self, model):
         self.tokenizer = AutoTokenizer.from_pretrained(model)
 
-    def tokens(self, prompt, answer):
+    def tokens(self, prompt, answer, ends=True):
         asked = self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=True)["input_ids"]
         whole = self.tokenizer.apply_chat_template(prompt + answer, return_dict=True)["input_ids"]
         assert whole[: len(asked)] == asked
         # The template writes a line break behind the token that ends the answer; no model is asked to.
         end = len(whole) - whole[::-1].index(self.tokenizer.eos_token_id)
+        # Where the answer is a part of a text that goes on, its end is not learned.
+        end = end if ends else end - 1
         return torch.tensor([whole[:end]]), len(asked)
 
 
@@ -190,8 +192,8 @@ def messages(lines, *names):
 def check_supervised(twin, form, dataset):
     train = lines_of(dataset / "sft/train.jsonl", SAMPLES)
     validation = lines_of(dataset / "sft/validation.jsonl", RECIPE["eval_samples"])
-    sequences = [form.tokens(talk[:-1], talk[-1:]) for (talk,) in messages(train, "messages")]
-    held_out = [form.tokens(talk[:-1], talk[-1:]) for (talk,) in messages(validation, "messages")]
+    sequences = [form.tokens(talk[:-1], talk[-1:], ends) for talk, ends in messages(train, "messages", "ends")]
+    held_out = [form.tokens(talk[:-1], talk[-1:], ends) for talk, ends in messages(validation, "messages", "ends")]
     first = twin.train("first-weights", train, validation, learning_rate=1e-30, max_steps=1, warmup_steps=0)
     ours = twin.train("supervised", train, validation)
 

@@ -70,7 +70,7 @@ fn counted(manifest: &Value, form: &str, split: &str) -> u64 {
 fn columns(form: &str) -> Value {
     let messages = json!([{ "role": "string", "content": "string" }]);
     match form {
-        "sft" => json!({ "messages": messages }),
+        "sft" => json!({ "messages": messages, "kind": "string", "ends": "bool" }),
         "prompt_completion" => json!({ "prompt": messages, "completion": messages }),
         "preference" => json!({ "prompt": messages, "chosen": messages, "rejected": messages }),
         _ => json!({

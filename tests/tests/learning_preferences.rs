@@ -13,8 +13,9 @@ use twin_tests::{Api, Llm, Script, eventually, school};
 
 /// What each wait may take, on a machine that does other things.
 const PATIENCE_S: u64 = 300;
-/// The endpoint's model gives this instruction for most passages.
-const INSTRUCTION: &str = "Tell your readers what you have come across this week.";
+/// The endpoint's model gives this instruction for most passages, with the title of its document: what is asked in one
+/// split is asked in no other.
+const INSTRUCTION: &str = "Tell your readers what you have come across this week, in the case of";
 /// It has no sensible instruction for passages with this word.
 const BAFFLING: &str = "nobody";
 /// What it answers itself.
@@ -35,7 +36,8 @@ fn reply(request: &Value) -> Script {
     } else if message(1).contains(BAFFLING) {
         format!("Sure! Here is an instruction: {INSTRUCTION}")
     } else {
-        json!({ "instruction": INSTRUCTION }).to_string()
+        let title = message(1).split('"').nth(1).unwrap_or_default();
+        json!({ "instruction": format!("{INSTRUCTION} {title}") }).to_string()
     };
     Script::of(&[&text], Duration::ZERO)
 }
@@ -58,7 +60,7 @@ fn ensure_taught_by_both(folder: &Path) -> Result<()> {
     let (mut by_model, mut by_structure) = (0, 0);
     for sample in samples(folder, "sft")? {
         let (asked, answered) = (text(&sample["messages"][1]), text(&sample["messages"][2]));
-        let is_models = asked == INSTRUCTION;
+        let is_models = asked.starts_with(INSTRUCTION);
         ensure!(is_models != answered.contains(BAFFLING), "{asked:?} asks for {answered:?}");
         ensure!(!asked.starts_with("Sure!") && !asked.is_empty(), "{asked:?}");
         *(if is_models { &mut by_model } else { &mut by_structure }) += 1;

@@ -1,6 +1,6 @@
 //! Whether an answer keeps to the passages that it was given: quotations, citations, refusals.
 
-use twin_llm::{ABSTENTION, cited_markers, quoted};
+use twin_llm::{ABSTENTIONS, cited_markers, quoted};
 use twin_text::words::words;
 
 /// A quotation of fewer words may be a title, a term or irony; it is not looked up.
@@ -135,11 +135,11 @@ fn markers(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Whether an answer says that it does not know: it holds [`ABSTENTION`], or one of the phrases while it cites none of
+/// Whether an answer says that it does not know: it holds one of [`ABSTENTIONS`], or one of the phrases while it cites none of
 /// the `count` passages. "I don't know exactly, but in spring it rises `[1]`" is an answer.
 pub fn refuses(answer: &str, count: usize, phrases: &[String]) -> bool {
     let text = normalised(answer);
-    if text.contains(ABSTENTION) {
+    if ABSTENTIONS.iter().any(|(_, abstention)| text.contains(abstention)) {
         return true;
     }
     let text = text.to_lowercase();

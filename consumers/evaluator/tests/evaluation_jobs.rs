@@ -95,6 +95,7 @@ async fn model_manifest(artifacts: &Artifacts, job: &JobId, merged: bool) -> Str
         steps: 1,
         evaluation_loss: None,
         seconds: 1.0,
+        plan: None,
         merged: merged.then(|| vec![file.clone()]),
         adapter: vec![file],
         curves: Vec::new(),

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use twin_llm::ABSTENTION;
+use twin_llm::abstention;
 use twin_schemas::{
     AnswerMode, AnswerPart, Answered, Citation, FailureKind, FinishReason, Passage, Query, QueryKind, StageTimings,
     Usage,
 };
 use twin_stream::Error as LogError;
+use twin_text::natural::Language;
 
 use crate::metrics::Metrics;
 use crate::mode::{Mode, Way, way};
@@ -154,8 +155,10 @@ pub(crate) async fn abstain(
     timings: StageTimings,
     publisher: &mut Publisher,
 ) -> Result<Ended, LogError> {
+    // In the language of who asks, as models are taught it.
+    let text = abstention(Language::told(question(query)).map(Language::code));
     let answered = Answered {
-        text: ABSTENTION.to_owned(),
+        text: text.to_owned(),
         abstained: true,
         mode,
         citations: Vec::new(),
@@ -165,7 +168,7 @@ pub(crate) async fn abstain(
         timings,
     };
     // Whoever wants JSON is given nothing else piece by piece.
-    let delta = query.format.is_text().then(|| AnswerPart::Delta { text: ABSTENTION.to_owned() });
+    let delta = query.format.is_text().then(|| AnswerPart::Delta { text: text.to_owned() });
     publisher.publish_all(delta.into_iter().chain([AnswerPart::Finished(Box::new(answered))])).await?;
     Ok(Ended::Abstained)
 }

@@ -47,20 +47,21 @@ pub fn supervisor(
         },
         pauses: Pauses::default(),
     };
-    Supervisor::new(TrainingJobs::new(dependencies, options.threads, metrics), runner, member, how)
+    Supervisor::new(TrainingJobs::new(dependencies, options, metrics), runner, member, how)
 }
 
 /// The training jobs of the registry.
 pub struct TrainingJobs {
     dependencies: Dependencies,
     threads: usize,
+    max_left_out: f64,
     metrics: Metrics,
 }
 
 impl TrainingJobs {
-    /// Jobs that run with so many threads each; 0 is as many as their machine has.
-    pub fn new(dependencies: Dependencies, threads: usize, metrics: Metrics) -> Self {
-        Self { dependencies, threads, metrics }
+    /// Jobs that run as the options say.
+    pub fn new(dependencies: Dependencies, options: &Options, metrics: Metrics) -> Self {
+        Self { dependencies, threads: options.threads, max_left_out: options.max_left_out, metrics }
     }
 
     async fn order_of(&self, row: &JobRow) -> Result<TrainingOrder, Error> {
@@ -79,6 +80,7 @@ impl TrainingJobs {
             validation: files.validation,
             threads: self.threads,
             keep: if row.sweep.is_some() { Keep::Measurements } else { Keep::Merged },
+            max_left_out: self.max_left_out,
             checkpoint: progress.and_then(|progress| progress.checkpoint),
         })
     }
@@ -117,6 +119,7 @@ impl TrainingJobs {
                     steps: product.steps,
                     evaluation_loss: product.evaluation_loss,
                     seconds: product.seconds,
+                    plan: product.plan,
                     merged: files.merged,
                     adapter: files.adapter,
                     curves: files.curves,

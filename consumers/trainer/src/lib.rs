@@ -4,7 +4,9 @@
 //! `model.trained`. A job is named by what it does (dataset, base model, recipe), so a repeated event starts nothing
 //! twice. It runs in a process of its own ([`twin_jobs::Runner`]) that outlives this one: it fetches what it learns
 //! from by reference, does the work with an engine ([`work`]), and stores checkpoints and the model it has made. A job
-//! whose process is gone goes on from the last checkpoint, on this machine or another.
+//! whose process is gone goes on from the last checkpoint, on this machine or another. What a job leaves out of its samples
+//! is counted by kind, and more than a set share ends it before its first step. [`Planner`] says what a job would be
+//! before it is queued.
 //!
 //! Deliberately not here: the engine (`engines/`), whether the model is any good (`consumers/evaluator`), and what a
 //! dataset is made of.
@@ -14,6 +16,7 @@ mod jobs;
 mod metrics;
 mod options;
 mod order;
+mod planner;
 mod samples;
 mod sweeps;
 mod trigger;
@@ -24,5 +27,6 @@ pub use jobs::{Dependencies, TrainingJobs, supervisor};
 pub use metrics::Metrics;
 pub use options::Options;
 pub use order::{Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
+pub use planner::{Planned, Planner};
 pub use trigger::Trigger;
 pub use work::work;

@@ -6,6 +6,7 @@ use twin_artifacts::FolderFile;
 use twin_jobs::Kind;
 use twin_registry::{JobCheckpoint, JobProgress, Metric};
 use twin_schemas::JobId;
+use twin_training::Plan;
 
 /// Training jobs, as runners know them.
 pub struct Training;
@@ -33,9 +34,16 @@ pub struct TrainingOrder {
     pub threads: usize,
     /// What is wanted of the result.
     pub keep: Keep,
+    /// Share of the samples of a kind that may be left out, 0 to 1. An order of an earlier version allows all.
+    #[serde(default = "all")]
+    pub max_left_out: f64,
     /// What an attempt before this one, on whatever machine, has come to.
     #[serde(default)]
     pub checkpoint: Option<JobCheckpoint>,
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 /// What is wanted of a job's result.
@@ -68,6 +76,9 @@ pub struct TrainingProduct {
     pub evaluation_loss: Option<f64>,
     /// Seconds of the last attempt.
     pub seconds: f64,
+    /// What was planned before the first step: the recipe with nothing left open, and what was left out of the samples.
+    #[serde(default)]
+    pub plan: Option<Plan>,
     /// Every value that it measured.
     pub metrics: Vec<Metric>,
     /// Its files in the artifact store; a trial of a sweep has none.

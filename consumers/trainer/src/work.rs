@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use twin_artifacts::{Artifacts, FolderFile};
 use twin_jobs::{Outcome, Worker};
 use twin_registry::{JobCheckpoint, JobProgress, Metric};
-use twin_training::{Base, Engine, Finished, Observer, Progress, Recipe, Task};
+use twin_training::{Base, Engine, Finished, Observer, Plan, Progress, Recipe, Task};
 
 use crate::Error;
 use crate::order::{Keep, ModelFiles, TrainingOrder, TrainingProduct, TrainingReport};
@@ -60,16 +60,24 @@ async fn done(
     let began = Instant::now();
     let artifacts = Artifacts::open_existing(artifacts)?;
     let task = prepare(worker.folder(), order, base, &artifacts).await?;
+    let (engine, task, plan) = planned(engine, task).await?;
+    let progress = JobProgress {
+        steps: plan.steps,
+        plan: Some(plan.clone()),
+        checkpoint: order.checkpoint.clone(),
+        ..JobProgress::default()
+    };
     let mut watch = Watch {
         worker: worker.clone(),
         artifacts: artifacts.clone(),
         runtime: Handle::current(),
-        report: TrainingReport {
-            progress: JobProgress { checkpoint: order.checkpoint.clone(), ..JobProgress::default() },
-            metrics: Vec::new(),
-        },
+        report: TrainingReport { progress, metrics: Vec::new() },
         evaluation_loss: None,
     };
+    watch.tell();
+    plan.require_samples(order.max_left_out)?;
+    // What was planned is what is done.
+    let task = Task { recipe: plan.recipe.clone(), ..task };
     let trained = tokio::task::spawn_blocking(move || engine.train(&task, &mut watch)).await;
     let finished = trained.map_err(|panic| Error::Refused(format!("training panicked: {panic}")))?;
     let finished = finished.map_err(Error::Engine)?;
@@ -80,6 +88,7 @@ async fn done(
         steps: finished.steps,
         evaluation_loss: finished.evaluation_loss,
         seconds: began.elapsed().as_secs_f64(),
+        plan: Some(plan),
         metrics: finished.measured.into_iter().map(metric).collect(),
         files,
     })
@@ -108,14 +117,24 @@ async fn prepare(folder: &Path, order: &TrainingOrder, base: &Path, artifacts: &
     })
 }
 
+/// What the run will be. The samples are read and tokenised for it, off the runtime's threads.
+async fn planned(engine: Arc<dyn Engine>, task: Task) -> Result<(Arc<dyn Engine>, Task, Plan), Error> {
+    let planned = tokio::task::spawn_blocking(move || {
+        let plan = engine.plan(&task)?;
+        Ok((engine, task, plan))
+    });
+    let planned = planned.await.map_err(|panic| Error::Refused(format!("planning panicked: {panic}")))?;
+    planned.map_err(Error::Engine)
+}
+
 /// The base model, opened off the runtime's threads: its folder and its files' headers are read.
-async fn opened(base: &Path) -> Result<Base, Error> {
+pub(crate) async fn opened(base: &Path) -> Result<Base, Error> {
     let base = base.to_owned();
     let opened = tokio::task::spawn_blocking(move || Base::open(&base)).await;
     Ok(opened.map_err(|panic| Error::Refused(format!("opening the base model panicked: {panic}")))??)
 }
 
-async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result<(), Error> {
+pub(crate) async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result<(), Error> {
     let of_file = |source| Error::File { path: target.to_owned(), source };
     let mut file = tokio::fs::File::create(target).await.map_err(of_file)?;
     for part in parts {
@@ -215,6 +234,7 @@ impl Observer for Watch {
             evaluation_loss: now.evaluation_loss,
             tokens_per_s: Some(now.tokens_per_s),
             eta_s: Some(now.eta_s),
+            plan: self.report.progress.plan.take(),
             checkpoint: self.report.progress.checkpoint.take(),
         };
         self.tell();

@@ -10,7 +10,7 @@ use twin_backend::Error as BackendError;
 use twin_registry::JobCheckpoint;
 use twin_schemas::JobId;
 use twin_trainer::{Keep, TrainingOrder, TrainingProduct, TrainingReport, work};
-use twin_training::{Base, Engine, Finished, Measured, Observer, Progress, Recipe, Task};
+use twin_training::{Base, Engine, Finished, Fit, Measured, Observer, Plan, Progress, Recipe, Task};
 
 const SAMPLE: &[u8] = b"{\"messages\": []}\n";
 const CHECKPOINT: &str = "checkpoints/step-00000002";
@@ -19,6 +19,8 @@ const CHECKPOINT: &str = "checkpoints/step-00000002";
 struct Steps {
     /// Fails after the second step.
     fails: Option<fn() -> BackendError>,
+    /// Grounded samples of thirty that do not fit.
+    too_long: u64,
 }
 
 impl Steps {
@@ -40,9 +42,30 @@ impl Steps {
     }
 }
 
+/// A plan of four steps, in which that many grounded samples of thirty are too long.
+fn planned(recipe: &Recipe, too_long: u64) -> Plan {
+    Plan {
+        recipe: Recipe { pack_tokens: Some(256), ..recipe.clone() },
+        samples: [("grounded".to_owned(), Fit { read: 30, too_long })].into(),
+        longest: 1_380,
+        limit: 256,
+        positions: 8_192,
+        steps: 4,
+        tokens: 1_024,
+        evaluation_tokens: 0,
+        memory_bytes: 1 << 30,
+        parameters: 135_000_000,
+    }
+}
+
 impl Engine for Steps {
+    fn plan(&self, task: &Task) -> Result<Plan, BackendError> {
+        Ok(planned(&task.recipe, self.too_long))
+    }
+
     fn train(&self, task: &Task, observer: &mut dyn Observer) -> Result<Finished, BackendError> {
         assert_eq!(std::fs::read(&task.train).unwrap(), SAMPLE.repeat(2));
+        assert_eq!(task.recipe.pack_tokens, Some(256), "what was planned is what is done");
         let checkpoint = task.folder.join(CHECKPOINT);
         let first = if checkpoint.exists() { 3 } else { 1 };
         let mut measured = Vec::new();
@@ -94,6 +117,7 @@ impl Place {
             validation: Vec::new(),
             threads: 1,
             keep: Keep::Merged,
+            max_left_out: 0.01,
             checkpoint: None,
         }
     }
@@ -112,7 +136,11 @@ impl Place {
     }
 
     async fn work(&self, job: &Path, fails: Option<fn() -> BackendError>) -> Result<(), twin_trainer::Error> {
-        work(job, &Artifacts::url_of_folder(&self.store), &self.base(), Arc::new(Steps { fails })).await
+        self.work_with(job, Steps { fails, too_long: 0 }).await
+    }
+
+    async fn work_with(&self, job: &Path, steps: Steps) -> Result<(), twin_trainer::Error> {
+        work(job, &Artifacts::url_of_folder(&self.store), &self.base(), Arc::new(steps)).await
     }
 }
 
@@ -151,6 +179,29 @@ async fn a_job_stores_what_is_wanted_of_it_and_names_it_without_a_path_of_this_m
         let said = ["order.json", "outcome.json", "progress.json"].map(|name| read(&job, name).to_string());
         assert!(said.iter().all(|said| !said.contains(&home)), "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_job_that_would_not_see_its_samples_ends_before_its_first_step_with_the_numbers_and_the_key() {
+    let place = Place::new();
+    let blind = place.job("blind", &place.order().await);
+    place.work_with(&blind, Steps { fails: None, too_long: 30 }).await.unwrap();
+    let outcome = read(&blind, "outcome.json");
+    let why = outcome["Err"].as_str().unwrap();
+    assert!(why.contains("30 of 30 grounded") && why.contains("`pack_tokens`") && why.contains("1380"), "{why}");
+    assert_eq!(reported(&blind).progress.plan.unwrap().samples["grounded"], Fit { read: 30, too_long: 30 });
+    assert!(!blind.join(CHECKPOINT).exists(), "nothing was trained");
+
+    // Whoever allows it has it, and it is told where the job and its model are.
+    let order = TrainingOrder { max_left_out: 0.5, ..place.order().await };
+    let allowed = place.job("allowed", &order);
+    place.work_with(&allowed, Steps { fails: None, too_long: 12 }).await.unwrap();
+    assert_eq!(product(&allowed).plan.unwrap().left_out(), "12 of 30 grounded samples");
+    assert_eq!(reported(&allowed).progress.plan.unwrap().steps, 4, "it is there after the last step, too");
+    // An order of an earlier version knows nothing of a bound.
+    let mut earlier = serde_json::to_value(place.order().await).unwrap();
+    earlier.as_object_mut().unwrap().remove("max_left_out");
+    assert_eq!(serde_json::from_value::<TrainingOrder>(earlier).unwrap().max_left_out, 1.0);
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use twin_training::Shape;
 
 use super::error::Error;
+use super::objective::ROWS;
 
 /// The architectures that the decoder computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,30 @@ impl ModelConfig {
         let frequency = |index: usize| 1.0 / self.rope_theta.powf(2.0 * index as f64 / self.head_dim as f64);
         let scaled = |frequency| self.rope_scaling.map_or(frequency, |scaling| scaling.scaled(frequency));
         (0..self.head_dim / 2).map(|index| scaled(frequency(index)) as f32).collect()
+    }
+
+    /// What of it decides how it is trained, held in numbers of so many bytes.
+    pub fn shape(&self, number_bytes: usize) -> Shape {
+        let attended = self.heads * self.head_dim;
+        let layer = self.hidden * (self.qkv_columns() + attended + 3 * self.intermediate);
+        let tables = if self.tied_head { 1 } else { 2 };
+        let parameters = self.layers * layer + tables * self.vocabulary * self.hidden;
+        // What the forward pass leaves for the backward pass, of one token in one layer.
+        let kept = 2 * self.hidden + self.qkv_columns() + attended + 2 * self.intermediate;
+        Shape {
+            hidden: self.hidden,
+            parameters: parameters as u64,
+            max_tokens: self.max_tokens,
+            token_bytes: (self.layers * kept * number_bytes) as u64,
+        }
+    }
+
+    /// Bytes that a step takes beside the weights, the adapter and what it keeps of each token: the logits of the rows
+    /// in memory at a time and their gradient, and the attention weights of the longest sequence with theirs.
+    pub(crate) fn passing_bytes(&self, longest: usize, number_bytes: usize) -> u64 {
+        let logits = 3 * ROWS * self.vocabulary;
+        let attention = 3 * self.heads * longest * longest;
+        ((logits + attention) * number_bytes) as u64
     }
 
     /// Query heads that share one key and value head.

@@ -1,5 +1,6 @@
 //! Samples, read and tokenised, and the order in which a run sees them.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -7,8 +8,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::de::DeserializeOwned;
-use twin_schemas::{ChatMessage, ChatSample, PreferenceSample, Role};
-use twin_training::{Method, Recipe};
+use twin_schemas::{ChatMessage, ChatSample, PreferenceSample, Role, SampleKind};
+use twin_training::{Fit, Method, Settled};
 
 use super::error::Error;
 use super::pack::{Sequence, first_fit};
@@ -17,6 +18,59 @@ use super::template::ChatFormat;
 /// What is learned from at once: one conversation, or the two answers of a preference (the better one first).
 pub(crate) type Item = Vec<Sequence>;
 
+/// The samples of a file.
+pub(crate) struct Read {
+    items: Vec<Item>,
+    /// What each teaches.
+    kinds: Vec<&'static str>,
+}
+
+/// The kind of a sample of a version that did not say so.
+const UNKNOWN: &str = "unknown";
+
+impl Read {
+    /// Reads a JSONL file of the method's kind of sample.
+    pub fn new(path: &Path, method: Method, format: &ChatFormat) -> Result<Self, Error> {
+        let (mut items, mut kinds) = (Vec::new(), Vec::new());
+        let mut add = |(item, kind)| {
+            items.push(item);
+            kinds.push(kind);
+        };
+        match method {
+            Method::Sft => lines(path, |sample: ChatSample| conversation(sample, format), &mut add)?,
+            Method::Dpo => lines(path, |sample: PreferenceSample| preference(sample, format), &mut add)?,
+        }
+        Ok(Self { items, kinds })
+    }
+
+    /// No sample at all.
+    pub fn nothing() -> Self {
+        Self { items: Vec::new(), kinds: Vec::new() }
+    }
+
+    /// Tokens of each sample.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.items.iter().map(size).collect()
+    }
+
+    /// Those that fit into a pack and the model's positions.
+    pub fn fitting(self, settled: &Settled, max_tokens: usize) -> Samples {
+        let read = self.items.len();
+        let mut fit: BTreeMap<String, Fit> = BTreeMap::new();
+        let mut items = Vec::with_capacity(read);
+        for (item, kind) in self.items.into_iter().zip(self.kinds) {
+            let counted = fit.entry(kind.to_owned()).or_default();
+            counted.read += 1;
+            if size(&item) <= settled.pack_tokens && longest(&item) <= max_tokens {
+                items.push(item);
+            } else {
+                counted.too_long += 1;
+            }
+        }
+        Samples { too_long: read - items.len(), read, items, fit }
+    }
+}
+
 /// The samples of a file that can be used.
 pub(crate) struct Samples {
     pub items: Vec<Item>,
@@ -24,22 +78,13 @@ pub(crate) struct Samples {
     pub read: usize,
     /// Of these, left out because they are longer than a pack or than the model's positions.
     pub too_long: usize,
+    /// The same by kind.
+    pub fit: BTreeMap<String, Fit>,
 }
 
-impl Samples {
-    /// Reads a JSONL file of the method's kind of sample.
-    pub fn read(path: &Path, recipe: &Recipe, format: &ChatFormat, max_tokens: usize) -> Result<Self, Error> {
-        let items = match recipe.method {
-            Method::Sft => lines(path, |sample: ChatSample| conversation(sample, format))?,
-            Method::Dpo => lines(path, |sample: PreferenceSample| preference(sample, format))?,
-        };
-        let read = items.len();
-        let fits = |item: &Item| {
-            size(item) <= recipe.pack_tokens && item.iter().all(|sequence| sequence.tokens.len() <= max_tokens)
-        };
-        let items: Vec<Item> = items.into_iter().filter(fits).collect();
-        Ok(Self { too_long: read - items.len(), items, read })
-    }
+/// Tokens of an item's longest sequence.
+pub(crate) fn longest(item: &Item) -> usize {
+    item.iter().map(|sequence| sequence.tokens.len()).max().unwrap_or(0)
 }
 
 /// Tokens of an item.
@@ -51,16 +96,17 @@ pub(crate) fn size(item: &Item) -> usize {
 pub(crate) type Step = Vec<Vec<usize>>;
 
 /// All steps of a run. Each epoch has an order of its own, which follows from the seed.
-pub(crate) fn plan(items: &[Item], recipe: &Recipe) -> Vec<Step> {
+pub(crate) fn plan(items: &[Item], settled: &Settled) -> Vec<Step> {
+    let recipe = &settled.recipe;
     let mut steps: Vec<Step> = Vec::new();
-    for epoch in 0..recipe.epochs {
+    for epoch in 0..settled.epochs {
         let mut order: Vec<usize> = (0..items.len()).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
         // Far from the streams of the adapter and of dropout.
         rng.set_stream(u64::MAX - epoch as u64);
         order.shuffle(&mut rng);
         let sizes: Vec<usize> = order.iter().map(|index| size(&items[*index])).collect();
-        let packs = first_fit(&sizes, recipe.pack_tokens);
+        let packs = first_fit(&sizes, settled.pack_tokens);
         let packs: Vec<Vec<usize>> =
             packs.into_iter().map(|pack| pack.into_iter().map(|place| order[place]).collect()).collect();
         steps.extend(packs.chunks(recipe.accumulation).map(<[Vec<usize>]>::to_vec));
@@ -68,12 +114,30 @@ pub(crate) fn plan(items: &[Item], recipe: &Recipe) -> Vec<Step> {
     if recipe.max_steps > 0 {
         steps.truncate(recipe.max_steps);
     }
+    if let Some(most) = settled.most_tokens {
+        let mut tokens = 0;
+        let within = steps.iter().take_while(|step| {
+            let is_within = tokens < most;
+            tokens += tokens_of(items, step);
+            is_within
+        });
+        steps.truncate(within.count());
+    }
     steps
 }
 
-fn lines<T: DeserializeOwned>(path: &Path, tokenised: impl Fn(T) -> Result<Item, String>) -> Result<Vec<Item>, Error> {
+/// Tokens of a step.
+pub(crate) fn tokens_of(items: &[Item], step: &Step) -> usize {
+    step.iter().flatten().map(|item| size(&items[*item])).sum()
+}
+
+/// Reads each line and gives it on, tokenised, with what it teaches.
+fn lines<T: DeserializeOwned>(
+    path: &Path,
+    tokenised: impl Fn(T) -> Result<(Item, &'static str), String>,
+    add: &mut impl FnMut((Item, &'static str)),
+) -> Result<(), Error> {
     let file = std::fs::File::open(path).map_err(Error::at(path))?;
-    let mut items = Vec::new();
     for (index, line) in BufReader::new(file).lines().enumerate() {
         let line = line.map_err(Error::at(path))?;
         if line.trim().is_empty() {
@@ -81,24 +145,29 @@ fn lines<T: DeserializeOwned>(path: &Path, tokenised: impl Fn(T) -> Result<Item,
         }
         let sample = serde_json::from_str(&line).map_err(|error| error.to_string());
         let item = sample.and_then(&tokenised);
-        items.push(item.map_err(|problem| Error::Sample { path: path.to_owned(), line: index + 1, problem })?);
+        add(item.map_err(|problem| Error::Sample { path: path.to_owned(), line: index + 1, problem })?);
     }
-    Ok(items)
+    Ok(())
 }
 
-fn conversation(sample: ChatSample, format: &ChatFormat) -> Result<Item, String> {
+fn conversation(sample: ChatSample, format: &ChatFormat) -> Result<(Item, &'static str), String> {
+    let kind = sample.kind.map_or(UNKNOWN, SampleKind::as_str);
     match sample.messages.split_last() {
-        Some((last, prompt)) if last.role == Role::Assistant => Ok(vec![sequence(format, prompt, &last.content)?]),
+        Some((last, prompt)) if last.role == Role::Assistant => {
+            let sequence = sequence(format, prompt, &last.content)?;
+            Ok((vec![if sample.ends { sequence } else { sequence.without_end() }], kind))
+        }
         _ => Err("the last message is not the assistant's".to_owned()),
     }
 }
 
-fn preference(sample: PreferenceSample, format: &ChatFormat) -> Result<Item, String> {
+fn preference(sample: PreferenceSample, format: &ChatFormat) -> Result<(Item, &'static str), String> {
     let answer = |messages: &[ChatMessage], name: &str| match messages {
         [answer] if answer.role == Role::Assistant => sequence(format, &sample.prompt, &answer.content),
         _ => Err(format!("`{name}` is not one message of the assistant")),
     };
-    Ok(vec![answer(&sample.chosen, "chosen")?, answer(&sample.rejected, "rejected")?])
+    let item = vec![answer(&sample.chosen, "chosen")?, answer(&sample.rejected, "rejected")?];
+    Ok((item, SampleKind::Preference.as_str()))
 }
 
 fn sequence(format: &ChatFormat, prompt: &[ChatMessage], completion: &str) -> Result<Sequence, String> {

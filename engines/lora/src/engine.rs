@@ -1,9 +1,10 @@
 //! The engine, as whoever runs training jobs knows one.
 
-use twin_training::{Engine, Finished, Measured, Observer, Task};
+use twin_training::{Engine, Finished, Measured, Observer, Plan, Task};
 
 use super::curve::Curve;
 use super::error::Error;
+use super::prepare::plan;
 use super::run::{Trained, train};
 
 /// Trains LoRA adapters in this process.
@@ -11,6 +12,10 @@ use super::run::{Trained, train};
 pub struct Lora;
 
 impl Engine for Lora {
+    fn plan(&self, task: &Task) -> Result<Plan, twin_backend::Error> {
+        Ok(plan(task)?)
+    }
+
     fn train(&self, task: &Task, observer: &mut dyn Observer) -> Result<Finished, twin_backend::Error> {
         Ok(finished(train(task, observer)?)?)
     }

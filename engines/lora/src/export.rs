@@ -8,7 +8,7 @@ use safetensors::View;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use twin_training::Recipe;
+use twin_training::{Fit, Recipe};
 
 use super::checkpoint::serialized;
 use super::curve::Curve;
@@ -29,7 +29,7 @@ pub struct Manifest {
     pub train_sha256: String,
     /// SHA-256 of the validation file.
     pub validation_sha256: Option<String>,
-    /// How it was trained.
+    /// How it was trained: with all filled in that was left open.
     pub recipe: Recipe,
     /// What came of it.
     pub summary: Summary,
@@ -50,6 +50,8 @@ pub struct Summary {
     pub samples: usize,
     /// Samples left out because they are longer than a pack.
     pub too_long: usize,
+    /// The samples of both files by kind, and of each those left out.
+    pub fit: BTreeMap<String, Fit>,
     /// Numbers that were learned.
     pub parameters: usize,
     /// Tokens computed in training.
@@ -121,7 +123,7 @@ impl Export<'_> {
         let matrices = self.adapter.parameters.iter();
         let matrices = matrices.map(|parameter| (named(parameter), parameter.shape, parameter.values.as_slice()));
         let tensors = serialized(matrices.collect()).map_err(|error| Error::malformed(partial, error))?;
-        let targets: Vec<&str> = self.recipe.sorted_targets().into_iter().map(|target| target.as_str()).collect();
+        let targets: Vec<&str> = self.adapter.targets().iter().map(|target| target.as_str()).collect();
         let config = json!({
             "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base_name(self.base),
             "r": self.recipe.rank, "lora_alpha": self.recipe.alpha, "lora_dropout": self.recipe.dropout,

@@ -33,6 +33,7 @@ mod method;
 mod objective;
 mod optimizer;
 mod pack;
+mod prepare;
 mod run;
 mod schedule;
 mod scorer;

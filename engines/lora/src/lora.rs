@@ -37,7 +37,7 @@ impl Adapter {
     /// The adapter before training. The same seed gives the same numbers.
     pub fn new(config: &ModelConfig, recipe: &Recipe) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
-        let targets = recipe.sorted_targets();
+        let targets = recipe.targets_for(&config.shape(size_of::<f32>()));
         let mut parameters = Vec::new();
         for layer in 0..config.layers {
             for &target in &targets {
@@ -69,6 +69,11 @@ impl Adapter {
     /// `alpha / rank`.
     pub fn scale(&self) -> f64 {
         self.scale
+    }
+
+    /// The matrices that are adapted, in the order of the computation.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
     }
 }
 

@@ -12,7 +12,7 @@ use super::lora::DeviceAdapter;
 use super::pack::Pack;
 
 /// Rows of logits in memory at a time.
-const ROWS: usize = 128;
+pub(crate) const ROWS: usize = 128;
 
 impl Decoder {
     /// `-ln p` of each predicted token of a pack, in nats.

@@ -18,6 +18,15 @@ impl Sequence {
     pub fn targets(&self) -> usize {
         self.tokens.len() - self.completion
     }
+
+    /// Without its last token, the one that ends the answer, where another is predicted: for an answer that is a part of
+    /// a text which goes on. A model that learned an end there would end in the middle.
+    pub fn without_end(mut self) -> Self {
+        if self.targets() > 1 {
+            self.tokens.pop();
+        }
+        self
+    }
 }
 
 /// Sequences to be computed at once.

@@ -1,15 +1,16 @@
 //! A training run from beginning to end.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tracing::info;
-use twin_training::{Observer, Progress, Task};
+use twin_training::{Fit, Observer, Progress, Settled, Task};
 
 use super::checkpoint::{self, Checkpoints, State};
 use super::curve::{EvaluationPoint, StepPoint, rounded};
-use super::data::{Samples, Step, plan, size};
+use super::data::{Samples, Step, plan, size, tokens_of};
 use super::decoder::Decoder;
 use super::error::Error;
 use super::export::{Export, Manifest, Summary};
@@ -18,9 +19,9 @@ use super::lora::{Adapter, Dropout};
 use super::method::{Loss, Objective};
 use super::optimizer::{AdamW, clip};
 use super::pack::first_fit;
+use super::prepare::{Prepared, prepare, together};
 use super::schedule::learning_rate;
 use super::task::{Fingerprint, device, fingerprint};
-use super::template::ChatFormat;
 
 /// A finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,18 +45,18 @@ pub fn train(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error>
 }
 
 fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error> {
+    let Prepared { config, settled, samples, validation, .. } = prepare(task)?;
+    if samples.items.is_empty() {
+        let limit = settled.pack_tokens.min(config.max_tokens);
+        let (read, too_long) = (samples.read, samples.too_long);
+        return Err(Error::NoSamples { path: task.train.clone(), read, too_long, limit });
+    }
+    // Another recipe, model or data is another task; what a recipe leaves open follows from the latter two.
+    let task = &Task { recipe: settled.recipe.clone(), ..task.clone() };
     let fingerprint = fingerprint(task)?;
     let checkpoints = Checkpoints::new(&task.folder.join("checkpoints"))?;
-    let format = ChatFormat::read(&task.base)?;
     let device = device()?;
     let decoder = Decoder::load_with(&task.base, &device, Kernels::of(&device), task.recipe.precision)?;
-    let samples = training_samples(task, &task.train, &format, &decoder)?;
-    let validation = match &task.validation {
-        Some(path) => {
-            evaluation_samples(Samples::read(path, &task.recipe, &format, decoder.config().max_tokens)?, task)
-        }
-        None => Samples { items: Vec::new(), read: 0, too_long: 0 },
-    };
 
     let adapter = Adapter::new(decoder.config(), &task.recipe);
     let progress = checkpoint::Progress { task: fingerprint.task.clone(), ..Default::default() };
@@ -64,7 +65,7 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
     if let Some(state) = &state {
         info!(step = state.progress.step, "training goes on from a checkpoint");
     }
-    let steps = plan(&samples.items, &task.recipe);
+    let steps = plan(&samples.items, &settled);
     let done = state.as_ref().map_or(0, |state| state.progress.step);
     let mut go_on = || if observer.stop() { Err(Error::Stopped { step: done }) } else { Ok(()) };
     let training = {
@@ -74,6 +75,7 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
     let evaluation = Objective::new(&decoder, &task.recipe, &validation.items, 0..validation.items.len(), go_on)?;
     let mut run = Run {
         task,
+        settled: &settled,
         decoder: &decoder,
         samples: &samples,
         validation: &validation,
@@ -89,23 +91,10 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
     run.export(fingerprint)
 }
 
-fn training_samples(task: &Task, path: &Path, format: &ChatFormat, decoder: &Decoder) -> Result<Samples, Error> {
-    let samples = Samples::read(path, &task.recipe, format, decoder.config().max_tokens)?;
-    if samples.items.is_empty() {
-        let limit = task.recipe.pack_tokens.min(decoder.config().max_tokens);
-        let (read, too_long) = (samples.read, samples.too_long);
-        return Err(Error::NoSamples { path: path.to_owned(), read, too_long, limit });
-    }
-    Ok(samples)
-}
-
-fn evaluation_samples(mut samples: Samples, task: &Task) -> Samples {
-    samples.items.truncate(task.recipe.eval_samples);
-    samples
-}
-
 struct Run<'a> {
+    /// With a recipe that leaves nothing open.
     task: &'a Task,
+    settled: &'a Settled,
     decoder: &'a Decoder,
     samples: &'a Samples,
     validation: &'a Samples,
@@ -139,14 +128,14 @@ impl Run<'_> {
     fn step(&mut self) -> Result<(), Error> {
         let index = self.state.progress.step;
         let recipe = &self.task.recipe;
-        let rate = learning_rate(recipe, index, self.steps.len());
+        let rate = learning_rate(self.settled, index, self.steps.len());
         let (loss, mut gradients) = self.gradients(index)?;
         let norm = clip(&mut gradients, recipe.clip);
         if !loss.mean().is_finite() || !norm.is_finite() {
             return Err(Error::Diverged { step: index + 1 });
         }
         self.state.optimizer.update(&mut self.state.adapter, &gradients, rate, recipe.weight_decay);
-        let tokens = self.steps[index].iter().flatten().map(|item| size(&self.samples.items[*item])).sum();
+        let tokens = tokens_of(&self.samples.items, &self.steps[index]);
         self.tokens_here += tokens;
         let progress = &mut self.state.progress;
         progress.step += 1;
@@ -208,7 +197,7 @@ impl Run<'_> {
         let adapter = self.state.adapter.on(self.decoder)?;
         let sizes: Vec<usize> = items.iter().map(size).collect();
         let mut loss = Loss::default();
-        for pack in first_fit(&sizes, self.task.recipe.pack_tokens) {
+        for pack in first_fit(&sizes, self.settled.pack_tokens) {
             self.stop_if_asked(observer)?;
             loss = loss.add(self.evaluation.loss(items, &pack, &adapter)?);
         }
@@ -274,6 +263,11 @@ impl Run<'_> {
         Ok(Trained { output, manifest })
     }
 
+    /// The samples of both files by kind.
+    fn fit(&self) -> BTreeMap<String, Fit> {
+        together(&self.samples.fit, &self.validation.fit)
+    }
+
     fn summary(&self) -> Summary {
         let progress = &self.state.progress;
         let (steps, evaluations) = (&progress.curve.steps, &progress.curve.evaluations);
@@ -288,6 +282,7 @@ impl Run<'_> {
             ended_early: progress.ended_early,
             samples: self.samples.items.len(),
             too_long: self.samples.too_long,
+            fit: self.fit(),
             parameters: self.state.adapter.parameters.iter().map(|parameter| parameter.values.len()).sum(),
             tokens: steps.iter().map(|point| point.tokens).sum(),
             first_loss: steps.first().map_or(f64::NAN, |point| point.loss),

@@ -1,11 +1,12 @@
 //! The learning rate of each step.
 
-use twin_training::{Recipe, Schedule};
+use twin_training::{Schedule, Settled};
 
 /// The learning rate of a step (from 0) of a run of `steps`.
-pub(crate) fn learning_rate(recipe: &Recipe, step: usize, steps: usize) -> f64 {
+pub(crate) fn learning_rate(settled: &Settled, step: usize, steps: usize) -> f64 {
+    let Settled { recipe, learning_rate: highest, .. } = settled;
     if step < recipe.warmup_steps {
-        return recipe.learning_rate * (step + 1) as f64 / recipe.warmup_steps as f64;
+        return highest * (step + 1) as f64 / recipe.warmup_steps as f64;
     }
     let after = (step - recipe.warmup_steps) as f64;
     let progress = after / (steps.saturating_sub(recipe.warmup_steps)).max(1) as f64;
@@ -14,5 +15,5 @@ pub(crate) fn learning_rate(recipe: &Recipe, step: usize, steps: usize) -> f64 {
         Schedule::Linear => 1.0 - progress,
         Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
     };
-    recipe.learning_rate * share
+    highest * share
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{D, Device};
 use tempfile::TempDir;
-use twin_lora::{ChatFormat, Decoder, Observer, Pack, Progress, Recipe, Task, scorer, train};
+use twin_lora::{ChatFormat, Decoder, Observer, Pack, Progress, Recipe, Target, Task, scorer, train};
 use twin_schemas::{ChatMessage, Role};
 
 fn base() -> PathBuf {
@@ -88,7 +88,14 @@ fn a_style_is_learned_in_a_few_steps_and_in_little_memory() {
     };
     let lines: Vec<String> = QUESTIONS.iter().map(line).collect();
     std::fs::write(folder.path().join("train.jsonl"), lines.join("\n")).unwrap();
-    let recipe = Recipe { learning_rate: 3e-3, epochs: 3, ..Recipe::default() };
+    let recipe = Recipe {
+        rank: 8,
+        targets: Some(vec![Target::QProj, Target::VProj]),
+        learning_rate: Some(3e-3),
+        epochs: Some(3),
+        pack_tokens: Some(256),
+        ..Recipe::default()
+    };
     let task = Task {
         base: base(),
         train: folder.path().join("train.jsonl"),

@@ -6,6 +6,7 @@
 //!
 //! Deliberately not here: what runs models in this process (`engines/mistral`), and retrieval.
 
+mod abstention;
 mod engine;
 mod error;
 mod model;
@@ -13,8 +14,9 @@ pub mod openai;
 mod prompt;
 mod quote;
 
+pub use abstention::{ABSTENTION, ABSTENTIONS, abstention, is_abstention};
 pub use engine::{Device, Engine};
 pub use error::Error;
 pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole, whole_in_format};
-pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt, voice_prompt};
+pub use prompt::{PromptOptions, cited_markers, grounded_prompt, voice_prompt};
 pub use quote::quoted;

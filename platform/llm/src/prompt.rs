@@ -11,10 +11,6 @@ use twin_schemas::{AuthorId, ChatMessage, Passage, Role};
 
 use crate::quote::quoted;
 
-/// What the twin says when nothing that it knows is close enough to the question.
-pub const ABSTENTION: &str =
-    "I don't know: nothing I have published covers that. Try asking about a topic I have written on.";
-
 /// Of a passage's title and headings, characters in the prompt.
 const HEADING_CHARS: usize = 200;
 

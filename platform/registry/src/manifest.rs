@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use twin_artifacts::{Artifacts, FolderFile};
 use twin_schemas::{AuthorId, DatasetId, DatasetManifest, JobId, ModelId};
+use twin_training::Plan;
 
 use crate::{Error, Registry};
 
@@ -27,6 +28,10 @@ pub struct ModelManifest {
     pub evaluation_loss: Option<f64>,
     /// Seconds that the last attempt took.
     pub seconds: f64,
+    /// What was planned before the first step: the recipe with nothing left open, and the samples by kind with those left
+    /// out. Not known of a model of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
     /// The merged model: a Hugging Face directory that any engine loads. None where the adapter alone was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<Vec<FolderFile>>,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use twin_artifacts::FolderFile;
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
+use twin_training::Plan;
 
 /// A dataset version to register.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +127,9 @@ pub struct JobProgress {
     pub tokens_per_s: Option<f64>,
     /// Seconds to the end, estimated.
     pub eta_s: Option<f64>,
+    /// What the run is: known before its first step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
     /// What another machine goes on from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<JobCheckpoint>,

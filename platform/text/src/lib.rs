@@ -1,5 +1,5 @@
-//! What several stages read of a text: the blocks, lines and sentences of Markdown, words, the language of a source file
-//! and its syntax tree.
+//! What several stages read of a text: the blocks, lines and sentences of Markdown, words, the language that it is written
+//! in, the language of a source file and its syntax tree.
 //!
 //! Promises: the same text is read the same way everywhere and on any machine.
 //!
@@ -10,5 +10,6 @@ pub mod blocks;
 pub mod code;
 pub mod language;
 pub mod markdown;
+pub mod natural;
 pub mod sentences;
 pub mod words;

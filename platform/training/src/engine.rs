@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Recipe;
+use crate::{Plan, Recipe};
 
 /// A training run, as files of the machine that does it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,6 +97,12 @@ pub struct Finished {
 
 /// What trains.
 pub trait Engine: Send + Sync {
+    /// What a run would be: reads the samples and trains nothing. Blocks for as long as that takes.
+    ///
+    /// # Errors
+    /// As [`Self::train`], as far as it comes to that.
+    fn plan(&self, task: &Task) -> Result<Plan, twin_backend::Error>;
+
     /// Does a run. Blocks until it is done: hours, for a large model.
     ///
     /// # Errors

@@ -17,6 +17,9 @@ pub enum Error {
     /// A text is no sweep, or one whose trials can not be.
     #[error("sweep: {0}")]
     Sweep(String),
+    /// Too many of the samples do not fit; says which, and what to do.
+    #[error("{0}")]
+    Samples(String),
     /// A directory is no base model; says what is missing.
     #[error("{0}")]
     Base(String),

@@ -1,5 +1,6 @@
 //! What a training run is made of: a base model, a recipe, and an [`Engine`] that does it; and sweeps, which try
-//! several recipes.
+//! several recipes. What a recipe leaves open is decided here too, by the base model and the data, and what a run will
+//! be is known before it starts ([`Plan`]).
 //!
 //! Plain data with its checks, for whoever queues runs, follows them or does them. A recipe has one canonical text, so
 //! that the same work has the same name wherever it was written down.
@@ -9,11 +10,15 @@
 mod base;
 mod engine;
 mod error;
+mod plan;
 mod recipe;
+mod settle;
 mod sweep;
 
 pub use base::Base;
 pub use engine::{Engine, Finished, Measured, Observer, Progress, Task};
 pub use error::Error;
+pub use plan::{Fit, Plan};
 pub use recipe::{Method, Precision, Recipe, Schedule, Target};
+pub use settle::{Settled, Shape};
 pub use sweep::{Search, Sweep};

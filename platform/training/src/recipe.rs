@@ -1,4 +1,7 @@
 //! The recipe: all that decides what a training run makes of a base model and data.
+//!
+//! Four settings may be left open (`targets`, `learning_rate`, `epochs`, `pack_tokens`): they follow from the base model
+//! and the data then ([`Recipe::settled`]).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -109,21 +112,26 @@ pub struct Recipe {
     pub alpha: f64,
     /// Of the adapter's inputs, the part that is dropped in training, 0 to below 1.
     pub dropout: f64,
-    /// The matrices that are adapted.
-    pub targets: Vec<Target>,
-    /// Highest learning rate.
-    pub learning_rate: f64,
+    /// The matrices that are adapted. Absent: by the model's size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Vec<Target>>,
+    /// Highest learning rate. Absent: by the model's width.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
     /// How the learning rate goes after the warm-up.
     pub schedule: Schedule,
     /// Steps in which the learning rate rises from 0.
     pub warmup_steps: usize,
-    /// Times that each sample is seen.
-    pub epochs: usize,
+    /// Times that each sample is seen. Absent: by the tokens of the data, within a bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
     /// Steps, at most; 0 is no limit.
     pub max_steps: usize,
-    /// Tokens in a pack of samples, at most. A longer sample is left out; a preference is as long as
-    /// both its answers, each with the prompt. Memory grows with it.
-    pub pack_tokens: usize,
+    /// Tokens in a pack of samples, at most. A longer sample is left out and counted; a preference is as long as both
+    /// its answers, each with the prompt. Memory grows with it. Absent: the longest sample that the model has positions
+    /// for, within a bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pack_tokens: Option<usize>,
     /// Packs in a step.
     pub accumulation: usize,
     /// Norm that the gradient is clipped to; 0 is off.
@@ -156,13 +164,13 @@ impl Default for Recipe {
             rank: 8,
             alpha: 16.0,
             dropout: 0.0,
-            targets: vec![Target::QProj, Target::VProj],
-            learning_rate: 1e-3,
+            targets: None,
+            learning_rate: None,
             schedule: Schedule::Linear,
             warmup_steps: 4,
-            epochs: 2,
+            epochs: None,
             max_steps: 0,
-            pack_tokens: 256,
+            pack_tokens: None,
             accumulation: 1,
             clip: 1.0,
             weight_decay: 0.0,
@@ -214,25 +222,29 @@ impl Recipe {
     /// Names the first key that is not.
     pub fn validate(&self) -> Result<(), Error> {
         at_least_one("rank", self.rank)?;
-        at_least_one("epochs", self.epochs)?;
+        at_least_one("epochs", self.epochs.unwrap_or(1))?;
         at_least_one("accumulation", self.accumulation)?;
         at_least_one("eval_samples", self.eval_samples)?;
-        if self.pack_tokens < 2 {
+        if self.pack_tokens.is_some_and(|tokens| tokens < 2) {
             return Err(Error::Recipe { key: "pack_tokens", problem: "must be at least 2".to_owned() });
         }
         above_zero("alpha", self.alpha)?;
-        above_zero("learning_rate", self.learning_rate)?;
+        if let Some(rate) = self.learning_rate {
+            above_zero("learning_rate", rate)?;
+        }
         above_zero("dpo_beta", self.dpo_beta)?;
         not_negative("clip", self.clip)?;
         not_negative("weight_decay", self.weight_decay)?;
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error::Recipe { key: "dropout", problem: "must be from 0 to below 1".to_owned() });
         }
-        if self.targets.is_empty() {
-            return Err(Error::Recipe { key: "targets", problem: "must name at least one matrix".to_owned() });
-        }
-        if self.sorted_targets().len() != self.targets.len() {
-            return Err(Error::Recipe { key: "targets", problem: "names a matrix twice".to_owned() });
+        if let Some(targets) = &self.targets {
+            if targets.is_empty() {
+                return Err(Error::Recipe { key: "targets", problem: "must name at least one matrix".to_owned() });
+            }
+            if sorted(targets).len() != targets.len() {
+                return Err(Error::Recipe { key: "targets", problem: "names a matrix twice".to_owned() });
+            }
         }
         if self.patience > 0 && self.eval_every == 0 {
             let problem = "needs evaluations: set `eval_every`, or `patience` to 0".to_owned();
@@ -244,22 +256,22 @@ impl Recipe {
     /// The text that a hash of the recipe is made over: JSON with the fields in a fixed order and the targets in the
     /// order of the computation, so that the same work has the same text however its TOML was written.
     pub fn canonical(&self) -> String {
-        let sorted = Self { targets: self.sorted_targets(), ..self.clone() };
+        let sorted = Self { targets: self.targets.as_deref().map(sorted), ..self.clone() };
         serde_json::to_string(&sorted).expect("numbers, texts and lists are always JSON")
-    }
-
-    /// The targets in the order of the computation, each once.
-    pub fn sorted_targets(&self) -> Vec<Target> {
-        let mut targets = self.targets.clone();
-        targets.sort();
-        targets.dedup();
-        targets
     }
 
     /// `alpha / rank`.
     pub fn scale(&self) -> f64 {
         self.alpha / self.rank as f64
     }
+}
+
+/// Targets in the order of the computation, each once.
+pub(crate) fn sorted(targets: &[Target]) -> Vec<Target> {
+    let mut targets = targets.to_vec();
+    targets.sort();
+    targets.dedup();
+    targets
 }
 
 fn at_least_one(key: &'static str, value: usize) -> Result<(), Error> {

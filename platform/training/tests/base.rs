@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use twin_training::{Base, Recipe};
+use twin_training::{Base, Recipe, Shape};
 
 /// A configuration, and a safetensors file with that header.
 fn model(folder: &Path, config: &str, header: &str) {
@@ -121,4 +121,18 @@ fn a_recipe_has_one_text_however_it_was_written_and_that_can_be_given_back() {
         let error = Recipe::parse(text).unwrap_err();
         assert!(error.to_string().contains(wrong), "{error}");
     }
+}
+
+#[test]
+fn a_recipe_of_an_earlier_version_keeps_its_text_and_leaves_nothing_open() {
+    let text = "{\"method\":\"sft\",\"rank\":8,\"alpha\":16.0,\"dropout\":0.0,\"targets\":[\"q_proj\",\"v_proj\"],\
+                \"learning_rate\":0.001,\"schedule\":\"linear\",\"warmup_steps\":4,\"epochs\":2,\"max_steps\":200,\
+                \"pack_tokens\":256,\"accumulation\":1,\"clip\":1.0,\"weight_decay\":0.0,\"eval_every\":20,\
+                \"eval_samples\":64,\"patience\":3,\"checkpoint_every\":20,\"seed\":0,\"dpo_beta\":0.1}";
+    let recipe = Recipe::from_canonical(text).unwrap();
+    assert_eq!(recipe.canonical(), text);
+    let shape = Shape { hidden: 576, parameters: 135_000_000, max_tokens: 8_192, token_bytes: 691_200 };
+    assert_eq!(recipe.settled(&shape, &[1_380], &[]).recipe.canonical(), text);
+    let open = Recipe::parse("rank = 4\n").unwrap().canonical();
+    assert!(!open.contains("pack_tokens") && !open.contains("learning_rate") && !open.contains("epochs"), "{open}");
 }

@@ -12,9 +12,11 @@ use tempfile::TempDir;
 use tracing::info;
 use twin_artifacts::Artifacts;
 use twin_corpus::{Corpus, CorpusDocument};
-use twin_schemas::{AuthorId, DatasetId, DatasetManifest, DocumentId, Refusals, SampleKind, SourceDocument, Split};
+use twin_schemas::{
+    AuthorId, Category, DatasetId, DatasetManifest, DocumentId, Refusals, SampleKind, SourceDocument, Split,
+};
 
-use crate::candidate::candidates;
+use crate::candidate::{candidates, language_of};
 use crate::card::card;
 use crate::compose::{Composed, compose};
 use crate::files::{Files, Written, stored};
@@ -23,6 +25,7 @@ use crate::ports::{Answers, Instructor};
 use crate::scratch::Scratch;
 use crate::select::{select, split};
 use crate::verify::verify;
+use crate::weights::Weights;
 use crate::work::blocking;
 use crate::{Error, Options};
 
@@ -71,6 +74,8 @@ pub struct Report {
 
 /// A build in progress.
 struct Draft {
+    /// How telling words are among all that the author has written.
+    weights: Weights,
     scratch: Scratch,
     files: Files,
     refusals: Refusals,
@@ -78,15 +83,15 @@ struct Draft {
 }
 
 impl Draft {
-    fn new() -> Result<Self, Error> {
+    fn new(weights: Weights) -> Result<Self, Error> {
         let scratch = Scratch::new()?;
         let files = Files::new(scratch.folder.path());
-        Ok(Self { scratch, files, refusals: Refusals::default(), report: Report::default() })
+        Ok(Self { weights, scratch, files, refusals: Refusals::default(), report: Report::default() })
     }
 
     fn with(mut self, documents: &[CorpusDocument], options: &Options) -> Result<Self, Error> {
         for document in documents {
-            let (found, refused) = candidates(document, options);
+            let (found, refused) = candidates(document, &self.weights, options);
             self.scratch.add(document, &found)?;
             self.refusals.merge(&refused);
             self.report.documents += 1;
@@ -133,7 +138,7 @@ impl Builder {
         self.require_enough(author, &counts, &draft)?;
         let (draft, rejected_by) = self.prefer(author, draft, &mut counts).await?;
 
-        let Draft { scratch, mut files, refusals, mut report } = draft;
+        let Draft { scratch, mut files, refusals, mut report, .. } = draft;
         files.write("lengths.svg", &lengths.svg()?)?;
         let written = files.finish()?;
         let (folder, written, documents) = blocking(move || verified(scratch, written)).await?;
@@ -165,7 +170,7 @@ impl Builder {
     /// Reads all documents and decides which of their passages are kept.
     async fn drafted(&self, author: &AuthorId, parent: Option<&DatasetManifest>) -> Result<Draft, Error> {
         let earlier = parent.map(|parent| earlier_splits(parent, &self.options)).unwrap_or_default();
-        let mut draft = Draft::new()?;
+        let mut draft = Draft::new(self.weighed(author).await?)?;
         let mut after = None;
         loop {
             let page = self.corpus.documents(author, after, PAGE).await?;
@@ -177,18 +182,36 @@ impl Builder {
         let options = self.options.clone();
         blocking(move || {
             split(&draft.scratch, &earlier, &options)?;
-            let before = draft.refusals.total();
             select(&draft.scratch, &options, &mut draft.refusals)?;
-            draft.report.kept = draft.report.candidates - (draft.refusals.total() - before);
+            for split in Split::ALL {
+                draft.report.kept += draft.scratch.kept(split)?.0;
+            }
             Ok(draft)
         })
         .await
     }
 
+    /// Reads all prose once, for how many documents each word is in.
+    async fn weighed(&self, author: &AuthorId) -> Result<Weights, Error> {
+        let mut weights = Weights::default();
+        let mut after = None;
+        loop {
+            let page = self.corpus.documents(author, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(weights) };
+            after = Some(last.document_id);
+            weights = blocking(move || {
+                let prose = page.iter().filter(|document| document.category != Category::Code);
+                prose.for_each(|document| weights.add(&document.text, language_of(document)));
+                Ok(weights)
+            })
+            .await?;
+        }
+    }
+
     async fn composed(&self, author: &AuthorId, mut draft: Draft) -> Result<(Draft, Composed), Error> {
         let (author, options) = (author.clone(), self.options.clone());
         blocking(move || {
-            let composed = compose(&draft.scratch, &author, &options, &mut draft.files)?;
+            let composed = compose(&draft.scratch, &author, &options, &draft.weights, &mut draft.files)?;
             Ok((draft, composed))
         })
         .await

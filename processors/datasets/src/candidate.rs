@@ -3,14 +3,19 @@
 use serde::{Deserialize, Serialize};
 use twin_corpus::CorpusDocument;
 use twin_schemas::{Category, Refusal, Refusals, Span};
+use twin_text::natural::Language;
 
 use crate::Options;
 use crate::code::{Bounds, code_passages};
 use crate::instructions::Place;
-use crate::passages::passages;
+use crate::passages::{Lengths, passages};
 use crate::quality::{Judged, is_generated, refused};
 use crate::quotation::quotation;
-use crate::words::choice;
+use crate::weights::Weights;
+use crate::words::{choice, unit};
+
+/// Of a text whose language was not told, bytes that are looked at for it.
+const LANGUAGE_BYTES: usize = 4_096;
 
 /// A passage of a document and what it can be asked for by.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +30,10 @@ pub struct Candidate {
     pub heading_path: Vec<String>,
     /// What it answers.
     pub instruction: String,
+    /// Another one, for when that one stands in another split already.
+    pub other_instruction: Option<String>,
+    /// The text ends where it does: nothing of its section or item follows.
+    pub ends: bool,
     /// The question that a sentence of it answers, where there is such a sentence.
     pub grounding: Option<Grounding>,
 }
@@ -38,20 +47,28 @@ pub struct Grounding {
     pub subject: String,
     /// The sentence, or two: verbatim of the passage.
     pub quote: String,
+    /// Another question for the same, for when the first stands in another split already.
+    #[serde(default)]
+    pub other_question: Option<String>,
 }
 
 /// The usable samples of a document. No input or output but its arguments.
 pub fn samples_of(document: &CorpusDocument, options: &Options) -> Vec<Candidate> {
-    candidates(document, options).0
+    candidates(document, &Weights::default(), options).0
 }
 
-/// As [`samples_of`], with what was refused.
-pub(crate) fn candidates(document: &CorpusDocument, options: &Options) -> (Vec<Candidate>, Refusals) {
+/// As [`samples_of`], with topics by how telling words are among all that the author has written, and with what was
+/// refused.
+pub(crate) fn candidates(
+    document: &CorpusDocument,
+    weights: &Weights,
+    options: &Options,
+) -> (Vec<Candidate>, Refusals) {
     let mut refusals = Refusals::default();
     let id = document.document_id.to_string();
     let found = match document.category {
         Category::Code => of_code(document, &id, options, &mut refusals),
-        Category::Article | Category::Post => of_prose(document, &id, options, &mut refusals),
+        Category::Article | Category::Post => of_prose(document, &id, weights, options, &mut refusals),
     };
     let mut usable: Vec<Candidate> = found
         .into_iter()
@@ -82,35 +99,69 @@ fn thin_out(usable: &mut Vec<Candidate>, id: &str, options: &Options, refusals: 
     }
 }
 
-fn of_prose(document: &CorpusDocument, id: &str, options: &Options, refusals: &mut Refusals) -> Vec<Candidate> {
+/// The language of a document's prose, where there are words for it: as it was told when it was cleaned, and for a text
+/// too short for that, by its stop words.
+pub(crate) fn language_of(document: &CorpusDocument) -> Option<Language> {
+    match &document.language {
+        Some(code) => Language::of_code(code),
+        None => Language::told(&document.text[..document.text.floor_char_boundary(LANGUAGE_BYTES)]),
+    }
+}
+
+fn of_prose(
+    document: &CorpusDocument,
+    id: &str,
+    weights: &Weights,
+    options: &Options,
+    refusals: &mut Refusals,
+) -> Vec<Candidate> {
     let least = if document.category == Category::Post { options.min_post_chars } else { options.min_chars };
+    let lengths = Lengths { least, most: options.max_chars, longest: options.max_long_chars };
+    let is_whole =
+        |section: usize| unit(choice(options.seed, &["long", id, &section.to_string()])) < options.long_share;
+    let language = language_of(document);
     let mut found = Vec::new();
-    for (passage, ordinal) in passages(&document.text, least, options.max_chars, refusals).into_iter().zip(0..) {
+    for (passage, ordinal) in passages(&document.text, lengths, is_whole, refusals).into_iter().zip(0..) {
         let text = &document.text[passage.range.clone()];
         let place = Place {
             seed: options.seed,
             document: id,
+            text: &document.text,
             ordinal,
             category: document.category,
+            language,
+            weights,
             title: document.title.as_deref(),
             heading_path: &passage.heading_path,
             part: passage.part,
             is_whole: 3 * text.len() > 2 * document.text.len(),
+            before: passage.before,
+            answers: passage.answers,
         };
         let Some(instruction) = place.instruction(text) else {
             refusals.add(Refusal::NoInstruction);
             continue;
         };
-        let grounding = place.question(text).and_then(|(question, subject)| {
-            let quote = quotation(text, &subject, options.prompt.passage_chars)?;
-            Some(Grounding { question, subject, quote: text[quote].to_owned() })
+        found.push(Candidate {
+            ordinal,
+            span: Span { start: passage.range.start as u64, end: passage.range.end as u64 },
+            other_instruction: place.by_words(text).filter(|other| *other != instruction),
+            instruction,
+            ends: passage.ends,
+            grounding: grounding(&place, text, options),
+            text: text.to_owned(),
+            heading_path: passage.heading_path,
         });
-        let span = Span { start: passage.range.start as u64, end: passage.range.end as u64 };
-        let text = text.to_owned();
-        let heading_path = passage.heading_path;
-        found.push(Candidate { ordinal, span, text, heading_path, instruction, grounding });
     }
     found
+}
+
+fn grounding(place: &Place<'_>, text: &str, options: &Options) -> Option<Grounding> {
+    let mut questions = place.questions(text).into_iter();
+    let (question, subject) = questions.next()?;
+    let quote = quotation(text, &subject, options.prompt.passage_chars, place.language)?;
+    let other_question = questions.next().map(|(question, _)| question);
+    Some(Grounding { question, subject, quote: text[quote].to_owned(), other_question })
 }
 
 fn of_code(document: &CorpusDocument, id: &str, options: &Options, refusals: &mut Refusals) -> Vec<Candidate> {
@@ -126,16 +177,22 @@ fn of_code(document: &CorpusDocument, id: &str, options: &Options, refusals: &mu
         span: Span { start: passage.range.start as u64, end: passage.range.end as u64 },
         text: document.text[passage.range].to_owned(),
         heading_path: passage.heading_path,
+        other_instruction: Some(format!("{} It is part of `{}`.", passage.instruction, document.natural_key)),
         instruction: passage.instruction,
+        ends: true,
         grounding: None,
     };
     passages.into_iter().zip(0..).map(candidate).collect()
 }
 
 fn judged(document: &CorpusDocument, candidate: &Candidate, options: &Options) -> Option<Refusal> {
-    let question = candidate.grounding.as_ref().map_or("", |grounding| grounding.question.as_str());
+    let grounding = candidate.grounding.as_ref();
+    let question = grounding.map_or("", |grounding| grounding.question.as_str());
+    let other_question = grounding.and_then(|grounding| grounding.other_question.as_deref()).unwrap_or("");
     let title = document.title.as_deref().unwrap_or("");
-    let mut beside = vec![candidate.instruction.as_str(), question, title, document.natural_key.as_str()];
+    let other = candidate.other_instruction.as_deref().unwrap_or("");
+    let mut beside = vec![candidate.instruction.as_str(), other, question, other_question, title];
+    beside.push(document.natural_key.as_str());
     beside.extend(candidate.heading_path.iter().map(String::as_str));
     let judged = Judged {
         text: &candidate.text,

@@ -22,14 +22,16 @@ enum Type {
     Text,
     Texts,
     Index,
+    Flag,
     Messages,
 }
 
 const FORMS: [Form; 4] = [
     Form {
         name: "sft",
-        what: "conversations (`messages`), for supervised fine-tuning",
-        columns: &[("messages", Type::Messages)],
+        what: "conversations (`messages`), for supervised fine-tuning; `ends` says whether the answer is over where its text \
+               ends, so that an end may be learned there",
+        columns: &[("messages", Type::Messages), ("kind", Type::Text), ("ends", Type::Flag)],
     },
     Form {
         name: "prompt_completion",
@@ -68,9 +70,9 @@ pub(crate) fn card(manifest: &DatasetManifest) -> String {
     let _ = write!(
         card,
         "\n# Instructions in the words of {author}\n\nMade of {used} of the {read} documents that {author} published. Every \
-         answer is verbatim: a passage, or a sentence of one in quotation marks, or the fixed sentence that says that the \
-         passages do not hold the answer. Documents are split, never samples: no document is in two splits, and training \
-         passages that share too much with a held-out one are left out.\n\n## Samples\n\n| split | documents |"
+         answer is verbatim: a passage, its title, sentences with the markers of their passages, or the fixed sentence that says \
+         that the passages do not hold the answer. Documents are split, never samples: no document and no prompt is in two \
+         splits, and training passages that share too much with a held-out one are left out.\n\n## Samples\n\n| split | documents |"
     );
     let kinds = [SampleKind::Voice, SampleKind::Grounded, SampleKind::Refusal, SampleKind::Preference];
     for kind in kinds {
@@ -137,6 +139,7 @@ fn declared(of: &Type) -> &'static str {
         Type::Text => "dtype: string",
         Type::Texts => "list: string",
         Type::Index => "dtype: int64",
+        Type::Flag => "dtype: bool",
         Type::Messages => "list:\n    - name: role\n      dtype: string\n    - name: content\n      dtype: string",
     }
 }

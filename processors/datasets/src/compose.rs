@@ -1,6 +1,9 @@
 //! Samples of the passages that were kept, written to files.
 
+mod answers;
+mod near;
 mod prompts;
+mod titles;
 
 use std::collections::BTreeMap;
 
@@ -10,9 +13,11 @@ use twin_schemas::{AuthorId, ChatMessage, ChatSample, EvaluationSample, PromptCo
 use crate::files::Files;
 use crate::histogram::Histogram;
 use crate::scratch::{Known, Scratch};
+use crate::weights::Weights;
 use crate::words::{choice, unit};
 use crate::{Error, Options};
 
+pub(crate) use answers::pieces;
 use prompts::Prompts;
 
 /// Samples by split and kind.
@@ -23,6 +28,8 @@ pub(super) struct Sample {
     pub kind: SampleKind,
     pub prompt: Vec<ChatMessage>,
     pub answer: String,
+    /// The answer's text ends where it does.
+    pub ends: bool,
     /// The passages' texts, for the evaluator.
     pub passages: Vec<String>,
     pub right: Option<u32>,
@@ -39,11 +46,12 @@ pub(crate) fn compose(
     scratch: &Scratch,
     author: &AuthorId,
     options: &Options,
+    weights: &Weights,
     files: &mut Files,
 ) -> Result<Composed, Error> {
     let mut composed = Composed { counts: Counts::new(), lengths: Histogram::default() };
     for split in Split::ALL {
-        let prompts = Prompts::new(scratch, author, options, split)?;
+        let prompts = Prompts::new(scratch, author, options, weights, split)?;
         let mut after = 0;
         while let Some(known) = scratch.next(split, after, true)? {
             after = known.id;
@@ -62,22 +70,26 @@ pub(crate) fn compose(
 fn samples(prompts: &Prompts<'_>, known: &Known) -> Result<Vec<Sample>, Error> {
     let options = prompts.options;
     let wanted = |what: &str, share: f64| unit(choice(options.seed, &[what, &key(known)])) < share;
-    let mut samples = vec![Sample {
-        kind: SampleKind::Voice,
-        prompt: voice_prompt(prompts.author, &known.instruction),
-        answer: known.passage.text.clone(),
-        passages: Vec::new(),
-        right: None,
-    }];
+    let mut samples = vec![voice(prompts.author, &known.instruction, known.passage.text.clone(), known.ends)];
+    // A title is no measure of a voice: none is tested.
+    if known.split != Some(Split::Test) && wanted("title", titles::SHARE) {
+        samples.extend(titles::sample(prompts.author, options, known));
+    }
     if let Some(grounding) = &known.grounding {
         if wanted("grounded", options.grounded_share) {
             samples.extend(prompts.grounded(known, grounding)?);
         }
-        if wanted("refusal", options.refusal_share) {
-            samples.extend(prompts.refusal(known, grounding)?);
+        for round in 0..prompts.refusals_of(known.id) {
+            samples.extend(prompts.refusal(known, grounding, round)?);
         }
     }
     Ok(samples)
+}
+
+/// A sample of how the author writes.
+fn voice(author: &AuthorId, instruction: &str, answer: String, ends: bool) -> Sample {
+    let prompt = voice_prompt(author, instruction);
+    Sample { kind: SampleKind::Voice, prompt, answer, ends, passages: Vec::new(), right: None }
 }
 
 /// What identifies a passage, whatever else there is.
@@ -91,10 +103,10 @@ pub(crate) fn assistant(content: String) -> ChatMessage {
 
 fn write(scratch: &Scratch, files: &mut Files, split: Split, known: &Known, sample: Sample) -> Result<(), Error> {
     let name = split.as_str();
-    let Sample { kind, prompt, answer, passages, right } = sample;
+    let Sample { kind, prompt, answer, ends, passages, right } = sample;
     let completion = vec![assistant(answer.clone())];
     let messages = prompt.iter().chain(&completion).cloned().collect();
-    let line = files.append(&format!("sft/{name}.jsonl"), &ChatSample { messages })?;
+    let line = files.append(&format!("sft/{name}.jsonl"), &ChatSample { messages, kind: Some(kind), ends })?;
     let source = PromptCompletion { prompt, completion };
     files.append(&format!("prompt_completion/{name}.jsonl"), &source)?;
     if split == Split::Test {

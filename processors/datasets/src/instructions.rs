@@ -1,115 +1,32 @@
 //! What a passage could have been the answer to, told from its document's structure.
 //!
-//! The wording varies, by a hash of the document and the passage's place, so that a model learns the voice and not one
-//! sentence of ours. Nothing of the passage but a heading, a title or a few single words is in an instruction.
+//! The wording is of the document's language and varies, by a hash of the document and the passage's place, so that a
+//! model learns the voice and not one sentence of ours: to write, to explain, to go on, to answer, to write out notes.
+//! Nothing of the passage but a heading, a title or a few single words is in an instruction.
+
+mod forms;
+mod wording;
+
+use std::ops::Range;
 
 use twin_schemas::Category;
+use twin_text::natural::Language;
 
-use crate::topic::topic;
-use crate::words::{choice, common, leak_sequences};
+use crate::styled::shown;
+use crate::topic::{Speech, topic};
+use crate::weights::Weights;
+use crate::words::{choice, common, leak_sequences, unit};
+
+pub(crate) use wording::{Wording, wording};
 
 /// Characters of a title in an instruction.
 const TITLE_CHARS: usize = 200;
 
-/// Headings that say what a part does and not what it is about.
-const GENERIC: &[&str] = &[
-    "introduction",
-    "intro",
-    "overview",
-    "summary",
-    "conclusion",
-    "conclusions",
-    "background",
-    "motivation",
-    "notes",
-    "example",
-    "examples",
-    "usage",
-    "discussion",
-    "results",
-    "closing thoughts",
-    "final thoughts",
-    "wrapping up",
-    "tl;dr",
-    "tldr",
-    "abstract",
-    "preface",
-    "about",
-    "getting started",
-    "faq",
-    "details",
-    "more",
-    "misc",
-];
-
-/// First words of a question that lacks its mark.
-const INTERROGATIVES: &[&str] = &["how", "what", "why", "when", "where", "who", "whom", "whose", "which"];
-
-const ABOUT_HEADING: &[&str] = &[
-    "Write about {subject}.",
-    "Explain {subject}.",
-    "Tell me about {subject}.",
-    "What do you say about {subject}?",
-    "Write the part on {subject}.",
-    "I would like to read you on {subject}.",
-];
-
-const ABOUT_HEADING_IN_TITLE: &[&str] = &[
-    "Write about {subject}, as part of \"{title}\".",
-    "In \"{title}\", what do you say about {subject}?",
-    "Write the section \"{subject}\" of \"{title}\".",
-    "Explain {subject} for readers of \"{title}\".",
-    "Write on {subject}, in the context of \"{title}\".",
-];
-
-const GENERIC_PART: &[&str] = &[
-    "Write the part \"{subject}\" of \"{title}\".",
-    "How does the part \"{subject}\" of \"{title}\" read?",
-    "Write \"{subject}\" for your text \"{title}\".",
-];
-
-const ABOUT_TITLE: &[&str] = &[
-    "Write the beginning of \"{title}\".",
-    "How do you begin \"{title}\"?",
-    "Open a text with the title \"{title}\".",
-];
-
-const WHOLE: &[&str] = &[
-    "Write \"{title}\".",
-    "Write a text with the title \"{title}\".",
-    "Write up \"{title}\" for your readers.",
-    "How would you write \"{title}\"?",
-    "I would like to read \"{title}\".",
-];
-
-const POST_OF_TITLE: &[&str] =
-    &["Write a short post: \"{title}\".", "Post something under the title \"{title}\".", "Write the post \"{title}\"."];
-
-const ABOUT_WORDS: &[&str] = &[
-    "Write about {words}.",
-    "What do you think about {words}?",
-    "Say something on {words}.",
-    "Write a few lines on {words}.",
-    "Share a thought on {words}.",
-];
-
-const ABOUT_WORDS_IN: &[&str] = &[
-    "Write more on {subject}: {words}.",
-    "Go on about {subject}, with a view to {words}.",
-    "On {subject}: what about {words}?",
-    "Continue on {subject}, and come to {words}.",
-];
-
-const QUESTIONS: &[&str] = &[
-    "What have you written about {subject}?",
-    "What do you say about {subject}?",
-    "What is your view on {subject}?",
-    "Can you tell me about {subject}?",
-    "What should I know about {subject}?",
-    "{subject}?",
-    "{subject}: what do you know of it?",
-    "I have a question on {subject}. What do you say?",
-];
+/// How often a passage is asked for by a text that its document has, where it has one: to go on from it, to answer it; and
+/// how often by notes made of it.
+const CONTINUED: f64 = 0.35;
+const ANSWERED: f64 = 0.7;
+const FROM_NOTES: f64 = 0.12;
 
 /// What is known of a passage besides its text.
 pub(crate) struct Place<'a> {
@@ -117,10 +34,16 @@ pub(crate) struct Place<'a> {
     pub seed: u64,
     /// The document's id.
     pub document: &'a str,
+    /// Its text.
+    pub text: &'a str,
     /// The passage's place in it.
     pub ordinal: u32,
     /// What the document is.
     pub category: Category,
+    /// The language that it is written in, if there are words for it.
+    pub language: Option<Language>,
+    /// How telling words are.
+    pub weights: &'a Weights,
     /// Its title.
     pub title: Option<&'a str>,
     /// Headings above the passage, outermost first.
@@ -129,6 +52,10 @@ pub(crate) struct Place<'a> {
     pub part: usize,
     /// It is most of the document.
     pub is_whole: bool,
+    /// The passage that it follows.
+    pub before: Option<Range<usize>>,
+    /// The quotation that it follows.
+    pub answers: Option<Range<usize>>,
 }
 
 impl Place<'_> {
@@ -136,72 +63,132 @@ impl Place<'_> {
     pub(crate) fn instruction(&self, passage: &str) -> Option<String> {
         let leak = leak_sequences(passage);
         let keeps_the_answer = |instruction: &String| common(&leak_sequences(instruction), &leak) == 0;
-        self.structural(passage).filter(keeps_the_answer).or_else(|| {
-            let words = topic(passage)?;
-            Some(self.pick(ABOUT_WORDS, "instruction").replace("{words}", &words)).filter(keeps_the_answer)
-        })
+        let of_text = || self.with_text(passage).filter(keeps_the_answer);
+        let structural = || self.structural(passage).filter(keeps_the_answer);
+        of_text().or_else(structural).or_else(|| self.by_words(passage))
     }
 
-    /// The question that a person would ask for a passage, and what it asks for.
-    pub(crate) fn question(&self, passage: &str) -> Option<(String, String)> {
-        let subject = match (self.heading(), self.title()) {
-            (Some(heading), _) if self.part == 0 && is_question(heading) => {
-                return Some((heading.to_owned(), heading.to_owned()));
+    /// The instruction by the passage's own words, for when the other one stands elsewhere already.
+    pub(crate) fn by_words(&self, passage: &str) -> Option<String> {
+        let words = self.topic(passage)?;
+        let instruction = self.pick(self.wording().about_words, "instruction").replace("{words}", &words);
+        (common(&leak_sequences(&instruction), &leak_sequences(passage)) == 0).then_some(instruction)
+    }
+
+    /// The questions that a person would ask for a passage, the more general first, and what they ask for.
+    pub(crate) fn questions(&self, passage: &str) -> Vec<(String, String)> {
+        let particular = |subject: &str| self.in_particular(subject, passage);
+        let mut subjects = match (self.heading(), self.title()) {
+            (Some(heading), _) if self.part == 0 && self.is_question(&heading) => {
+                return self.kept(passage, vec![(heading.clone(), heading)]);
             }
-            (Some(heading), _) if !is_generic(heading) && !is_question(heading) => self.with_words(heading, passage),
-            (None, Some(title)) if self.part == 0 && is_question(&title) => return Some((title.clone(), title)),
-            (None, Some(title)) if !is_question(&title) => self.with_words(&title, passage),
-            _ => topic(passage)?,
+            (Some(heading), _) if !self.is_generic(&heading) && !self.is_question(&heading) => {
+                vec![Some(heading.clone()), particular(&heading)]
+            }
+            (None, Some(title)) if self.part == 0 && self.is_question(&title) => {
+                return self.kept(passage, vec![(title.clone(), title)]);
+            }
+            (None, Some(title)) if !self.is_question(&title) => vec![Some(title.clone()), particular(&title)],
+            _ => vec![self.topic(passage)],
         };
-        let question = self.pick(QUESTIONS, "question").replace("{subject}", &subject);
-        let leaks = common(&leak_sequences(&question), &leak_sequences(passage)) > 0;
-        (!leaks).then_some((question, subject))
+        // A later part of a section is asked for by its own words too: its heading alone would not tell it from the first.
+        if self.part > 0 && subjects.get(1).is_some_and(Option::is_some) {
+            subjects.remove(0);
+        }
+        let ask = |subject: String| {
+            let question = self.pick(self.wording().questions, "question").replace("{subject}", &subject);
+            (question, subject)
+        };
+        self.kept(passage, subjects.into_iter().flatten().map(ask).collect())
     }
 
-    /// A later part of a section is asked for by its own words too: its heading alone would not tell it from the first.
-    fn with_words(&self, subject: &str, passage: &str) -> String {
-        match topic(passage).filter(|_| self.part > 0) {
-            Some(words) => format!("{subject}, in particular {words}"),
-            None => subject.to_owned(),
-        }
+    /// Those that do not give the answer away.
+    fn kept(&self, passage: &str, mut questions: Vec<(String, String)>) -> Vec<(String, String)> {
+        let leak = leak_sequences(passage);
+        questions.retain(|(question, _)| common(&leak_sequences(question), &leak) == 0);
+        questions
+    }
+
+    fn in_particular(&self, subject: &str, passage: &str) -> Option<String> {
+        let words = self.topic(passage)?;
+        Some(self.wording().in_particular.replace("{subject}", subject).replace("{words}", &words))
+    }
+
+    /// By a text that is given with it, now and then.
+    fn with_text(&self, passage: &str) -> Option<String> {
+        let chance = unit(self.chosen("form"));
+        let wording = self.wording();
+        let (templates, given) = if let Some(quotation) = self.answers.clone().filter(|_| chance < ANSWERED) {
+            (wording.replying, forms::said_by_another(&self.text[quotation])?)
+        } else if let Some(before) = self.before.clone().filter(|_| chance < CONTINUED) {
+            (wording.continuing, forms::where_it_stopped(self.text, before)?.to_owned())
+        } else if chance >= 1.0 - FROM_NOTES {
+            (wording.from_notes, forms::notes(passage, self.language)?)
+        } else {
+            return None;
+        };
+        Some(self.pick(templates, "instruction").replace("{text}", &given))
     }
 
     fn structural(&self, passage: &str) -> Option<String> {
+        let wording = self.wording();
         let fill = |templates: &[&str], subject: &str, title: &str| {
             Some(self.pick(templates, "instruction").replace("{title}", title).replace("{subject}", subject))
         };
         let more = |subject: &str| {
-            let words = topic(passage)?;
-            fill(ABOUT_WORDS_IN, subject, "").map(|text| text.replace("{words}", &words))
+            let words = self.topic(passage)?;
+            fill(wording.about_words_in, subject, "").map(|text| text.replace("{words}", &words))
         };
         match (self.heading(), self.title()) {
-            (Some(heading), _) if self.part > 0 => more(heading),
-            (Some(heading), _) if is_question(heading) => Some(heading.to_owned()),
-            (Some(heading), Some(title)) if is_generic(heading) => fill(GENERIC_PART, heading, &title),
-            (Some(heading), None) if is_generic(heading) => None,
+            (Some(heading), _) if self.part > 0 => more(&heading),
+            (Some(heading), _) if self.is_question(&heading) => Some(heading),
+            (Some(heading), Some(title)) if self.is_generic(&heading) => fill(wording.generic_part, &heading, &title),
+            (Some(heading), None) if self.is_generic(&heading) => None,
             // Half of them without the title: a model must answer those who do not know it, too.
             (Some(heading), Some(title)) if self.chosen("title").is_multiple_of(2) => {
-                fill(ABOUT_HEADING_IN_TITLE, heading, &title)
+                fill(wording.about_heading_in_title, &heading, &title)
             }
-            (Some(heading), _) => fill(ABOUT_HEADING, heading, ""),
+            (Some(heading), _) => fill(wording.about_heading, &heading, ""),
             (None, Some(title)) if self.part > 0 => more(&title),
-            (None, Some(title)) if is_question(&title) => Some(title),
-            (None, Some(title)) if self.category == Category::Post => fill(POST_OF_TITLE, "", &title),
-            (None, Some(title)) if self.is_whole => fill(WHOLE, "", &title),
-            (None, Some(title)) => fill(ABOUT_TITLE, "", &title),
+            (None, Some(title)) if self.is_question(&title) => Some(title),
+            (None, Some(title)) if self.category == Category::Post => fill(wording.post_of_title, "", &title),
+            (None, Some(title)) if self.is_whole => fill(wording.whole, "", &title),
+            (None, Some(title)) => fill(wording.about_title, "", &title),
             (None, None) => None,
         }
     }
 
+    fn wording(&self) -> &'static Wording {
+        wording(self.language)
+    }
+
+    fn topic(&self, passage: &str) -> Option<String> {
+        topic(passage, Speech { language: self.language, weights: self.weights, and: self.wording().and })
+    }
+
     fn title(&self) -> Option<String> {
-        let title: String = self.title?.chars().take(TITLE_CHARS).collect();
+        let title: String = shown(self.title?).chars().take(TITLE_CHARS).collect();
         (!title.trim().is_empty()).then_some(title)
     }
 
     /// The innermost heading, unless it only repeats the title.
-    fn heading(&self) -> Option<&str> {
+    fn heading(&self) -> Option<String> {
         let heading = self.heading_path.last()?.as_str();
-        (self.title.map(str::trim) != Some(heading.trim())).then_some(heading)
+        (self.title.map(str::trim) != Some(heading.trim())).then(|| shown(heading).into_owned())
+    }
+
+    /// Whether a heading asks something.
+    fn is_question(&self, heading: &str) -> bool {
+        let heading = heading.trim();
+        let first = heading.split(|c: char| !c.is_alphabetic()).find(|word| !word.is_empty());
+        let first = first.unwrap_or("").to_lowercase();
+        let asks = self.wording().interrogatives.contains(&first.as_str());
+        heading.ends_with(['?', '？']) || (asks && heading.contains(' '))
+    }
+
+    fn is_generic(&self, heading: &str) -> bool {
+        let heading = heading.trim().trim_end_matches([':', '.']).to_lowercase();
+        self.wording().generic.contains(&heading.as_str())
     }
 
     fn pick<'t>(&self, templates: &[&'t str], purpose: &str) -> &'t str {
@@ -213,31 +200,27 @@ impl Place<'_> {
     }
 }
 
-/// Whether a heading asks something.
-pub(crate) fn is_question(heading: &str) -> bool {
-    let heading = heading.trim();
-    let first = heading.split(|c: char| !c.is_alphabetic()).next().unwrap_or("").to_lowercase();
-    heading.ends_with(['?', '？']) || (INTERROGATIVES.contains(&first.as_str()) && heading.contains(' '))
-}
-
-fn is_generic(heading: &str) -> bool {
-    GENERIC.contains(&heading.trim().trim_end_matches([':', '.']).to_lowercase().as_str())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    static PLAIN: std::sync::LazyLock<Weights> = std::sync::LazyLock::new(Weights::default);
 
     fn place<'a>(title: Option<&'a str>, heading_path: &'a [String], part: usize) -> Place<'a> {
         Place {
             seed: 0,
             document: "d",
+            text: "",
             ordinal: 3,
             category: Category::Article,
+            language: Some(Language::English),
+            weights: &PLAIN,
             title,
             heading_path,
             part,
             is_whole: false,
+            before: None,
+            answers: None,
         }
     }
 
@@ -247,7 +230,7 @@ mod tests {
             let path = ["Rivers".to_owned(), heading.to_owned()];
             let place = place(Some("Rivers"), &path, 0);
             assert_eq!(place.instruction("Because water is heavy.").unwrap(), heading);
-            assert_eq!(place.question("Because water is heavy.").unwrap().0, heading);
+            assert_eq!(place.questions("Because water is heavy.")[0].0, heading);
         }
     }
 
@@ -275,5 +258,54 @@ mod tests {
         let instruction = place(None, &[], 0).instruction("Compilers forgive nothing. Compilers teach.").unwrap();
         assert!(instruction.contains("compilers"), "{instruction}");
         assert_eq!(place(None, &[], 0).instruction("12. 34!"), None);
+    }
+
+    #[test]
+    fn a_text_is_asked_for_in_its_own_language_and_without_words_where_none_are_known() {
+        let path = ["Die Schnittstelle".to_owned()];
+        let asked = |language, ordinal| {
+            let place = Place { language, ordinal, ..place(Some("Grenzen"), &path, 0) };
+            (place.instruction("Hier endet ein Modul.").unwrap(), place.questions("Hier endet ein Modul.")[0].0.clone())
+        };
+        let english = ["Write", "What", "Tell", "Explain", "would", "about"];
+        for ordinal in 0..40 {
+            let (instruction, question) = asked(Some(Language::German), ordinal);
+            assert!(!english.iter().any(|word| instruction.contains(word) || question.contains(word)), "{instruction}");
+            let (plain, question) = asked(None, ordinal);
+            assert!(plain == "Die Schnittstelle" || plain == "Grenzen: Die Schnittstelle", "{plain}");
+            assert_eq!(question, "Die Schnittstelle?");
+        }
+    }
+
+    #[test]
+    fn instructions_are_of_many_kinds() {
+        let text = "> Why do you write about rivers, and nothing but rivers, year after year?\n\n\
+                    The first part of it says how the water comes to the valley, and why it stays for a while.\n\n\
+                    Rivers bend where the banks are soft. They carry sediment down to the valley, all year.";
+        let (quotation, first) = (0..text.find("\n\n").unwrap(), text.find("The first").unwrap());
+        let second = text.find("Rivers bend").unwrap();
+        let path = ["Meanders".to_owned()];
+        let mut kinds = std::collections::BTreeSet::new();
+        for ordinal in 0..60 {
+            let answers = (ordinal % 2 == 0).then(|| quotation.clone());
+            let before = (ordinal % 2 == 1).then(|| first..second - 2);
+            let place = Place { text, ordinal, answers, before, ..place(Some("Rivers"), &path, 0) };
+            let instruction = place.instruction(&text[second..]).unwrap();
+            let w = wording(Some(Language::English));
+            let is_of = |templates: &[&str]| {
+                templates.iter().any(|template| {
+                    template.split("{text}").all(|piece| instruction.contains(piece)) && template.contains("{text}")
+                })
+            };
+            for (name, templates) in [("continue", w.continuing), ("reply", w.replying), ("notes", w.from_notes)] {
+                if is_of(templates) {
+                    kinds.insert(name);
+                }
+            }
+            if instruction.contains("Meanders") {
+                kinds.insert("write");
+            }
+        }
+        assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["continue", "notes", "reply", "write"]);
     }
 }

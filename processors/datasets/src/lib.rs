@@ -39,13 +39,16 @@ mod metrics;
 mod options;
 mod passages;
 mod ports;
+mod proportion;
 mod quality;
 mod quotation;
 mod scratch;
 mod select;
 mod split;
+mod styled;
 mod topic;
 mod verify;
+mod weights;
 mod words;
 mod work;
 

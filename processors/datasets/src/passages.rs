@@ -1,8 +1,9 @@
 //! Passages of prose: byte ranges of a text that can stand alone as an answer.
 //!
 //! A passage holds whole blocks of one section, or whole sentences of a block that is too long. It never crosses a
-//! heading or a quotation.
+//! heading or a quotation. Some sections are taken whole, as far as a longer bound allows.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use twin_schemas::{Refusal, Refusals};
@@ -18,26 +19,64 @@ pub(crate) struct ProsePassage {
     pub heading_path: Vec<String>,
     /// Its place among the passages under these headings, from 0.
     pub part: usize,
+    /// Nothing of its section follows it.
+    pub ends: bool,
+    /// The passage of its section that it follows, where nothing is between them.
+    pub before: Option<Range<usize>>,
+    /// The quotation of somebody else that it follows.
+    pub answers: Option<Range<usize>>,
 }
 
-/// The passages of a text, in order, with `least` to `most` characters each.
-pub(crate) fn passages(text: &str, least: usize, most: usize, refusals: &mut Refusals) -> Vec<ProsePassage> {
+/// How long a passage may be, in characters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lengths {
+    /// At least.
+    pub least: usize,
+    /// At most.
+    pub most: usize,
+    /// At most, where a section is taken whole.
+    pub longest: usize,
+}
+
+/// The passages of a text, in order. `is_whole` says of which sections, by their index, a passage may be as long as the
+/// longest.
+pub(crate) fn passages(
+    text: &str,
+    lengths: Lengths,
+    is_whole: impl Fn(usize) -> bool,
+    refusals: &mut Refusals,
+) -> Vec<ProsePassage> {
     let read = blocks(text);
+    let ends: BTreeMap<usize, usize> = read.blocks.iter().map(|block| (block.section, block.range.end)).collect();
     let mut found: Vec<ProsePassage> = Vec::new();
     let mut section_before = usize::MAX;
     let mut part = 0;
+    let mut quoted: Option<Range<usize>> = None;
     for run in read.blocks.chunk_by(|a, b| a.section == b.section && is_own(a) && is_own(b)) {
         let [first, ..] = run else { continue };
         if first.section != section_before {
             part = 0;
             section_before = first.section;
+            quoted = None;
         }
         if !is_own(first) {
             refusals.add(Refusal::Quotation);
+            quoted = Some(first.range.clone());
             continue;
         }
-        for range in Packer::new(text, least, most, refusals).pack(run) {
-            found.push(ProsePassage { range, heading_path: read.heading_path(first.section), part });
+        let most = if is_whole(first.section) { lengths.longest } else { lengths.most };
+        let mut before: Option<Range<usize>> = None;
+        for range in Packer::new(text, lengths.least, most, refusals).pack(run) {
+            let follows = before.take().filter(|before| text[before.end..range.start].trim().is_empty());
+            before = Some(range.clone());
+            found.push(ProsePassage {
+                heading_path: read.heading_path(first.section),
+                part,
+                ends: ends.get(&first.section) == Some(&range.end),
+                before: follows,
+                answers: quoted.take().filter(|_| range.start == first.range.start),
+                range,
+            });
             part += 1;
         }
     }
@@ -133,7 +172,7 @@ mod tests {
 
     fn cut(text: &str, least: usize, most: usize) -> (Vec<&str>, Refusals) {
         let mut refusals = Refusals::default();
-        let found = passages(text, least, most, &mut refusals);
+        let found = passages(text, Lengths { least, most, longest: most }, |_| false, &mut refusals);
         (found.into_iter().map(|passage| &text[passage.range]).collect(), refusals)
     }
 
@@ -165,8 +204,32 @@ mod tests {
     #[test]
     fn the_parts_of_a_section_are_numbered() {
         let text = "# A\n\none one one.\n\ntwo two two.\n\n## B\n\nthree three.";
-        let found = passages(text, 5, 15, &mut Refusals::default());
+        let lengths = Lengths { least: 5, most: 15, longest: 15 };
+        let found = passages(text, lengths, |_| false, &mut Refusals::default());
         let parts: Vec<_> = found.iter().map(|passage| (passage.heading_path.len(), passage.part)).collect();
         assert_eq!(parts, [(1, 0), (1, 1), (2, 0)]);
+    }
+
+    #[test]
+    fn a_section_is_taken_whole_where_it_may_be_and_its_end_is_the_end_of_the_last_passage_alone() {
+        let text = "# A\n\none one one.\n\ntwo two two.\n\n# B\n\nthree three.\n\nfour four four.\n\n> theirs";
+        let lengths = Lengths { least: 5, most: 15, longest: 100 };
+        let found = passages(text, lengths, |section| section == 1, &mut Refusals::default());
+        let told: Vec<(&str, bool, bool)> = found
+            .iter()
+            .map(|passage| (&text[passage.range.clone()], passage.ends, passage.before.is_some()))
+            .collect();
+        let (three, four) = (("three three.", false, false), ("four four four.", false, true));
+        assert_eq!(told, [("one one one.\n\ntwo two two.", true, false), three, four]);
+    }
+
+    #[test]
+    fn what_follows_a_quotation_answers_it() {
+        let text = "before it.\n\n> What do they want?\n\nThey want rest.\n\nAnd more of it.";
+        let lengths = Lengths { least: 5, most: 18, longest: 18 };
+        let found = passages(text, lengths, |_| false, &mut Refusals::default());
+        let answered: Vec<Option<&str>> =
+            found.iter().map(|passage| passage.answers.clone().map(|range| &text[range])).collect();
+        assert_eq!(answered, [None, Some("> What do they want?"), None]);
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
 use twin_llm::{ChatModel, ChatRequest, quoted, whole, whole_in_format};
-use twin_schemas::{ChatMessage, ResponseFormat, Role};
+use twin_schemas::{ChatMessage, FinishReason, ResponseFormat, Role};
 
 /// Tokens of an instruction.
 const INSTRUCTION_TOKENS: u32 = 160;
@@ -70,7 +70,11 @@ impl Answers for Asked {
 
     async fn answer(&self, prompt: &[ChatMessage]) -> Result<String, PortError> {
         let request = ChatRequest::greedy(prompt.to_vec(), ANSWER_TOKENS);
-        Ok(whole(self.model.chat(request).await?).await?.text)
+        let reply = whole(self.model.chat(request).await?).await?;
+        if reply.finish_reason == FinishReason::Length {
+            return Err(PortError::Form(format!("it is cut off after {ANSWER_TOKENS} tokens")));
+        }
+        Ok(reply.text)
     }
 }
 

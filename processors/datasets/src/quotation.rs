@@ -5,6 +5,7 @@ use std::ops::Range;
 use twin_llm::quoted;
 use twin_text::blocks::{Kind, blocks};
 use twin_text::markdown::list_item;
+use twin_text::natural::Language;
 use twin_text::sentences::{ends_sentence, leans, sentences};
 
 use crate::topic::content_words;
@@ -22,9 +23,14 @@ const LEAST_WORDS: usize = 6;
 
 /// The range of the passage that best answers a question for `subject`, within its first `limit` characters: what a
 /// model sees of it. None if there is no sentence that can be quoted.
-pub(crate) fn quotation(passage: &str, subject: &str, limit: usize) -> Option<Range<usize>> {
+pub(crate) fn quotation(
+    passage: &str,
+    subject: &str,
+    limit: usize,
+    language: Option<Language>,
+) -> Option<Range<usize>> {
     let end = passage.char_indices().nth(limit).map_or(passage.len(), |(at, _)| at);
-    let wanted = content_words(subject);
+    let wanted = content_words(subject, language);
     let mut best: Option<(usize, Range<usize>)> = None;
     for block in blocks(passage).blocks {
         if block.kind != Kind::Text {
@@ -37,7 +43,7 @@ pub(crate) fn quotation(passage: &str, subject: &str, limit: usize) -> Option<Ra
             if quote.end > end || !is_quotable(&passage[quote.clone()]) {
                 continue;
             }
-            let words = content_words(&passage[quote.clone()]);
+            let words = content_words(&passage[quote.clone()], language);
             let score = 2 * wanted.iter().filter(|word| words.contains(word)).count()
                 + usize::from(!leans(&passage[quote.clone()]));
             if best.as_ref().is_none_or(|(most, _)| score > *most) {
@@ -79,7 +85,7 @@ fn is_quotable(text: &str) -> bool {
 }
 
 /// Whether it has `[3]` in it: that would be read as a citation.
-fn has_marker(text: &str) -> bool {
+pub(crate) fn has_marker(text: &str) -> bool {
     text.split('[').skip(1).any(|rest| {
         let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
         after.len() < rest.len() && after.starts_with(']')
@@ -90,14 +96,17 @@ fn has_marker(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    const ENGLISH: Option<Language> = Some(Language::English);
+
     #[test]
     fn the_sentence_that_speaks_of_the_subject_is_quoted() {
         let passage = "Nothing here is about the thing you asked for at all, I am afraid to say in advance.\n\n\
             - Meanders form where the water is slow and the banks are soft enough to give way to the river over \
             many years.\n\nSee [1] for what others have said of meanders in their books on the matter.";
-        let quote = quotation(passage, "how meanders form", 1_600).unwrap();
+        let quote = quotation(passage, "how meanders form", 1_600, ENGLISH).unwrap();
         assert!(passage[quote.clone()].starts_with("Meanders form") && passage[quote].ends_with("years."));
-        assert_eq!(quotation(passage, "meanders", 10), None);
-        assert_eq!(quotation("See [1] for what others have said of meanders in their books.", "meanders", 99), None);
+        assert_eq!(quotation(passage, "meanders", 10, ENGLISH), None);
+        let cited = "See [1] for what others have said of meanders in their books.";
+        assert_eq!(quotation(cited, "meanders", 99, ENGLISH), None);
     }
 }

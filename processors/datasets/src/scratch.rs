@@ -7,9 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use tempfile::TempDir;
 use twin_corpus::CorpusDocument;
 use twin_schemas::{Category, ContentHash, DocumentId, Passage, Revision, SourceDocument, Split};
+use twin_text::natural::Language;
 
 use crate::Error;
-use crate::candidate::{Candidate, Grounding};
+use crate::candidate::{Candidate, Grounding, language_of};
 
 /// `split` is 0 to 2 in the order of [`Split::ALL`]; `serial` numbers the kept prose of a split.
 const TABLES: &str = "
@@ -19,11 +20,15 @@ const TABLES: &str = "
     CREATE TABLE documents (
         seq INTEGER PRIMARY KEY, document_id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
         content_hash TEXT NOT NULL, category TEXT NOT NULL, title TEXT, natural_key TEXT NOT NULL, url TEXT,
-        text TEXT NOT NULL, candidates INTEGER NOT NULL, split INTEGER);
+        language TEXT, text TEXT NOT NULL, candidates INTEGER NOT NULL, split INTEGER);
     CREATE TABLE passages (
         id INTEGER PRIMARY KEY, document INTEGER NOT NULL, ordinal INTEGER NOT NULL, start INTEGER NOT NULL,
-        text TEXT NOT NULL, headings TEXT NOT NULL, instruction TEXT NOT NULL, by_model INTEGER NOT NULL,
-        grounding TEXT, split INTEGER, kept INTEGER NOT NULL, serial INTEGER);
+        text TEXT NOT NULL, headings TEXT NOT NULL, instruction TEXT NOT NULL, other_instruction TEXT,
+        by_model INTEGER NOT NULL, ends INTEGER NOT NULL, grounding TEXT, split INTEGER, kept INTEGER NOT NULL,
+        serial INTEGER);
+    CREATE TABLE prompts (hash INTEGER PRIMARY KEY, split INTEGER NOT NULL);
+    CREATE TABLE topics (split INTEGER, word INTEGER, passage INTEGER, weight REAL NOT NULL,
+        PRIMARY KEY (split, word, passage)) WITHOUT ROWID;
     CREATE TABLE words (hash INTEGER PRIMARY KEY);
     CREATE TABLE bands (key INTEGER, passage INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
     CREATE TABLE held_out (sequence INTEGER, passage INTEGER, PRIMARY KEY (sequence, passage)) WITHOUT ROWID;
@@ -35,7 +40,7 @@ const TABLES: &str = "
 ";
 
 const COLUMNS: &str = "SELECT p.id, p.ordinal, p.start, p.text, p.headings, p.instruction, p.grounding, p.split,
-    d.document_id, d.revision, d.category, d.title, d.natural_key, d.url, d.seq
+    d.document_id, d.revision, d.category, d.title, d.natural_key, d.url, d.seq, p.other_instruction, p.ends, d.language
     FROM passages p JOIN documents d ON d.seq = p.document";
 
 /// The file; gone when dropped.
@@ -50,7 +55,10 @@ pub(crate) struct Known {
     pub id: i64,
     pub start: u64,
     pub instruction: String,
+    pub other_instruction: Option<String>,
+    pub ends: bool,
     pub grounding: Option<Grounding>,
+    pub language: Option<Language>,
     pub split: Option<Split>,
     pub document: i64,
     pub passage: Passage,
@@ -69,7 +77,7 @@ impl Scratch {
 
     pub(crate) fn add(&self, document: &CorpusDocument, candidates: &[Candidate]) -> Result<(), Error> {
         self.connection
-            .prepare_cached("INSERT INTO documents VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL)")?
+            .prepare_cached("INSERT INTO documents VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL)")?
             .execute(params![
                 document.document_id.to_string(),
                 document.revision.0.cast_signed(),
@@ -78,13 +86,14 @@ impl Scratch {
                 document.title,
                 document.natural_key,
                 document.url,
+                language_of(document).map(Language::code),
                 document.text,
                 candidates.len() as i64,
             ])?;
         let seq = self.connection.last_insert_rowid();
-        let mut insert = self
-            .connection
-            .prepare_cached("INSERT INTO passages VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, NULL, 0, NULL)")?;
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO passages VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, NULL, 0, NULL)",
+        )?;
         for candidate in candidates {
             let grounding = candidate.grounding.as_ref().map(serde_json::to_string);
             insert.execute(params![
@@ -94,6 +103,8 @@ impl Scratch {
                 candidate.text,
                 serde_json::to_string(&candidate.heading_path)?,
                 candidate.instruction,
+                candidate.other_instruction,
+                candidate.ends,
                 grounding.transpose()?,
             ])?;
         }
@@ -210,6 +221,68 @@ impl Scratch {
         Ok(())
     }
 
+    /// Gives a passage another instruction, told from its document too, and another question, or none.
+    pub(crate) fn ask(&self, id: i64, instruction: &str, grounding: Option<&Grounding>) -> Result<(), Error> {
+        let grounding = grounding.map(serde_json::to_string).transpose()?;
+        let update = "UPDATE passages SET instruction = ?2, grounding = ?3 WHERE id = ?1";
+        self.connection.prepare_cached(update)?.execute(params![id, instruction, grounding])?;
+        Ok(())
+    }
+
+    /// Takes a prompt, by the hash of its words, for a split. False if it stands in another one.
+    pub(crate) fn claim_prompt(&self, hash: u64, split: Split) -> Result<bool, Error> {
+        let claim = "INSERT INTO prompts VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        self.connection.prepare_cached(claim)?.execute(params![hash.cast_signed(), split as i64])?;
+        let mut statement = self.connection.prepare_cached("SELECT split FROM prompts WHERE hash = ?1")?;
+        Ok(statement.query_row([hash.cast_signed()], |row| row.get::<_, i64>(0))? == split as i64)
+    }
+
+    /// A kept passage is left out after all.
+    pub(crate) fn leave_out(&self, id: i64) -> Result<(), Error> {
+        self.connection.prepare_cached("UPDATE passages SET kept = 0 WHERE id = ?1")?.execute([id])?;
+        Ok(())
+    }
+
+    /// The kept passages of a split, and those of them that are code.
+    pub(crate) fn kept(&self, split: Split) -> Result<(u64, u64), Error> {
+        let query =
+            "SELECT count(*), count(*) FILTER (WHERE serial IS NULL) FROM passages WHERE split = ?1 AND kept = 1";
+        let count = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        Ok(self.connection.query_row(query, [split as i64], |row| Ok((count(row, 0)?, count(row, 1)?)))?)
+    }
+
+    /// The ids of a split's kept passages that have a question.
+    pub(crate) fn askable(&self, split: Split) -> Result<Vec<i64>, Error> {
+        let query = "SELECT id FROM passages WHERE split = ?1 AND kept = 1 AND grounding IS NOT NULL ORDER BY id";
+        let mut statement = self.connection.prepare(query)?;
+        Ok(statement.query_map([split as i64], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// What a kept passage of a split is about: words with their weights.
+    pub(crate) fn add_topics(&self, split: Split, passage: i64, words: &[(u64, f64)]) -> Result<(), Error> {
+        let mut insert = self.connection.prepare_cached("INSERT OR IGNORE INTO topics VALUES (?1, ?2, ?3, ?4)")?;
+        for (word, weight) in words {
+            insert.execute(params![split as i64, word.cast_signed(), passage, weight])?;
+        }
+        Ok(())
+    }
+
+    /// The passages of a split that are about a word, with its weight in each: those of the highest weight, so many.
+    pub(crate) fn about(&self, split: Split, word: u64, most: usize) -> Result<Vec<(i64, f64)>, Error> {
+        let query =
+            "SELECT passage, weight FROM topics WHERE split = ?1 AND word = ?2 ORDER BY weight DESC, passage LIMIT ?3";
+        let mut statement = self.connection.prepare_cached(query)?;
+        let rows = statement
+            .query_map(params![split as i64, word.cast_signed(), most as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// A document's kept passages after one of them, in order.
+    pub(crate) fn next_of_document(&self, document: i64, after: i64) -> Result<Option<Known>, Error> {
+        let query = format!("{COLUMNS} WHERE p.document = ?1 AND p.id > ?2 AND p.kept = 1 ORDER BY p.id LIMIT 1");
+        self.one(&query, params![document, after])
+    }
+
     /// The kept prose passages of a split.
     pub(crate) fn prose_passages(&self, split: Split) -> Result<u64, Error> {
         let query = "SELECT coalesce(max(serial) + 1, 0) FROM passages WHERE split = ?1 AND serial IS NOT NULL";
@@ -277,6 +350,9 @@ fn row(row: &Row<'_>) -> Result<Known, Error> {
         grounding,
         split: split.and_then(|split| Split::ALL.get(split as usize).copied()),
         document: row.get(14)?,
+        other_instruction: row.get(15)?,
+        ends: row.get(16)?,
+        language: row.get::<_, Option<String>>(17)?.and_then(|code| Language::of_code(&code)),
         passage: Passage {
             document_id,
             revision: Revision(row.get::<_, i64>(9)?.unsigned_abs()),

@@ -1,13 +1,16 @@
 //! Which candidates are kept: no duplicates, and nothing in training that comes near what is held out.
 //!
 //! The test split goes first, then validation, then training. So it is the training passage that goes when two are too
-//! near, and the test split stays what it was.
+//! near, and the test split stays what it was. In the same order splits take their prompts: what is asked in one is asked
+//! in no other.
 
 use std::collections::BTreeMap;
 
 use twin_schemas::{Category, DocumentId, Refusal, Refusals, Split};
 
+use crate::candidate::Grounding;
 use crate::duplicates::{MinHash, shingles};
+use crate::proportion;
 use crate::scratch::{Known, Scratch};
 use crate::split::assigned;
 use crate::words::{LEAK_WORDS, combined, sequences, word_hashes};
@@ -31,13 +34,17 @@ pub(crate) fn select(scratch: &Scratch, options: &Options, refusals: &mut Refusa
             after = known.id;
             let words = word_hashes(&known.passage.text);
             let selector = Selector { scratch, options, minhash: &minhash, split };
-            match selector.refused(&words)? {
+            let refused = match selector.refused(&words)? {
+                None if !selector.claim(&known)? => Some(Refusal::SamePrompt),
+                refused => refused,
+            };
+            match refused {
                 Some(reason) => refusals.add(reason),
                 None => serial += selector.keep(&known, &words, serial)?,
             }
         }
     }
-    Ok(())
+    proportion::keep(scratch, options, refusals)
 }
 
 struct Selector<'a> {
@@ -59,6 +66,41 @@ impl Selector<'_> {
             return Ok(Some(Refusal::HeldOut));
         }
         Ok(None)
+    }
+
+    /// Takes the passage's instruction for its split, or else the other one, and so its question. False if both
+    /// instructions stand in another split; a question that does is no question of this passage.
+    fn claim(&self, known: &Known) -> Result<bool, Error> {
+        let mut instruction = None;
+        for text in std::iter::once(&known.instruction).chain(&known.other_instruction) {
+            if self.is_free(text)? {
+                instruction = Some(text);
+                break;
+            }
+        }
+        let Some(instruction) = instruction else { return Ok(false) };
+        let mut grounding = None;
+        if let Some(asked) = &known.grounding {
+            for question in std::iter::once(&asked.question).chain(&asked.other_question) {
+                if self.is_free(question)? {
+                    grounding = Some(Grounding { question: question.clone(), ..asked.clone() });
+                    break;
+                }
+            }
+        }
+        if *instruction != known.instruction || grounding != known.grounding {
+            self.scratch.ask(known.id, instruction, grounding.as_ref())?;
+        }
+        Ok(true)
+    }
+
+    /// Whether what is asked stands in no other split, and holds nothing that is held out. If so, it is this split's.
+    fn is_free(&self, asked: &str) -> Result<bool, Error> {
+        let words = word_hashes(asked);
+        if self.split != Split::Test && self.overlaps(&words)? {
+            return Ok(false);
+        }
+        self.scratch.claim_prompt(combined(&words), self.split)
     }
 
     fn has_near_duplicate(&self, words: &[u64]) -> Result<bool, Error> {

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use twin_llm::ABSTENTION;
+use twin_llm::is_abstention;
 use twin_schemas::{ChatSample, Split};
 
 use crate::Error;
+use crate::compose::pieces;
 use crate::scratch::{Known, Scratch};
 
 /// Checks every line of a split's file against the documents. Returns how many there are.
@@ -34,23 +35,24 @@ fn source(scratch: &Scratch, split: Split, line: u64) -> Result<Known, Error> {
     scratch.by_line(split, line)?.ok_or_else(|| Error::Row(format!("line {line} of {} has no source", split.as_str())))
 }
 
-/// What is wrong with an answer: it is a passage, a quotation of one, or the abstention.
+/// What is wrong with an answer: it is a passage, its title, sentences of its document with their markers, or the
+/// abstention.
 fn problem(sample: &ChatSample, known: &Known, text: &str) -> Option<String> {
     let Some(answer) = sample.messages.last().map(|message| message.content.as_str()) else {
         return Some("it has no messages".to_owned());
     };
-    if answer == ABSTENTION {
+    if is_abstention(answer) {
         return None;
     }
     let start = known.start as usize;
     let passage = text.get(start..start + known.passage.text.len()).unwrap_or("");
-    if answer == passage {
+    let titles = known.passage.heading_path.last().into_iter().chain(&known.passage.title);
+    if answer == passage || titles.into_iter().any(|title| title.trim() == answer) {
         return None;
     }
-    let quote = answer.strip_prefix('"').and_then(|rest| rest.rsplit_once("\" [")).map(|(quote, _)| quote);
-    match quote {
-        Some(quote) if !quote.is_empty() && passage.contains(quote) => None,
-        Some(_) => Some("what it quotes is not in its passage".to_owned()),
-        None => Some("it is neither a passage nor a quotation nor the abstention".to_owned()),
+    match pieces(answer) {
+        Some(pieces) if pieces.iter().all(|piece| !piece.is_empty() && text.contains(piece)) => None,
+        Some(_) => Some("what it says is not in its document".to_owned()),
+        None => Some("it is neither a passage nor a title nor sentences with markers nor the abstention".to_owned()),
     }
 }

@@ -2,16 +2,18 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::styled::shown;
+
 /// Words of a sequence that leaks: as in the decontamination of GPT-3's successors, a run of eight words in common is
 /// copied and not chance.
 pub(crate) const LEAK_WORDS: usize = 8;
 
-/// The hash of each word, in order. Words are compared in lower case and without punctuation; in scripts that are
-/// written without spaces each character is a word.
+/// The hash of each word, in order. Words are compared in lower case, without punctuation and in plain letters however they
+/// are styled; in scripts that are written without spaces each character is a word.
 pub(crate) fn word_hashes(text: &str) -> Vec<u64> {
     let mut hashes = Vec::with_capacity(text.len() / 6);
     let mut word = Fnv::default();
-    for character in text.chars() {
+    for character in shown(text).chars() {
         if stands_alone(character) {
             hashes.extend(word.take());
             word.push(character);
@@ -127,6 +129,7 @@ mod tests {
     #[test]
     fn words_are_the_same_whatever_their_case_and_punctuation() {
         assert_eq!(word_hashes("Don't panic, World!"), word_hashes("dont PANIC -- world"));
+        assert_eq!(word_hashes("𝗗𝗼𝗻'𝘁 𝑝𝑎𝑛𝑖𝑐, Ｗｏｒｌｄ!"), word_hashes("Don't panic, World!"));
         assert_eq!(word_hashes("日本語").len(), 3);
         assert_eq!(word_hashes(" -- ").len(), 0);
         assert_ne!(word_hashes("a b"), word_hashes("b a"));

@@ -12,6 +12,9 @@ use twin_datasets::{Answers, Asked, DatasetReader, Instructor, Options, PortErro
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
 use twin_schemas::{ChatMessage, ChatSample, FinishReason, PreferenceSample, ResponseFormat, Split, Usage};
 
+/// How the model's instructions begin.
+const ASKED: &str = "What did you note down on page";
+
 /// A model that fails on each third call, says nothing on the next and else says something of its own.
 #[derive(Default)]
 struct Unreliable(AtomicU64);
@@ -44,11 +47,12 @@ impl Instructor for Unreliable {
     }
 
     async fn instruction_for(&self, passage: &str, _title: Option<&str>) -> Result<String, PortError> {
-        match self.0.fetch_add(1, Ordering::SeqCst) % 3 {
+        let call = self.0.fetch_add(1, Ordering::SeqCst);
+        match call % 3 {
             0 => Err(PortError::Form("no".to_owned())),
             // Gives the answer away.
             1 => Ok(passage.to_owned()),
-            _ => Ok("What did you note down on that page?".to_owned()),
+            _ => Ok(format!("{ASKED} {call}?")),
         }
     }
 }
@@ -91,7 +95,7 @@ async fn a_models_instructions_are_named_in_the_manifest_and_bad_ones_are_not_ta
     let mut asked = 0;
     for split in Split::ALL {
         for sample in reader.all::<ChatSample>(&format!("sft/{}.jsonl", split.as_str())).await.unwrap() {
-            asked += usize::from(sample.messages[1].content == "What did you note down on that page?");
+            asked += usize::from(sample.messages[1].content.starts_with(ASKED));
         }
     }
     assert_eq!((named, asked), (10, 10));

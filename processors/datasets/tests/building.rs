@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use support::{Place, article, at, author, generated, id, real_documents};
 use twin_datasets::{DatasetReader, Error, Options, content_id, holds};
-use twin_llm::{ABSTENTION, cited_markers};
+use twin_llm::{ABSTENTION, abstention, cited_markers, is_abstention};
 use twin_registry::{diff, read_dataset_manifest};
 use twin_schemas::{
     Category, ChatSample, CleanedDocument, DatasetManifest, EvaluationSample, Refusal, Revision, Role, SampleKind,
@@ -38,10 +38,30 @@ fn answer(sample: &ChatSample) -> &str {
     &last.content
 }
 
-/// The quotation and the marker of a grounded answer.
-fn quotation(answer: &str) -> Option<(&str, usize)> {
-    let (quote, marker) = answer.strip_prefix('"')?.rsplit_once("\" [")?;
-    Some((quote, marker.strip_suffix(']')?.parse().ok()?))
+/// What a grounded answer says of each passage, with its marker: without quotation marks.
+fn said(answer: &str) -> Vec<(&str, usize)> {
+    let mut said = Vec::new();
+    let mut rest = answer;
+    while let Some((piece, after)) = rest.split_once(" [") {
+        let (marker, after) = after.split_once(']').unwrap();
+        let piece = piece.trim();
+        let piece = piece.strip_prefix('"').map_or(piece, |quote| quote.strip_suffix('"').unwrap());
+        said.push((piece, marker.parse().unwrap()));
+        rest = after;
+    }
+    assert!(rest.is_empty() && !said.is_empty(), "{answer}");
+    said
+}
+
+/// What the last message before the answer asks.
+fn asked(sample: &ChatSample) -> &str {
+    let prompt = &sample.messages[sample.messages.len() - 2].content;
+    prompt.rsplit("Question: ").next().unwrap()
+}
+
+/// The voice samples that are passages, not titles.
+fn is_passage(sample: &ChatSample) -> bool {
+    sample.kind == Some(SampleKind::Voice) && answer(sample).chars().count() > 60
 }
 
 #[tokio::test]
@@ -50,24 +70,26 @@ async fn every_answer_is_verbatim_in_its_source_over_real_and_generated_document
     assert!(real.len() >= 300, "{} real documents", real.len());
     let documents: Vec<CleanedDocument> = real.into_iter().chain((0..300).map(generated)).collect();
     let texts: Vec<String> = documents.iter().map(|document| document.text.clone()).collect();
+    let titles: BTreeSet<String> = documents.iter().filter_map(|document| document.meta.title.clone()).collect();
     let place = Place::with(Options::default(), documents).await;
     let built = place.build().await.unwrap();
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for split in Split::ALL {
         for sample in samples(&place, &built.manifest, split).await {
-            let answer = answer(&sample);
-            let kind = match quotation(answer) {
-                _ if answer == ABSTENTION => "refusal",
-                Some((quote, _)) => {
-                    assert!(texts.iter().any(|text| text.contains(quote)), "{quote}");
-                    "grounded"
+            let (answer, kind) = (answer(&sample), sample.kind.unwrap());
+            let pieces = match kind {
+                SampleKind::Refusal => {
+                    assert!(is_abstention(answer), "{answer}");
+                    Vec::new()
                 }
-                None => {
-                    assert!(texts.iter().any(|text| text.contains(answer)), "{answer}");
-                    "voice"
-                }
+                SampleKind::Grounded => said(answer).into_iter().map(|(piece, _)| piece).collect(),
+                _ => vec![answer],
             };
-            *seen.entry(kind).or_insert(0) += 1;
+            for piece in pieces {
+                let is_title = || titles.contains(piece) && kind == SampleKind::Voice;
+                assert!(texts.iter().any(|text| text.contains(piece)) || is_title(), "{piece}");
+            }
+            *seen.entry(kind.as_str()).or_insert(0) += 1;
         }
     }
     let total: u64 = built.manifest.counts.values().flat_map(BTreeMap::values).sum();
@@ -98,8 +120,14 @@ async fn no_document_is_in_two_splits_and_the_evaluation_names_test_documents_al
         let own = texts(split);
         for sample in samples(&place, &manifest, split).await {
             let answer = answer(&sample);
-            let said = quotation(answer).map_or(answer, |(quote, _)| quote);
-            assert!(said == ABSTENTION || own.iter().any(|text| text.contains(said)), "{split:?}: {said}");
+            let pieces = match sample.kind.unwrap() {
+                SampleKind::Refusal => continue,
+                SampleKind::Grounded => said(answer).into_iter().map(|(piece, _)| piece).collect(),
+                _ => vec![answer],
+            };
+            for piece in pieces {
+                assert!(own.iter().any(|text| text.contains(piece)), "{split:?}: {piece}");
+            }
         }
     }
 }
@@ -202,8 +230,7 @@ async fn no_training_sample_comes_near_a_test_sample() {
     let place = Place::with(Options::default(), documents).await;
     let manifest = place.build().await.unwrap().manifest;
     let voice = |samples: Vec<ChatSample>| -> Vec<BTreeSet<Vec<String>>> {
-        let answers = samples.iter().map(answer).filter(|text| *text != ABSTENTION && quotation(text).is_none());
-        answers.map(eight_grams).collect()
+        samples.iter().filter(|sample| is_passage(sample)).map(|sample| eight_grams(answer(sample))).collect()
     };
     let tests = voice(samples(&place, &manifest, Split::Test).await);
     let trained = voice(samples(&place, &manifest, Split::Train).await);
@@ -229,16 +256,18 @@ async fn grounded_answers_cite_the_right_passage_and_refusals_hold_nothing_of_th
     let mut asked: BTreeMap<String, String> = BTreeMap::new();
     let mut places = BTreeSet::new();
     for sample in tests.iter().filter(|sample| sample.kind == SampleKind::Grounded) {
-        let (quote, marker) = quotation(&sample.reference).unwrap();
         let right = sample.right.unwrap() as usize;
-        assert_eq!(marker, right + 1);
-        assert_eq!(cited_markers(&sample.reference, sample.passages.len()), [right as u32 + 1]);
-        for (index, passage) in sample.passages.iter().enumerate() {
-            assert_eq!(passage.contains(quote), index == right, "{quote}");
-        }
         let prompt = &sample.prompt.last().unwrap().content;
-        let shown = prompt.split(&format!("<passage id=\"[{marker}]\"")).nth(1).unwrap().split("</passage>").next();
-        assert!(shown.unwrap().contains(quote));
+        let said = said(&sample.reference);
+        assert_eq!(said[0].1, right + 1, "the right one is cited first: {}", sample.reference);
+        for (piece, marker) in said {
+            for (index, passage) in sample.passages.iter().enumerate() {
+                assert_eq!(passage.contains(piece), index + 1 == marker, "{piece}");
+            }
+            let shown = prompt.split(&format!("<passage id=\"[{marker}]\"")).nth(1).unwrap().split("</passage>").next();
+            assert!(shown.unwrap().contains(piece));
+        }
+        assert!(!cited_markers(&sample.reference, sample.passages.len()).is_empty());
         places.insert(right);
         asked.insert(prompt.rsplit("Question: ").next().unwrap().to_owned(), sample.passages[right].clone());
     }
@@ -304,7 +333,8 @@ async fn a_heading_that_asks_is_the_instruction_as_it_is() {
     let manifest = place.build().await.unwrap().manifest;
     let samples = samples(&place, &manifest, Split::Train).await;
     let asked: Vec<&str> = samples.iter().map(|sample| sample.messages[1].content.as_str()).collect();
-    assert!(asked.iter().filter(|asked| **asked == "Why does the meander matter?").count() >= 1, "{asked:?}");
+    let is_heading = |asked: &&&str| asked.starts_with("Why does the ") && asked.ends_with(" matter?");
+    assert!(asked.iter().filter(is_heading).count() >= 3, "{asked:?}");
 }
 
 #[tokio::test]
@@ -379,8 +409,8 @@ async fn posts_without_title_are_asked_for_by_their_words() {
     let place = Place::with(Options::default(), posts).await;
     let manifest = place.build().await.unwrap().manifest;
     for sample in samples(&place, &manifest, Split::Train).await {
-        if let Some(post) = Some(answer(&sample)).filter(|text| *text != ABSTENTION && quotation(text).is_none()) {
-            let asked = &sample.messages[1].content;
+        if is_passage(&sample) {
+            let (post, asked) = (answer(&sample), &sample.messages[1].content);
             assert!(words(asked).iter().any(|word| word.len() > 3 && words(post).contains(word)), "{asked}: {post}");
             assert!(eight_grams(asked).is_disjoint(&eight_grams(post)));
         }
@@ -397,4 +427,201 @@ async fn a_long_document_does_not_outweigh_the_others() {
     let manifest = place.build().await.unwrap().manifest;
     assert!(manifest.documents.iter().all(|document| document.passages <= 2));
     assert!(manifest.refusals.count(Refusal::TooMany) >= 28);
+}
+
+#[tokio::test]
+async fn a_prompt_stands_in_one_split_only() {
+    // A book: chapters of the same names in each of its volumes, and the same first sections in each chapter.
+    let chapters = (0..76).map(|number| {
+        let mut chapter = generated(number);
+        chapter.meta.title = Some(format!("Chapter {}", number % 6));
+        chapter.text = chapter.text.replace("Why does the", "What is the use of the");
+        chapter
+    });
+    let options = Options { grounded_share: 1.0, refusal_share: 1.0, ..Options::default() };
+    let place = Place::with(options, chapters).await;
+    let manifest = place.build().await.unwrap().manifest;
+    let mut stands: BTreeMap<String, Split> = BTreeMap::new();
+    let mut asked_for = 0;
+    for split in Split::ALL {
+        for sample in samples(&place, &manifest, split).await {
+            let prompt = words(asked(&sample)).join(" ");
+            assert_eq!(*stands.entry(prompt.clone()).or_insert(split), split, "{prompt}");
+            asked_for += 1;
+        }
+    }
+    assert!(asked_for > 300, "{asked_for}");
+    assert!(manifest.count(Split::Test, SampleKind::Voice) > 5);
+}
+
+#[tokio::test]
+async fn styled_letters_count_as_the_letters_they_show() {
+    let bold = |text: &str| -> String {
+        text.chars()
+            .map(|c| match c {
+                'a'..='z' => char::from_u32(0x1d5ee + c as u32 - 'a' as u32).unwrap(),
+                'A'..='Z' => char::from_u32(0x1d5d4 + c as u32 - 'A' as u32).unwrap(),
+                other => other,
+            })
+            .collect()
+    };
+    let mut styled = generated(3);
+    styled.meta.document_id = id("styled");
+    // Headings keep their letters, so that it is read as the same sections.
+    styled.text = styled
+        .text
+        .split('\n')
+        .map(|line| if line.starts_with('#') { line.into() } else { bold(line) })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let place = Place::with(Options::default(), (0..20).map(generated).chain([styled])).await;
+    let refusals = place.build().await.unwrap().manifest.refusals;
+    assert!(refusals.count(Refusal::ExactDuplicate) >= 3, "{refusals:?}");
+}
+
+/// An article of that many sections in German.
+fn german(number: usize, sections: usize) -> CleanedDocument {
+    const THEMES: [&str; 9] =
+        ["Schnittstelle", "Brücke", "Werkstatt", "Bibliothek", "Laterne", "Kanal", "Teleskop", "Mühle", "Uhrwerk"];
+    const THINGS: [&str; 9] =
+        ["Geduld", "Ordnung", "Vertrauen", "Abstand", "Klarheit", "Sorgfalt", "Gewicht", "Reibung", "Stille"];
+    let theme = THEMES[number % 9];
+    let paragraph = |section: usize| {
+        let thing = |at: usize| THINGS[(number * 5 + section * 3 + at * 7) % 9];
+        format!(
+            "Eine {theme} ist nicht eine Sache der Regel {}, sondern der {}, und das habe ich nach {} Jahren gelernt. Wer \
+             eine {theme} baut, der braucht {} und dann noch einmal {}, aber nicht vor dem Jahr {}. Ich habe das nicht immer \
+             so gesehen, doch heute sage ich es jedem, der es hören will, zum {}. Mal.",
+            number * 10 + section,
+            thing(0),
+            number + section,
+            thing(1),
+            thing(2),
+            1900 + number,
+            section + 2
+        )
+    };
+    let text = (0..sections)
+        .map(|section| format!("## {} {section}\n\n{}", THINGS[(section + number) % 9], paragraph(section)));
+    let mut article =
+        article(&format!("de/{number}"), &format!("Über {theme} {number}"), &text.collect::<Vec<_>>().join("\n\n"));
+    article.language = Some("deu".to_owned());
+    article
+}
+
+#[tokio::test]
+async fn a_german_author_is_asked_in_german_and_does_not_know_in_german() {
+    let options = Options { grounded_share: 1.0, refusal_share: 1.0, ..Options::default() };
+    let place = Place::with(options, (0..45).map(|number| german(number, 4))).await;
+    let manifest = place.build().await.unwrap().manifest;
+    let (mut refusals, mut questions) = (0, 0);
+    let english = ["write", "what", "tell", "explain", "about", "continue", "turn", "reply", "give", "and"];
+    for sample in samples(&place, &manifest, Split::Train).await {
+        let asked = words(asked(&sample));
+        assert!(!asked.iter().any(|word| english.contains(&word.as_str())), "{asked:?}");
+        if sample.kind == Some(SampleKind::Refusal) {
+            assert_eq!(answer(&sample), abstention(Some("deu")));
+            refusals += 1;
+        }
+        questions += 1;
+    }
+    assert!(refusals > 10 && questions > 100, "{refusals} refusals of {questions}");
+}
+
+#[tokio::test]
+async fn code_is_a_fifth_of_an_authors_passages_where_there_is_prose() {
+    let code = real_documents().into_iter().filter(|document| document.meta.category == Category::Code).take(150);
+    let articles: Vec<CleanedDocument> = (0..100).map(generated).collect();
+    let place = Place::with(Options::default(), code.chain(articles)).await;
+    let manifest = place.build().await.unwrap().manifest;
+    let prose: BTreeSet<_> = (0..100).map(|number| generated(number).meta.document_id).collect();
+    let passages = |is_prose: bool| -> u64 {
+        let of = manifest.documents.iter().filter(|document| prose.contains(&document.document_id) == is_prose);
+        of.map(|document| document.passages).sum()
+    };
+    let (of_prose, of_code) = (passages(true), passages(false));
+    assert!(of_prose > 250 && of_code > 40, "{of_prose} of prose, {of_code} of code");
+    assert!(of_code * 4 <= of_prose + 8, "{of_prose} of prose, {of_code} of code");
+    assert!(manifest.refusals.count(Refusal::TooMuchCode) > 100);
+}
+
+#[tokio::test]
+async fn whole_sections_are_learned_and_an_end_only_where_a_text_ends() {
+    let mut essays: Vec<CleanedDocument> = (0..30).map(generated).collect();
+    for (number, essay) in essays.iter_mut().enumerate() {
+        let paragraphs = (20..30).map(|paragraph| support::paragraph(number, paragraph)).collect::<Vec<_>>();
+        essay.text = format!("# Notes on {number}\n\n{}", paragraphs.join("\n\n"));
+    }
+    let texts: Vec<String> = essays.iter().map(|essay| essay.text.clone()).collect();
+    let place = Place::with(Options { long_share: 0.5, ..Options::default() }, essays).await;
+    let manifest = place.build().await.unwrap().manifest;
+    let (mut long, mut ending, mut going_on) = (0, 0, 0);
+    for sample in samples(&place, &manifest, Split::Train).await.iter().filter(|sample| is_passage(sample)) {
+        let is_end = texts.iter().any(|text| text.ends_with(answer(sample)));
+        assert_eq!(sample.ends, is_end, "{}", answer(sample));
+        long += usize::from(answer(sample).chars().count() > place.options.max_chars);
+        *(if is_end { &mut ending } else { &mut going_on }) += 1;
+    }
+    assert!(long > 5 && ending > 10 && going_on > 5, "{long} long, {ending} end, {going_on} go on");
+    let samples = samples(&place, &manifest, Split::Train).await;
+    let continued = samples.iter().filter(|sample| {
+        let asked = &sample.messages[1].content;
+        texts.iter().any(|text| asked.lines().any(|line| line.len() > 60 && text.contains(line)))
+    });
+    assert!(continued.count() > 0, "some are asked to go on from what stands before");
+}
+
+#[tokio::test]
+async fn from_two_hundred_passages_on_ten_refusals_are_tested_and_they_are_near_misses() {
+    let place = Place::with(Options::default(), (0..80).map(generated)).await;
+    let manifest = place.build().await.unwrap().manifest;
+    assert!(manifest.documents.iter().map(|document| document.passages).sum::<u64>() >= 200);
+    assert!(manifest.count(Split::Test, SampleKind::Refusal) >= 10, "{:?}", manifest.counts);
+    // Of few passages there are as many as their share.
+    let few = Place::with(Options::default(), (0..30).map(generated)).await.build().await.unwrap().manifest;
+    assert!(few.count(Split::Test, SampleKind::Refusal) < 10);
+    // Passages of the same theme stand beside the question, where chance would give one in twelve.
+    let theme = |text: &str| {
+        (0..12).max_by_key(|theme| {
+            let subject = support::subject(*theme);
+            words(text).iter().filter(|word| subject.contains(&word.as_str())).count()
+        })
+    };
+    let (mut near, mut given) = (0, 0);
+    for sample in samples(&place, &manifest, Split::Train).await {
+        if sample.kind == Some(SampleKind::Grounded) {
+            let prompt = &sample.messages[1].content;
+            let own = theme(said(answer(&sample))[0].0);
+            let shown = prompt.split("<passage id=").skip(1).map(|passage| passage.split("</passage>").next().unwrap());
+            let themes: Vec<_> = shown.map(theme).collect();
+            near += themes.iter().filter(|theme| **theme == own).count() - 1;
+            given += themes.len() - 1;
+        }
+    }
+    assert!(given > 50 && near * 3 > given, "{near} of {given} are near");
+}
+
+#[tokio::test]
+async fn answers_stand_in_the_authors_prose_or_alone_and_some_have_two_sources() {
+    let options = Options { grounded_share: 1.0, max_chars: 420, long_share: 0.0, ..Options::default() };
+    let place = Place::with(options, (0..120).map(generated)).await;
+    let manifest = place.build().await.unwrap().manifest;
+    let (mut alone, mut prose, mut both, mut two) = (0, 0, 0, 0);
+    for sample in samples(&place, &manifest, Split::Train).await {
+        if sample.kind != Some(SampleKind::Grounded) {
+            continue;
+        }
+        let answer = answer(&sample);
+        let markers: BTreeSet<usize> = said(answer).into_iter().map(|(_, marker)| marker).collect();
+        match (answer.starts_with('"'), answer.contains('"'), markers.len()) {
+            (_, _, 2) => two += 1,
+            (true, _, _) => alone += 1,
+            (false, true, _) => both += 1,
+            (false, false, _) => prose += 1,
+        }
+    }
+    assert!(
+        alone > 20 && prose > 10 && both > 5 && two > 10,
+        "{alone} alone, {prose} prose, {both} both, {two} of two"
+    );
 }

@@ -22,7 +22,7 @@ fn check(document: &CleanedDocument) {
         let span = sample.span.start as usize..sample.span.end as usize;
         assert_eq!(document.text.get(span), Some(sample.text.as_str()));
         let chars = sample.text.chars().count();
-        assert!((options.min_post_chars..=options.max_chars).contains(&chars), "{chars} characters");
+        assert!((options.min_post_chars..=options.max_long_chars).contains(&chars), "{chars} characters");
         assert!(!sample.instruction.trim().is_empty() && !sample.instruction.contains(&sample.text));
         if let Some(grounding) = sample.grounding {
             assert!(sample.text.contains(&grounding.quote) && !grounding.question.contains(&grounding.quote));

@@ -39,11 +39,15 @@ pub enum Refusal {
     NearDuplicate,
     /// Has too much in common with a held-out passage.
     HeldOut,
+    /// Whatever it could be asked for by stands in another split.
+    SamePrompt,
+    /// Code beyond its share beside prose.
+    TooMuchCode,
 }
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::TooShort,
         Self::TooLong,
         Self::TooMany,
@@ -59,6 +63,8 @@ impl Refusal {
         Self::ExactDuplicate,
         Self::NearDuplicate,
         Self::HeldOut,
+        Self::SamePrompt,
+        Self::TooMuchCode,
     ];
 
     /// The name used in manifests and metrics.
@@ -79,6 +85,8 @@ impl Refusal {
             Self::ExactDuplicate => "exact_duplicate",
             Self::NearDuplicate => "near_duplicate",
             Self::HeldOut => "held_out",
+            Self::SamePrompt => "same_prompt",
+            Self::TooMuchCode => "too_much_code",
         }
     }
 }

@@ -226,14 +226,14 @@ impl Config {
         if self.log.partitions > 256 {
             return Some(("log.partitions", "must be at most 256".to_owned()));
         }
-        if !(0.0..=1.0).contains(&self.retrieval.min_score) {
-            return Some(("retrieval.min_score", "must be between 0 and 1".to_owned()));
-        }
-        if !(0.0..=1.0).contains(&self.datasets.freeze.deleted_share) {
-            return Some(("datasets.freeze.deleted_share", "must be between 0 and 1".to_owned()));
-        }
-        if !(0.0..=1.0).contains(&self.crawler.brake_share) {
-            return Some(("crawler.brake_share", "must be between 0 and 1".to_owned()));
+        let shares = [
+            ("retrieval.min_score", f64::from(self.retrieval.min_score)),
+            ("datasets.freeze.deleted_share", self.datasets.freeze.deleted_share),
+            ("trainer.max_left_out", self.trainer.max_left_out),
+            ("crawler.brake_share", self.crawler.brake_share),
+        ];
+        if let Some((key, _)) = shares.into_iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
+            return Some((key, "must be between 0 and 1".to_owned()));
         }
         if self.llm.endpoint.as_ref().is_some_and(|endpoint| !is_http(endpoint)) {
             return Some(("llm.endpoint", "must be an http or https URL".to_owned()));

@@ -8,9 +8,11 @@ use chrono::Utc;
 use tracing::warn;
 use twin_api::{DeadLetterView, FieldError};
 use twin_crawler::Sources;
-use twin_gateway::{DeadLetterAccess, PortError, Registration, SourceResolver};
-use twin_schemas::{Attributes, Service, SourceKind};
+use twin_gateway::{DeadLetterAccess, JobPlanner, PlannedRun, PortError, Registration, SourceResolver};
+use twin_schemas::{Attributes, DatasetId, Service, SourceKind};
 use twin_stream::{DeadLetter, DeadLetterCursor, DeadLetterObserver, DeadLetters, Reason};
+use twin_trainer::{Planned, Planner};
+use twin_training::Recipe;
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 
 /// The crawler's sources for the gateway.
@@ -50,6 +52,30 @@ impl SourceResolver for KnownSources {
 fn of_crawler<'a>(registration: &Registration<'a>) -> twin_crawler::Registration<'a> {
     let Registration { location, settings, secrets, .. } = *registration;
     twin_crawler::Registration { location, settings, secrets }
+}
+
+/// The trainer's plans for the gateway.
+pub struct Plans {
+    /// What plans.
+    pub planner: Planner,
+    /// Share of the samples of a kind that a job may leave out.
+    pub max_left_out: f64,
+}
+
+#[async_trait]
+impl JobPlanner for Plans {
+    async fn plan(&self, dataset: &DatasetId, recipe: &Recipe) -> Result<PlannedRun, PortError> {
+        let Planned { plan, seconds, by_a_job } = self.planner.plan(dataset, recipe).await.map_err(of_trainer)?;
+        let refused = plan.require_samples(self.max_left_out).err().map(|error| error.to_string());
+        Ok(PlannedRun { plan, seconds, by_a_job, refused })
+    }
+}
+
+fn of_trainer(error: twin_trainer::Error) -> PortError {
+    match error.is_transient() {
+        true => PortError::transient("trainer", error),
+        false => PortError::Refused(error.to_string()),
+    }
 }
 
 /// The log's dead letters for the gateway.

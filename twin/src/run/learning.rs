@@ -6,13 +6,17 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use tracing::warn;
 use twin_datasets::{Builder, Collector, Freezer};
+use twin_gateway::JobPlanner;
 use twin_jobs::LocalRunner;
+use twin_lora::Lora;
 use twin_registry::JobQueue;
 use twin_schemas::Service;
 use twin_stream::Order;
 use twin_telemetry::ShutdownSignal;
+use twin_trainer::Planner;
 use twin_training::Base;
 
+use super::adapters::Plans;
 use super::models;
 use super::node::Node;
 use super::stages::{Tasks, start_stage};
@@ -47,7 +51,23 @@ pub(super) fn routes(node: &Node, base: &Result<Base>) -> twin_gateway::Learning
         queue: opened(base)
             .and_then(|base| queue(node, base))
             .map_err(|error| format!("training is not possible here: {error:#}")),
+        planner: opened(base)
+            .map(|base| -> Arc<dyn JobPlanner> { Arc::new(plans(node, base)) })
+            .map_err(|error| format!("training is not possible here: {error:#}")),
     }
+}
+
+/// Plans of jobs for the base model of this machine.
+fn plans(node: &Node, base: &Base) -> Plans {
+    let options = &node.config.trainer;
+    let planner = Planner {
+        registry: node.registry.clone(),
+        artifacts: node.artifacts.clone(),
+        base: base.clone(),
+        engine: Arc::new(Lora),
+        threads: options.threads,
+    };
+    Plans { planner, max_left_out: options.max_left_out }
 }
 
 /// Jobs for the base model of this machine.

@@ -71,6 +71,7 @@ fn learning_routes() -> Router<Arc<App>> {
         .route("/v1/datasets/{id}/diff/{other}", get(datasets::diff))
         .route("/v1/datasets/{id}/files/{*path}", get(files::read))
         .route("/v1/jobs", get(jobs::list).post(jobs::train))
+        .route("/v1/jobs/plan", post(jobs::plan))
         .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/jobs/{id}/cancel", post(jobs::cancel))
         .route("/v1/jobs/{id}/retry", post(jobs::retry))

@@ -6,9 +6,10 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use twin_registry::{DatasetRow, JobOutcome, JobProgress, Metric, NewDataset};
 use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
+use twin_training::Recipe;
 use uuid::Uuid;
 
-use crate::support::{Node, body, problem, rank};
+use crate::support::{Node, body, planned, problem, rank};
 
 /// A sample, as far as a store of files knows one.
 const LINE: &str = "{\"messages\": []}\n";
@@ -258,10 +259,13 @@ async fn a_job_is_followed_cancelled_and_tried_again() {
     assert!(early.contains("nothing to try again"), "{early}");
 
     assert_eq!(node.registry.start_job(&id, Utc::now()).await.unwrap(), Some(1));
-    let progress = JobProgress { step: 30, steps: 120, loss: Some(1.5), eta_s: Some(60.0), ..JobProgress::default() };
+    let plan = Some(planned(&Recipe::default()));
+    let progress =
+        JobProgress { step: 30, steps: 120, loss: Some(1.5), eta_s: Some(60.0), plan, ..JobProgress::default() };
     node.registry.note_job_progress(&id, 1, progress).await.unwrap();
     let running = node.read(&path).await;
     assert_eq!((running["state"].as_str(), &running["progress"]["step"]), (Some("running"), &json!(30)));
+    assert_eq!(running["plan"]["samples"], json!({"grounded": {"read": 2, "too_long": 1}}));
     assert_eq!(node.read("/v1/jobs?state=running").await["jobs"].as_array().unwrap().len(), 1);
     assert_eq!(node.read("/v1/jobs?state=queued").await["jobs"], json!([]));
 
@@ -316,4 +320,19 @@ async fn a_recipe_is_set_in_its_canonical_form_and_shown() {
     assert_eq!(again["recipe"], set["recipe"], "what was shown can be given back");
     let shown = node.read("/v1/authors/ada/recipe").await;
     assert_eq!((&shown["recipe"], &shown["origin"]), (&again["recipe"], &json!("set by unnamed")));
+}
+
+#[tokio::test]
+async fn what_a_job_would_be_is_told_and_nothing_is_queued() {
+    let node = Node::start().await;
+    frozen(&node, "ada", "a", 12).await;
+    let told = body(node.post("/v1/jobs/plan", &json!({"dataset": "aa", "recipe": "rank = 4"})).await, 200).await;
+    assert_eq!((rank(&told["plan"]), &told["author"], &told["seconds"]), (4, &json!("ada"), &json!(60.0)));
+    assert_eq!(told["plan"]["samples"]["grounded"], json!({"read": 2, "too_long": 1}));
+    assert_eq!(node.read("/v1/jobs").await["jobs"], json!([]));
+    problem(node.post("/v1/jobs/plan", &json!({"dataset": "aa", "recipe": "rank = 0"})).await, 422).await;
+    let without = Node::start_without_base().await;
+    frozen(&without, "ada", "a", 12).await;
+    let refused = refused(without.post("/v1/jobs/plan", &json!({"author": "ada", "recipe": ""})).await, 409).await;
+    assert!(refused.contains("no base model"), "{refused}");
 }

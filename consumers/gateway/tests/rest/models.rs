@@ -30,6 +30,7 @@ async fn stored_files(node: &Node, job: &JobId) -> String {
         steps: 4,
         evaluation_loss: None,
         seconds: 1.0,
+        plan: None,
         merged: Some(vec![put("model.safetensors", weights()).await]),
         adapter: vec![put("adapter_model.safetensors", b"adapter".to_vec()).await],
         curves: vec![put("loss.svg", b"<svg/>".to_vec()).await],

@@ -13,19 +13,19 @@ use tokio_util::task::AbortOnDropHandle;
 use twin_api::{DeadLetterView, FieldError};
 use twin_artifacts::Artifacts;
 use twin_gateway::{
-    DeadLetterAccess, Dependencies, Error, Gateway, Learning, Options, PortError, Registration, SourceResolver,
-    StageGroup, Uploads,
+    DeadLetterAccess, Dependencies, Error, Gateway, JobPlanner, Learning, Options, PlannedRun, PortError, Registration,
+    SourceResolver, StageGroup, Uploads,
 };
 use twin_registry::JobQueue;
 use twin_schemas::{
-    AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, FailureKind,
+    AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, DatasetId, DocumentId, FailureKind,
     FinishReason, Passage, Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic,
     Usage,
 };
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
 use twin_telemetry::{Health, MetricsRegistry, Shutdown};
-use twin_training::Recipe;
+use twin_training::{Fit, Plan, Recipe};
 use twin_warehouse::Warehouse;
 use uuid::Uuid;
 
@@ -51,6 +51,32 @@ enum Learns {
     All,
     WithoutJobs,
     Nothing,
+}
+
+/// Plans what it is asked for, and leaves one grounded sample of two out.
+pub struct Planned;
+
+#[async_trait]
+impl JobPlanner for Planned {
+    async fn plan(&self, _: &DatasetId, recipe: &Recipe) -> Result<PlannedRun, PortError> {
+        Ok(PlannedRun { plan: planned(recipe), seconds: 60.0, by_a_job: true, refused: None })
+    }
+}
+
+/// A plan by that recipe.
+pub fn planned(recipe: &Recipe) -> Plan {
+    Plan {
+        recipe: recipe.clone(),
+        samples: [("grounded".to_owned(), Fit { read: 2, too_long: 1 })].into(),
+        longest: 300,
+        limit: 256,
+        positions: 512,
+        steps: 120,
+        tokens: 30_000,
+        evaluation_tokens: 2_000,
+        memory_bytes: 1 << 30,
+        parameters: 135_000_000,
+    }
 }
 
 /// The rank in the recipe of a job.
@@ -91,7 +117,11 @@ impl Node {
             Learns::All => Ok(JobQueue::new(registry.clone(), "base", configured)),
             _ => Err("training is not possible here: there is no base model".to_owned()),
         };
-        let learning = Learning { registry: registry.clone(), artifacts: artifacts.clone(), queue };
+        let planner: Result<Arc<dyn JobPlanner>, String> = match learns {
+            Learns::All => Ok(Arc::new(Planned)),
+            _ => Err("training is not possible here: there is no base model".to_owned()),
+        };
+        let learning = Learning { registry: registry.clone(), artifacts: artifacts.clone(), queue, planner };
         let worker = Worker::start(Arc::clone(&log)).await;
         let dependencies = Dependencies {
             log,

@@ -21,7 +21,7 @@ use twin_schemas::{AuthorId, DatasetId, DatasetReady};
 use twin_sqlite::{Database, SqliteLeases};
 use twin_stream::{Message, Position, TopicPartition};
 use twin_trainer::{
-    Dependencies, Metrics, ModelFiles, Training, TrainingJobs, TrainingOrder, TrainingProduct, TrainingReport,
+    Dependencies, Metrics, ModelFiles, Options, Training, TrainingJobs, TrainingOrder, TrainingProduct, TrainingReport,
 };
 use twin_training::{Base, Recipe};
 
@@ -90,6 +90,7 @@ impl Runner<Training> for Scripted {
                 steps: 9,
                 evaluation_loss: Some(loss),
                 seconds: 1.0,
+                plan: None,
                 metrics: vec![Metric { name: "evaluation_loss".into(), step: 9, value: loss }],
                 files: Some(self.files.clone()),
             }),
@@ -302,7 +303,11 @@ impl Parts {
             artifacts: self.artifacts.clone(),
             base: self.base.clone(),
         };
-        TrainingJobs::new(dependencies, 0, Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap())
+        TrainingJobs::new(
+            dependencies,
+            &Options::default(),
+            Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap(),
+        )
     }
 
     pub async fn scripted(&self, fate: Fate) -> Arc<Scripted> {

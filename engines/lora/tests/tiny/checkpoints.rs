@@ -44,7 +44,7 @@ fn a_run_in_pieces_ends_with_the_weights_of_an_undisturbed_run() {
     let recipe = Recipe {
         dropout: 0.2,
         accumulation: 2,
-        pack_tokens: 160,
+        pack_tokens: Some(160),
         eval_every: 2,
         patience: 50,
         weight_decay: 0.1,
@@ -62,7 +62,7 @@ fn a_run_in_pieces_ends_with_the_weights_of_an_undisturbed_run() {
 #[test]
 fn a_run_can_be_stopped_wherever_it_asks() {
     let folder = TempDir::new().unwrap();
-    let recipe = Recipe { epochs: 2, eval_every: 2, patience: 50, ..task(folder.path()).recipe };
+    let recipe = Recipe { epochs: Some(2), eval_every: 2, patience: 50, ..task(folder.path()).recipe };
     let whole = variant(folder.path(), "whole", recipe.clone());
     let undisturbed = run(&whole);
     // Before each of four steps, and in the evaluations before, amid and after them.
@@ -170,7 +170,7 @@ fn only_the_newest_checkpoints_are_kept_and_a_finished_run_is_not_run_again() {
 fn preferences_go_on_as_well() {
     let folder = TempDir::new().unwrap();
     let base = task(folder.path()).recipe;
-    let recipe = Recipe { method: Method::Dpo, pack_tokens: 512, epochs: 3, ..base };
+    let recipe = Recipe { method: Method::Dpo, pack_tokens: Some(512), epochs: Some(3), ..base };
     let mut whole = variant(folder.path(), "whole", recipe);
     crate::training::write_preferences(&whole.train);
     whole.validation = None;

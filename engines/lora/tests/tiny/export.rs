@@ -24,7 +24,7 @@ fn largest(tensor: &Tensor) -> f32 {
 fn merged_weights_are_the_base_and_the_scaled_product_of_the_adapter() {
     let folder = TempDir::new().unwrap();
     let mut task = task(folder.path());
-    task.recipe.targets = vec![Target::QProj, Target::DownProj];
+    task.recipe.targets = Some(vec![Target::QProj, Target::DownProj]);
     let output = run(&task).output;
     let base = load(&task.base.join("model.safetensors"));
     let merged = load(&output.join("merged/model.safetensors"));

@@ -221,7 +221,8 @@ fn a_recipe_is_read_from_toml_and_each_bad_setting_is_named() {
     let text = "method = \"dpo\"\ntargets = [\"down_proj\", \"q_proj\"]\nschedule = \"cosine\"\nlearning_rate = 5e-4";
     let recipe = Recipe::from_toml(text).unwrap();
     assert_eq!((recipe.method, recipe.schedule), (Method::Dpo, Schedule::Cosine));
-    assert_eq!(recipe.sorted_targets(), [Target::QProj, Target::DownProj]);
+    assert_eq!(recipe.targets, Some(vec![Target::DownProj, Target::QProj]));
+    assert!(recipe.canonical().contains(r#""targets":["q_proj","down_proj"]"#), "{}", recipe.canonical());
     for (text, key) in [
         ("rank = 0", "rank"),
         ("dropout = 1.0", "dropout"),

@@ -11,7 +11,7 @@ use crate::model::{self, Shape};
 pub const ARCHITECTURES: [&str; 4] = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"];
 
 pub fn all_targets() -> Recipe {
-    Recipe { rank: 2, alpha: 3.0, targets: Target::ALL.to_vec(), ..Recipe::default() }
+    Recipe { rank: 2, alpha: 3.0, targets: Some(Target::ALL.to_vec()), ..Recipe::default() }
 }
 
 /// An adapter whose B matrices are not 0, so that A has a gradient.

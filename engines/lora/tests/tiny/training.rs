@@ -4,10 +4,11 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use twin_lora::{
-    AdamW, Adapter, Error, Method, ModelConfig, Observer, Progress, Recipe, Schedule, Target, Task, Trained, clip,
-    preference_loss, preference_slope, scorer, train,
+    AdamW, Adapter, Error, Lora, Method, ModelConfig, Observer, Progress, Recipe, Schedule, Target, Task, Trained,
+    clip, preference_loss, preference_slope, scorer, train,
 };
 use twin_schemas::Role;
+use twin_training::Engine;
 
 use crate::model::{self, Shape, message};
 
@@ -43,10 +44,10 @@ pub fn task(folder: &Path) -> Task {
     model::write_chats(&folder.join("validation.jsonl"), &PAIRS[..2]);
     let recipe = Recipe {
         rank: 4,
-        targets: Target::ALL.to_vec(),
-        learning_rate: 2e-2,
-        epochs: 6,
-        pack_tokens: 256,
+        targets: Some(Target::ALL.to_vec()),
+        learning_rate: Some(2e-2),
+        epochs: Some(6),
+        pack_tokens: Some(256),
         checkpoint_every: 4,
         eval_every: 5,
         ..Recipe::default()
@@ -105,9 +106,9 @@ fn the_scorer_finds_the_merged_model_as_good_as_the_evaluation_did() {
 fn packs_in_a_step_are_as_one_large_pack() {
     let folder = TempDir::new().unwrap();
     let mut task = task(folder.path());
-    task.recipe = Recipe { max_steps: 3, pack_tokens: 1024, ..task.recipe };
+    task.recipe = Recipe { max_steps: 3, pack_tokens: Some(1024), ..task.recipe };
     let large = run(&task).manifest.summary;
-    task.recipe = Recipe { pack_tokens: 128, accumulation: 6, ..task.recipe };
+    task.recipe = Recipe { pack_tokens: Some(128), accumulation: 6, ..task.recipe };
     task.folder = folder.path().join("small packs");
     let small = run(&task).manifest.summary;
     assert_eq!(large.tokens, small.tokens);
@@ -129,7 +130,8 @@ fn preferences_begin_at_the_logarithm_of_two_and_are_learned() {
     let mut task = task(folder.path());
     write_preferences(&task.train);
     std::fs::copy(&task.train, task.validation.as_ref().unwrap()).unwrap();
-    task.recipe = Recipe { method: Method::Dpo, pack_tokens: 512, learning_rate: 5e-3, dpo_beta: 0.5, ..task.recipe };
+    let (pack_tokens, learning_rate) = (Some(512), Some(5e-3));
+    task.recipe = Recipe { method: Method::Dpo, pack_tokens, learning_rate, dpo_beta: 0.5, ..task.recipe };
     let summary = run(&task).manifest.summary;
     assert!((summary.first_loss - std::f64::consts::LN_2).abs() < 1e-5, "{summary:?}");
     assert!(summary.evaluation_loss.unwrap() < 0.3, "{summary:?}");
@@ -154,6 +156,7 @@ fn the_first_update_of_the_optimizer_is_the_learning_rate_against_the_gradients_
     let folder = TempDir::new().unwrap();
     model::write(folder.path(), &Shape::of("LlamaForCausalLM"), None);
     let recipe = Recipe { rank: 1, ..Recipe::default() };
+    assert_eq!(recipe.targets, None, "left open, it is by the model's size");
     let mut adapter = Adapter::new(&ModelConfig::read(folder.path()).unwrap(), &recipe);
     let before = adapter.clone();
     let gradient = |index: usize| if index.is_multiple_of(2) { 3.0 } else { -0.5 };
@@ -185,7 +188,7 @@ fn the_learning_rate_rises_and_then_follows_its_schedule() {
         let folder = TempDir::new().unwrap();
         let mut task = task(folder.path());
         task.validation = None;
-        task.recipe = Recipe { schedule, learning_rate: 1e-3, epochs: 20, max_steps: 8, ..task.recipe };
+        task.recipe = Recipe { schedule, learning_rate: Some(1e-3), epochs: Some(20), max_steps: 8, ..task.recipe };
         let mut watch = Watch::default();
         train(&task, &mut watch).unwrap();
         watch.seen.iter().map(|progress| progress.learning_rate * 1e3).collect::<Vec<_>>()
@@ -208,8 +211,8 @@ fn patience_ends_a_run_that_only_gets_worse_and_keeps_its_best_weights() {
     task.recipe = Recipe {
         eval_every: 1,
         patience: 3,
-        epochs: 60,
-        learning_rate: 0.05,
+        epochs: Some(60),
+        learning_rate: Some(0.05),
         schedule: Schedule::Constant,
         ..task.recipe
     };
@@ -238,6 +241,70 @@ fn samples_that_are_too_long_are_left_out_and_counted_and_without_any_left_it_sa
     assert!(matches!(nothing, Err(Error::NoSamples { read: 0, .. })), "{nothing:?}");
 }
 
+/// A conversation of a kind, as datasets write it.
+fn line_of(kind: &str, ends: bool, asked: &str, answered: &str) -> String {
+    let messages = [message(Role::User, asked), message(Role::Assistant, answered)];
+    serde_json::json!({"messages": messages, "kind": kind, "ends": ends}).to_string()
+}
+
+#[test]
+fn a_recipe_that_leaves_them_open_is_settled_by_the_samples_and_says_so_before_it_starts() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    let long = "word ".repeat(60);
+    let lines = [line_of("voice", true, "a?", "one"), line_of("grounded", true, "b?", &long)];
+    std::fs::write(&task.train, lines.join("\n")).unwrap();
+    task.recipe = Recipe { max_steps: 2, rank: 4, eval_every: 1, ..Recipe::default() };
+    let plan = Lora.plan(&task).unwrap();
+    let recipe = &plan.recipe;
+    assert!(plan.longest > 256 && recipe.pack_tokens.is_some_and(|tokens| tokens as u64 >= plan.longest), "{plan:?}");
+    assert!(recipe.learning_rate.is_some() && recipe.targets.as_deref() == Some(&Target::ALL[..]), "{recipe:?}");
+    assert_eq!(plan.left_out(), "");
+    plan.require_samples(0.0).unwrap();
+    assert!(!task.folder.exists(), "nothing is trained");
+
+    let trained = run(&task);
+    let summary = &trained.manifest.summary;
+    assert_eq!((summary.samples, summary.planned_steps as u64, summary.tokens as u64), (2, plan.steps, plan.tokens));
+    assert_eq!((summary.fit["grounded"].read, summary.fit["unknown"].read), (1, 2));
+    assert_eq!(&trained.manifest.recipe, recipe);
+    // Settled once, it is the same run.
+    task.recipe = recipe.clone();
+    assert_eq!(Lora.plan(&task).unwrap(), plan);
+
+    task.recipe.pack_tokens = Some(128);
+    let plan = Lora.plan(&task).unwrap();
+    assert_eq!(plan.left_out(), "1 of 1 grounded samples");
+    assert!(plan.require_samples(0.01).unwrap_err().to_string().contains("`pack_tokens`"));
+}
+
+#[test]
+fn without_a_number_of_steps_there_are_as_many_as_the_tokens_ask_for() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    task.recipe = Recipe { rank: 4, ..Recipe::default() };
+    let few = Lora.plan(&task).unwrap();
+    assert_eq!((few.recipe.epochs, few.steps, few.recipe.max_steps as u64), (Some(8), 8, 8));
+    let many: Vec<String> =
+        (0..700).map(|number| line_of("voice", true, &number.to_string(), &"a".repeat(400))).collect();
+    std::fs::write(&task.train, many.join("\n")).unwrap();
+    let many = Lora.plan(&task).unwrap();
+    assert!((400_000..400_600).contains(&many.tokens), "{many:?}");
+}
+
+#[test]
+fn the_end_of_an_answer_is_learned_where_its_text_ends_and_nowhere_else() {
+    let losses = |ends: bool| {
+        let folder = TempDir::new().unwrap();
+        let mut task = task(folder.path());
+        std::fs::write(&task.train, line_of("voice", ends, "a?", "one two three")).unwrap();
+        task.recipe = Recipe { epochs: Some(1), ..task.recipe };
+        run(&task).manifest.summary
+    };
+    let (ending, going_on) = (losses(true), losses(false));
+    assert_eq!(ending.tokens, going_on.tokens + 1, "the token that ends it");
+}
+
 #[test]
 fn a_line_that_is_no_sample_is_named() {
     let folder = TempDir::new().unwrap();
@@ -254,7 +321,7 @@ fn a_line_that_is_no_sample_is_named() {
 fn a_loss_that_is_no_number_any_more_ends_the_run() {
     let folder = TempDir::new().unwrap();
     let mut task = task(folder.path());
-    task.recipe = Recipe { learning_rate: 1e30, clip: 0.0, ..task.recipe };
+    task.recipe = Recipe { learning_rate: Some(1e30), clip: 0.0, ..task.recipe };
     let found = train(&task, &mut Watch::default());
     assert!(matches!(found, Err(Error::Diverged { .. })), "{found:?}");
 }

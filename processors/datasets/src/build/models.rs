@@ -25,7 +25,10 @@ impl Builder {
         for known in picked {
             let asked = instructor.instruction_for(&known.passage.text, known.passage.title.as_deref()).await;
             let usable = match asked {
-                Ok(instruction) => Some(instruction).filter(|text| is_usable(text, &known, &self.options)),
+                Ok(text) if is_usable(&text, &known, &self.options) => {
+                    is_free(&text, &known, &draft.scratch)?.then_some(text)
+                }
+                Ok(_) => None,
                 Err(error) => {
                     warn!(document_id = %known.passage.document_id, %error, "no instruction by the model");
                     None
@@ -51,7 +54,8 @@ impl Builder {
         let most = self.options.preferences;
         let Some(answers) = self.answers.as_ref().filter(|_| most > 0) else { return Ok((draft, None)) };
         let mut made = 0_u64;
-        let (mut draft, picked) = self.picked(draft, "prefer", most, |_| true).await?;
+        // A part of a text that goes on is no whole answer.
+        let (mut draft, picked) = self.picked(draft, "prefer", most, |known| known.ends).await?;
         for known in picked {
             let Some(split) = known.split else { continue };
             let prompt = voice_prompt(author, &known.instruction);
@@ -120,6 +124,12 @@ fn picked(
         found.extend(scratch.passage(id)?);
     }
     Ok(found)
+}
+
+/// Whether an instruction stands in no other split than the passage's. If so, it is that split's.
+fn is_free(instruction: &str, known: &Known, scratch: &Scratch) -> Result<bool, Error> {
+    let Some(split) = known.split else { return Ok(false) };
+    scratch.claim_prompt(combined(&word_hashes(instruction)), split)
 }
 
 /// Whether a model's instruction gives nothing away that it should not.

@@ -117,6 +117,11 @@ const SUBJECTS: [[&str; 8]; 12] = [
     ["networks", "packet", "router", "congestion", "latency", "gateway", "checksum", "handshake"],
 ];
 
+/// The words of a generated document's subject.
+pub fn subject(document: usize) -> [&'static str; 8] {
+    SUBJECTS[document % SUBJECTS.len()]
+}
+
 /// Sentences that differ in words and order, so that no two generated documents are near duplicates.
 pub fn paragraph(document: usize, number: usize) -> String {
     let subject = SUBJECTS[document % SUBJECTS.len()];

@@ -89,6 +89,22 @@ async fn a_job_is_queued_stopped_tried_again_and_followed_to_its_end() {
 }
 
 #[tokio::test]
+async fn what_a_job_would_be_is_told_before_it_is_queued_and_why_it_would_fail() {
+    let twin = Twin::start().await;
+    twin.freeze("a").await;
+    let (plan, results, _) = twin.command("train --author ada --plan", false);
+    let refused = plan.await.unwrap_err();
+    assert!(refused.to_string().contains("15 of 30 grounded") && refused.exit_code() == 1, "{refused}");
+    let told = results.text();
+    assert!(told.contains("time      21 min, by the pace of another machine"), "{told}");
+    for said in ["150 at most", "210000 trained on", "about 2.6 GB", "15 of 30 grounded", "\n  rank = 8\n"] {
+        assert!(told.contains(said), "{told} says nothing of {said}");
+    }
+    assert_eq!(twin.run_json("train --author ada --plan").await["plan"]["limit"], 256);
+    assert_eq!(twin.run_json("jobs list").await["jobs"], json!([]), "nothing is queued");
+}
+
+#[tokio::test]
 async fn the_trials_of_a_sweep_are_queued_and_a_wrong_recipe_is_a_usage_error() {
     let twin = Twin::start().await;
     twin.freeze("a").await;

@@ -10,7 +10,7 @@ use super::super::text::{Align, Table, count, cut, duration, fields, moment, rel
 use super::super::views::author_query;
 use super::super::{AuthorOption, Context};
 use super::views::seconds;
-use super::{recipe, short, watch};
+use super::{plan, recipe, short, watch};
 use crate::client::parse;
 use crate::error::CommandError;
 
@@ -210,8 +210,11 @@ pub fn description(job: &JobView, now: DateTime<Utc>) -> String {
     pairs.extend(job.ended_at.map(|at| ("ended", moment(at))));
     pairs.extend(seconds(job, now).map(|seconds| ("took", duration(seconds))));
     pairs.push(("step", watch::progress_cell(job)));
+    pairs.extend(job.plan.iter().flat_map(plan::fields));
     pairs.extend(job.model.clone().map(|model| ("model", model)));
-    format!("{}\n\nrecipe:\n{}", fields(&pairs), recipe::lines(&job.recipe))
+    // With what it left open filled in, where that is known.
+    let recipe = job.plan.as_ref().map_or(&job.recipe, |plan| &plan.recipe);
+    format!("{}\n\nrecipe:\n{}", fields(&pairs), recipe::lines(recipe))
 }
 
 async fn cancel(args: Cancel, context: &mut Context) -> Result<(), CommandError> {

@@ -12,7 +12,7 @@ use twin_schemas::{AuthorId, DocumentId, Verdict};
 
 use super::super::Context;
 use super::super::text::{Align, Table, cut, fields, moment, relative};
-use super::{Decider, Which, deployment, export, listed, recipe, report, short};
+use super::{Decider, Which, deployment, export, listed, plan, recipe, report, short};
 use crate::error::CommandError;
 
 /// Width of a document's title in a table, columns.
@@ -172,7 +172,7 @@ async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn description(ModelVersionDetail { model, evaluation, decisions }: &ModelVersionDetail) -> String {
+fn description(ModelVersionDetail { model, evaluation, decisions, plan }: &ModelVersionDetail) -> String {
     let mut pairs = vec![
         ("model", model.model.clone()),
         ("author", model.author.clone()),
@@ -183,6 +183,7 @@ fn description(ModelVersionDetail { model, evaluation, decisions }: &ModelVersio
         ("job", short(&model.job).to_owned()),
         ("base model", model.base.clone()),
     ];
+    pairs.extend(plan.as_ref().map(|plan| ("left out", plan::left_out(plan))));
     let evaluated = match (evaluation, model.verdict) {
         (None, _) => "none was queued".to_owned(),
         (Some(_), Some(verdict)) => verdict.as_str().to_owned(),

@@ -20,6 +20,7 @@ pub fn job(digits: &str) -> JobView {
         attempts: 1,
         cancel_requested: false,
         progress: None,
+        plan: None,
         created_at,
         started_at: Some(created_at + TimeDelta::seconds(10)),
         ended_at: Some(created_at + TimeDelta::seconds(100)),

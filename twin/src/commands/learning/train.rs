@@ -1,14 +1,14 @@
-//! `twin train`: queue a training job, or the trials of a sweep.
+//! `twin train`: queue a training job, or the trials of a sweep; or say what a job would be.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::Value;
-use twin_api::{JobList, JobView, NewJobRequest, NewSweepRequest};
+use twin_api::{JobList, JobView, NewJobRequest, NewSweepRequest, PlannedJob};
 
-use super::super::text::count;
+use super::super::text::{count, duration, fields};
 use super::super::{AuthorOption, Context};
-use super::{jobs, short, watch};
+use super::{jobs, plan, recipe, short, watch};
 use crate::error::CommandError;
 
 /// What to train.
@@ -25,6 +25,9 @@ pub struct Train {
     /// A sweep over recipes, TOML: queue its trials instead.
     #[arg(long, value_name = "FILE")]
     sweep: Option<PathBuf>,
+    /// Say what the job would be (steps, tokens, time, memory, samples left out), and queue nothing.
+    #[arg(long, conflicts_with_all = ["sweep", "wait"])]
+    plan: bool,
     /// Wait for the end.
     #[arg(long)]
     wait: bool,
@@ -44,10 +47,34 @@ pub async fn run(args: Train, context: &mut Context) -> Result<(), CommandError>
             // The default of `--author` is no reason to refuse a dataset that is named.
             let author = args.author.author.filter(|_| args.dataset.is_none());
             let body = NewJobRequest { author, dataset: args.dataset, recipe };
+            if args.plan {
+                return planned(&body, context).await;
+            }
             let reply = context.client.post(&["jobs"], &body).await?;
             let job: JobView = reply.parse()?;
             queued(&[job], reply.json(), args.wait, context).await
         }
+    }
+}
+
+/// Tells what a job would be. An error: it would fail before its first step.
+async fn planned(body: &NewJobRequest, context: &mut Context) -> Result<(), CommandError> {
+    let reply = context.client.post(&["jobs", "plan"], body).await?;
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    let planned: PlannedJob = reply.parse()?;
+    let pace = if planned.by_a_job { "an earlier job" } else { "another machine" };
+    let mut pairs = vec![
+        ("author", planned.author.clone()),
+        ("dataset", short(&planned.dataset).to_owned()),
+        ("time", format!("{}, by the pace of {pace}", duration(planned.seconds))),
+    ];
+    pairs.extend(plan::fields(&planned.plan));
+    context.out.line(&format!("{}\n\nrecipe:\n{}", fields(&pairs), recipe::lines(&planned.plan.recipe)))?;
+    match planned.refused {
+        Some(why) => Err(CommandError::Failed(why)),
+        None => Ok(()),
     }
 }
 

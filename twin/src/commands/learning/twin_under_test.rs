@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
-use twin_gateway::{DeadLetterAccess, Dependencies, Gateway, Learning, Options, PortError, SourceResolver};
+use twin_gateway::{
+    DeadLetterAccess, Dependencies, Gateway, JobPlanner, Learning, Options, PlannedRun, PortError, SourceResolver,
+};
 use twin_registry::{EvaluationOutcome, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::DeadLetterCursor;
 use twin_telemetry::Health;
-use twin_training::Recipe;
+use twin_training::{Fit, Plan, Recipe};
 
 use super::super::out::testing::{Written, captured};
 use super::super::{Command, Context, dispatch};
@@ -51,7 +53,12 @@ impl Twin {
             stages: Vec::new(),
             default_interval_s: 900,
             uploads: None,
-            learning: Some(Learning { registry: registry.clone(), artifacts: artifacts.clone(), queue }),
+            learning: Some(Learning {
+                registry: registry.clone(),
+                artifacts: artifacts.clone(),
+                queue,
+                planner: Ok(Arc::new(Half)),
+            }),
         };
         let client = serve(Gateway::new(Options::default(), dependencies).unwrap().router()).await;
         let twin = Self { client, registry, artifacts, folder };
@@ -187,6 +194,29 @@ enum Words {
 
 pub fn ada() -> AuthorId {
     "ada".parse().unwrap()
+}
+
+/// Plans a job that would see half of the grounded samples.
+struct Half;
+
+#[async_trait]
+impl JobPlanner for Half {
+    async fn plan(&self, _: &DatasetId, recipe: &Recipe) -> Result<PlannedRun, PortError> {
+        let plan = Plan {
+            recipe: recipe.clone(),
+            samples: BTreeMap::from([("grounded".to_owned(), Fit { read: 30, too_long: 15 })]),
+            longest: 1_380,
+            limit: 256,
+            positions: 8_192,
+            steps: 150,
+            tokens: 210_000,
+            evaluation_tokens: 20_000,
+            memory_bytes: 2_600_000_000,
+            parameters: 134_515_008,
+        };
+        let refused = plan.require_samples(0.01).err().map(|error| error.to_string());
+        Ok(PlannedRun { plan, seconds: 1_260.0, by_a_job: false, refused })
+    }
 }
 
 /// No source and no dead letter.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::Utc;
-use twin_api::{Asker, JobFilter, JobList, JobView, MetricFilter, MetricList, NewJobRequest, NewSweepRequest};
+use twin_api::{
+    Asker, JobFilter, JobList, JobView, MetricFilter, MetricList, NewJobRequest, NewSweepRequest, PlannedJob,
+};
 use twin_registry::DatasetRow;
-use twin_schemas::AuthorId;
-use twin_training::Sweep;
+use twin_schemas::{AuthorId, DatasetId};
+use twin_training::{Recipe, Sweep};
 
 use super::views::job_state;
 use super::{checked_by, checked_recipe, find_dataset, find_job, newest_first};
@@ -61,16 +63,49 @@ pub async fn train(
     Json(request): Json<NewJobRequest>,
 ) -> Result<(StatusCode, axum::Json<JobView>), Problem> {
     let learning = app.learning()?;
+    let (author, dataset, recipe) = wanted(&app, learning, request).await?;
+    let job = learning.queue()?.train(&author, &dataset, &recipe).await?;
+    Ok((StatusCode::ACCEPTED, axum::Json(job.shown())))
+}
+
+/// Say what a training job would be: its steps, tokens, memory and time, and which samples it would leave out.
+///
+/// Nothing is queued. The samples are read for it, which takes seconds.
+#[utoipa::path(
+    post, path = "/v1/jobs/plan", operation_id = "plan_job", tag = "learning", request_body = NewJobRequest,
+    responses((status = 200, description = "What it would be", body = PlannedJob), StepProblems)
+)]
+pub async fn plan(
+    State(app): State<Arc<App>>,
+    Json(request): Json<NewJobRequest>,
+) -> Result<axum::Json<PlannedJob>, Problem> {
+    let learning = app.learning()?;
+    let (author, dataset, recipe) = wanted(&app, learning, request).await?;
+    let planned = learning.planner()?.plan(&dataset, &recipe).await?;
+    Ok(axum::Json(PlannedJob {
+        author: author.to_string(),
+        dataset: dataset.0,
+        plan: planned.plan.shown(),
+        seconds: planned.seconds,
+        by_a_job: planned.by_a_job,
+        refused: planned.refused,
+    }))
+}
+
+/// What a request asks to train on, and by which recipe.
+async fn wanted(
+    app: &App,
+    learning: &Learning,
+    request: NewJobRequest,
+) -> Result<(AuthorId, DatasetId, Recipe), Problem> {
     let recipe = request.recipe.as_deref().map(checked_recipe).transpose()?;
     let DatasetRow { author, dataset, .. } =
-        dataset_to_train_on(&app, learning, request.author, request.dataset).await?;
-    let queue = learning.queue()?;
+        dataset_to_train_on(app, learning, request.author, request.dataset).await?;
     let recipe = match recipe {
         Some(recipe) => recipe,
-        None => queue.recipe_of(&author).await?,
+        None => learning.queue()?.recipe_of(&author).await?,
     };
-    let job = queue.train(&author, &dataset, &recipe).await?;
-    Ok((StatusCode::ACCEPTED, axum::Json(job.shown())))
+    Ok((author, dataset, recipe))
 }
 
 async fn dataset_to_train_on(

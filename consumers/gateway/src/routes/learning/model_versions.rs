@@ -47,7 +47,8 @@ pub async fn show(
     let row = find_model(registry, id).await?;
     let evaluation = registry.evaluation(&row.model).await?.map(Shown::shown);
     let decisions = registry.decisions_about(&row.model).await?.into_iter().map(Shown::shown).collect();
-    Ok(axum::Json(ModelVersionDetail { model: row.shown(), evaluation, decisions }))
+    let plan = registry.job(&row.job.0).await?.and_then(|job| job.progress?.plan).map(Shown::shown);
+    Ok(axum::Json(ModelVersionDetail { model: row.shown(), evaluation, decisions, plan }))
 }
 
 /// Show what a model version came from: its job, its dataset version and the documents of that.

@@ -1,7 +1,8 @@
 //! Datasets and jobs, as they are shown.
 
-use twin_api::{DatasetView, FreezeView, JobProgressView, JobStateView, JobView, MetricView};
+use twin_api::{DatasetView, FreezeView, JobProgressView, JobStateView, JobView, MetricView, PlanView, SampleFit};
 use twin_registry::{DatasetRow, FreezeRequest, JobProgress, JobRow, JobState, Metric};
+use twin_training::Plan;
 
 use crate::views::Shown;
 
@@ -63,9 +64,27 @@ impl Shown for JobProgress {
     type View = JobProgressView;
 
     fn shown(self) -> JobProgressView {
-        // Where a checkpoint is concerns runners alone.
-        let JobProgress { step, steps, loss, evaluation_loss, tokens_per_s, eta_s, checkpoint: _ } = self;
+        // Where a checkpoint is concerns runners alone; the plan is shown beside it.
+        let JobProgress { step, steps, loss, evaluation_loss, tokens_per_s, eta_s, plan: _, checkpoint: _ } = self;
         JobProgressView { step, steps, loss, evaluation_loss, tokens_per_s, eta_s }
+    }
+}
+
+impl Shown for Plan {
+    type View = PlanView;
+
+    fn shown(self) -> PlanView {
+        let samples = self.samples.into_iter();
+        PlanView {
+            recipe: self.recipe.canonical(),
+            samples: samples.map(|(kind, fit)| (kind, SampleFit { read: fit.read, too_long: fit.too_long })).collect(),
+            longest: self.longest,
+            limit: self.limit,
+            steps: self.steps,
+            tokens: self.tokens,
+            evaluation_tokens: self.evaluation_tokens,
+            memory_bytes: self.memory_bytes,
+        }
     }
 }
 
@@ -73,6 +92,7 @@ impl Shown for JobRow {
     type View = JobView;
 
     fn shown(self) -> JobView {
+        let plan = self.progress.as_ref().and_then(|progress| progress.plan.clone());
         JobView {
             job: self.job.0,
             author: self.author.to_string(),
@@ -86,6 +106,7 @@ impl Shown for JobRow {
             attempts: self.attempts,
             cancel_requested: self.cancel_requested,
             progress: self.progress.map(Shown::shown),
+            plan: plan.map(Shown::shown),
             created_at: self.created_at,
             started_at: self.started_at,
             ended_at: self.ended_at,

@@ -1,0 +1,140 @@
+//! What a run will be, known before its first step.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Recipe};
+
+/// What a processor core trains of a model in a second: its parameters times the tokens. Measured with 135 million
+/// parameters, all seven targets and packs of 1,400 tokens: 84 tokens a second of one core of an AMD EPYC.
+const CORE_PACE: f64 = 1.1e10;
+
+/// Samples of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fit {
+    /// Read.
+    pub read: u64,
+    /// Of these, left out since they are longer than a pack or than the model's positions.
+    pub too_long: u64,
+}
+
+/// What a run will be. The same task has the same plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The recipe with all that it left open filled in.
+    pub recipe: Recipe,
+    /// Samples to train and to evaluate on, by kind.
+    pub samples: BTreeMap<String, Fit>,
+    /// Tokens of the longest of them.
+    pub longest: u64,
+    /// Tokens that a sample may have: those of a pack, or the model's positions.
+    pub limit: u64,
+    /// Tokens that the model has positions for in a sample.
+    pub positions: u64,
+    /// Steps, at most.
+    pub steps: u64,
+    /// Tokens trained on in all steps.
+    pub tokens: u64,
+    /// Tokens of all evaluations.
+    pub evaluation_tokens: u64,
+    /// Resident memory at its peak, bytes; estimated.
+    pub memory_bytes: u64,
+    /// The model's parameters.
+    pub parameters: u64,
+}
+
+impl Plan {
+    /// Seconds that it takes at so many trained tokens a second. What a twin measured includes its evaluations.
+    pub fn seconds_at(&self, tokens_per_s: f64) -> f64 {
+        self.tokens as f64 / tokens_per_s
+    }
+
+    /// Seconds that it takes on so many processor cores that nobody else uses, by the pace that was measured once
+    /// (an evaluation has a forward pass alone: half of the work).
+    pub fn seconds_on(&self, cores: usize) -> f64 {
+        let work = self.tokens as f64 + self.evaluation_tokens as f64 / 2.0;
+        work * self.parameters as f64 / (CORE_PACE * cores.max(1) as f64)
+    }
+
+    /// Refuses a run that would leave out more than this share of the samples of a kind, 0 to 1.
+    ///
+    /// # Errors
+    /// Says how many of each kind, and which key to set.
+    pub fn require_samples(&self, most: f64) -> Result<(), Error> {
+        let is_over = |fit: &Fit| fit.too_long as f64 > most * fit.read as f64;
+        if !self.samples.values().any(is_over) {
+            return Ok(());
+        }
+        let Self { longest, limit, positions, .. } = self;
+        let remedy = if longest > positions {
+            format!(
+                "the base model has {positions} positions: choose another (`trainer.base`), or make shorter samples \
+                 (`datasets.build.prompt.passage_chars`, `datasets.build.max_chars`)"
+            )
+        } else {
+            format!("set `pack_tokens` of the recipe to {longest}, or leave it out")
+        };
+        Err(Error::Samples(format!(
+            "longer than {limit} tokens are {}: {remedy}; or allow it by `trainer.max_left_out` (it is {most})",
+            self.left_out()
+        )))
+    }
+
+    /// `30 of 30 grounded and 6 of 7 refusal samples`; empty if all fit.
+    pub fn left_out(&self) -> String {
+        let kinds = self.samples.iter().filter(|(_, fit)| fit.too_long > 0);
+        let kinds: Vec<String> = kinds.map(|(kind, fit)| format!("{} of {} {kind}", fit.too_long, fit.read)).collect();
+        match kinds.as_slice() {
+            [] => String::new(),
+            [one] => format!("{one} samples"),
+            [first @ .., last] => format!("{} and {last} samples", first.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(samples: &[(&str, u64, u64)], longest: u64) -> Plan {
+        let samples = samples.iter().map(|(kind, read, too_long)| {
+            let fit = Fit { read: *read, too_long: *too_long };
+            ((*kind).to_owned(), fit)
+        });
+        Plan {
+            recipe: Recipe::default(),
+            samples: samples.collect(),
+            longest,
+            limit: 256,
+            positions: 8_192,
+            steps: 150,
+            tokens: 210_000,
+            evaluation_tokens: 0,
+            memory_bytes: 0,
+            parameters: 134_515_008,
+        }
+    }
+
+    #[test]
+    fn a_run_that_would_not_see_a_kind_of_samples_is_refused_with_the_numbers_and_the_key() {
+        let seen = plan(&[("grounded", 30, 30), ("refusal", 7, 6), ("voice", 900, 9)], 1_380);
+        let refused = seen.require_samples(0.01).unwrap_err().to_string();
+        for said in ["30 of 30 grounded", "6 of 7 refusal", "9 of 900 voice", "`pack_tokens`", "1380", "max_left_out"] {
+            assert!(refused.contains(said), "{refused} says nothing of {said}");
+        }
+        assert!(seen.require_samples(1.0).is_ok());
+        assert!(plan(&[("voice", 900, 9)], 300).require_samples(0.01).is_ok(), "one in a hundred");
+        assert!(plan(&[("voice", 900, 0)], 200).require_samples(0.0).is_ok());
+        let beyond = plan(&[("grounded", 30, 30)], 9_000).require_samples(0.01).unwrap_err().to_string();
+        assert!(beyond.contains("trainer.base") && beyond.contains("8192"), "{beyond}");
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_run_the_pace_was_measured_in() {
+        let minutes = plan(&[], 0).seconds_on(2) / 60.0;
+        assert!((15.0..30.0).contains(&minutes), "{minutes}");
+        assert_eq!(plan(&[], 0).seconds_at(100.0), 2_100.0);
+    }
+}

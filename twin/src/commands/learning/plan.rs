@@ -1,0 +1,57 @@
+//! What a run is, as people read it: how much is trained, and which samples it leaves out.
+
+use std::collections::BTreeMap;
+
+use twin_api::{PlanView, SampleFit};
+
+/// Its lines, for a job and for a model.
+pub fn fields(plan: &PlanView) -> Vec<(&'static str, String)> {
+    let gigabytes = plan.memory_bytes as f64 / 1e9;
+    vec![
+        ("steps", format!("{} at most", plan.steps)),
+        ("tokens", format!("{} trained on, {} to evaluate", plan.tokens, plan.evaluation_tokens)),
+        ("memory", format!("about {gigabytes:.1} GB")),
+        ("samples", samples(&plan.samples)),
+        ("left out", left_out(plan)),
+    ]
+}
+
+fn samples(samples: &BTreeMap<String, SampleFit>) -> String {
+    let kinds: Vec<String> = samples.iter().map(|(kind, fit)| format!("{} {kind}", fit.read)).collect();
+    kinds.join(", ")
+}
+
+/// Which samples a run leaves out.
+pub fn left_out(plan: &PlanView) -> String {
+    let left = plan.samples.iter().filter(|(_, fit)| fit.too_long > 0);
+    let kinds: Vec<String> = left.map(|(kind, fit)| format!("{} of {} {kind}", fit.too_long, fit.read)).collect();
+    match kinds.is_empty() {
+        true => format!("none: the longest has {} tokens", plan.longest),
+        false => format!("{}: longer than {} tokens (the longest has {})", kinds.join(", "), plan.limit, plan.longest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_told_by_kind_with_the_lengths() {
+        let fit = |read, too_long| SampleFit { read, too_long };
+        let mut plan = PlanView {
+            recipe: "{}".to_owned(),
+            samples: BTreeMap::from([("grounded".to_owned(), fit(30, 30)), ("voice".to_owned(), fit(90, 0))]),
+            longest: 1_380,
+            limit: 256,
+            steps: 150,
+            tokens: 210_000,
+            evaluation_tokens: 17_000,
+            memory_bytes: 2_640_000_000,
+        };
+        assert_eq!(left_out(&plan), "30 of 30 grounded: longer than 256 tokens (the longest has 1380)");
+        let text: Vec<String> = fields(&plan).into_iter().map(|(name, value)| format!("{name} {value}")).collect();
+        assert_eq!(text[2..4], ["memory about 2.6 GB", "samples 30 grounded, 90 voice"]);
+        plan.samples.clear();
+        assert_eq!(left_out(&plan), "none: the longest has 1380 tokens");
+    }
+}
