@@ -8,13 +8,16 @@
 
 mod engine;
 mod error;
+mod markers;
 mod model;
 pub mod openai;
 mod prompt;
+pub mod quotations;
 mod quote;
 
 pub use engine::{Device, Engine};
 pub use error::Error;
+pub use markers::{cited_markers, has_marker};
 pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole, whole_in_format};
-pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt, voice_prompt};
+pub use prompt::{ABSTENTION, PromptOptions, grounded_prompt, voice_prompt};
 pub use quote::quoted;

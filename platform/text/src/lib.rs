@@ -8,7 +8,9 @@
 
 pub mod blocks;
 pub mod code;
+pub mod code_marks;
 pub mod language;
 pub mod markdown;
+pub mod repetition;
 pub mod sentences;
 pub mod words;
