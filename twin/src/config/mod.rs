@@ -228,6 +228,9 @@ impl Config {
         if !(0.0..=1.0).contains(&self.retrieval.min_score) {
             return Some(("retrieval.min_score", "must be between 0 and 1".to_owned()));
         }
+        if !(0.0..=1.0).contains(&self.answers.min_grounded) {
+            return Some(("answers.min_grounded", "must be between 0 and 1".to_owned()));
+        }
         if !(0.0..=1.0).contains(&self.crawler.brake_share) {
             return Some(("crawler.brake_share", "must be between 0 and 1".to_owned()));
         }
