@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use twin_schemas::{AnswerMode, AuthorId, Category, FinishReason, SourceKind};
+use twin_schemas::{AnswerMode, AuthorId, Category, FinishReason, Replaced, SourceKind, SupportReason};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -24,7 +24,8 @@ pub struct QueryRequest {
     pub category: Option<Category>,
     /// Answer as server-sent events: `retrieved` (`{"passages": […]}`), `delta` (`{"text": "…"}`, as often as text
     /// comes) and `done` (the whole answer), or `error` (a problem). `retrieved` may come twice before the first
-    /// `delta`, where the query was worked on twice: the later one counts.
+    /// `delta`, where the query was worked on twice: the later one counts. The text of `done` is the one that counts: it is another
+    /// than that of the deltas where `replaced` is not null, and shorter where `finish_reason` is `repetition`.
     #[serde(default)]
     pub stream: bool,
 }
@@ -44,13 +45,54 @@ pub struct QueryAnswer {
     pub citations: Vec<CitationView>,
     /// The model that answered; where the text is quoted, the embedding model that chose what is quoted.
     pub model: String,
-    /// `stop`: the text is complete; `length`: the token limit cut it.
+    /// `stop`: the text is complete; `length`: the token limit cut it; `repetition`: the model began to repeat itself, and the text
+    /// is what stands before that.
     #[schema(value_type = String)]
     pub finish_reason: FinishReason,
     /// Tokens used.
     pub usage: UsageView,
     /// Where the time went.
     pub timings_ms: TimingsView,
+    /// What the check of a generated text has found.
+    #[serde(flatten)]
+    pub check: AnswerCheckView,
+}
+
+/// What the check of a generated text has found. A quoted answer needs none, and JSON is not checked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct AnswerCheckView {
+    /// The sentences that a model wrote and that claim something, in order, each with whether a passage says so. Greetings,
+    /// questions, headings and the like are not among them.
+    pub support: Vec<SentenceSupportView>,
+    /// Of these, the share that a passage supports, 0 to 1; null where nothing is claimed.
+    pub grounded_share: Option<f32>,
+    /// What the model gave out as a quotation, of four words or more, and no passage has.
+    pub invented_quotations: Vec<String>,
+    /// `ungrounded`: passages support less than `answers.min_grounded` of what the model wrote, so the answer is quoted in its
+    /// place; `support`, `grounded_share` and `invented_quotations` are of what it wrote. Null: nothing was replaced.
+    #[schema(value_type = Option<String>, example = "ungrounded")]
+    pub replaced: Option<Replaced>,
+}
+
+/// Whether a passage says what a sentence says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SentenceSupportView {
+    /// The sentence as it was written: a sentence, an item of a list, a row of a table, or a block of code.
+    pub text: String,
+    /// A passage says so.
+    pub supported: bool,
+    /// The marker of the passage that says so, whichever the sentence cites; null where none does.
+    pub marker: Option<u32>,
+    /// How near the nearest part of a passage is in words and meaning, 0 to 1.
+    pub score: f32,
+    /// `supported`; `unlike`: no part of a passage is near enough; `number`, `name`: it has a number, date, version or unit, or a
+    /// name or identifier, that no passage has in that place; `negation`: it denies what the passage says, or the other way
+    /// round; `code`: a line of its code is in no passage.
+    #[schema(value_type = String, example = "number")]
+    pub reason: SupportReason,
+    /// What no passage says, of `number` and `name`.
+    pub unknown: Option<String>,
 }
 
 /// What to find.

@@ -19,7 +19,8 @@ mod sources;
 mod status;
 
 pub use answers::{
-    CitationView, PassageView, QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest, TimingsView, UsageView,
+    AnswerCheckView, CitationView, PassageView, QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest,
+    SentenceSupportView, TimingsView, UsageView,
 };
 pub use datasets::{AuthorAndLimit, DatasetDetail, DatasetList, DatasetView, FreezeView, NewFreeze};
 pub use dead_letters::{DeadLetterFilter, DeadLetterList, DeadLetterView, Replayed};

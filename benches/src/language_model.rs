@@ -10,7 +10,7 @@ use crate::both_logs::stage;
 use crate::comparison::{Better, Comparison};
 use crate::figure::Figure;
 use crate::llama::{Llama, Rates};
-use crate::server::{AUTHOR, GENERATE, Server};
+use crate::server::{AS_WRITTEN, AUTHOR, GENERATE, Server};
 use crate::target::Target;
 
 /// Questions one after the other, and then at once.
@@ -26,7 +26,7 @@ const IF_TOO_LARGE: &str = "The peak is reached while the model is loaded: its f
 
 /// Asks the twin.
 pub fn measure(bench: &Bench) -> Result<Results> {
-    let server = Server::start(&[GENERATE])?;
+    let server = Server::start(&[GENERATE, AS_WRITTEN])?;
     bench.runtime.block_on(async {
         server.push(TOPICS.iter().map(|topic| (topic.file.to_owned(), topic.text))).await?;
         server.settled(TOPICS.len()).await

@@ -18,6 +18,9 @@ pub const NO_MODEL: (&str, &str) = ("TWIN_LLM_ENDPOINT", "http://127.0.0.1:9/v1"
 /// The default model writes answers, which would be quoted otherwise.
 pub const GENERATE: (&str, &str) = ("TWIN_ANSWERS_MODE", "generate");
 
+/// What it writes is the answer, however little of it the passages support.
+pub const AS_WRITTEN: (&str, &str) = ("TWIN_ANSWERS_MIN_GROUNDED", "0");
+
 /// How long anything may take.
 const DEADLINE: Duration = Duration::from_secs(600);
 

@@ -18,7 +18,7 @@ use twin_tests::TOPICS;
 use crate::bench::{Bench, Results};
 use crate::comparison::{Better, Comparison, percentile};
 use crate::figure::Figure;
-use crate::server::{AUTHOR, GENERATE, Server};
+use crate::server::{AS_WRITTEN, AUTHOR, GENERATE, Server};
 
 /// The version that is deployed has the weights of the base model: what it says costs the same.
 const MODEL: &str = "models/smollm2-135m-instruct-f32";
@@ -27,7 +27,7 @@ const QUIET: usize = 8;
 
 /// Milliseconds of a question.
 pub fn measure(bench: &Bench) -> Result<Results> {
-    let short = [GENERATE, ("TWIN_LLM_MAX_TOKENS", "16"), ("TWIN_LLM_PROMPT_PASSAGES", "1")];
+    let short = [GENERATE, AS_WRITTEN, ("TWIN_LLM_MAX_TOKENS", "16"), ("TWIN_LLM_PROMPT_PASSAGES", "1")];
     let server = Server::start(&short)?;
     bench.runtime.block_on(async {
         server.push(TOPICS.iter().map(|topic| (topic.file.to_owned(), topic.text))).await?;

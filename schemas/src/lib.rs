@@ -32,8 +32,9 @@ pub use ids::{
 };
 pub use learning::{ChatSample, DatasetReady, ModelEvent, PreferenceSample, Verdict};
 pub use query::{
-    AnswerEvent, AnswerMode, AnswerPart, Answered, ChatMessage, Citation, FailureKind, FinishReason, Passage, Query,
-    QueryEvent, QueryFilter, QueryKind, Role, Sampling, StageTimings, Usage,
+    AnswerCheck, AnswerEvent, AnswerMode, AnswerPart, Answered, ChatMessage, Citation, FailureKind, FinishReason,
+    Passage, Query, QueryEvent, QueryFilter, QueryKind, Replaced, Role, Sampling, SentenceSupport, StageTimings,
+    SupportReason, Usage,
 };
 pub use response_format::{AnswerSchema, ResponseFormat};
 pub use service::{NoService, Service};

@@ -202,10 +202,77 @@ pub struct Answered {
     pub model: String,
     /// Why it ended.
     pub finish_reason: FinishReason,
-    /// Tokens.
+    /// Tokens. Zero where the model was not let come to its end.
     pub usage: Usage,
     /// Time spent.
     pub timings: StageTimings,
+    /// What the check of a generated text has found.
+    #[serde(flatten)]
+    pub check: AnswerCheck,
+}
+
+/// What the check of a generated text has found. Empty where the text is quoted, which needs none, and where it is JSON.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AnswerCheck {
+    /// The sentences of what a model wrote that claim something, in order, each with whether a passage says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub support: Vec<SentenceSupport>,
+    /// Of these, the share that a passage supports, 0 to 1; absent where nothing is claimed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grounded_share: Option<f32>,
+    /// What the model gave out as a quotation and no passage has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub invented_quotations: Vec<String>,
+    /// Why the answer's text is not what the model wrote. `support` and `invented_quotations` are of that all the same. Absent:
+    /// it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
+}
+
+/// Whether a passage says what a sentence of a generated answer says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SentenceSupport {
+    /// The sentence, as it stands in the text: a sentence, an item of a list, a row of a table, or a block of code.
+    pub text: String,
+    /// A passage says so.
+    pub supported: bool,
+    /// The marker of the passage that says so; of a sentence that none supports, null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marker: Option<u32>,
+    /// How near the nearest part of a passage is in words and meaning, 0 to 1.
+    pub score: f32,
+    /// Why it counts as supported or not.
+    pub reason: SupportReason,
+    /// What no passage says, of a number or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}
+
+/// Why a sentence counts as supported or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SupportReason {
+    /// A part of a passage says the same.
+    Supported,
+    /// No part of a passage is near enough in words and meaning.
+    Unlike,
+    /// It has a number, a date, a version or a unit that no passage has in that place.
+    Number,
+    /// It has a name or an identifier that no passage has in that place.
+    Name,
+    /// It denies what the passage says, or says what the passage denies.
+    Negation,
+    /// A line of its code is in no passage.
+    Code,
+}
+
+/// Why an answer is not what the model wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Replaced {
+    /// Passages support less of it than `answers.min_grounded`, so it is the quotations that answer best.
+    Ungrounded,
 }
 
 /// In whose words an answer is.
@@ -227,6 +294,8 @@ pub enum FinishReason {
     Stop,
     /// The token limit.
     Length,
+    /// The model began to repeat itself: the text is what stands before that.
+    Repetition,
 }
 
 /// A passage found.

@@ -36,9 +36,15 @@ impl Script {
         Self { chunks, pause }
     }
 
-    /// A text of so many words.
+    /// A text of so many words, each of its own: a twin ends an answer that repeats itself.
     pub fn words(count: usize, pause: Duration) -> Self {
-        Self::of(&vec!["word "; count], pause)
+        let words: Vec<String> = Self::words_of(count).collect();
+        Self::of(&words.iter().map(String::as_str).collect::<Vec<_>>(), pause)
+    }
+
+    /// The words of that text.
+    pub fn words_of(count: usize) -> impl Iterator<Item = String> {
+        (0..count).map(|number| format!("word{number} "))
     }
 }
 

@@ -7,10 +7,12 @@ use twin_stack::{TwinOptions, TwinProcess};
 use uuid::Uuid;
 
 /// Settings under which the default model writes answers, each within a second on two cores, and more variables: the tests
-/// look at the plumbing, not at the prose. What it does not write but quote is tried in `tests/quoted_answers.rs`.
+/// look at the plumbing, not at the prose, so that no answer is replaced for what it says. What it does not write but quote is
+/// tried in `tests/quoted_answers.rs`.
 pub fn fast_answers(variables: &[(&str, &str)]) -> TwinOptions {
     let settings = [
         ("TWIN_ANSWERS_MODE", "generate"),
+        ("TWIN_ANSWERS_MIN_GROUNDED", "0"),
         ("TWIN_LLM_MAX_TOKENS", "24"),
         ("TWIN_LLM_PROMPT_PASSAGES", "1"),
         ("TWIN_CRAWLER_POLL_MS", "50"),

@@ -38,7 +38,20 @@ const OBEDIENT: [&str; 6] = [
 ];
 
 /// Fields of an answer, whatever the model wrote.
-const FIELDS: [&str; 8] = ["abstained", "answer", "citations", "finish_reason", "mode", "model", "timings_ms", "usage"];
+const FIELDS: [&str; 12] = [
+    "abstained",
+    "answer",
+    "citations",
+    "finish_reason",
+    "grounded_share",
+    "invented_quotations",
+    "mode",
+    "model",
+    "replaced",
+    "support",
+    "timings_ms",
+    "usage",
+];
 
 fn fields(object: &Value) -> BTreeSet<&str> {
     object.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()

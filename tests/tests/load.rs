@@ -208,7 +208,7 @@ async fn hundred_clients(asked: &Asked, llm: &Llm, question: &Value, words: usiz
     for events in staying {
         let last = events?.pop().context("an answer has events")?;
         ensure!(last.name == "done", "{last:?}");
-        ensure!(last.json()?["answer"] == "word ".repeat(words), "{last:?}");
+        ensure!(last.json()?["answer"] == Script::words_of(words).collect::<String>(), "{last:?}");
     }
     eventually("all of it has ended", async || {
         let now = api.metrics().await?;

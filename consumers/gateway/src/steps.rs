@@ -16,7 +16,8 @@ pub enum Step {
     Text(String),
     /// The whole text of an abstention that came in no other piece.
     Abstained(String),
-    /// The end: all steps of text together are its text.
+    /// The end. Its text is the one that counts: all steps of text together are another where it was replaced, and more where the
+    /// model began to repeat itself.
     Done(Box<Answered>, f64),
     /// The end, without an answer.
     Failed(Failure),

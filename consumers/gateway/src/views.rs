@@ -1,7 +1,7 @@
 //! What several routes answer with.
 
-use twin_api::{CitationView, PassageView, TimingsView, UsageView};
-use twin_schemas::{Answered, Citation, Passage, StageTimings, Usage};
+use twin_api::{AnswerCheckView, CitationView, PassageView, SentenceSupportView, TimingsView, UsageView};
+use twin_schemas::{AnswerCheck, Answered, Citation, Passage, SentenceSupport, StageTimings, Usage};
 
 /// What a client is shown of a row.
 pub trait Shown {
@@ -36,6 +36,34 @@ impl Shown for Citation {
 
     fn shown(self) -> CitationView {
         CitationView { marker: self.marker, cited: self.cited, passage: self.passage.shown() }
+    }
+}
+
+impl Shown for SentenceSupport {
+    type View = SentenceSupportView;
+
+    fn shown(self) -> SentenceSupportView {
+        SentenceSupportView {
+            text: self.text,
+            supported: self.supported,
+            marker: self.marker,
+            score: self.score,
+            reason: self.reason,
+            unknown: self.unknown,
+        }
+    }
+}
+
+impl Shown for AnswerCheck {
+    type View = AnswerCheckView;
+
+    fn shown(self) -> AnswerCheckView {
+        AnswerCheckView {
+            support: self.support.into_iter().map(Shown::shown).collect(),
+            grounded_share: self.grounded_share,
+            invented_quotations: self.invented_quotations,
+            replaced: self.replaced,
+        }
     }
 }
 

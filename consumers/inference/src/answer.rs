@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use twin_llm::abstention;
 use twin_schemas::{
-    AnswerMode, AnswerPart, Answered, Citation, FailureKind, FinishReason, Passage, Query, QueryKind, StageTimings,
-    Usage,
+    AnswerCheck, AnswerMode, AnswerPart, Answered, Citation, FailureKind, FinishReason, Passage, Query, QueryKind,
+    StageTimings, Usage,
 };
 use twin_stream::Error as LogError;
 use twin_text::natural::Language;
 
 use crate::metrics::Metrics;
-use crate::mode::{Mode, Way, way};
+use crate::mode::{Way, way};
 use crate::models::Models;
-use crate::options::LlmOptions;
+use crate::options::{AnswerOptions, LlmOptions};
 use crate::publisher::Publisher;
 use crate::retrieve::{Retrieved, Retriever};
 use crate::turns::{NoTurn, Place, Turn, Turns};
@@ -32,6 +32,8 @@ pub(crate) enum Ended {
     Retrieved,
     Quoted,
     Answered,
+    /// By quotations in place of what a model wrote.
+    Replaced,
     Abstained,
     Failed,
     Overloaded,
@@ -44,6 +46,7 @@ impl Ended {
             Self::Retrieved => "retrieved",
             Self::Quoted => "quoted",
             Self::Answered => "answered",
+            Self::Replaced => "replaced",
             Self::Abstained => "abstained",
             Self::Failed => "failed",
             Self::Overloaded => "overloaded",
@@ -54,7 +57,7 @@ impl Ended {
 
 pub(crate) struct Answerer {
     retriever: Retriever,
-    mode: Mode,
+    pub(crate) answers: AnswerOptions,
     pub(crate) models: Arc<Models>,
     pub(crate) options: LlmOptions,
     /// Turns at the language model.
@@ -67,14 +70,14 @@ pub(crate) struct Answerer {
 impl Answerer {
     pub(crate) fn new(
         retriever: Retriever,
-        mode: Mode,
+        answers: AnswerOptions,
         models: Arc<Models>,
         options: LlmOptions,
         metrics: Arc<Metrics>,
     ) -> Self {
         let turns = Turns::new(options.concurrency, options.queue);
         let quoting = Turns::new(QUOTED_AT_ONCE, QUOTES_WAITING);
-        Self { retriever, mode, models, options, turns, quoting, metrics }
+        Self { retriever, answers, models, options, turns, quoting, metrics }
     }
 
     /// Publishes the parts of the answer. Dropping the future stops the work on it.
@@ -88,7 +91,7 @@ impl Answerer {
             let retrieved = self.retrieve(query, asked_at, publisher).await?;
             return Ok(retrieved.map_or(Ended::Failed, |_| Ended::Retrieved));
         }
-        let way = way(self.mode, self.models.writer_of(&query.author), query.format.is_text());
+        let way = way(self.answers.mode, self.models.writer_of(&query.author), query.format.is_text());
         let turns = match way {
             Way::Quote => &self.quoting,
             Way::Generate => &self.turns,
@@ -96,25 +99,26 @@ impl Answerer {
         };
         // Before anything is spent on it and before its first part is out: a client is then refused as a whole.
         let Some(place) = turns.enter(time_left(query)) else { return overloaded(publisher).await };
-        let Some((mut found, timings)) = self.retrieve(query, asked_at, publisher).await? else {
+        let Some((found, timings)) = self.retrieve(query, asked_at, publisher).await? else {
             return Ok(Ended::Failed);
         };
-        if way == Way::Generate {
-            // From here on, those that the model is given.
-            found.passages.truncate(self.options.prompt.passages);
-        }
-        let knows = self.retriever.knows(&found.passages);
+        // A model is given the best of them.
+        let given = if way == Way::Generate { self.given(&found) } else { found.passages.as_slice() };
+        let knows = self.retriever.knows(given);
         match (way, knows) {
             (Way::Quote, true) => self.quote(query, place, found, timings, publisher).await,
             (Way::Quote, false) => abstain(query, AnswerMode::Quoted, found.model(), timings, publisher).await,
-            (Way::Generate | Way::Refuse, true) => {
-                self.generate(query, place, found.passages, timings, publisher).await
-            }
+            (Way::Generate | Way::Refuse, true) => self.generate(query, place, found, timings, publisher).await,
             (Way::Generate | Way::Refuse, false) => {
                 let model = self.models.name_of(&query.author);
                 abstain(query, AnswerMode::Generated, model, timings, publisher).await
             }
         }
+    }
+
+    /// Of what was found, what a model is given.
+    pub(crate) fn given<'a>(&self, found: &'a Retrieved) -> &'a [Passage] {
+        &found.passages[..found.passages.len().min(self.options.prompt.passages)]
     }
 
     /// Finds passages and publishes them; none if that failed, which is then published.
@@ -166,6 +170,7 @@ pub(crate) async fn abstain(
         finish_reason: FinishReason::Stop,
         usage: Usage::default(),
         timings,
+        check: AnswerCheck::default(),
     };
     // Whoever wants JSON is given nothing else piece by piece.
     let delta = query.format.is_text().then(|| AnswerPart::Delta { text: text.to_owned() });

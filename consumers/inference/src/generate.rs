@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use prometheus::IntGauge;
-use tracing::warn;
-use twin_llm::{ChatChunk, ChatModel, ChatRequest, cited_markers, grounded_prompt};
-use twin_schemas::{AnswerMode, AnswerPart, Answered, FailureKind, FinishReason, Passage, Query, StageTimings, Usage};
+use tracing::{info, warn};
+use twin_llm::{ChatChunk, ChatModel, ChatRequest, grounded_prompt};
+use twin_schemas::{AnswerPart, FailureKind, FinishReason, Passage, Query, StageTimings, Usage};
 use twin_stream::Error as LogError;
+use twin_text::repetition::Repetition;
 
-use crate::answer::{Answerer, Ended, citations, fail, refuse, take_turn, time_left};
+use crate::answer::{Answerer, Ended, fail, refuse, take_turn, time_left};
 use crate::publisher::Publisher;
-use crate::retrieve::milliseconds;
+use crate::retrieve::{Retrieved, milliseconds};
 use crate::turns::Place;
 
 /// Text is published at most this often, so that a fast model does not write an event for each token.
@@ -43,7 +44,7 @@ impl Answerer {
         &self,
         query: &Query,
         place: Place<'_>,
-        passages: Vec<Passage>,
+        found: Retrieved,
         timings: StageTimings,
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
@@ -64,10 +65,11 @@ impl Answerer {
                 return fail(publisher, FailureKind::Expired, message).await;
             }
         };
+        let began = Instant::now();
         let generating = Counted::new(&self.metrics.generating);
-        let written = self.write(model.as_ref(), query, &passages, timings, publisher).await?;
+        let written = self.write(model.as_ref(), query, self.given(&found), timings, publisher).await?;
         drop(generating);
-        let (text, finish_reason, usage, timings) = match written {
+        let written = match written {
             Ok(written) => written,
             Err((kind, message)) => {
                 if kind == FailureKind::Expired {
@@ -77,19 +79,14 @@ impl Answerer {
             }
         };
         turn.used();
-        let cited = cited_markers(&text, passages.len());
-        let answered = Answered {
-            citations: citations(passages, &cited),
-            text,
-            abstained: false,
-            mode: AnswerMode::Generated,
-            model: model.name().to_owned(),
-            finish_reason,
-            usage,
-            timings,
+        let mut answered = match self.checked(query, written, model.name(), found).await {
+            Ok(answered) => answered,
+            Err((kind, message)) => return fail(publisher, kind, message).await,
         };
+        answered.timings.generate_ms = milliseconds(began);
+        let ended = if answered.check.replaced.is_some() { Ended::Replaced } else { Ended::Answered };
         publisher.publish(AnswerPart::Finished(Box::new(answered))).await?;
-        Ok(Ended::Answered)
+        Ok(ended)
     }
 
     /// Streams the model's text into deltas.
@@ -108,7 +105,7 @@ impl Answerer {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(failure(&error))),
         };
-        let mut draft = Draft::default();
+        let mut draft = Draft::new(query.format.is_text());
         let deadline = tokio::time::sleep(time_left(query));
         tokio::pin!(deadline);
         let (finish_reason, usage) = loop {
@@ -128,7 +125,12 @@ impl Answerer {
                         timings.first_token_ms = milliseconds(began);
                         self.metrics.first_token_seconds.observe(began.elapsed().as_secs_f64());
                     }
-                    draft.add(&more, publisher).await?;
+                    if draft.repeats_itself(&more) {
+                        self.metrics.loops_cut.inc();
+                        info!(request_id = %query.request_id, model = model.name(), "the model repeats itself, cut");
+                        break (FinishReason::Repetition, Usage::default());
+                    }
+                    draft.send(publisher).await?;
                 }
                 Some(Ok(ChatChunk::End { finish_reason, usage })) => break (finish_reason, usage),
                 Some(Err(error)) => return Ok(Err(failure(&error))),
@@ -137,11 +139,12 @@ impl Answerer {
                 }
             }
         };
+        // The model writes nothing that nobody reads.
+        drop(stream);
         let text = draft.finish(publisher).await?;
-        timings.generate_ms = milliseconds(began);
         self.metrics.tokens.with_label_values(&["prompt"]).inc_by(u64::from(usage.prompt_tokens));
         self.metrics.tokens.with_label_values(&["completion"]).inc_by(u64::from(usage.completion_tokens));
-        Ok(Ok((text, finish_reason, usage, timings)))
+        Ok(Ok(Written { text, finish_reason, usage, timings }))
     }
 
     fn request(&self, query: &Query, passages: &[Passage]) -> ChatRequest {
@@ -160,34 +163,64 @@ impl Answerer {
 }
 
 /// A text as it is being written, published piece by piece.
-#[derive(Default)]
 struct Draft {
     text: String,
-    unsent: String,
+    /// Bytes of it that are published.
+    sent: usize,
     sent_at: Option<Instant>,
+    /// None where the text is JSON, which may say the same again and again.
+    repetition: Option<Repetition>,
 }
 
 impl Draft {
-    async fn add(&mut self, more: &str, publisher: &mut Publisher) -> Result<(), LogError> {
+    fn new(is_text: bool) -> Self {
+        Self { text: String::new(), sent: 0, sent_at: None, repetition: is_text.then(Repetition::default) }
+    }
+
+    /// Adds more text, and whether it repeats itself by now. The text is then cut before that. What is sent stays sent: the end
+    /// of an answer has the text that counts.
+    fn repeats_itself(&mut self, more: &str) -> bool {
         self.text.push_str(more);
-        self.unsent.push_str(more);
+        let begun = self.repetition.as_mut().and_then(|repetition| repetition.since(&self.text));
+        if let Some(begun) = begun {
+            self.text.truncate(self.text[..begun].trim_end().len());
+        }
+        begun.is_some()
+    }
+
+    /// Publishes what is new, if the time for it has come.
+    async fn send(&mut self, publisher: &mut Publisher) -> Result<(), LogError> {
         if self.sent_at.is_none_or(|at| at.elapsed() >= DELTA_INTERVAL) {
-            publisher.publish(AnswerPart::Delta { text: std::mem::take(&mut self.unsent) }).await?;
+            self.send_rest(publisher).await?;
             self.sent_at = Some(Instant::now());
         }
         Ok(())
     }
 
-    async fn finish(self, publisher: &mut Publisher) -> Result<String, LogError> {
-        if !self.unsent.is_empty() {
-            publisher.publish(AnswerPart::Delta { text: self.unsent }).await?;
+    async fn send_rest(&mut self, publisher: &mut Publisher) -> Result<(), LogError> {
+        if let Some(text) = self.text.get(self.sent..).filter(|text| !text.is_empty()) {
+            publisher.publish(AnswerPart::Delta { text: text.to_owned() }).await?;
+            self.sent = self.text.len();
         }
+        Ok(())
+    }
+
+    async fn finish(mut self, publisher: &mut Publisher) -> Result<String, LogError> {
+        self.send_rest(publisher).await?;
         Ok(self.text)
     }
 }
 
-type Written = (String, FinishReason, Usage, StageTimings);
-type Failure = (FailureKind, String);
+/// What a model wrote.
+pub(crate) struct Written {
+    pub text: String,
+    pub finish_reason: FinishReason,
+    pub usage: Usage,
+    pub timings: StageTimings,
+}
+
+/// Why there is no answer.
+pub(crate) type Failure = (FailureKind, String);
 
 fn failure(error: &twin_llm::Error) -> Failure {
     warn!(%error, "the model failed");

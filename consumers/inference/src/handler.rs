@@ -36,7 +36,7 @@ impl Queries {
         registry: &MetricsRegistry,
     ) -> Result<Self, MetricError> {
         let metrics = Arc::new(Metrics::new(registry)?);
-        let answerer = Answerer::new(retriever, answers.mode, models, options, metrics.clone());
+        let answerer = Answerer::new(retriever, answers, models, options, metrics.clone());
         Ok(Self { answerer, log, metrics, under_way: Mutex::default() })
     }
 

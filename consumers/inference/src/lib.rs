@@ -6,6 +6,9 @@
 //! not know, without asking the model. Above it the text is quoted from the passages, or generated from them by a language
 //! model: which of the two is told by [`Mode`] and by which model there is.
 //!
+//! What a model writes is checked: it is cut where it begins to repeat itself, each of its sentences that claims something is
+//! compared with the passages ([`check`]), and an answer of which they support too little is replaced by quotations.
+//!
 //! A query may be delivered again after a crash; its parts then carry a new attempt, and the gateway takes those of one
 //! attempt only. A query that nobody waits for any more is not worked on, and one that could not be answered by its
 //! deadline, with those that wait before it, is refused at once.
@@ -17,6 +20,7 @@
 //! the index.
 
 mod answer;
+mod checked;
 mod generate;
 mod handler;
 mod metrics;
@@ -27,6 +31,7 @@ mod publisher;
 mod quoted;
 mod quotes;
 mod retrieve;
+mod support;
 mod switch;
 mod turns;
 mod workers;
@@ -38,5 +43,6 @@ pub use models::{Base, Models};
 pub use options::{AnswerOptions, LlmOptions, RetrievalOptions};
 pub use quotes::{Quotation, Quoted, quote};
 pub use retrieve::{Retrieved, Retriever};
+pub use support::check;
 pub use switch::{LoadError, Loader, Switcher, VersionLoader};
 pub use workers::Workers;

@@ -2,6 +2,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, register_histogram_with_registry,
     register_int_counter_vec_with_registry, register_int_counter_with_registry, register_int_gauge_with_registry,
 };
+use twin_schemas::{AnswerCheck, SupportReason};
 use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 
 /// What inference measures.
@@ -13,12 +14,37 @@ pub(crate) struct Metrics {
     pub(crate) stale_hits: IntCounter,
     pub(crate) tokens: IntCounterVec,
     pub(crate) generating: IntGauge,
+    pub(crate) check_seconds: Histogram,
+    pub(crate) loops_cut: IntCounter,
+    sentences: IntCounterVec,
+    invented_quotations: IntCounter,
 }
 
 impl Metrics {
     pub(crate) fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
         let histogram = |name, help| HistogramOpts::new(name, help).buckets(latency_buckets());
+        let sentences = register_int_counter_vec_with_registry!(
+            Opts::new("twin_inference_sentences_total", "Sentences of models that claim something, by what was found."),
+            &["support"],
+            registry
+        )?;
+        for reason in REASONS {
+            sentences.with_label_values(&[label(reason)]);
+        }
         Ok(Self {
+            sentences,
+            check_seconds: register_histogram_with_registry!(
+                histogram("twin_inference_check_seconds", "Comparing what a model wrote with its passages."),
+                registry
+            )?,
+            loops_cut: register_int_counter_with_registry!(
+                Opts::new("twin_inference_loops_cut_total", "Answers ended since the model repeated itself."),
+                registry
+            )?,
+            invented_quotations: register_int_counter_with_registry!(
+                Opts::new("twin_inference_invented_quotations_total", "Quotations of models that are in no passage."),
+                registry
+            )?,
             queries: register_int_counter_vec_with_registry!(
                 Opts::new("twin_inference_queries_total", "Queries worked on, by how they ended."),
                 &["outcome"],
@@ -50,6 +76,36 @@ impl Metrics {
                 registry
             )?,
         })
+    }
+}
+
+impl Metrics {
+    /// What a model wrote was checked.
+    pub(crate) fn checked(&self, check: &AnswerCheck) {
+        for sentence in &check.support {
+            self.sentences.with_label_values(&[label(sentence.reason)]).inc();
+        }
+        self.invented_quotations.inc_by(check.invented_quotations.len() as u64);
+    }
+}
+
+const REASONS: [SupportReason; 6] = [
+    SupportReason::Supported,
+    SupportReason::Unlike,
+    SupportReason::Number,
+    SupportReason::Name,
+    SupportReason::Negation,
+    SupportReason::Code,
+];
+
+fn label(reason: SupportReason) -> &'static str {
+    match reason {
+        SupportReason::Supported => "supported",
+        SupportReason::Unlike => "unlike",
+        SupportReason::Number => "number",
+        SupportReason::Name => "name",
+        SupportReason::Negation => "negation",
+        SupportReason::Code => "code",
     }
 }
 

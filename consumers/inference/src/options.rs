@@ -25,7 +25,7 @@ impl Default for RetrievalOptions {
 }
 
 /// How questions are answered.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerOptions {
     /// `quote`: in the author's own words, the sentences that answer best, without a language model; none is loaded from
@@ -33,6 +33,15 @@ pub struct AnswerOptions {
     /// model or an endpoint; with the default model as `quote`, until a version that was trained on the author is deployed
     /// and has passed its evaluation for grounded answers. Answers in JSON are generated in any case.
     pub mode: Mode,
+    /// Of the sentences of a generated answer that claim something, the share (0 to 1) that passages must support; below it the
+    /// answer is replaced by quotations. 0: none is.
+    pub min_grounded: f32,
+}
+
+impl Default for AnswerOptions {
+    fn default() -> Self {
+        Self { mode: Mode::default(), min_grounded: 0.5 }
+    }
 }
 
 /// The model that writes answers.

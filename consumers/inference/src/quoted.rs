@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use tracing::warn;
-use twin_schemas::{AnswerMode, AnswerPart, Answered, FailureKind, FinishReason, Query, StageTimings, Usage};
+use twin_schemas::{
+    AnswerCheck, AnswerMode, AnswerPart, Answered, FailureKind, FinishReason, Query, StageTimings, Usage,
+};
 use twin_stream::Error as LogError;
 
 use crate::answer::{Answerer, Ended, abstain, citations, fail, question, take_turn, time_left};
@@ -59,6 +61,7 @@ impl Answerer {
             finish_reason: if quoted.is_cut { FinishReason::Length } else { FinishReason::Stop },
             usage: Usage::default(),
             timings,
+            check: AnswerCheck::default(),
         };
         let deltas = quoted.quotations.into_iter().map(|quotation| AnswerPart::Delta { text: quotation.text });
         publisher.publish_all(deltas.chain([AnswerPart::Finished(Box::new(answered))])).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::Utc;
-use common::models::{Word, deployed};
+use common::models::{Endless, Word, deployed};
 use common::{Fixture, ada};
 use futures::TryStreamExt;
 use twin_inference::{
@@ -18,7 +18,8 @@ use twin_llm::{ABSTENTION, ChatModel};
 use twin_registry::Registry;
 use twin_schemas::{
     AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, ChatMessage, FailureKind, FinishReason,
-    GatewayId, ModelId, Query, QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Role, Sampling, Usage,
+    GatewayId, ModelId, Query, QueryEvent, QueryFilter, QueryKind, Replaced, RequestId, ResponseFormat, Role, Sampling,
+    SupportReason, Usage,
 };
 use twin_sqlite::SqliteLog;
 use twin_stream::{EventLog, Handler, Message, Outcome, Position, TopicPartition, TopicSpec};
@@ -47,18 +48,28 @@ struct Asked {
     queries: Queries,
 }
 
+/// A model that writes this, whatever it is asked.
+fn writes(text: &'static str) -> Base {
+    Base::Chosen(Arc::new(Word::new("writer", text, &Arc::default())))
+}
+
 fn base_model() -> Arc<dyn ChatModel> {
     Arc::new(Word::new("base", "The base model wrote this [1].", &Arc::default()))
 }
 
 impl Asked {
+    /// A twin whose answers stay as they are written, since the models here say anything.
     async fn new(mode: Mode, base: Base) -> Self {
+        Self::with(AnswerOptions { mode, min_grounded: 0.0 }, base).await
+    }
+
+    async fn with(answers: AnswerOptions, base: Base) -> Self {
         let fixture = Fixture::new(1).await;
         fixture.publish("hive.md", Category::Article, NOTES).await;
         let log = Arc::new(SqliteLog::open(fixture.database.clone(), 1 << 20).await.unwrap());
         log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
         let models = Arc::new(Models::new(base, 4));
-        let (answers, llm, metrics) = (AnswerOptions { mode }, LlmOptions::default(), MetricsRegistry::new());
+        let (llm, metrics) = (LlmOptions::default(), MetricsRegistry::new());
         let queries =
             Queries::new(fixture.retriever.clone(), answers, models.clone(), llm, log.clone(), &metrics).unwrap();
         Self { fixture, log, models, queries }
@@ -197,4 +208,79 @@ async fn limits_and_stop_texts_of_a_request_hold_for_quotes() {
     assert!(cut.text.ends_with(']') && !cut.text.contains("\n\n"), "one whole quotation: {}", cut.text);
     let stopped = asked(Sampling { stop: vec!["wool".to_owned()], ..Sampling::default() }).await;
     assert!(!stopped.text.contains("wool"), "{}", stopped.text);
+}
+
+#[tokio::test]
+async fn a_generated_answer_says_of_each_sentence_that_claims_something_whether_a_passage_does() {
+    let text = "Let me tell you. I wrapped the hive in wool, so it survived the frost [1]. I left the colony forty kilos of honey \
+        [1]. Do you keep bees?\n\n> I have never owned a single hive.\n\nNobody taught Grace to light the smoker.";
+    let answered = Asked::new(Mode::Generate, writes(text)).await.answered(query(QUESTION)).await;
+    let seen: Vec<(&str, SupportReason, Option<&str>)> = answered
+        .check
+        .support
+        .iter()
+        .map(|sentence| (&sentence.text[..9], sentence.reason, sentence.unknown.as_deref()))
+        .collect();
+    assert_eq!(seen.len(), 4, "{seen:?}");
+    assert_eq!(seen[0], ("I wrapped", SupportReason::Supported, None));
+    assert_eq!(seen[1], ("I left th", SupportReason::Number, Some("forty")));
+    assert_eq!(seen[3], ("Nobody ta", SupportReason::Name, Some("Grace")));
+    assert_eq!(answered.check.support[0].marker, Some(1));
+    assert_eq!(answered.check.grounded_share, Some(0.25));
+    assert_eq!(answered.check.invented_quotations, ["I have never owned a single hive."]);
+    assert_eq!((answered.text.as_str(), answered.check.replaced), (text, None));
+}
+
+#[tokio::test]
+async fn an_answer_that_passages_support_too_little_of_is_replaced_by_what_would_have_been_quoted() {
+    let invented = "I sold the hive to Grace in 1999. She lost 300 bees a day.";
+    let strict = AnswerOptions { mode: Mode::Generate, ..AnswerOptions::default() };
+    let asked = Asked::with(strict.clone(), writes(invented)).await;
+    let mut parts = asked.parts(query(QUESTION)).await;
+    let Some(AnswerPart::Finished(replaced)) = parts.pop() else { panic!("{parts:?}") };
+    let quoted = Asked::new(Mode::Quote, Base::Absent).await.answered(query(QUESTION)).await;
+    assert_eq!((&replaced.text, replaced.mode, &replaced.model), (&quoted.text, AnswerMode::Quoted, &quoted.model));
+    assert_eq!(replaced.citations, quoted.citations);
+    assert_eq!((replaced.check.replaced, replaced.check.grounded_share), (Some(Replaced::Ungrounded), Some(0.0)));
+    assert_eq!(replaced.check.support.len(), 2, "what was wrong with it is told");
+    assert_eq!(parts.pop(), Some(AnswerPart::Delta { text: invented.to_owned() }), "what was written was streamed");
+
+    let json = Query { format: ResponseFormat::JsonObject, ..query(QUESTION) };
+    let json = Asked::with(strict, writes("{\"bees\": 300}")).await.answered(json).await;
+    assert_eq!((json.text.as_str(), json.check.grounded_share), ("{\"bees\": 300}", None), "JSON is not checked");
+}
+
+#[tokio::test]
+async fn an_answer_that_claims_nothing_is_left_as_it_is() {
+    let strict = AnswerOptions { mode: Mode::Generate, min_grounded: 1.0 };
+    let answered =
+        Asked::with(strict, writes("I don't know. What do you think?")).await.answered(query(QUESTION)).await;
+    assert_eq!((answered.check.grounded_share, answered.check.replaced), (None, None), "{answered:?}");
+}
+
+#[tokio::test]
+async fn a_model_that_repeats_itself_is_stopped_and_the_answer_cut_before_that() {
+    for (piece, kept) in
+        [("The hive survived the frost. ", "The hive survived the frost."), ("and the bees, ", "and the bees,")]
+    {
+        let endless = Base::Chosen(Arc::new(Endless(piece)));
+        let asked = Asked::new(Mode::Generate, endless).await;
+        let answered = asked.answered(query(QUESTION)).await;
+        assert_eq!((answered.text.as_str(), answered.finish_reason), (kept, FinishReason::Repetition));
+    }
+    let endless = Base::Chosen(Arc::new(Endless("[0, 0, 0], ")));
+    let json = Query { format: ResponseFormat::JsonObject, ..query(QUESTION) };
+    let answered = Asked::new(Mode::Generate, endless).await.answered(json).await;
+    assert_eq!(answered.finish_reason, FinishReason::Length, "JSON may say the same again and again");
+}
+
+#[tokio::test]
+async fn what_stands_in_code_cites_nothing() {
+    let code = writes("See `hives[1]`:\n\n```\nhives[2]\n```\n\nand [3].");
+    let answered = Asked::new(Mode::Generate, code).await.answered(query(QUESTION)).await;
+    let cited: Vec<bool> = answered.citations.iter().map(|citation| citation.cited).collect();
+    assert_eq!(cited.first(), Some(&false), "{answered:?}");
+    for citation in &answered.citations {
+        assert_eq!(citation.cited, citation.marker == 3, "{answered:?}");
+    }
 }

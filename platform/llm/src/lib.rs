@@ -9,14 +9,17 @@
 mod abstention;
 mod engine;
 mod error;
+mod markers;
 mod model;
 pub mod openai;
 mod prompt;
+pub mod quotations;
 mod quote;
 
 pub use abstention::{ABSTENTION, ABSTENTIONS, abstention, is_abstention};
 pub use engine::{Device, Engine};
 pub use error::Error;
+pub use markers::{cited_markers, has_marker};
 pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole, whole_in_format};
-pub use prompt::{PromptOptions, cited_markers, grounded_prompt, voice_prompt};
+pub use prompt::{PromptOptions, grounded_prompt, voice_prompt};
 pub use quote::quoted;

@@ -93,11 +93,6 @@ fn delimited(marker: usize, passage: &Passage, limit: usize) -> String {
     format!("<passage id=\"[{marker}]\" from=\"{}\">\n{}\n</passage>\n\n", quoted(&heading), quoted(&text))
 }
 
-/// The markers `[1]` to `[count]` that an answer names, ascending.
-pub fn cited_markers(answer: &str, count: usize) -> Vec<u32> {
-    (1..=count).filter(|marker| answer.contains(&format!("[{marker}]"))).filter_map(|m| u32::try_from(m).ok()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use twin_schemas::{Category, DocumentId, Revision};
@@ -173,10 +168,5 @@ mod tests {
         let turns: Vec<_> = prompt[1..].iter().map(|turn| turn.content.as_str()).collect();
         assert_eq!(turns[..4], ["turn 5", "turn 6", "turn 7", "turn 8"]);
         assert!(turns[4].ends_with("Question: turn 9"));
-    }
-
-    #[test]
-    fn only_markers_of_given_passages_count_as_cited() {
-        assert_eq!(cited_markers("Yes [2], and [1]; not [7].", 3), [1, 2]);
     }
 }

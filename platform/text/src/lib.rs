@@ -8,8 +8,10 @@
 
 pub mod blocks;
 pub mod code;
+pub mod code_marks;
 pub mod language;
 pub mod markdown;
 pub mod natural;
+pub mod repetition;
 pub mod sentences;
 pub mod words;

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use twin_api::{CitationView, QueryAnswer, QueryRequest, TimingsView, UsageView};
-use twin_schemas::{AnswerMode, Category, FinishReason};
+use twin_api::{CitationView, QueryAnswer, QueryRequest, SentenceSupportView, TimingsView, UsageView};
+use twin_schemas::{AnswerMode, Category, FinishReason, Replaced, SupportReason};
 
 use super::text::{count, duration};
 use super::views::{beginning, heading};
@@ -16,6 +16,8 @@ use crate::error::CommandError;
 const PASSAGES_SHOWN: usize = 3;
 /// Their width, columns.
 const PASSAGE_WIDTH: usize = 100;
+/// The width of a sentence that no passage supports.
+const SENTENCE_WIDTH: usize = 80;
 
 /// A question.
 #[derive(Debug, Args)]
@@ -102,8 +104,7 @@ async fn tell_stream(
             }
             "done" => {
                 let answer: QueryAnswer = read(&event.data)?;
-                // An answer may come without parts.
-                out.line(if *text_came { "" } else { &answer.answer })?;
+                out.line(&ending(&answer, *text_came))?;
                 return Ok(Some(answer));
             }
             "error" => return Err(CommandError::of_problem(500, event.data.as_bytes(), None)),
@@ -133,7 +134,10 @@ fn rest(answer: &QueryAnswer) -> String {
         lines.push("The twin does not know: nothing that was published is near enough to the question.".to_owned());
     } else if answer.finish_reason == FinishReason::Length {
         lines.push("(cut at the limit of tokens)".to_owned());
+    } else if answer.finish_reason == FinishReason::Repetition {
+        lines.push("(cut: the model began to repeat itself)".to_owned());
     }
+    lines.extend(doubts(answer));
     if !answer.citations.is_empty() {
         lines.push(String::new());
         lines.push(passages_title(answer).to_owned());
@@ -150,6 +154,64 @@ fn rest(answer: &QueryAnswer) -> String {
     lines.push(String::new());
     lines.push(timings_line(answer));
     lines.join("\n")
+}
+
+/// What stands behind the text that came: all of the answer where none did, and where what came was replaced.
+fn ending(answer: &QueryAnswer, text_came: bool) -> String {
+    match (text_came, answer.check.replaced) {
+        (false, _) => answer.answer.clone(),
+        (true, None) => String::new(),
+        (true, Some(Replaced::Ungrounded)) => {
+            format!("\n\nPassages support too little of that. In the author's own words:\n\n{}", answer.answer)
+        }
+    }
+}
+
+/// What in a model's answer rests on no passage.
+fn doubts(answer: &QueryAnswer) -> Vec<String> {
+    let unsupported: Vec<&SentenceSupportView> =
+        answer.check.support.iter().filter(|sentence| !sentence.supported).collect();
+    let invented = &answer.check.invented_quotations;
+    let mut lines = Vec::new();
+    if answer.check.replaced.is_some() {
+        let all = answer.check.support.len();
+        let sentences = count(all as u64, "sentence");
+        let supported = all - unsupported.len();
+        lines.push(String::new());
+        lines.push(format!("A model's answer was replaced. Passages support {supported} of its {sentences}, and not:"));
+    } else if !unsupported.is_empty() {
+        lines.push(String::new());
+        lines.push("No passage supports:".to_owned());
+    }
+    lines.extend(unsupported.into_iter().map(doubt));
+    if !invented.is_empty() {
+        lines.push(String::new());
+        lines.push("Quoted, but in no passage:".to_owned());
+        lines.extend(invented.iter().map(|quotation| format!("  “{}”", short(quotation))));
+    }
+    lines
+}
+
+/// `  “A sentence” (the number 7)`.
+fn doubt(sentence: &SentenceSupportView) -> String {
+    let unknown = sentence.unknown.as_deref().unwrap_or_default();
+    let why = match sentence.reason {
+        SupportReason::Number => format!(" (the number {unknown})"),
+        SupportReason::Name => format!(" (the name {unknown})"),
+        SupportReason::Negation => " (a passage says the contrary)".to_owned(),
+        SupportReason::Code => " (a line of code)".to_owned(),
+        SupportReason::Unlike | SupportReason::Supported => String::new(),
+    };
+    format!("  “{}”{why}", short(&sentence.text))
+}
+
+/// The beginning of a text, on one line.
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SENTENCE_WIDTH) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
 }
 
 fn passages_title(answer: &QueryAnswer) -> &'static str {
@@ -288,6 +350,49 @@ mod tests {
              * [2] Parsers — Top › Errors (posts/a.md) 0.83\n\n\
              1.2 s: queue 2 ms, embed 8 ms, search 5 ms, quote 900 ms"
         );
+    }
+
+    /// An answer of which passages support the first of two sentences.
+    fn doubtful() -> Value {
+        let sentence = |text: &str, supported: bool, reason: &str, unknown: Option<&str>| {
+            json!({"text": text, "supported": supported, "marker": supported.then_some(2), "score": 0.7, "reason": reason,
+                "unknown": unknown})
+        };
+        let mut answer = answer_json(false);
+        let support =
+            [sentence("Yes [2].", true, "supported", None), sentence("It took 7\nyears.", false, "number", Some("7"))];
+        answer["support"] = json!(support);
+        answer["grounded_share"] = json!(0.5);
+        answer
+    }
+
+    #[test]
+    fn what_no_passage_supports_is_listed_below_the_answer() {
+        let mut doubtful = doubtful();
+        doubtful["invented_quotations"] = json!(["as nobody ever said"]);
+        doubtful["finish_reason"] = json!("repetition");
+        let text = rest(&serde_json::from_value(doubtful).unwrap());
+        let expected = "(cut: the model began to repeat itself)\n\nNo passage supports:\n  “It took 7 years.” (the number 7)\n\n\
+             Quoted, but in no passage:\n  “as nobody ever said”\n\nPassages (* cited";
+        assert!(text.starts_with(expected), "{text}");
+    }
+
+    #[tokio::test]
+    async fn where_a_streamed_text_does_not_count_the_one_that_does_stands_below_it() {
+        let mut replaced = doubtful();
+        replaced["replaced"] = json!("ungrounded");
+        replaced["mode"] = json!("quoted");
+        replaced["answer"] = json!("In May [2].");
+        let done = format!("event: done\ndata: {replaced}\n\n");
+        let (text, end) = asked(format!("{BEGINNING}{done}")).await;
+        end.unwrap();
+        let expected = "Yes\n\nPassages support too little of that. In the author's own words:\n\nIn May [2].\n\n\
+             A model's answer was replaced. Passages support 1 of its 2 sentences, and not:\n  “It took 7 years.” \
+             (the number 7)\n";
+        assert!(text.starts_with(expected), "{text}");
+        let (text, end) = asked(done).await;
+        end.unwrap();
+        assert!(text.starts_with("In May [2].\n\nA model's answer was replaced."), "{text}");
     }
 
     #[test]

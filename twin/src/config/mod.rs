@@ -228,6 +228,7 @@ impl Config {
         }
         let shares = [
             ("retrieval.min_score", f64::from(self.retrieval.min_score)),
+            ("answers.min_grounded", f64::from(self.answers.min_grounded)),
             ("datasets.freeze.deleted_share", self.datasets.freeze.deleted_share),
             ("trainer.max_left_out", self.trainer.max_left_out),
             ("crawler.brake_share", self.crawler.brake_share),

@@ -31,12 +31,15 @@ fn answer(mut answered: Answered, total_ms: f64) -> QueryAnswer {
         finish_reason: answered.finish_reason,
         usage: answered.usage.shown(),
         timings_ms: timings(total_ms, answered.timings),
+        check: answered.check.shown(),
     }
 }
 
 /// Ask a twin.
 ///
-/// The answer rests on passages of what its author published and cites them. A client that goes away, whether the
+/// The answer rests on passages of what its author published and cites them. What a model writes is checked against them:
+/// `support` says of each sentence whether a passage says so, and an answer of which they support too little is replaced by
+/// quotations. A client that goes away, whether the
 /// answer is streamed or not, stops the work on it.
 #[utoipa::path(
     post, path = "/v1/query", tag = "twin", request_body = QueryRequest,

@@ -18,9 +18,9 @@ use twin_gateway::{
 };
 use twin_registry::JobQueue;
 use twin_schemas::{
-    AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, DatasetId, DocumentId, FailureKind,
-    FinishReason, Passage, Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic,
-    Usage,
+    AnswerCheck, AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, DatasetId, DocumentId,
+    FailureKind, FinishReason, Passage, Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind,
+    StageTimings, Topic, Usage,
 };
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
@@ -371,6 +371,7 @@ fn finished(text: &str, abstained: bool) -> AnswerPart {
         finish_reason: FinishReason::Stop,
         usage: Usage { prompt_tokens: 20, completion_tokens: 4 },
         timings: StageTimings { queue_ms: 1.0, embed_ms: 2.0, search_ms: 3.0, first_token_ms: 4.0, generate_ms: 5.0 },
+        check: AnswerCheck::default(),
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// The lines of a part of a text, without their ends.
-pub(super) fn lines(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn lines(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let mut start = range.start;
     text[range].split_inclusive('\n').map(move |line| {
         let begin = start;

@@ -15,14 +15,14 @@
 //! Deliberately not here: whether the passages are near enough (`answer`), and earlier turns of the conversation: they are
 //! no part of the search either.
 
-mod lines;
+pub(crate) mod lines;
 mod render;
 mod select;
-mod spans;
-mod terms;
+pub(crate) mod spans;
+pub(crate) mod terms;
 #[cfg(test)]
 mod tests;
-mod units;
+pub(crate) mod units;
 
 use std::collections::HashSet;
 use std::panic::resume_unwind;
@@ -32,7 +32,8 @@ use twin_schemas::Passage;
 
 use crate::retrieve::Retrieved;
 use render::render;
-use select::{Candidate, dot, select};
+pub(crate) use select::dot;
+use select::{Candidate, select};
 use spans::{Span, spans};
 use terms::{Terms, stems};
 use units::{Spanned, Unit, units};
@@ -118,7 +119,7 @@ pub async fn quote(question: &str, found: &Retrieved, max_tokens: Option<u32>) -
 }
 
 /// Runs what takes longer than a task may on a thread for such work.
-async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(crate) async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),

@@ -118,6 +118,6 @@ impl Spanned<'_> {
 }
 
 /// The cosine similarity of two unit vectors.
-pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
+pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).map(|(left, right)| left * right).sum()
 }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use twin_llm::cited_markers;
+use twin_llm::has_marker;
 use twin_schemas::{Category, Passage};
 use twin_text::blocks::{Block, Kind, blocks};
 use twin_text::language::language_of_path;
@@ -203,7 +203,7 @@ impl Reader<'_> {
     fn prose_span(&mut self, form: Form, range: Range<usize>, least_words: usize) {
         let text = &self.text[range.clone()];
         let is_read = text.chars().count() <= MOST_CHARS && words(&without_links(text)).len() >= least_words;
-        if is_read && cited_markers(text, self.passages).is_empty() {
+        if is_read && !has_marker(text, self.passages) {
             self.push(form, range.clone(), range, None);
         }
     }
@@ -216,7 +216,7 @@ impl Reader<'_> {
 
 /// The sentences of a paragraph, those that are too short to say something (`Yes.`, `**Note.**`) with the one after them, at
 /// the end with the one before.
-fn whole_sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+pub(crate) fn whole_sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let is_short = |range: &Range<usize>| words(&text[range.clone()]).len() < LEAST_WORDS;
     let mut found: Vec<Range<usize>> = Vec::new();
     for sentence in sentences(text, range) {
@@ -237,7 +237,7 @@ fn whole_sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
 }
 
 /// The line between a table's header and its rows: `|---|:-:|`.
-fn is_delimiter(row: &str) -> bool {
+pub(crate) fn is_delimiter(row: &str) -> bool {
     row.contains('-') && row.chars().all(|c| matches!(c, '|' | '-' | ':') || c.is_whitespace())
 }
 

@@ -37,13 +37,13 @@ impl Terms {
 }
 
 /// The words of a text as they are compared.
-pub(super) fn stems(text: &str) -> HashSet<String> {
+pub(crate) fn stems(text: &str) -> HashSet<String> {
     words(text).iter().map(|word| stem(word)).collect()
 }
 
 /// A word without the ending of its English form, so that `publishes`, `published` and `publishing` are one. Words of
 /// other languages and scripts stay as they are, but for what looks like such an ending.
-fn stem(word: &str) -> String {
+pub(crate) fn stem(word: &str) -> String {
     let word = word.strip_suffix("'s").unwrap_or(word);
     if let Some(rest) = word.strip_suffix("ies").or_else(|| word.strip_suffix("ied")).filter(|rest| is_stem(rest)) {
         return format!("{rest}y");

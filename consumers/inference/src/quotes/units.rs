@@ -144,6 +144,6 @@ impl Spanned<'_> {
 }
 
 /// What stands in the cells of a row.
-fn cells(row: &str) -> String {
+pub(crate) fn cells(row: &str) -> String {
     row.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("; ")
 }

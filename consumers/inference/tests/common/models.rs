@@ -46,6 +46,21 @@ impl ChatModel for Word {
     }
 }
 
+/// A model that says the same again and again, and never ends by itself.
+pub struct Endless(pub &'static str);
+
+#[async_trait]
+impl ChatModel for Endless {
+    fn name(&self) -> &str {
+        "endless"
+    }
+
+    async fn chat(&self, _: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
+        let text = self.0;
+        Ok(futures::stream::repeat_with(move || Ok(ChatChunk::Text(text.to_owned()))).boxed())
+    }
+}
+
 pub fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }

@@ -2,7 +2,7 @@
 
 use axum::response::sse::Event;
 use serde::Serialize;
-use twin_api::{CitationView, UsageView};
+use twin_api::{AnswerCheckView, CitationView, UsageView};
 use twin_schemas::{AnswerMode, Answered, FinishReason};
 use utoipa::ToSchema;
 
@@ -34,6 +34,13 @@ pub struct ChatCompletion {
     /// `quoted`: the content is the author's own words. `generated`: a language model wrote it. Not part of OpenAI's API.
     #[schema(value_type = String, example = "quoted")]
     mode: AnswerMode,
+    /// Why the text ended, in the twin's own words: `stop`, `length`, or `repetition`, which OpenAI's API has no word for. Not part
+    /// of OpenAI's API.
+    #[schema(value_type = String, example = "stop")]
+    finish_detail: FinishReason,
+    /// What the check of a generated content has found. Not part of OpenAI's API.
+    #[serde(flatten)]
+    check: AnswerCheckView,
 }
 
 /// One answer.
@@ -46,7 +53,8 @@ pub struct Choice {
     /// Always null.
     #[schema(value_type = Option<Object>)]
     logprobs: Option<()>,
-    /// `stop`, or `length` where the token limit cut the text.
+    /// `stop`; or `length` where the text is cut: at the limit of tokens, or where the model began to repeat itself
+    /// (`finish_detail` tells which).
     #[schema(value_type = String)]
     finish_reason: FinishReason,
 }
@@ -91,6 +99,18 @@ pub struct ChatChunk {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "quoted")]
     mode: Option<AnswerMode>,
+    /// In the chunk with the finish reason: as in a whole completion. Not part of OpenAI's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "stop")]
+    finish_detail: Option<FinishReason>,
+    /// In the chunk with the finish reason: what the check of a generated content has found. Not part of OpenAI's API.
+    #[serde(flatten)]
+    #[schema(value_type = AnswerCheckView)]
+    check: Option<AnswerCheckView>,
+    /// In the chunk with the finish reason, where the text that counts is not the one that was streamed: what was replaced, or cut
+    /// before a repetition. Not part of OpenAI's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
 }
 
 /// What a chunk adds.
@@ -152,13 +172,15 @@ impl Completion {
             citations: citations(&mut answered),
             abstained: answered.abstained,
             mode: answered.mode,
+            finish_detail: answered.finish_reason,
+            check: answered.check.shown(),
             usage: answered.usage.shown(),
             system_fingerprint: Some(answered.model),
             choices: vec![Choice {
                 index: 0,
                 message: AnswerMessage { role: "assistant", content, refusal },
                 logprobs: None,
-                finish_reason: answered.finish_reason,
+                finish_reason: in_openais_words(answered.finish_reason),
             }],
         }
     }
@@ -181,10 +203,14 @@ impl Completion {
 
     /// The last chunks: the finish reason with the citations, and the usage where it is wanted.
     pub fn closing(&self, mut answered: Answered) -> Vec<ChatChunk> {
-        let mut finish = self.chunk(Delta::default(), Some(answered.finish_reason));
+        let mut finish = self.chunk(Delta::default(), Some(in_openais_words(answered.finish_reason)));
+        let is_another = answered.check.replaced.is_some() || answered.finish_reason == FinishReason::Repetition;
         finish.citations = Some(citations(&mut answered));
         finish.abstained = Some(answered.abstained);
         finish.mode = Some(answered.mode);
+        finish.finish_detail = Some(answered.finish_reason);
+        finish.check = Some(answered.check.shown());
+        finish.answer = is_another.then_some(answered.text);
         let mut chunks = vec![finish];
         if self.include_usage {
             let mut usage = self.chunk(Delta::default(), None);
@@ -206,7 +232,19 @@ impl Completion {
             citations: None,
             abstained: None,
             mode: None,
+            finish_detail: None,
+            check: None,
+            answer: None,
         }
+    }
+}
+
+/// OpenAI's API knows `stop`, for a text that is complete, and `length`, for one that is cut. One that is cut before a
+/// repetition is not complete.
+fn in_openais_words(reason: FinishReason) -> FinishReason {
+    match reason {
+        FinishReason::Repetition => FinishReason::Length,
+        reason => reason,
     }
 }
 
@@ -219,7 +257,7 @@ pub fn data(value: &impl Serialize) -> Event {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use twin_schemas::{StageTimings, Usage};
+    use twin_schemas::{AnswerCheck, Replaced, SentenceSupport, StageTimings, SupportReason, Usage};
 
     use super::*;
 
@@ -233,6 +271,18 @@ mod tests {
             finish_reason: FinishReason::Length,
             usage: Usage { prompt_tokens: 10, completion_tokens: 3 },
             timings: StageTimings::default(),
+            check: AnswerCheck {
+                support: vec![SentenceSupport {
+                    text: "Yes [1].".into(),
+                    supported: true,
+                    marker: Some(1),
+                    score: 0.75,
+                    reason: SupportReason::Supported,
+                    unknown: None,
+                }],
+                grounded_share: Some(1.0),
+                ..AnswerCheck::default()
+            },
         }
     }
 
@@ -252,7 +302,10 @@ mod tests {
             "choices": [{"index": 0, "message": {"role": "assistant", "content": "Yes [1].", "refusal": null},
                 "logprobs": null, "finish_reason": "length"}],
             "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
-            "citations": [], "abstained": false, "mode": "generated",
+            "citations": [], "abstained": false, "mode": "generated", "finish_detail": "length",
+            "support": [{"text": "Yes [1].", "supported": true, "marker": 1, "score": 0.75, "reason": "supported",
+                "unknown": null}],
+            "grounded_share": 1.0, "invented_quotations": [], "replaced": null,
         });
         assert_eq!(json_of(&completion(false).whole(answered())), expected);
     }
@@ -288,6 +341,19 @@ mod tests {
         assert_eq!(closing["choices"][0]["finish_reason"], "length");
         assert_eq!(closing["choices"][0]["delta"], json!({}));
         assert_eq!((&closing["citations"], &closing["mode"]), (&json!([]), &json!("generated")));
+        assert_eq!((&closing["grounded_share"], closing.get("answer")), (&json!(1.0), None));
+    }
+
+    #[test]
+    fn a_stream_whose_text_does_not_count_ends_with_the_text_that_does() {
+        let closing = |answered: Answered| json_of(&completion(false).closing(answered)[0]);
+        let check =
+            AnswerCheck { replaced: Some(Replaced::Ungrounded), grounded_share: Some(0.0), ..AnswerCheck::default() };
+        let replaced = closing(Answered { check, mode: AnswerMode::Quoted, ..answered() });
+        assert_eq!((&replaced["answer"], &replaced["replaced"]), (&json!("Yes [1]."), &json!("ungrounded")));
+        let cut = closing(Answered { finish_reason: FinishReason::Repetition, ..answered() });
+        assert_eq!((&cut["answer"], &cut["finish_detail"]), (&json!("Yes [1]."), &json!("repetition")));
+        assert_eq!(cut["choices"][0]["finish_reason"], "length", "OpenAI's API has no word for it");
     }
 
     #[test]

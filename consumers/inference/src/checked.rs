@@ -1,0 +1,89 @@
+//! What a model wrote, checked against its passages, and the answer that becomes of it.
+
+use std::future::Future;
+use std::time::Instant;
+
+use tracing::{info, warn};
+use twin_llm::{ABSTENTION, cited_markers};
+use twin_schemas::{AnswerCheck, AnswerMode, Answered, FailureKind, FinishReason, Query, Replaced};
+
+use crate::answer::{Answerer, citations, question, time_left};
+use crate::generate::{Failure, Written};
+use crate::quotes::quote;
+use crate::retrieve::Retrieved;
+use crate::support::check;
+
+impl Answerer {
+    /// The answer that counts: what the model wrote with what its passages support of it, or where that is too little, the
+    /// quotations that answer best, out of all passages found. JSON is not checked: its values are no sentences.
+    pub(crate) async fn checked(
+        &self,
+        query: &Query,
+        written: Written,
+        model: &str,
+        found: Retrieved,
+    ) -> Result<Answered, Failure> {
+        let given = self.given(&found);
+        let mut outcome = AnswerCheck::default();
+        if query.format.is_text() {
+            let began = Instant::now();
+            outcome = in_time(query, check(&written.text, given, found.embedder.as_ref())).await?;
+            self.metrics.check_seconds.observe(began.elapsed().as_secs_f64());
+            self.metrics.checked(&outcome);
+        }
+        if outcome.grounded_share.is_some_and(|share| share < self.answers.min_grounded) {
+            let request_id = query.request_id;
+            info!(%request_id, model, share = ?outcome.grounded_share, "the answer is replaced: passages support too little");
+            return self.replaced(query, written, outcome, found).await;
+        }
+        let cited = cited_markers(&written.text, given.len());
+        Ok(Answered {
+            citations: citations(given.to_vec(), &cited),
+            text: written.text,
+            abstained: false,
+            mode: AnswerMode::Generated,
+            model: model.to_owned(),
+            finish_reason: written.finish_reason,
+            usage: written.usage,
+            timings: written.timings,
+            check: outcome,
+        })
+    }
+
+    /// As [`Answerer::quote`] answers, or that the twin does not know where nothing can be quoted.
+    async fn replaced(
+        &self,
+        query: &Query,
+        written: Written,
+        check: AnswerCheck,
+        found: Retrieved,
+    ) -> Result<Answered, Failure> {
+        let quoted = in_time(query, quote(question(query), &found, query.sampling.max_tokens)).await?;
+        let quoted = quoted.until(&query.sampling.stop);
+        let (model, cited) = (found.model(), quoted.cited());
+        let abstained = quoted.quotations.is_empty();
+        Ok(Answered {
+            text: if abstained { ABSTENTION.to_owned() } else { quoted.text() },
+            abstained,
+            mode: AnswerMode::Quoted,
+            citations: if abstained { Vec::new() } else { citations(found.passages, &cited) },
+            model,
+            finish_reason: if quoted.is_cut { FinishReason::Length } else { FinishReason::Stop },
+            usage: written.usage,
+            timings: written.timings,
+            check: AnswerCheck { replaced: Some(Replaced::Ungrounded), ..check },
+        })
+    }
+}
+
+/// What the embedding model is asked for, if it comes before the deadline.
+async fn in_time<T>(query: &Query, work: impl Future<Output = Result<T, twin_embedding::Error>>) -> Result<T, Failure> {
+    match tokio::time::timeout(time_left(query), work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => {
+            warn!(%error, "the answer could not be compared with its passages");
+            Err((FailureKind::Unavailable, error.to_string()))
+        }
+        Err(_) => Err((FailureKind::Expired, "the answer was not checked before the deadline".to_owned())),
+    }
+}

@@ -1,0 +1,192 @@
+//! Which parts of an answer claim something.
+
+use twin_llm::ABSTENTION;
+use twin_llm::quotations::normalised;
+use twin_text::markdown::list_item;
+use twin_text::words::{is_stop_word, words};
+
+use super::facts::facts;
+pub(super) use super::pieces::without_markers;
+use super::pieces::{Form, Piece, pieces};
+
+/// Characters of a claim that are read: no sentence that somebody reads is longer.
+const READ_CHARS: usize = 600;
+
+/// Words that tell something of what is claimed, in a claim that has no number and no name.
+const LEAST_WORDS: usize = 2;
+
+/// How a sentence begins that greets, offers help or says that it does not know: it claims nothing, unless it names a passage.
+const PHRASES: [&str; 24] = [
+    "hello",
+    "hi there",
+    "great question",
+    "good question",
+    "thank you",
+    "thanks for",
+    "you're welcome",
+    "i hope this",
+    "i hope that",
+    "hope this helps",
+    "let me",
+    "feel free to",
+    "if you have any",
+    "if you have more",
+    "if you have further",
+    "happy to help",
+    "i'm happy to",
+    "i'd be happy to",
+    "i don't know",
+    "i do not know",
+    "i'm not sure",
+    "i am not sure",
+    "i can't answer",
+    "i cannot answer",
+];
+
+/// Words that a claim is not about, beside the stop words of a question.
+const FUNCTION_WORDS: [&str; 82] = [
+    "after",
+    "again",
+    "all",
+    "also",
+    "am",
+    "any",
+    "because",
+    "been",
+    "before",
+    "being",
+    "both",
+    "but",
+    "cannot",
+    "certainly",
+    "could",
+    "did",
+    "during",
+    "each",
+    "either",
+    "else",
+    "even",
+    "every",
+    "few",
+    "first",
+    "get",
+    "gets",
+    "got",
+    "he",
+    "her",
+    "here",
+    "his",
+    "however",
+    "i'd",
+    "i'll",
+    "i'm",
+    "i've",
+    "just",
+    "may",
+    "might",
+    "more",
+    "most",
+    "must",
+    "neither",
+    "never",
+    "no",
+    "nobody",
+    "none",
+    "nor",
+    "not",
+    "nothing",
+    "now",
+    "one",
+    "only",
+    "other",
+    "our",
+    "own",
+    "same",
+    "shall",
+    "she",
+    "since",
+    "so",
+    "some",
+    "such",
+    "sure",
+    "than",
+    "them",
+    "then",
+    "these",
+    "they",
+    "those",
+    "though",
+    "thus",
+    "too",
+    "until",
+    "us",
+    "very",
+    "were",
+    "while",
+    "without",
+    "would",
+    "yes",
+    "your",
+];
+
+/// A part of an answer that claims something.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    /// As it stands in the answer.
+    pub text: String,
+    /// What it is.
+    pub form: Form,
+    /// What it says: without markers and marks.
+    pub reading: String,
+}
+
+/// The parts of an answer that claim something, in order. What claims nothing: a greeting, a question, an offer of help, that
+/// the twin does not know, what only leads to a list or to code, and what has too few words to say anything.
+pub(super) fn claims(answer: &str) -> Vec<Claim> {
+    let claim = |Piece { range, form, .. }| {
+        let text = answer[range].trim();
+        Claim { text: text.to_owned(), form, reading: reading(text, form) }
+    };
+    pieces(answer).into_iter().map(claim).filter(claims_something).collect()
+}
+
+/// What a piece says: without markers of passages, marks of lists and bars of tables.
+pub(super) fn reading(text: &str, form: Form) -> String {
+    let text = match form {
+        Form::Code => return text.to_owned(),
+        Form::Row => crate::quotes::units::cells(text),
+        Form::Sentence => list_item(text).unwrap_or(text).to_owned(),
+    };
+    let said = without_markers(&text).replace('*', "");
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    said.replace(" .", ".").chars().take(READ_CHARS).collect()
+}
+
+/// Whether a word, in lower case, tells something of what is claimed.
+pub(super) fn is_content(word: &str) -> bool {
+    !is_stop_word(word) && !FUNCTION_WORDS.contains(&word) && !word.ends_with("n't")
+}
+
+fn claims_something(claim: &Claim) -> bool {
+    if claim.form == Form::Code {
+        return claim.reading.lines().any(|line| !words(line).is_empty() && !line.trim_start().starts_with(['`', '~']));
+    }
+    let said =
+        claim.reading.trim_end_matches(|c: char| matches!(c, '"' | '\'' | ')' | '\u{201d}') || c.is_whitespace());
+    let start = normalised(said).to_lowercase();
+    let has_facts = !facts(said, true).is_empty();
+    let is_abstention = claim.reading.contains(ABSTENTION) || ABSTENTION.contains(&normalised(said));
+    let is_question = said.ends_with(['?', '\u{ff1f}']);
+    let leads_on = said.ends_with([':', '\u{ff1a}']) && !has_facts;
+    let is_phrase =
+        PHRASES.iter().any(|phrase| start.starts_with(phrase)) && !has_facts && !names_a_passage(&claim.text);
+    if is_abstention || is_question || leads_on || is_phrase {
+        return false;
+    }
+    let content = words(said).iter().filter(|word| is_content(word)).count();
+    content >= LEAST_WORDS || has_facts
+}
+
+fn names_a_passage(text: &str) -> bool {
+    without_markers(text) != text
+}

@@ -1,0 +1,218 @@
+//! Rules over texts made for them. What a real embedding model tells is in `tests/support.rs`.
+
+use proptest::prelude::*;
+use twin_schemas::{Category, DocumentId, Revision, SupportReason};
+
+use super::*;
+use crate::quotes::dot;
+use crate::quotes::terms::stems;
+
+const HIVE: &str = "# The hive\n\nThe hive survived the frost because I wrapped it in wool. In February the queen had begun to lay \
+    eggs again.\n\nI left the colony twelve kilos of honey. I do not feed sugar.\n\n| hive | honey, kg |\n|---|---|\n| east | 12 |\n\
+    | west | 7 |\n\n```\nmake honey\nmake wax\n```\n";
+
+fn passage(number: u32, text: &str) -> Passage {
+    Passage {
+        document_id: DocumentId(format!("00000000-0000-0000-0000-{number:012}").parse().unwrap()),
+        revision: Revision(1),
+        ordinal: 0,
+        natural_key: "notes/hive.md".into(),
+        title: Some("Notes of Ada".into()),
+        url: None,
+        category: Category::Article,
+        heading_path: Vec::new(),
+        text: text.into(),
+        score: 0.5,
+    }
+}
+
+/// Stands in for a model: texts are the nearer the more of their words they share.
+fn vector(text: &str) -> Vec<f32> {
+    let mut vector = vec![0_f32; 256];
+    for stem in stems(text) {
+        let hash = stem.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+        vector[hash % 256] += 1.0;
+    }
+    let length = dot(&vector, &vector).sqrt().max(f32::MIN_POSITIVE);
+    vector.iter().map(|value| value / length).collect()
+}
+
+fn checked(answer: &str, texts: &[&str]) -> AnswerCheck {
+    let passages: Vec<Passage> = (1..).zip(texts).map(|(number, text)| passage(number, text)).collect();
+    let reading = Reading::new(answer, &passages);
+    let vectors: Vec<Vec<f32>> = reading.texts().iter().map(|text| vector(text)).collect();
+    reading.check(&vectors)
+}
+
+/// Why the only sentence of an answer counts as supported or not, and what is unknown in it.
+fn of(answer: &str, texts: &[&str]) -> (SupportReason, Option<String>) {
+    let [sentence] = checked(answer, texts).support.try_into().unwrap_or_else(|all| panic!("{answer}: {all:?}"));
+    assert_eq!(sentence.supported, sentence.reason == SupportReason::Supported);
+    assert_eq!(sentence.supported, sentence.marker.is_some());
+    (sentence.reason, sentence.unknown)
+}
+
+fn unknown(word: &str) -> Option<String> {
+    Some(word.to_owned())
+}
+
+#[test]
+fn what_a_passage_says_is_supported_by_it_in_other_words_too() {
+    for answer in [
+        "The hive survived the frost because I wrapped it in wool [2].",
+        "I wrapped my hive in wool, so it survived the frost.",
+        "- **The colony** was left 12 kg of honey by me.",
+        "By February, the queen had begun to lay eggs.",
+        "| east | 12 |",
+        "```\nmake  honey\n```",
+    ] {
+        assert_eq!(of(answer, &["Rivers rise in spring.", HIVE]).0, SupportReason::Supported, "{answer}");
+    }
+    let cited_wrongly = checked("I wrapped the hive in wool [1].", &["Rivers rise.", HIVE]);
+    assert_eq!(cited_wrongly.support[0].marker, Some(2), "the passage that says so, whichever is cited");
+}
+
+#[test]
+fn a_number_a_name_or_a_unit_that_no_passage_has_is_never_supported() {
+    for (answer, reason, what) in [
+        ("I left the colony thirteen kilos of honey.", SupportReason::Number, "thirteen"),
+        ("I left the colony 120 kilos of honey.", SupportReason::Number, "120"),
+        ("I left the colony twelve tons of honey.", SupportReason::Number, "twelve"),
+        ("In March the queen had begun to lay eggs again.", SupportReason::Name, "March"),
+        ("The hive survived the frost because Grace wrapped it in wool.", SupportReason::Name, "Grace"),
+        ("The hive survived the frost because I wrapped it in `felt`.", SupportReason::Name, "felt"),
+        ("| east | 13 |", SupportReason::Number, "13"),
+    ] {
+        assert_eq!(of(answer, &[HIVE]), (reason, unknown(what)), "{answer}");
+    }
+    assert_eq!(of("```\nmake honey\nmake mead\n```", &[HIVE]).0, SupportReason::Code);
+    assert_eq!(
+        of("Notes of Ada: the queen had begun to lay eggs again.", &[HIVE]).0,
+        SupportReason::Supported,
+        "the title"
+    );
+}
+
+#[test]
+fn a_number_that_stands_elsewhere_in_the_passage_does_not_support_it() {
+    assert_eq!(of("I left the colony seven kilos of honey.", &[HIVE]), (SupportReason::Number, unknown("seven")));
+}
+
+#[test]
+fn a_denial_is_supported_by_the_same_denial_alone() {
+    assert_eq!(of("I feed sugar.", &[HIVE]).0, SupportReason::Negation);
+    assert_eq!(of("I never feed sugar.", &[HIVE]).0, SupportReason::Supported);
+    assert_eq!(of("The hive did not survive the frost.", &[HIVE]).0, SupportReason::Negation);
+}
+
+#[test]
+fn what_is_about_something_else_is_not_supported() {
+    assert_eq!(of("Sourdough bread needs a hot oven with steam.", &[HIVE]).0, SupportReason::Unlike);
+}
+
+#[test]
+fn a_name_that_takes_the_place_of_another_at_the_beginning_is_not_supported() {
+    let text = "Kafka keeps the offsets of a group. A broker of Kafka may die.";
+    assert_eq!(of("Kafka keeps the offsets of a group.", &[text]).0, SupportReason::Supported);
+    assert_eq!(of("Pulsar keeps the offsets of a group.", &[text]), (SupportReason::Name, unknown("Pulsar")));
+}
+
+#[test]
+fn what_claims_nothing_is_not_counted() {
+    let answer = "# The hive\n\nHello! I hope this helps. Let me know if you keep bees. Do you?\n\nHere are the steps:\n\n\
+        I don't know.\n\nYes.";
+    let nothing = checked(answer, &[HIVE]);
+    assert_eq!((nothing.support, nothing.grounded_share), (Vec::new(), None));
+    assert_eq!(checked(twin_llm::ABSTENTION, &[HIVE]).grounded_share, None);
+}
+
+#[test]
+fn the_share_is_of_the_sentences_that_claim_something() {
+    let answer = "Hello there! I wrapped the hive in wool [1]. In February the queen had begun to lay eggs. I sold it for 90 euros \
+        [1]. Why?";
+    let checked = checked(answer, &[HIVE]);
+    let supported: Vec<bool> = checked.support.iter().map(|sentence| sentence.supported).collect();
+    assert_eq!(supported, [true, true, false]);
+    assert!(checked.grounded_share.is_some_and(|share| (share - 2.0 / 3.0).abs() < 1e-6));
+    assert_eq!(checked.support[2].text, "I sold it for 90 euros [1].");
+}
+
+#[test]
+fn a_quotation_that_no_passage_has_is_told() {
+    let invented = |answer: &str| checked(answer, &[HIVE]).invented_quotations;
+    assert!(invented("I wrote: “I wrapped it in\nwool”, and \"do not feed sugar.\"").is_empty());
+    assert!(invented("> I left the colony twelve kilos\n> of honey. [1]").is_empty());
+    assert_eq!(invented("I wrote: \"I wrapped it in wet paper\"."), ["I wrapped it in wet paper"]);
+    assert_eq!(invented("> Feed them sugar in autumn. [1]"), ["Feed them sugar in autumn."]);
+    assert!(invented("The so-called \"winter of wool\" came.").is_empty(), "three words may be a title");
+}
+
+#[test]
+fn where_nouns_begin_with_capital_letters_they_are_no_names() {
+    let german = "Der Imker packt den Stock im Winter in Wolle, damit das Volk den Frost übersteht. Im Februar legt die Königin \
+        wieder Eier, und im April fliegt das Volk zu den Weiden am Bach. Im Mai steht der Honig in den Waben der Beute.";
+    let (reason, _) =
+        of("Im Winter packt der Imker den Stock in Wolle gegen Kälte, damit das Volk den Frost übersteht.", &[german]);
+    assert_eq!(reason, SupportReason::Supported);
+}
+
+#[test]
+fn however_long_an_answer_is_no_more_than_so_much_is_embedded() {
+    let answer: String = (0..300).map(|n| format!("The hive survived a frost of kind {n} in cold wool. ")).collect();
+    let text: String = (0..300).map(|n| format!("The hive survived the frost of kind {n} wrapped in wool. ")).collect();
+    let reading = Reading::new(&answer, &[passage(1, &text)]);
+    let texts = reading.texts();
+    assert!(texts.len() <= EMBEDDED && texts.concat().chars().count() <= EMBEDDED_CHARS, "{}", texts.len());
+}
+
+fn fragment() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "# Heading\n",
+        "A river rises in 1950. ",
+        "e.g. `so`? No. ",
+        "- item [1]\n",
+        "12) twelfth\r\n",
+        "| a | b |\n",
+        "|---|:-:|\n",
+        "> said so\n",
+        "“All of it is mine.” ",
+        "```rust\n",
+        "```\n",
+        "fn a() {}\n",
+        "\n\n",
+        "川は短い。",
+        "[2]",
+        "[1",
+        "]",
+        "`",
+        "--x ",
+        "2021-03-04 ",
+        "three hundred ",
+        "don\u{2019}t ",
+        "—",
+        "_a_ ",
+        "v1.2 ",
+        "x_y/z.w ",
+        "$5k ",
+        "é😀 ",
+        "İ ",
+        "'s ",
+        ".",
+        ": ",
+    ])
+}
+
+proptest! {
+    #[test]
+    fn any_answer_to_any_passage_is_checked_the_same_way_each_time(
+        answer in prop::collection::vec(fragment(), 0..30),
+        passage in prop::collection::vec(fragment(), 0..30),
+    ) {
+        let (answer, passage) = (answer.concat(), passage.concat());
+        let first = checked(&answer, &[&passage]);
+        for sentence in &first.support {
+            prop_assert!(answer.contains(&sentence.text) && (0.0..=1.0).contains(&sentence.score), "{sentence:?}");
+        }
+        prop_assert_eq!(first, checked(&answer, &[&passage]));
+    }
+}
