@@ -122,6 +122,12 @@ pub struct Sampling {
     /// Texts that end the answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
+    /// How much a token is held back for each time that it was written already, -2 to 2; 0 is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// How much a token is held back that was written already, however often, -2 to 2; 0 is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
 }
 
 /// One part of the answer to one query. Parts of a request come in the order of `sequence`, from 0.

@@ -6,7 +6,9 @@ use futures::StreamExt;
 use prometheus::IntGauge;
 use tracing::warn;
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, cited_markers, grounded_prompt};
-use twin_schemas::{AnswerMode, AnswerPart, Answered, FailureKind, FinishReason, Passage, Query, StageTimings, Usage};
+use twin_schemas::{
+    AnswerMode, AnswerPart, Answered, ChatMessage, FailureKind, FinishReason, Passage, Query, StageTimings, Usage,
+};
 use twin_stream::Error as LogError;
 
 use crate::answer::{Answerer, Ended, citations, fail, refuse, take_turn, time_left};
@@ -20,6 +22,9 @@ const DELTA_INTERVAL: Duration = Duration::from_millis(40);
 /// No vocabulary has a longer token, bytes: an endpoint that writes more than so many for each token that it was asked
 /// for does not keep to what it was asked.
 const LONGEST_TOKEN: usize = 128;
+
+/// No answer is longer, bytes, however many tokens were asked for: its end is one event that has all of it.
+const LONGEST_TEXT: usize = 4 << 20;
 
 /// One more, until it is dropped: a client that goes away drops the answer wherever it is.
 struct Counted<'a>(&'a IntGauge);
@@ -54,7 +59,8 @@ impl Answerer {
         // The same to the end, whatever is deployed meanwhile. The version that was to answer may have gone while it waited.
         let Some(model) = self.models.of(&query.author) else { return refuse(publisher).await };
         let generating = Counted::new(&self.metrics.generating);
-        let written = self.write(model.as_ref(), query, &passages, timings, publisher).await?;
+        let request = self.request(query, &passages);
+        let written = self.write(model.as_ref(), query, request, timings, publisher).await?;
         drop(generating);
         let (text, finish_reason, usage, timings) = match written {
             Ok(written) => written,
@@ -82,17 +88,16 @@ impl Answerer {
     }
 
     /// Streams the model's text into deltas.
-    async fn write(
+    pub(crate) async fn write(
         &self,
         model: &dyn ChatModel,
         query: &Query,
-        passages: &[Passage],
+        request: ChatRequest,
         mut timings: StageTimings,
         publisher: &mut Publisher,
     ) -> Result<Result<Written, Failure>, LogError> {
         let began = Instant::now();
-        let request = self.request(query, passages);
-        let longest = request.max_tokens as usize * LONGEST_TOKEN;
+        let longest = (request.max_tokens as usize * LONGEST_TOKEN).min(LONGEST_TEXT);
         let mut stream = match model.chat(request).await {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(failure(&error))),
@@ -133,14 +138,24 @@ impl Answerer {
         Ok(Ok((text, finish_reason, usage, timings)))
     }
 
+    /// What a question and its passages are put to the model as.
     fn request(&self, query: &Query, passages: &[Passage]) -> ChatRequest {
+        let messages = grounded_prompt(&query.author, &query.messages, passages, &self.options.prompt);
+        self.chat_request(query, messages, query.sampling.max_tokens.unwrap_or(self.options.max_tokens))
+    }
+
+    /// A prompt with what the query asks for, and for the rest what is configured.
+    pub(crate) fn chat_request(&self, query: &Query, messages: Vec<ChatMessage>, max_tokens: u32) -> ChatRequest {
         let sampling = &query.sampling;
         ChatRequest {
-            messages: grounded_prompt(&query.author, &query.messages, passages, &self.options.prompt),
-            max_tokens: sampling.max_tokens.unwrap_or(self.options.max_tokens).min(self.options.max_tokens),
+            messages,
+            max_tokens,
             temperature: sampling.temperature.unwrap_or(self.options.temperature),
             top_p: sampling.top_p.unwrap_or(self.options.top_p),
-            frequency_penalty: self.options.frequency_penalty,
+            frequency_penalty: sampling
+                .frequency_penalty
+                .map_or_else(|| self.options.penalty_within(max_tokens), |penalty| penalty as f32),
+            presence_penalty: sampling.presence_penalty.unwrap_or_default() as f32,
             seed: sampling.seed,
             stop: sampling.stop.clone(),
             format: query.format.clone(),
@@ -175,8 +190,8 @@ impl Draft {
     }
 }
 
-type Written = (String, FinishReason, Usage, StageTimings);
-type Failure = (FailureKind, String);
+pub(crate) type Written = (String, FinishReason, Usage, StageTimings);
+pub(crate) type Failure = (FailureKind, String);
 
 fn failure(error: &twin_llm::Error) -> Failure {
     warn!(%error, "the model failed");
