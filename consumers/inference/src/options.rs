@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use twin_llm::openai::{OpenAiModel, Profile};
 use twin_llm::{Device, PromptOptions};
 use url::Url;
 
@@ -48,6 +49,13 @@ pub struct LlmOptions {
     pub endpoint_model: String,
     /// Key for the endpoint. Better given as `TWIN_LLM_API_KEY`.
     pub api_key: Option<String>,
+    /// How the endpoint is asked. `auto`: with all parameters, and without those that it refuses by name (`max_tokens` becomes
+    /// `max_completion_tokens`), which is learned from its first refusal. `openai`: with all of them; a refusal fails the
+    /// question. `reasoning`: from the first question on as models take it that reason, without temperature, `top_p`, penalties
+    /// and `stop`; else as `auto`.
+    pub profile: Profile,
+    /// Tokens of a prompt and its answer that the endpoint's model has room for.
+    pub endpoint_window: u32,
     /// `auto` (a GPU where the binary was built for one), or `cpu`.
     pub device: Device,
     /// Tokens of an answer, at most, where the request does not say. One that does may ask for as many as the model's window
@@ -76,6 +84,8 @@ impl Default for LlmOptions {
             endpoint: None,
             endpoint_model: "default".to_owned(),
             api_key: None,
+            profile: Profile::Auto,
+            endpoint_window: OpenAiModel::WINDOW,
             device: Device::Auto,
             max_tokens: 200,
             temperature: 0.0,
