@@ -10,6 +10,7 @@
 
 mod dataset;
 mod document;
+mod embedding;
 mod envelope;
 mod generate;
 mod ids;
@@ -24,6 +25,7 @@ pub use dataset::{
     Split,
 };
 pub use document::{Chunk, ChunkedDocument, CleanedDocument, DocumentMeta, MediaType, RawDocument, Span};
+pub use embedding::{EmbedQuery, Embedded, EmbeddingInput};
 pub use envelope::{Attributes, DecodeError, Payload, SPEC_VERSION, attribute};
 pub use generate::{compatibility_breaks, documents as generated_documents};
 pub use ids::{

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::embedding::{EmbedQuery, Embedded};
 use crate::envelope::Payload;
 use crate::ids::{AuthorId, Category, DocumentId, GatewayId, RequestId, Revision, SourceKind};
 use crate::response_format::ResponseFormat;
@@ -20,6 +21,8 @@ pub enum QueryEvent {
         /// The query to stop.
         request_id: RequestId,
     },
+    /// Embed this.
+    Embed(Box<EmbedQuery>),
 }
 
 impl Payload for QueryEvent {
@@ -176,6 +179,15 @@ pub enum AnswerPart {
         /// For the person who asked.
         message: String,
     },
+    /// Vectors of an embedding, in the order of its texts. A large one has several of these parts.
+    Vectors {
+        /// Which text the first of them is of, from 0.
+        first: u32,
+        /// The vectors, `[texts][dimension]`, each of length 1.
+        vectors: Vec<Vec<f32>>,
+    },
+    /// The end of an embedding.
+    Embedded(Embedded),
 }
 
 /// Why a query failed.

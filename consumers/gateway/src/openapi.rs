@@ -8,7 +8,7 @@ use utoipa::openapi::OpenApi;
 use crate::routes::learning::{
     datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, recipes,
 };
-use crate::routes::{chat, dead_letters, documents, models, query, source_files, sources, status};
+use crate::routes::{chat, dead_letters, documents, embeddings, models, query, source_files, sources, status};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -20,7 +20,7 @@ use crate::routes::{chat, dead_letters, documents, models, query, source_files, 
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
-        query::query, query::retrieve, chat::completions, models::list, models::show,
+        query::query, query::retrieve, chat::completions, embeddings::embeddings, models::list, models::show,
         sources::register, sources::list, sources::show, sources::remove, sources::sync, sources::confirm,
         source_files::upload, source_files::list, source_files::remove,
         documents::push, documents::list, documents::show, documents::remove,

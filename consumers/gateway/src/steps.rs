@@ -74,6 +74,8 @@ impl AnswerSteps {
                 self.ended = true;
                 self.ready.push_back(Step::Done(answered, self.pending.elapsed_ms()));
             }
+            // No parts of an answer.
+            Part::Vectors(..) | Part::Embedded(_) => {}
         }
     }
 

@@ -32,6 +32,7 @@ pub(crate) enum Ended {
     Quoted,
     Answered,
     Abstained,
+    Embedded,
     Failed,
     Overloaded,
     Cancelled,
@@ -44,6 +45,7 @@ impl Ended {
             Self::Quoted => "quoted",
             Self::Answered => "answered",
             Self::Abstained => "abstained",
+            Self::Embedded => "embedded",
             Self::Failed => "failed",
             Self::Overloaded => "overloaded",
             Self::Cancelled => "cancelled",
@@ -197,7 +199,7 @@ pub(crate) async fn refuse(publisher: &mut Publisher) -> Result<Ended, LogError>
     fail(publisher, FailureKind::Invalid, message.to_owned()).await
 }
 
-async fn overloaded(publisher: &mut Publisher) -> Result<Ended, LogError> {
+pub(crate) async fn overloaded(publisher: &mut Publisher) -> Result<Ended, LogError> {
     let message = "too many answers are being written; try again in a few seconds".to_owned();
     fail(publisher, FailureKind::Overloaded, message).await?;
     Ok(Ended::Overloaded)

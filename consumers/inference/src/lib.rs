@@ -17,6 +17,7 @@
 //! the index.
 
 mod answer;
+mod embed;
 mod generate;
 mod handler;
 mod metrics;

@@ -148,7 +148,7 @@ async fn question(
     checks.require(k.is_none_or(|k| (1..=max_k).contains(&k)), "k", format!("must be 1 to {max_k}"));
     checks.finish()?;
     Ok(Question {
-        permit: app.asker.admit(kind)?,
+        permit: app.asker.admit(kind.into())?,
         author: app.author(author).await?,
         kind,
         messages: vec![ChatMessage { role: Role::User, content: text }],

@@ -3,6 +3,7 @@
 
 mod busy;
 mod content;
+mod embeddings;
 mod learning;
 mod lists;
 mod models;

@@ -19,7 +19,7 @@ use chrono::Utc;
 use futures::{StreamExt, stream};
 use twin_schemas::{QueryFilter, QueryKind};
 
-use crate::ask::Question;
+use crate::ask::{Kind, Question};
 use crate::extract::Json;
 use crate::problem::Problem;
 use crate::problem_responses::ChatProblems;
@@ -58,7 +58,7 @@ pub async fn completions(
     let conversation = request.check(&app.options)?;
     let is_text = conversation.format.is_text();
     let question = Question {
-        permit: app.asker.admit(QueryKind::Answer)?,
+        permit: app.asker.admit(Kind::Answer)?,
         author: app.author(Some(conversation.author)).await?,
         kind: QueryKind::Answer,
         messages: conversation.messages,
