@@ -17,6 +17,7 @@ mod problem;
 mod secret;
 mod sources;
 mod status;
+mod writing;
 
 pub use answers::{
     CitationView, PassageView, QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest, TimingsView, UsageView,
@@ -45,3 +46,4 @@ pub use sources::{
     SyncFailureView, SyncRequested, SyncStatus, SyncView, UploadedFileFilter, UploadedFileList, UploadedFileView,
 };
 pub use status::{PartView, StageLag, StatusFilter, StatusView, TotalsView};
+pub use writing::{CopiedView, WriteAnswer, WriteRequest};

@@ -19,6 +19,7 @@ mod query;
 mod response_format;
 mod service;
 mod topics;
+mod writing;
 
 pub use dataset::{
     DatasetFile, DatasetManifest, EvaluationSample, PromptCompletion, Refusal, Refusals, SampleKind, SourceDocument,
@@ -40,3 +41,4 @@ pub use query::{
 pub use response_format::{AnswerSchema, ResponseFormat};
 pub use service::{NoService, Service};
 pub use topics::{Cleanup, Topic, dead_letter_topic};
+pub use writing::{Copied, Voice, Writing, WrittenText};

@@ -9,6 +9,7 @@ use crate::envelope::Payload;
 use crate::ids::{AuthorId, Category, DocumentId, GatewayId, RequestId, Revision, SourceKind};
 use crate::response_format::ResponseFormat;
 use crate::topics::Topic;
+use crate::writing::{Writing, WrittenText};
 
 /// What a gateway asks of the inference consumers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,9 +40,9 @@ pub struct Query {
     pub reply_to: GatewayId,
     /// Whose twin is asked. Set by the server side of the request, never by text in it.
     pub author: AuthorId,
-    /// Retrieve only, or answer.
+    /// Retrieve only, answer, or write.
     pub kind: QueryKind,
-    /// The conversation, oldest first; the last is the question.
+    /// The conversation, oldest first; the last is the question, or what to write.
     pub messages: Vec<ChatMessage>,
     /// Passages wanted, at most.
     pub k: u32,
@@ -54,6 +55,9 @@ pub struct Query {
     /// The form of the answer's text.
     #[serde(default, skip_serializing_if = "ResponseFormat::is_text")]
     pub format: ResponseFormat,
+    /// What is to be written, where a text is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writing: Option<Writing>,
     /// After this moment nobody waits for the answer.
     pub deadline: DateTime<Utc>,
 }
@@ -66,6 +70,8 @@ pub enum QueryKind {
     Retrieve,
     /// An answer from them.
     Answer,
+    /// A text in the author's voice.
+    Write,
 }
 
 /// Narrows a search. Empty: everything of the author.
@@ -188,6 +194,8 @@ pub enum AnswerPart {
     },
     /// The end of an embedding.
     Embedded(Embedded),
+    /// The end of a text that was to be written.
+    Written(Box<WrittenText>),
 }
 
 /// Why a query failed.

@@ -24,7 +24,9 @@ pub enum ResponseFormat {
 impl ResponseFormat {
     /// JSON that `schema` allows; the name is for the model.
     pub fn json_schema(name: &str, schema: Value) -> Self {
-        Self::JsonSchema { json_schema: AnswerSchema { name: name.to_owned(), description: None, schema, strict: true } }
+        Self::JsonSchema {
+            json_schema: AnswerSchema { name: name.to_owned(), description: None, schema, strict: true },
+        }
     }
 
     /// Any text will do.

@@ -80,6 +80,7 @@ async fn every_field_of_every_body_is_refused_by_name_when_its_type_is_wrong() -
         "/v1/retrieve",
         "/v1/sources",
         "/v1/sweeps",
+        "/v1/write",
     ];
     assert_eq!(paths.into_iter().collect::<Vec<_>>(), expected, "a route with a body is not in the table");
     assert!(wrongs.iter().any(|wrong| wrong.field == "messages[0].role"), "nested fields are not in the table");
@@ -118,7 +119,8 @@ async fn an_address_a_method_a_content_type_or_a_size_that_is_not_served_is_a_pr
     assert_problem(&answer, StatusCode::NOT_FOUND, "an unknown model");
 
     let post = |path: &str| api.request(Method::POST, path);
-    for path in ["/v1/query", "/v1/retrieve", "/v1/sources", "/v1/documents", "/v1/chat/completions", "/v1/embeddings"] {
+    for path in ["/v1/query", "/v1/retrieve", "/v1/sources", "/v1/documents", "/v1/chat/completions", "/v1/embeddings"]
+    {
         let answer = api.send(post(path).header("content-type", "text/plain").body("hello")).await?;
         assert_problem(&answer, StatusCode::UNSUPPORTED_MEDIA_TYPE, path);
         let broken = post(path).header("content-type", "application/json").body("{\"question\": ");
@@ -139,6 +141,7 @@ async fn an_author_of_whom_nothing_is_known_is_not_found() -> Result<()> {
             "/v1/chat/completions",
             json!({ "model": "twin/nobody-at-all", "messages": [{ "role": "user", "content": "Who?" }] }),
         ),
+        ("/v1/write", json!({ "author": "nobody-at-all", "instruction": "Write." })),
         ("/v1/embeddings", json!({ "model": "twin/nobody-at-all", "input": "who" })),
     ];
     for (path, body) in bodies {

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use twin_schemas::{
-    AnswerEvent, AnswerPart, Answered, Attributes, AuthorId, ChatMessage, EmbedQuery, Embedded, EmbeddingInput,
-    FailureKind, GatewayId, Passage, Query, QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Sampling,
-    Service, StageTimings,
+    AnswerEvent, AnswerPart, Attributes, AuthorId, ChatMessage, EmbedQuery, Embedded, EmbeddingInput, FailureKind,
+    GatewayId, Passage, Query, QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Sampling, Service,
+    StageTimings, Writing, WrittenText,
 };
 use twin_stream::{EventLog, NewEvent, NewRecord};
 
@@ -31,6 +31,8 @@ pub struct Question {
     pub filter: QueryFilter,
     pub sampling: Sampling,
     pub format: ResponseFormat,
+    /// What is to be written, where a text is wanted.
+    pub writing: Option<Writing>,
     /// W3C trace context of the client, where it sent one.
     pub trace_parent: Option<String>,
 }
@@ -51,6 +53,7 @@ pub struct EmbeddingQuestion {
 pub enum Kind {
     Retrieve,
     Answer,
+    Write,
     Embed,
 }
 
@@ -59,6 +62,7 @@ impl Kind {
         match self {
             Self::Retrieve => "retrieve",
             Self::Answer => "answer",
+            Self::Write => "write",
             Self::Embed => "embed",
         }
     }
@@ -69,6 +73,7 @@ impl From<QueryKind> for Kind {
         match kind {
             QueryKind::Retrieve => Self::Retrieve,
             QueryKind::Answer => Self::Answer,
+            QueryKind::Write => Self::Write,
         }
     }
 }
@@ -144,11 +149,21 @@ impl Asker {
 
     /// Publishes the query. Dropping what is returned, or the call itself, cancels it.
     pub async fn ask(&self, question: Question) -> Result<PendingAnswer, Failure> {
-        let Question { permit, author, kind, messages, k, filter, sampling, format, trace_parent } = question;
+        let Question { permit, author, kind, messages, k, filter, sampling, format, writing, trace_parent } = question;
         let event = |Asked { request_id, reply_to, deadline }| {
-            let query =
-                Query { request_id, reply_to, author, kind, messages, k, filter, sampling, format, deadline };
-            QueryEvent::Ask(Box::new(query))
+            QueryEvent::Ask(Box::new(Query {
+                request_id,
+                reply_to,
+                author,
+                kind,
+                messages,
+                k,
+                filter,
+                sampling,
+                format,
+                writing,
+                deadline,
+            }))
         };
         self.send(kind.into(), permit, trace_parent, event).await
     }
@@ -265,8 +280,8 @@ pub enum Part {
     Retrieved(Vec<Passage>, StageTimings),
     /// More text.
     Delta(String),
-    /// The end.
-    Finished(Box<Answered>),
+    /// The end. Of an answer there is nothing in it but that.
+    Finished(Box<WrittenText>),
     /// Vectors, from that text on.
     Vectors(u32, Vec<Vec<f32>>),
     /// The end of an embedding.
@@ -313,7 +328,8 @@ impl PendingAnswer {
                 return match part {
                     AnswerPart::Retrieved { passages, timings } => Ok(Part::Retrieved(passages, timings)),
                     AnswerPart::Delta { text } => Ok(Part::Delta(text)),
-                    AnswerPart::Finished(answered) => Ok(Part::Finished(answered)),
+                    AnswerPart::Finished(answered) => Ok(Part::Finished(Box::new((*answered).into()))),
+                    AnswerPart::Written(written) => Ok(Part::Finished(written)),
                     AnswerPart::Vectors { first, vectors } => Ok(Part::Vectors(first, vectors)),
                     AnswerPart::Embedded(embedded) => Ok(Part::Embedded(embedded)),
                     AnswerPart::Failed { kind, message } => {

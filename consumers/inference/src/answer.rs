@@ -1,4 +1,4 @@
-//! One query: retrieve, and if asked for, quote or write an answer from what was found.
+//! One query: retrieve, and if asked for, quote or generate an answer from what was found. A text is composed in `writing`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ pub(crate) enum Ended {
     Answered,
     Abstained,
     Embedded,
+    Written,
     Failed,
     Overloaded,
     Cancelled,
@@ -46,6 +47,7 @@ impl Ended {
             Self::Answered => "answered",
             Self::Abstained => "abstained",
             Self::Embedded => "embedded",
+            Self::Written => "written",
             Self::Failed => "failed",
             Self::Overloaded => "overloaded",
             Self::Cancelled => "cancelled",
@@ -54,12 +56,12 @@ impl Ended {
 }
 
 pub(crate) struct Answerer {
-    retriever: Retriever,
+    pub(crate) retriever: Retriever,
     mode: Mode,
     pub(crate) models: Arc<Models>,
     pub(crate) options: LlmOptions,
     /// Turns at the language model.
-    turns: Turns,
+    pub(crate) turns: Turns,
     /// Turns at quoting, which asks the embedding model alone.
     quoting: Turns,
     pub(crate) metrics: Arc<Metrics>,
@@ -88,6 +90,9 @@ impl Answerer {
         if query.kind == QueryKind::Retrieve {
             let retrieved = self.retrieve(query, asked_at, publisher).await?;
             return Ok(retrieved.map_or(Ended::Failed, |_| Ended::Retrieved));
+        }
+        if query.kind == QueryKind::Write {
+            return self.compose(query, asked_at, publisher).await;
         }
         let way = way(self.mode, self.models.writer_of(&query.author), query.format.is_text());
         let turns = match way {
@@ -119,7 +124,7 @@ impl Answerer {
     }
 
     /// Finds passages and publishes them; none if that failed, which is then published.
-    async fn retrieve(
+    pub(crate) async fn retrieve(
         &self,
         query: &Query,
         asked_at: DateTime<Utc>,

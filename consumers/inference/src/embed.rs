@@ -106,7 +106,8 @@ fn check_model(query: &EmbedQuery, embedder: &dyn Embedder) -> Result<(), Failur
     let name = id.rsplit_once('@').map_or(id.as_str(), |(name, _)| name);
     let wanted = query.model.as_deref().filter(|wanted| *wanted != id && *wanted != name);
     if let Some(wanted) = wanted {
-        let message = format!("there is no embedding model {wanted:?} here: model must be {name:?}, or \"twin/<author>\"");
+        let message =
+            format!("there is no embedding model {wanted:?} here: model must be {name:?}, or \"twin/<author>\"");
         return Err((FailureKind::Invalid, message));
     }
     match query.dimensions {

@@ -27,10 +27,10 @@ const LONGEST_TOKEN: usize = 128;
 const LONGEST_TEXT: usize = 4 << 20;
 
 /// One more, until it is dropped: a client that goes away drops the answer wherever it is.
-struct Counted<'a>(&'a IntGauge);
+pub(crate) struct Counted<'a>(&'a IntGauge);
 
 impl<'a> Counted<'a> {
-    fn new(gauge: &'a IntGauge) -> Self {
+    pub(crate) fn new(gauge: &'a IntGauge) -> Self {
         gauge.inc();
         Self(gauge)
     }

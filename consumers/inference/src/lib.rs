@@ -31,6 +31,7 @@ mod retrieve;
 mod switch;
 mod turns;
 mod workers;
+mod writing;
 
 pub use handler::Queries;
 pub use metrics::SwitchMetrics;

@@ -41,10 +41,15 @@ impl Models {
 
     /// The model that answers for this author now. None is loaded where the author is quoted.
     pub fn of(&self, author: &AuthorId) -> Option<Arc<dyn ChatModel>> {
+        self.writer_for(author).map(|(model, _)| model)
+    }
+
+    /// That model, and whether it is a version that was trained on the author.
+    pub(crate) fn writer_for(&self, author: &AuthorId) -> Option<(Arc<dyn ChatModel>, bool)> {
         let deployed = self.deployed.read().unwrap_or_else(PoisonError::into_inner);
         match (deployed.get(author), &self.base) {
-            (Some(version), _) => Some(version.model.clone()),
-            (None, Base::Default(model) | Base::Chosen(model)) => Some(model.clone()),
+            (Some(version), _) => Some((version.model.clone(), true)),
+            (None, Base::Default(model) | Base::Chosen(model)) => Some((model.clone(), false)),
             (None, Base::Absent) => None,
         }
     }

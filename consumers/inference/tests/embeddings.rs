@@ -121,7 +121,9 @@ async fn what_the_model_can_not_do_is_refused_with_what_to_do() {
         (EmbedQuery { model: Some("other".into()), ..query(&["x"]) }, "model must be \"minilm\""),
     ] {
         match asked.parts(wrong).await.as_slice() {
-            [AnswerPart::Failed { kind: FailureKind::Invalid, message }] => assert!(message.contains(part), "{message}"),
+            [AnswerPart::Failed { kind: FailureKind::Invalid, message }] => {
+                assert!(message.contains(part), "{message}")
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -94,7 +94,8 @@ async fn a_penalty_holds_back_what_the_answer_says_again_and_nothing_of_the_prom
     let asked = question("Repeat this line and nothing else: rain rain rain rain rain rain rain rain", 12);
     let count = |text: &str| text.matches("rain").count();
     let plain = reply(&model, asked.clone()).await.unwrap();
-    let held_back = reply(&model, ChatRequest { frequency_penalty: 2.0, presence_penalty: 2.0, ..asked }).await.unwrap();
+    let held_back =
+        reply(&model, ChatRequest { frequency_penalty: 2.0, presence_penalty: 2.0, ..asked }).await.unwrap();
     assert!(count(&held_back.text) < count(&plain.text), "{held_back:?} beside {plain:?}");
     assert!(count(&held_back.text) > 0, "a word of the prompt may be said: {held_back:?}");
 }

@@ -13,6 +13,7 @@ pub mod openai;
 mod prompt;
 mod quote;
 mod window;
+mod writing_prompt;
 
 pub use engine::{Device, Engine};
 pub use error::Error;
@@ -20,3 +21,4 @@ pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole, who
 pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt, voice_prompt};
 pub use quote::quoted;
 pub use window::{estimated_tokens, within_window};
+pub use writing_prompt::{Writer, WritingOrder, writing_prompt};

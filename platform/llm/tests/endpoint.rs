@@ -71,7 +71,8 @@ fn reasons(request: &Value) -> Option<Value> {
             is supported.";
         return unsupported("temperature", "unsupported_value", message.to_owned());
     }
-    let parameter = ["top_p", "frequency_penalty", "stop", "seed"].into_iter().find(|name| request.get(name).is_some())?;
+    let parameter =
+        ["top_p", "frequency_penalty", "stop", "seed"].into_iter().find(|name| request.get(name).is_some())?;
     let message = format!("Unsupported parameter: '{parameter}' is not supported with this model.");
     unsupported(parameter, "unsupported_parameter", message)
 }
@@ -113,7 +114,8 @@ async fn a_profile_says_from_the_beginning_how_an_endpoint_is_asked() -> Result<
 }
 
 #[tokio::test]
-async fn an_endpoint_that_takes_neither_name_and_one_that_refuses_for_something_else_are_not_asked_for_ever() -> Result<()> {
+async fn an_endpoint_that_takes_neither_name_and_one_that_refuses_for_something_else_are_not_asked_for_ever()
+-> Result<()> {
     let (llm, model) = endpoint().await?;
     llm.refuse_as(|request| {
         let names = ["max_tokens", "max_completion_tokens"];

@@ -157,7 +157,11 @@ impl EmbeddingRequest {
         let (max_texts, max_chars) = (options.max_embedding_texts, options.max_embedding_chars);
         checks.require(!texts.is_empty(), "input", "must not be empty");
         let has_too_many = texts.len() as u64 > max_texts;
-        checks.require(!has_too_many, "input", format!("has more than {max_texts} texts: send them in several requests"));
+        checks.require(
+            !has_too_many,
+            "input",
+            format!("has more than {max_texts} texts: send them in several requests"),
+        );
         let chars: u64 = texts.iter().map(|text| text.chars().count() as u64).sum();
         let too_long = format!("has more than {max_chars} characters in all: send it in several requests");
         checks.require(chars <= max_chars, "input", too_long);
@@ -220,7 +224,8 @@ pub async fn embeddings(
     }
     let numbers: usize = vectors.iter().map(Vec::len).sum();
     let list = move || {
-        let view = |(index, numbers)| EmbeddingView { object: "embedding", index, embedding: Vector::new(numbers, format) };
+        let view =
+            |(index, numbers)| EmbeddingView { object: "embedding", index, embedding: Vector::new(numbers, format) };
         let data = vectors.into_iter().enumerate().map(view).collect();
         let usage = EmbeddingUsage { prompt_tokens: embedded.tokens, total_tokens: embedded.tokens };
         axum::Json(EmbeddingList { object: "list", data, model: embedded.model, usage }).into_response()

@@ -11,6 +11,7 @@ pub mod source_files;
 pub mod sources;
 pub mod status;
 mod streamed;
+pub mod write;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub fn router(app: Arc<App>, admin: Router) -> Router {
     Router::new()
         .route("/v1/query", post(query::query))
         .route("/v1/retrieve", post(query::retrieve))
+        .route("/v1/write", post(write::write))
         .route("/v1/chat/completions", post(chat::completions))
         .route("/v1/embeddings", post(embeddings::embeddings))
         .route("/v1/models", get(models::list))

@@ -13,7 +13,8 @@ fn texts(input: Value) -> Value {
 async fn an_openai_client_gets_a_vector_for_each_text_in_order() {
     let node = Node::start().await;
     let list = body(node.post("/v1/embeddings", &texts(json!(["a", "bb", "ccc"]))).await, 200).await;
-    let data = |index: usize| json!({"object": "embedding", "index": index, "embedding": [index as f64, index as f64 + 1.0]});
+    let data =
+        |index: usize| json!({"object": "embedding", "index": index, "embedding": [index as f64, index as f64 + 1.0]});
     let expected = json!({
         "object": "list", "model": "tiny@0", "usage": {"prompt_tokens": 7, "total_tokens": 7},
         "data": [data(0), data(1), data(2)],
@@ -43,7 +44,10 @@ async fn a_model_that_is_not_there_is_refused_and_an_author_who_has_nothing_is_n
     assert_eq!(problem(node.post("/v1/embeddings", &unknown).await, 404).await["error"]["code"], "not_found");
     let other = json!({"model": "text-embedding-3-small", "input": "invalid"});
     let refused = problem(node.post("/v1/embeddings", &other).await, 400).await;
-    assert_eq!((&refused["code"], &refused["error"]["message"]), (&json!("invalid_query"), &json!("as the script says")));
+    assert_eq!(
+        (&refused["code"], &refused["error"]["message"]),
+        (&json!("invalid_query"), &json!("as the script says"))
+    );
     let asked = node.worker.only_embedding().await;
     assert_eq!(asked.model.as_deref(), Some("text-embedding-3-small"), "the worker knows which model there is");
 }

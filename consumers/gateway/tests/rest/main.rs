@@ -11,3 +11,4 @@ mod questions;
 mod requests;
 mod sources;
 mod support;
+mod writing;

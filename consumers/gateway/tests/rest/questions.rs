@@ -16,7 +16,7 @@ fn chat(question: &str) -> Value {
 }
 
 /// The events of a stream: name (`message` where it has none) and data.
-fn events(stream: &str) -> Vec<(String, String)> {
+pub fn events(stream: &str) -> Vec<(String, String)> {
     let blocks = stream.split("\n\n").filter(|block| !block.is_empty());
     blocks
         .map(|block| {
@@ -26,7 +26,7 @@ fn events(stream: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn parsed(data: &str) -> Value {
+pub fn parsed(data: &str) -> Value {
     serde_json::from_str(data).unwrap()
 }
 

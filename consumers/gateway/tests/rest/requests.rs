@@ -13,6 +13,7 @@ fn good_requests() -> Vec<(&'static str, Value)> {
     vec![
         ("/v1/query", json!({"question": "hi", "author": "ada"})),
         ("/v1/retrieve", json!({"query": "hi", "author": "ada"})),
+        ("/v1/write", json!({"instruction": "hi", "author": "ada"})),
         ("/v1/chat/completions", json!({"model": "twin/ada", "messages": [{"role": "user", "content": "hi"}]})),
         ("/v1/embeddings", json!({"model": "twin/ada", "input": "hi"})),
         ("/v1/sources", json!({"author": "ada", "location": "https://example.org/feed.xml"})),
@@ -50,6 +51,20 @@ fn wrong_values(path: &str) -> Vec<(&'static str, Value)> {
             ("published_after", json!("last week")),
             ("published_before", json!(2026)),
             ("stream", json!(true)),
+        ],
+        "/v1/write" => vec![
+            ("instruction", json!(5)),
+            ("instruction", json!(" ")),
+            ("instruction", json!("x".repeat(8_001))),
+            ("author", json!("Ada Lovelace")),
+            ("category", json!("novel")),
+            ("category", json!("code")),
+            ("words", json!(0)),
+            ("words", json!(5_001)),
+            ("words", json!("many")),
+            ("facts", json!("yes")),
+            ("stream", json!(1)),
+            ("k", json!(5)),
         ],
         "/v1/chat/completions" => vec![
             ("model", json!("ada")),
@@ -254,7 +269,7 @@ async fn every_operation_described_is_there() {
             assert!(status != 405 && !body.contains("there is no route"), "{method} {path}: {body}");
         }
     }
-    assert_eq!(paths.len(), 48, "a new route is described, and counted here: {:?}", paths.keys());
+    assert_eq!(paths.len(), 49, "a new route is described, and counted here: {:?}", paths.keys());
 }
 
 #[tokio::test]

@@ -18,9 +18,9 @@ use twin_gateway::{
 };
 use twin_registry::JobQueue;
 use twin_schemas::{
-    AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, DocumentId, EmbedQuery, Embedded,
-    FailureKind, FinishReason, Passage, Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind,
-    StageTimings, Topic, Usage,
+    AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, Copied, DocumentId, EmbedQuery,
+    Embedded, FailureKind, FinishReason, Passage, Payload, Query, QueryEvent, QueryKind, RequestId, Revision,
+    SourceKind, StageTimings, Topic, Usage, Voice, WrittenText,
 };
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
@@ -252,7 +252,8 @@ impl Worker {
     pub async fn only_embedding(&self) -> EmbedQuery {
         let embeddings = || {
             let seen = self.seen.lock().unwrap();
-            let embedding = |event: &QueryEvent| if let QueryEvent::Embed(query) = event { Some((**query).clone()) } else { None };
+            let embedding =
+                |event: &QueryEvent| if let QueryEvent::Embed(query) = event { Some((**query).clone()) } else { None };
             seen.iter().filter_map(embedding).collect::<Vec<_>>()
         };
         eventually("an embedding", async || !embeddings().is_empty()).await;
@@ -310,6 +311,14 @@ async fn answer(log: &dyn EventLog, query: &Query) {
     };
     if query.kind == QueryKind::Retrieve {
         parts.truncate(1);
+    }
+    for (_, _, part) in &mut parts {
+        if let AnswerPart::Finished(answered) = part
+            && query.kind == QueryKind::Write
+            && !answered.abstained
+        {
+            *part = written((**answered).clone());
+        }
     }
     for (attempt, sequence, part) in parts {
         let event = AnswerEvent { request_id: query.request_id, reply_to: query.reply_to, attempt, sequence, part };
@@ -386,6 +395,16 @@ fn finished(text: &str, abstained: bool) -> AnswerPart {
         finish_reason: FinishReason::Stop,
         usage: Usage { prompt_tokens: 20, completion_tokens: 4 },
         timings: StageTimings { queue_ms: 1.0, embed_ms: 2.0, search_ms: 3.0, first_token_ms: 4.0, generate_ms: 5.0 },
+    }))
+}
+
+fn written(answered: Answered) -> AnswerPart {
+    let copied = |marker| Copied { text: "hello".into(), marker, passage: passage() };
+    AnswerPart::Written(Box::new(WrittenText {
+        answered,
+        voice: Voice::Examples,
+        examples: vec![passage()],
+        copied: vec![copied(Some(1)), copied(None)],
     }))
 }
 

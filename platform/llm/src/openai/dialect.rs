@@ -159,8 +159,16 @@ mod tests {
             ..ChatRequest::greedy(Vec::new(), 5)
         };
         let all = [
-            "frequency_penalty", "max_tokens", "model", "presence_penalty", "seed", "stop", "stream", "stream_options",
-            "temperature", "top_p",
+            "frequency_penalty",
+            "max_tokens",
+            "model",
+            "presence_penalty",
+            "seed",
+            "stop",
+            "stream",
+            "stream_options",
+            "temperature",
+            "top_p",
         ];
         for profile in [Profile::Auto, Profile::Openai] {
             let body = Dialect::of(profile).body("m", &request);

@@ -80,7 +80,12 @@ impl OpenAiModel {
         let changed = self.dialect.write().unwrap_or_else(PoisonError::into_inner).adapt(refused);
         if changed {
             let (endpoint, model, refused) = (self.endpoint.as_str(), self.model.as_str(), refused.name());
-            tracing::warn!(endpoint, model, refused, "the endpoint refuses a parameter; it is asked without from now on");
+            tracing::warn!(
+                endpoint,
+                model,
+                refused,
+                "the endpoint refuses a parameter; it is asked without from now on"
+            );
         }
     }
 
@@ -108,7 +113,9 @@ impl OpenAiModel {
             let is_refusal = matches!(status.as_u16(), 400 | 413 | 422);
             let parameter = if is_refusal { refusal::parameter(&text, &body) } else { None };
             match parameter {
-                Some(parameter) if self.profile != Profile::Openai && given_up.insert(parameter) => self.learn(parameter),
+                Some(parameter) if self.profile != Profile::Openai && given_up.insert(parameter) => {
+                    self.learn(parameter)
+                }
                 _ => {
                     let problem = format!("{status}: {}", text.chars().take(ERROR_CHARS).collect::<String>());
                     return Err(if is_refusal { Error::Refused(problem) } else { failure(&self.endpoint, &problem) });

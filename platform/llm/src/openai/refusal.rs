@@ -75,14 +75,18 @@ mod tests {
         let code = "unsupported_parameter";
         let openai = json!({ "error": { "message": instead, "param": "max_tokens", "code": code } });
         assert_eq!(refused(openai), Some("max_tokens"));
-        assert_eq!(refused(json!({ "error": { "message": instead, "param": null, "code": null } })), Some("max_tokens"));
+        assert_eq!(
+            refused(json!({ "error": { "message": instead, "param": null, "code": null } })),
+            Some("max_tokens")
+        );
         let value = json!({ "error": {
             "message": "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value \
                 is supported.",
             "type": "invalid_request_error", "param": "temperature", "code": "unsupported_value",
         } });
         assert_eq!(refused(value), Some("temperature"));
-        let vllm = json!({ "object": "error", "message": "Unexpected field seed", "type": "BadRequestError", "code": 400 });
+        let vllm =
+            json!({ "object": "error", "message": "Unexpected field seed", "type": "BadRequestError", "code": 400 });
         assert_eq!(refused(vllm), Some("seed"));
         let fast_api = json!({ "detail": [{
             "type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted",
@@ -100,8 +104,16 @@ mod tests {
         assert_eq!(refused(invalid), None);
         let form = json!({ "error": { "message": "unknown field response_format", "param": "response_format" } });
         assert_eq!(refused(form), None);
-        assert_eq!(refused(json!({ "error": { "message": "'top_p' is not supported", "param": "top_p" } })), None, "not sent");
-        assert_eq!(refused(json!({ "error": { "message": "the prompt is unsupported; stopped" } })), None, "stop is a word");
+        assert_eq!(
+            refused(json!({ "error": { "message": "'top_p' is not supported", "param": "top_p" } })),
+            None,
+            "not sent"
+        );
+        assert_eq!(
+            refused(json!({ "error": { "message": "the prompt is unsupported; stopped" } })),
+            None,
+            "stop is a word"
+        );
         assert_eq!(refused(json!({ "error": "the model does not exist" })), None);
         assert_eq!(refused(Value::Null), None);
     }

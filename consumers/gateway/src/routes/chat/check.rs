@@ -25,8 +25,7 @@ impl ChatRequest {
         let author = self.model.strip_prefix(MODEL_PREFIX).and_then(|author| author.parse::<AuthorId>().ok());
         checks.require(author.is_some(), "model", format!("must be {MODEL_PREFIX}<author>; see GET /v1/models"));
         checks.require(self.n.is_none_or(|n| n == 1), "n", "must be 1: a twin gives one answer");
-        let in_range =
-            |value: Option<f64>, min: f64, max: f64| value.is_none_or(|value| (min..=max).contains(&value));
+        let in_range = |value: Option<f64>, min: f64, max: f64| value.is_none_or(|value| (min..=max).contains(&value));
         checks.require(in_range(self.temperature, 0.0, 2.0), "temperature", "must be 0 to 2");
         checks.require(in_range(self.top_p, 0.0, 1.0), "top_p", "must be 0 to 1");
         checks.require(self.max_tokens != Some(0), "max_tokens", "must be at least 1");

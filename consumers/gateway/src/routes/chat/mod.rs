@@ -66,6 +66,7 @@ pub async fn completions(
         filter: QueryFilter::default(),
         sampling: conversation.sampling,
         format: conversation.format,
+        writing: None,
         trace_parent: trace_parent(&headers),
     };
     let mut answering = app.asker.ask(question).await?;
@@ -73,8 +74,8 @@ pub async fn completions(
     let id = format!("chatcmpl-{request_id}");
     let completion = Completion { id, created: Utc::now().timestamp(), model, include_usage, is_text };
     if !stream {
-        let (answered, _) = whole(answering).await?;
-        return Ok(([(REQUEST_ID, request_id)], axum::Json(completion.whole(*answered))).into_response());
+        let (written, _) = whole(answering).await?;
+        return Ok(([(REQUEST_ID, request_id)], axum::Json(completion.whole(written.answered))).into_response());
     }
     // A query that fails before its first part fails with its HTTP status, not with a stream.
     let first = answering.next().await?;
@@ -89,8 +90,8 @@ fn step_events(completion: &Completion, step: Step) -> Vec<Event> {
         Step::Retrieved(_) => Vec::new(),
         Step::Text(text) => vec![data(&completion.text(text))],
         Step::Abstained(text) => vec![data(&completion.abstention(text))],
-        Step::Done(answered, _) => {
-            let mut events: Vec<Event> = completion.closing(*answered).iter().map(data).collect();
+        Step::Done(written, _) => {
+            let mut events: Vec<Event> = completion.closing(written.answered).iter().map(data).collect();
             events.push(Event::default().data("[DONE]"));
             events
         }

@@ -134,8 +134,7 @@ fn each_wrong_type_is_named_by_its_path() {
 
 #[test]
 fn content_that_is_no_text_is_named() {
-    let image =
-        json!([{"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": "x"}}]);
+    let image = json!([{"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": "x"}}]);
     assert_eq!(
         wrong_fields(json!({"messages": [{"role": "user", "content": image}]})),
         ["messages[0].content[1].type"]
