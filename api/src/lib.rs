@@ -17,6 +17,7 @@ mod problem;
 mod secret;
 mod sources;
 mod status;
+mod writing;
 
 pub use answers::{
     AnswerCheckView, CitationView, PassageView, QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest,
@@ -46,3 +47,4 @@ pub use sources::{
     SyncFailureView, SyncRequested, SyncStatus, SyncView, UploadedFileFilter, UploadedFileList, UploadedFileView,
 };
 pub use status::{PartView, StageLag, StatusFilter, StatusView, TotalsView};
+pub use writing::{CopiedView, WriteAnswer, WriteRequest};

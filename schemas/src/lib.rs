@@ -10,6 +10,7 @@
 
 mod dataset;
 mod document;
+mod embedding;
 mod envelope;
 mod generate;
 mod ids;
@@ -18,12 +19,14 @@ mod query;
 mod response_format;
 mod service;
 mod topics;
+mod writing;
 
 pub use dataset::{
     DatasetFile, DatasetManifest, EvaluationSample, PromptCompletion, Refusal, Refusals, SampleKind, SourceDocument,
     Split,
 };
 pub use document::{Chunk, ChunkedDocument, CleanedDocument, DocumentMeta, MediaType, RawDocument, Span};
+pub use embedding::{EmbedQuery, Embedded, EmbeddingInput};
 pub use envelope::{Attributes, DecodeError, Payload, SPEC_VERSION, attribute};
 pub use generate::{compatibility_breaks, documents as generated_documents};
 pub use ids::{
@@ -39,3 +42,4 @@ pub use query::{
 pub use response_format::{AnswerSchema, ResponseFormat};
 pub use service::{NoService, Service};
 pub use topics::{Cleanup, Topic, dead_letter_topic};
+pub use writing::{Copied, Voice, Writing, WrittenText};

@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::embedding::{EmbedQuery, Embedded};
 use crate::envelope::Payload;
 use crate::ids::{AuthorId, Category, DocumentId, GatewayId, RequestId, Revision, SourceKind};
 use crate::response_format::ResponseFormat;
 use crate::topics::Topic;
+use crate::writing::{Writing, WrittenText};
 
 /// What a gateway asks of the inference consumers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +22,8 @@ pub enum QueryEvent {
         /// The query to stop.
         request_id: RequestId,
     },
+    /// Embed this.
+    Embed(Box<EmbedQuery>),
 }
 
 impl Payload for QueryEvent {
@@ -36,9 +40,9 @@ pub struct Query {
     pub reply_to: GatewayId,
     /// Whose twin is asked. Set by the server side of the request, never by text in it.
     pub author: AuthorId,
-    /// Retrieve only, or answer.
+    /// Retrieve only, answer, or write.
     pub kind: QueryKind,
-    /// The conversation, oldest first; the last is the question.
+    /// The conversation, oldest first; the last is the question, or what to write.
     pub messages: Vec<ChatMessage>,
     /// Passages wanted, at most.
     pub k: u32,
@@ -51,6 +55,9 @@ pub struct Query {
     /// The form of the answer's text.
     #[serde(default, skip_serializing_if = "ResponseFormat::is_text")]
     pub format: ResponseFormat,
+    /// What is to be written, where a text is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writing: Option<Writing>,
     /// After this moment nobody waits for the answer.
     pub deadline: DateTime<Utc>,
 }
@@ -63,6 +70,8 @@ pub enum QueryKind {
     Retrieve,
     /// An answer from them.
     Answer,
+    /// A text in the author's voice.
+    Write,
 }
 
 /// Narrows a search. Empty: everything of the author.
@@ -122,6 +131,12 @@ pub struct Sampling {
     /// Texts that end the answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
+    /// How much a token is held back for each time that it was written already, -2 to 2; 0 is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// How much a token is held back that was written already, however often, -2 to 2; 0 is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
 }
 
 /// One part of the answer to one query. Parts of a request come in the order of `sequence`, from 0.
@@ -170,6 +185,17 @@ pub enum AnswerPart {
         /// For the person who asked.
         message: String,
     },
+    /// Vectors of an embedding, in the order of its texts. A large one has several of these parts.
+    Vectors {
+        /// Which text the first of them is of, from 0.
+        first: u32,
+        /// The vectors, `[texts][dimension]`, each of length 1.
+        vectors: Vec<Vec<f32>>,
+    },
+    /// The end of an embedding.
+    Embedded(Embedded),
+    /// The end of a text that was to be written.
+    Written(Box<WrittenText>),
 }
 
 /// Why a query failed.

@@ -24,7 +24,9 @@ pub enum ResponseFormat {
 impl ResponseFormat {
     /// JSON that `schema` allows; the name is for the model.
     pub fn json_schema(name: &str, schema: Value) -> Self {
-        Self::JsonSchema { json_schema: AnswerSchema { name: name.to_owned(), schema, strict: true } }
+        Self::JsonSchema {
+            json_schema: AnswerSchema { name: name.to_owned(), description: None, schema, strict: true },
+        }
     }
 
     /// Any text will do.
@@ -38,6 +40,9 @@ impl ResponseFormat {
 pub struct AnswerSchema {
     /// What the answer is: 1 to 64 of `a-z A-Z 0-9 _ -`.
     pub name: String,
+    /// What the answer is for. An endpoint's model is told it; the local one, which keeps to the schema, is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// The JSON Schema.
     pub schema: Value,
     /// Nothing that the schema does not allow may be written. Without, an endpoint may only try; the local model always

@@ -66,9 +66,41 @@ def refused():
     except BadRequestError as error:
         told["temperature"] = {"param": error.param, "type": error.type}
     try:
+        tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+        client.chat.completions.create(model=model, messages=messages, tools=[tool])
+    except BadRequestError as error:
+        told["tools"] = {"param": error.param, "message": error.body["message"]}
+    try:
         client.chat.completions.create(model="twin/nobody-at-all", messages=messages)
     except NotFoundError as error:
         told["model"] = {"code": error.code}
+    return told
+
+
+def embeddings():
+    """The client asks for bytes unless it is told otherwise, and makes numbers of them."""
+    texts = [question, "A smoker calms the bees."]
+    read = client.embeddings.create(model=model, input=texts)
+    as_numbers = client.embeddings.create(model=model, input=texts[0], encoding_format="float", dimensions=384)
+    vector = read.data[0].embedding
+    told = {
+        "lengths": [len(one.embedding) for one in read.data],
+        "indexes": [one.index for one in read.data],
+        "square": sum(number * number for number in vector),
+        "same": max(abs(a - b) for a, b in zip(vector, as_numbers.data[0].embedding)) < 1e-4,
+        "by_name": client.embeddings.create(model=read.model, input="x").model == read.model,
+        "usage": read.usage.model_dump(),
+    }
+    for name, wrong in [
+        ("window", {"input": "word " * 5_000}),
+        ("dimensions", {"input": "x", "dimensions": 7}),
+        ("tokens", {"input": [1, 2, 3]}),
+        ("model", {"input": "x", "model": "text-embedding-3-small"}),
+    ]:
+        try:
+            client.embeddings.create(**{"model": model, **wrong})
+        except BadRequestError as error:
+            told[name] = error.body["message"]
     return told
 
 
@@ -80,5 +112,5 @@ def model_of():
     return client.models.retrieve(model).id
 
 
-cases = [models, model_of, whole, streamed, cancelled, refused]
+cases = [models, model_of, whole, streamed, embeddings, cancelled, refused]
 json.dump({case.__name__: case() for case in cases}, sys.stdout)

@@ -58,9 +58,13 @@ pub struct Llm {
 /// What is written, by what was asked.
 type Rule = dyn Fn(&Value) -> Script + Send + Sync;
 
+/// The body of a refusal, where a request is refused.
+type Refusals = dyn Fn(&Value) -> Option<Value> + Send + Sync;
+
 struct Served {
     rule: Mutex<Arc<Rule>>,
-    unknown: Mutex<Option<&'static str>>,
+    refusals: Mutex<Arc<Refusals>>,
+    requests: AtomicUsize,
     writing: AtomicUsize,
     last_request: Mutex<Value>,
 }
@@ -82,7 +86,8 @@ impl Llm {
         let rule = Mutex::new(Arc::new(rule) as Arc<Rule>);
         let served = Arc::new(Served {
             rule,
-            unknown: Mutex::default(),
+            refusals: Mutex::new(Arc::new(|_: &Value| None)),
+            requests: AtomicUsize::new(0),
             writing: AtomicUsize::new(0),
             last_request: Mutex::default(),
         });
@@ -103,7 +108,18 @@ impl Llm {
 
     /// From now on it refuses requests that have this field, as servers do that know of none.
     pub fn refuse(&self, field: &'static str) {
-        *locked(&self.served.unknown) = Some(field);
+        let error = json!({ "error": { "message": format!("unknown field {field}"), "param": field } });
+        self.refuse_as(move |request| request.get(field).map(|_| error.clone()));
+    }
+
+    /// From now on it refuses with 400 what the rule gives a body for.
+    pub fn refuse_as(&self, rule: impl Fn(&Value) -> Option<Value> + Send + Sync + 'static) {
+        *locked(&self.served.refusals) = Arc::new(rule);
+    }
+
+    /// Requests so far, those among them that were refused.
+    pub fn requests(&self) -> usize {
+        self.served.requests.load(Ordering::SeqCst)
     }
 
     /// What `llm.endpoint` is set to.
@@ -116,7 +132,7 @@ impl Llm {
         self.served.writing.load(Ordering::SeqCst)
     }
 
-    /// The body of the newest request.
+    /// The body of the newest request that was not refused.
     pub fn last_request(&self) -> Value {
         locked(&self.served.last_request).clone()
     }
@@ -152,10 +168,9 @@ async fn write(
     State(served): State<Arc<Served>>,
     Json(request): Json<Value>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, (StatusCode, Json<Value>)> {
-    if let Some(field) = *locked(&served.unknown)
-        && request.get(field).is_some()
-    {
-        let error = json!({ "error": { "message": format!("unknown field {field}"), "param": field } });
+    served.requests.fetch_add(1, Ordering::SeqCst);
+    let refusals = locked(&served.refusals).clone();
+    if let Some(error) = refusals(&request) {
         return Err((StatusCode::BAD_REQUEST, Json(error)));
     }
     let rule = locked(&served.rule).clone();

@@ -70,6 +70,7 @@ async fn every_field_of_every_body_is_refused_by_name_when_its_type_is_wrong() -
         "/v1/chat/completions",
         "/v1/datasets",
         "/v1/documents",
+        "/v1/embeddings",
         "/v1/jobs",
         "/v1/jobs/ID/cancel",
         "/v1/model-versions/ID/approve",
@@ -79,6 +80,7 @@ async fn every_field_of_every_body_is_refused_by_name_when_its_type_is_wrong() -
         "/v1/retrieve",
         "/v1/sources",
         "/v1/sweeps",
+        "/v1/write",
     ];
     assert_eq!(paths.into_iter().collect::<Vec<_>>(), expected, "a route with a body is not in the table");
     assert!(wrongs.iter().any(|wrong| wrong.field == "messages[0].role"), "nested fields are not in the table");
@@ -117,7 +119,8 @@ async fn an_address_a_method_a_content_type_or_a_size_that_is_not_served_is_a_pr
     assert_problem(&answer, StatusCode::NOT_FOUND, "an unknown model");
 
     let post = |path: &str| api.request(Method::POST, path);
-    for path in ["/v1/query", "/v1/retrieve", "/v1/sources", "/v1/documents", "/v1/chat/completions"] {
+    for path in ["/v1/query", "/v1/retrieve", "/v1/sources", "/v1/documents", "/v1/chat/completions", "/v1/embeddings"]
+    {
         let answer = api.send(post(path).header("content-type", "text/plain").body("hello")).await?;
         assert_problem(&answer, StatusCode::UNSUPPORTED_MEDIA_TYPE, path);
         let broken = post(path).header("content-type", "application/json").body("{\"question\": ");
@@ -138,12 +141,15 @@ async fn an_author_of_whom_nothing_is_known_is_not_found() -> Result<()> {
             "/v1/chat/completions",
             json!({ "model": "twin/nobody-at-all", "messages": [{ "role": "user", "content": "Who?" }] }),
         ),
+        ("/v1/write", json!({ "author": "nobody-at-all", "instruction": "Write." })),
+        ("/v1/embeddings", json!({ "model": "twin/nobody-at-all", "input": "who" })),
     ];
     for (path, body) in bodies {
         let answer = api.send(api.request(Method::POST, path).json(&body)).await?;
         assert_problem(&answer, StatusCode::NOT_FOUND, path);
         let error = &answer.json["error"]["message"];
-        assert_eq!(error.is_string(), path.ends_with("completions"), "OpenAI's error member, and only there: {path}");
+        let is_openais = path.ends_with("completions") || path.ends_with("embeddings");
+        assert_eq!(error.is_string(), is_openais, "OpenAI's error member, and only there: {path}");
     }
     Ok(())
 }

@@ -27,6 +27,23 @@ fn assert_usage(usage: &Value) {
     assert!(prompt > 0 && (1..=8).contains(&completion) && total == prompt + completion, "{usage}");
 }
 
+/// Vectors of length 1 as bytes and as numbers, and each wrong request told for what it is.
+fn assert_embeddings(told: &Value) {
+    assert_eq!((&told["lengths"], &told["indexes"]), (&json!([384, 384]), &json!([0, 1])));
+    assert!((told["square"].as_f64().unwrap_or_default() - 1.0).abs() < 1e-4, "{told}");
+    assert_eq!((&told["same"], &told["by_name"]), (&json!(true), &json!(true)));
+    let tokens = told["usage"]["prompt_tokens"].as_u64().unwrap_or_default();
+    assert!((10..60).contains(&tokens) && told["usage"]["total_tokens"] == tokens, "{told}");
+    for (wrong, part) in [
+        ("window", "input[0] has 5002 tokens, and the embedding model reads 256"),
+        ("dimensions", "vectors of 384 numbers"),
+        ("tokens", "input[0]"),
+        ("model", "no embedding model \"text-embedding-3-small\""),
+    ] {
+        assert!(told[wrong].as_str().is_some_and(|told| told.contains(part)), "{wrong}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn the_official_client_lists_asks_streams_cancels_and_is_told_what_is_wrong() -> Result<()> {
     // More tokens than are written before the client has gone.
@@ -61,7 +78,11 @@ async fn the_official_client_lists_asks_streams_cancels_and_is_told_what_is_wron
     })
     .await?;
 
+    assert_embeddings(&told["embeddings"]);
+
     let refused = &told["refused"];
+    assert_eq!(refused["tools"]["param"], "tools");
+    assert!(refused["tools"]["message"].as_str().is_some_and(|told| told.contains("calls no tools")), "{refused}");
     assert_eq!(refused["temperature"], json!({ "param": "temperature", "type": "invalid_request_error" }));
     assert_eq!(refused["model"]["code"], "not_found");
     Ok(())

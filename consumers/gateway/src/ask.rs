@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use twin_schemas::{
-    AnswerEvent, AnswerPart, Answered, Attributes, AuthorId, ChatMessage, FailureKind, Passage, Query, QueryEvent,
-    QueryFilter, QueryKind, RequestId, ResponseFormat, Sampling, Service, StageTimings,
+    AnswerEvent, AnswerPart, Attributes, AuthorId, ChatMessage, EmbedQuery, Embedded, EmbeddingInput, FailureKind,
+    GatewayId, Passage, Query, QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Sampling, Service,
+    StageTimings, Writing, WrittenText,
 };
 use twin_stream::{EventLog, NewEvent, NewRecord};
 
@@ -30,8 +31,58 @@ pub struct Question {
     pub filter: QueryFilter,
     pub sampling: Sampling,
     pub format: ResponseFormat,
+    /// What is to be written, where a text is wanted.
+    pub writing: Option<Writing>,
     /// W3C trace context of the client, where it sent one.
     pub trace_parent: Option<String>,
+}
+
+/// Texts to be embedded.
+pub struct EmbeddingQuestion {
+    pub permit: Permit,
+    pub texts: Vec<String>,
+    pub input: EmbeddingInput,
+    pub model: Option<String>,
+    pub dimensions: Option<u32>,
+    /// W3C trace context of the client, where it sent one.
+    pub trace_parent: Option<String>,
+}
+
+/// What is asked for, as metrics tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Retrieve,
+    Answer,
+    Write,
+    Embed,
+}
+
+impl Kind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Retrieve => "retrieve",
+            Self::Answer => "answer",
+            Self::Write => "write",
+            Self::Embed => "embed",
+        }
+    }
+}
+
+impl From<QueryKind> for Kind {
+    fn from(kind: QueryKind) -> Self {
+        match kind {
+            QueryKind::Retrieve => Self::Retrieve,
+            QueryKind::Answer => Self::Answer,
+            QueryKind::Write => Self::Write,
+        }
+    }
+}
+
+/// Which query, whom to answer, and until when.
+struct Asked {
+    request_id: RequestId,
+    reply_to: GatewayId,
+    deadline: DateTime<Utc>,
 }
 
 /// Leave to have one more query in flight, given back when it is dropped.
@@ -98,12 +149,48 @@ impl Asker {
 
     /// Publishes the query. Dropping what is returned, or the call itself, cancels it.
     pub async fn ask(&self, question: Question) -> Result<PendingAnswer, Failure> {
-        let kind = kind_label(question.kind);
+        let Question { permit, author, kind, messages, k, filter, sampling, format, writing, trace_parent } = question;
+        let event = |Asked { request_id, reply_to, deadline }| {
+            QueryEvent::Ask(Box::new(Query {
+                request_id,
+                reply_to,
+                author,
+                kind,
+                messages,
+                k,
+                filter,
+                sampling,
+                format,
+                writing,
+                deadline,
+            }))
+        };
+        self.send(kind.into(), permit, trace_parent, event).await
+    }
+
+    /// The same for texts to be embedded.
+    pub async fn embed(&self, question: EmbeddingQuestion) -> Result<PendingAnswer, Failure> {
+        let EmbeddingQuestion { permit, texts, input, model, dimensions, trace_parent } = question;
+        let event = |Asked { request_id, reply_to, deadline }| {
+            QueryEvent::Embed(Box::new(EmbedQuery { request_id, reply_to, texts, input, model, dimensions, deadline }))
+        };
+        self.send(Kind::Embed, permit, trace_parent, event).await
+    }
+
+    async fn send(
+        &self,
+        kind: Kind,
+        permit: Permit,
+        trace_parent: Option<String>,
+        event: impl FnOnce(Asked) -> QueryEvent,
+    ) -> Result<PendingAnswer, Failure> {
         let request_id = RequestId::new();
         let started = Instant::now();
-        let trace_parent = question.trace_parent.clone().unwrap_or_else(|| trace_parent_of(request_id));
-        let (permit, query) = self.query(request_id, question);
-        let record = query_record(request_id, trace_parent, QueryEvent::Ask(Box::new(query)));
+        let trace_parent = trace_parent.unwrap_or_else(|| trace_parent_of(request_id));
+        let timeout = TimeDelta::from_std(self.timeout).unwrap_or(TimeDelta::MAX);
+        let deadline = Utc::now().checked_add_signed(timeout).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let asked = Asked { request_id, reply_to: self.pending.gateway(), deadline };
+        let record = query_record(request_id, trace_parent, event(asked));
         let events = self.pending.expect(request_id);
         let mut in_flight = self.in_flight(request_id, kind, permit);
         // It is in flight before the append: a client that goes during it leaves a cancellation behind the query.
@@ -124,7 +211,7 @@ impl Asker {
         match appended {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(twin_stream::Error::TooLarge { .. })) => {
-                Err((Failure::TooLarge("the conversation is too large".to_owned()), Worker::Told))
+                Err((Failure::TooLarge("the request is too large for the event log".to_owned()), Worker::Told))
             }
             Ok(Err(error)) => {
                 tracing::error!(%request_id, %error, "a query could not be published");
@@ -141,8 +228,8 @@ impl Asker {
 
     /// Lets a query in, or refuses it before anything else is done for it: under a flood, to refuse must cost next to
     /// nothing.
-    pub fn admit(&self, kind: QueryKind) -> Result<Permit, Failure> {
-        self.permit().inspect_err(|failure| self.metrics.query_refused(kind_label(kind), failure.outcome()))
+    pub fn admit(&self, kind: Kind) -> Result<Permit, Failure> {
+        self.permit().inspect_err(|failure| self.metrics.query_refused(kind.label(), failure.outcome()))
     }
 
     fn permit(&self) -> Result<Permit, Failure> {
@@ -159,24 +246,7 @@ impl Asker {
         Ok(Permit { _permit: permit })
     }
 
-    fn query(&self, request_id: RequestId, question: Question) -> (Permit, Query) {
-        let timeout = TimeDelta::from_std(self.timeout).unwrap_or(TimeDelta::MAX);
-        let query = Query {
-            request_id,
-            reply_to: self.pending.gateway(),
-            author: question.author,
-            kind: question.kind,
-            messages: question.messages,
-            k: question.k,
-            filter: question.filter,
-            sampling: question.sampling,
-            format: question.format,
-            deadline: Utc::now().checked_add_signed(timeout).unwrap_or(chrono::DateTime::<Utc>::MAX_UTC),
-        };
-        (question.permit, query)
-    }
-
-    fn in_flight(&self, request_id: RequestId, kind: &'static str, permit: Permit) -> InFlight {
+    fn in_flight(&self, request_id: RequestId, kind: Kind, permit: Permit) -> InFlight {
         self.metrics.query_began();
         InFlight {
             request_id,
@@ -210,8 +280,12 @@ pub enum Part {
     Retrieved(Vec<Passage>, StageTimings),
     /// More text.
     Delta(String),
-    /// The end.
-    Finished(Box<Answered>),
+    /// The end. Of an answer there is nothing in it but that.
+    Finished(Box<WrittenText>),
+    /// Vectors, from that text on.
+    Vectors(u32, Vec<Vec<f32>>),
+    /// The end of an embedding.
+    Embedded(Embedded),
 }
 
 /// An answer that is being waited for.
@@ -254,7 +328,10 @@ impl PendingAnswer {
                 return match part {
                     AnswerPart::Retrieved { passages, timings } => Ok(Part::Retrieved(passages, timings)),
                     AnswerPart::Delta { text } => Ok(Part::Delta(text)),
-                    AnswerPart::Finished(answered) => Ok(Part::Finished(answered)),
+                    AnswerPart::Finished(answered) => Ok(Part::Finished(Box::new((*answered).into()))),
+                    AnswerPart::Written(written) => Ok(Part::Finished(written)),
+                    AnswerPart::Vectors { first, vectors } => Ok(Part::Vectors(first, vectors)),
+                    AnswerPart::Embedded(embedded) => Ok(Part::Embedded(embedded)),
                     AnswerPart::Failed { kind, message } => {
                         let failure = self.in_flight.failure(kind, message);
                         Err(self.in_flight.failed(failure, Worker::Told))
@@ -299,7 +376,7 @@ enum Worker {
 /// passed), it tells the workers to stop.
 struct InFlight {
     request_id: RequestId,
-    kind: &'static str,
+    kind: Kind,
     outcome: &'static str,
     worker: Worker,
     log: Arc<dyn EventLog>,
@@ -330,7 +407,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.pending.forget(self.request_id);
-        self.metrics.query_ended(self.kind, self.outcome);
+        self.metrics.query_ended(self.kind.label(), self.outcome);
         if self.worker == Worker::Told {
             return;
         }
@@ -364,11 +441,4 @@ fn trace_parent_of(request_id: RequestId) -> String {
 
 fn shutting_down() -> Failure {
     Failure::Unavailable("the gateway is shutting down".to_owned())
-}
-
-fn kind_label(kind: QueryKind) -> &'static str {
-    match kind {
-        QueryKind::Retrieve => "retrieve",
-        QueryKind::Answer => "answer",
-    }
 }

@@ -41,6 +41,7 @@ mod problem_responses;
 mod routes;
 mod state;
 mod steps;
+mod text_or_list;
 mod views;
 
 use std::future::IntoFuture;

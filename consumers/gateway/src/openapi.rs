@@ -8,7 +8,7 @@ use utoipa::openapi::OpenApi;
 use crate::routes::learning::{
     datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, recipes,
 };
-use crate::routes::{chat, dead_letters, documents, models, query, source_files, sources, status};
+use crate::routes::{chat, dead_letters, documents, embeddings, models, query, source_files, sources, status, write};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -20,7 +20,7 @@ use crate::routes::{chat, dead_letters, documents, models, query, source_files, 
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
-        query::query, query::retrieve, chat::completions, models::list, models::show,
+        query::query, query::retrieve, write::write, chat::completions, embeddings::embeddings, models::list, models::show,
         sources::register, sources::list, sources::show, sources::remove, sources::sync, sources::confirm,
         source_files::upload, source_files::list, source_files::remove,
         documents::push, documents::list, documents::show, documents::remove,
@@ -35,7 +35,7 @@ use crate::routes::{chat, dead_letters, documents, models, query, source_files, 
     ),
     components(schemas(Problem, chat::ChatChunk)),
     tags(
-        (name = "twin", description = "Ask and search"),
+        (name = "twin", description = "Ask, search and write"),
         (name = "openai", description = "The same for OpenAI clients"),
         (name = "sources", description = "What is collected"),
         (name = "documents", description = "What was collected"),

@@ -37,6 +37,10 @@ pub struct Options {
     pub max_question_chars: u64,
     /// The longest conversation, all messages together, characters.
     pub max_conversation_chars: u64,
+    /// The most texts of one embedding.
+    pub max_embedding_texts: u64,
+    /// The longest embedding, all texts together, characters.
+    pub max_embedding_chars: u64,
     /// Whose twin answers where the request names no author. None: the author must be named.
     pub default_author: Option<String>,
     /// How long requests in flight may go on after a shutdown began, seconds.
@@ -61,6 +65,8 @@ impl Default for Options {
             max_k: 50,
             max_question_chars: 8_000,
             max_conversation_chars: 64_000,
+            max_embedding_texts: 2_048,
+            max_embedding_chars: 2_000_000,
             default_author: None,
             drain_s: 20,
             keep_alive_s: 15,
@@ -84,6 +90,8 @@ impl Options {
             ("k", u64::from(self.k)),
             ("max_question_chars", self.max_question_chars),
             ("max_conversation_chars", self.max_conversation_chars),
+            ("max_embedding_texts", self.max_embedding_texts),
+            ("max_embedding_chars", self.max_embedding_chars),
             ("keep_alive_s", self.keep_alive_s),
         ];
         if let Some((field, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {

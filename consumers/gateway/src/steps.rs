@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use futures::Stream;
 use futures::stream::unfold;
-use twin_schemas::{Answered, Passage};
+use twin_schemas::{Answered, Passage, WrittenText};
 
 use crate::ask::{Failure, Part, PendingAnswer};
 
@@ -16,19 +16,19 @@ pub enum Step {
     Text(String),
     /// The whole text of an abstention that came in no other piece.
     Abstained(String),
-    /// The end. Its text is the one that counts: all steps of text together are another where it was replaced, and more where the
-    /// model began to repeat itself.
-    Done(Box<Answered>, f64),
+    /// The end, and the milliseconds that it took. Its text is the one that counts: all steps of text together are another where
+    /// it was replaced, and more where the model began to repeat itself.
+    Done(Box<WrittenText>, f64),
     /// The end, without an answer.
     Failed(Failure),
 }
 
 /// The whole answer, and the milliseconds that it took.
-pub async fn whole(mut pending: PendingAnswer) -> Result<(Box<Answered>, f64), Failure> {
+pub async fn whole(mut pending: PendingAnswer) -> Result<(Box<WrittenText>, f64), Failure> {
     loop {
-        if let Part::Finished(answered) = pending.next().await? {
-            pending.complete(outcome(&answered));
-            return Ok((answered, pending.elapsed_ms()));
+        if let Part::Finished(written) = pending.next().await? {
+            pending.complete(outcome(&written.answered));
+            return Ok((written, pending.elapsed_ms()));
         }
     }
 }
@@ -65,16 +65,19 @@ impl AnswerSteps {
         match part {
             Part::Retrieved(passages, _) => self.ready.push_back(Step::Retrieved(passages)),
             Part::Delta(text) => self.text(text, Step::Text),
-            Part::Finished(answered) => {
+            Part::Finished(written) => {
+                let answered = &written.answered;
                 // A text that came without deltas, as an abstention may.
                 if let Some(rest) = answered.text.strip_prefix(self.sent.as_str()) {
                     let is_refusal = answered.abstained && self.sent.is_empty();
                     self.text(rest.to_owned(), if is_refusal { Step::Abstained } else { Step::Text });
                 }
-                self.pending.complete(outcome(&answered));
+                self.pending.complete(outcome(answered));
                 self.ended = true;
-                self.ready.push_back(Step::Done(answered, self.pending.elapsed_ms()));
+                self.ready.push_back(Step::Done(written, self.pending.elapsed_ms()));
             }
+            // No parts of an answer.
+            Part::Vectors(..) | Part::Embedded(_) => {}
         }
     }
 

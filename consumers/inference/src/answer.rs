@@ -1,4 +1,4 @@
-//! One query: retrieve, and if asked for, quote or write an answer from what was found.
+//! One query: retrieve, and if asked for, quote or generate an answer from what was found. A text is composed in `writing`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ pub(crate) enum Ended {
     /// By quotations in place of what a model wrote.
     Replaced,
     Abstained,
+    Embedded,
+    Written,
     Failed,
     Overloaded,
     Cancelled,
@@ -48,6 +50,8 @@ impl Ended {
             Self::Answered => "answered",
             Self::Replaced => "replaced",
             Self::Abstained => "abstained",
+            Self::Embedded => "embedded",
+            Self::Written => "written",
             Self::Failed => "failed",
             Self::Overloaded => "overloaded",
             Self::Cancelled => "cancelled",
@@ -56,12 +60,12 @@ impl Ended {
 }
 
 pub(crate) struct Answerer {
-    retriever: Retriever,
+    pub(crate) retriever: Retriever,
     pub(crate) answers: AnswerOptions,
     pub(crate) models: Arc<Models>,
     pub(crate) options: LlmOptions,
     /// Turns at the language model.
-    turns: Turns,
+    pub(crate) turns: Turns,
     /// Turns at quoting, which asks the embedding model alone.
     quoting: Turns,
     pub(crate) metrics: Arc<Metrics>,
@@ -90,6 +94,9 @@ impl Answerer {
         if query.kind == QueryKind::Retrieve {
             let retrieved = self.retrieve(query, asked_at, publisher).await?;
             return Ok(retrieved.map_or(Ended::Failed, |_| Ended::Retrieved));
+        }
+        if query.kind == QueryKind::Write {
+            return self.compose(query, asked_at, publisher).await;
         }
         let way = way(self.answers.mode, self.models.writer_of(&query.author), query.format.is_text());
         let turns = match way {
@@ -122,7 +129,7 @@ impl Answerer {
     }
 
     /// Finds passages and publishes them; none if that failed, which is then published.
-    async fn retrieve(
+    pub(crate) async fn retrieve(
         &self,
         query: &Query,
         asked_at: DateTime<Utc>,
@@ -205,7 +212,7 @@ pub(crate) async fn refuse(publisher: &mut Publisher) -> Result<Ended, LogError>
     fail(publisher, FailureKind::Invalid, message.to_owned()).await
 }
 
-async fn overloaded(publisher: &mut Publisher) -> Result<Ended, LogError> {
+pub(crate) async fn overloaded(publisher: &mut Publisher) -> Result<Ended, LogError> {
     let message = "too many answers are being written; try again in a few seconds".to_owned();
     fail(publisher, FailureKind::Overloaded, message).await?;
     Ok(Ended::Overloaded)

@@ -6,11 +6,12 @@ use futures::StreamExt;
 use prometheus::IntGauge;
 use tracing::{info, warn};
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, grounded_prompt};
-use twin_schemas::{AnswerPart, FailureKind, FinishReason, Passage, Query, StageTimings, Usage};
+use twin_schemas::{AnswerPart, ChatMessage, FailureKind, FinishReason, Passage, Query, StageTimings, Usage};
 use twin_stream::Error as LogError;
 use twin_text::repetition::Repetition;
 
 use crate::answer::{Answerer, Ended, fail, refuse, take_turn, time_left};
+use crate::models::Assigned;
 use crate::publisher::Publisher;
 use crate::retrieve::{Retrieved, milliseconds};
 use crate::turns::Place;
@@ -22,11 +23,14 @@ const DELTA_INTERVAL: Duration = Duration::from_millis(40);
 /// for does not keep to what it was asked.
 const LONGEST_TOKEN: usize = 128;
 
+/// No answer is longer, bytes, however many tokens were asked for: its end is one event that has all of it.
+const LONGEST_TEXT: usize = 4 << 20;
+
 /// One more, until it is dropped: a client that goes away drops the answer wherever it is.
-struct Counted<'a>(&'a IntGauge);
+pub(crate) struct Counted<'a>(&'a IntGauge);
 
 impl<'a> Counted<'a> {
-    fn new(gauge: &'a IntGauge) -> Self {
+    pub(crate) fn new(gauge: &'a IntGauge) -> Self {
         gauge.inc();
         Self(gauge)
     }
@@ -53,21 +57,15 @@ impl Answerer {
             Err(ended) => return Ok(ended),
         };
         // The same to the end, whatever is deployed meanwhile. The version that was to answer may have gone while it waited.
-        let model = match tokio::time::timeout(time_left(query), self.models.of(&query.author)).await {
-            Ok(Ok(Some(model))) => model,
-            Ok(Ok(None)) => return refuse(publisher).await,
-            Ok(Err(error)) => {
-                warn!(author = %query.author, %error, "the author's version could not be loaded again");
-                return fail(publisher, FailureKind::Unavailable, error.to_string()).await;
-            }
-            Err(_) => {
-                let message = "the author's version was not loaded before the deadline".to_owned();
-                return fail(publisher, FailureKind::Expired, message).await;
-            }
+        let model = match self.assigned(query).await {
+            Ok(Some(assigned)) => assigned.model,
+            Ok(None) => return refuse(publisher).await,
+            Err((kind, message)) => return fail(publisher, kind, message).await,
         };
         let began = Instant::now();
         let generating = Counted::new(&self.metrics.generating);
-        let written = self.write(model.as_ref(), query, self.given(&found), timings, publisher).await?;
+        let request = self.request(query, self.given(&found));
+        let written = self.write(model.as_ref(), query, request, timings, publisher).await?;
         drop(generating);
         let written = match written {
             Ok(written) => written,
@@ -89,18 +87,29 @@ impl Answerer {
         Ok(ended)
     }
 
+    /// The model that writes for the author, in memory. None is there where the author is quoted.
+    pub(crate) async fn assigned(&self, query: &Query) -> Result<Option<Assigned>, Failure> {
+        match tokio::time::timeout(time_left(query), self.models.assigned_to(&query.author)).await {
+            Ok(Ok(assigned)) => Ok(assigned),
+            Ok(Err(error)) => {
+                warn!(author = %query.author, %error, "the author's version could not be loaded again");
+                Err((FailureKind::Unavailable, error.to_string()))
+            }
+            Err(_) => Err((FailureKind::Expired, "the author's version was not loaded before the deadline".to_owned())),
+        }
+    }
+
     /// Streams the model's text into deltas.
-    async fn write(
+    pub(crate) async fn write(
         &self,
         model: &dyn ChatModel,
         query: &Query,
-        passages: &[Passage],
+        request: ChatRequest,
         mut timings: StageTimings,
         publisher: &mut Publisher,
     ) -> Result<Result<Written, Failure>, LogError> {
         let began = Instant::now();
-        let request = self.request(query, passages);
-        let longest = request.max_tokens as usize * LONGEST_TOKEN;
+        let longest = (request.max_tokens as usize * LONGEST_TOKEN).min(LONGEST_TEXT);
         let mut stream = match model.chat(request).await {
             Ok(stream) => stream,
             Err(error) => return Ok(Err(failure(&error))),
@@ -147,14 +156,24 @@ impl Answerer {
         Ok(Ok(Written { text, finish_reason, usage, timings }))
     }
 
+    /// What a question and its passages are put to the model as.
     fn request(&self, query: &Query, passages: &[Passage]) -> ChatRequest {
+        let messages = grounded_prompt(&query.author, &query.messages, passages, &self.options.prompt);
+        self.chat_request(query, messages, query.sampling.max_tokens.unwrap_or(self.options.max_tokens))
+    }
+
+    /// A prompt with what the query asks for, and for the rest what is configured.
+    pub(crate) fn chat_request(&self, query: &Query, messages: Vec<ChatMessage>, max_tokens: u32) -> ChatRequest {
         let sampling = &query.sampling;
         ChatRequest {
-            messages: grounded_prompt(&query.author, &query.messages, passages, &self.options.prompt),
-            max_tokens: sampling.max_tokens.unwrap_or(self.options.max_tokens).min(self.options.max_tokens),
+            messages,
+            max_tokens,
             temperature: sampling.temperature.unwrap_or(self.options.temperature),
             top_p: sampling.top_p.unwrap_or(self.options.top_p),
-            frequency_penalty: self.options.frequency_penalty,
+            frequency_penalty: sampling
+                .frequency_penalty
+                .map_or_else(|| self.options.penalty_within(max_tokens), |penalty| penalty as f32),
+            presence_penalty: sampling.presence_penalty.unwrap_or_default() as f32,
             seed: sampling.seed,
             stop: sampling.stop.clone(),
             format: query.format.clone(),

@@ -21,6 +21,7 @@
 
 mod answer;
 mod checked;
+mod embed;
 mod generate;
 mod handler;
 mod metrics;
@@ -35,6 +36,7 @@ mod support;
 mod switch;
 mod turns;
 mod workers;
+mod writing;
 
 pub use handler::Queries;
 pub use metrics::SwitchMetrics;

@@ -52,6 +52,13 @@ pub(crate) struct Version {
     pub(crate) used: u64,
 }
 
+/// The model that answers for an author.
+pub(crate) struct Assigned {
+    pub(crate) model: Arc<dyn ChatModel>,
+    /// It is a version that was trained on the author.
+    pub(crate) is_own: bool,
+}
+
 impl Models {
     /// Everybody is answered for by the base model. At most so many versions will be in memory, at least 1.
     pub fn new(base: Base, most: usize) -> Self {
@@ -64,6 +71,11 @@ impl Models {
     /// # Errors
     /// The author's version could not be loaded again.
     pub async fn of(&self, author: &AuthorId) -> Result<Option<Arc<dyn ChatModel>>, LoadError> {
+        Ok(self.assigned_to(author).await?.map(|assigned| assigned.model))
+    }
+
+    /// As [`Self::of`], with what is known of it.
+    pub(crate) async fn assigned_to(&self, author: &AuthorId) -> Result<Option<Assigned>, LoadError> {
         if let Some(model) = self.in_memory(author) {
             return Ok(model);
         }
@@ -72,7 +84,7 @@ impl Models {
         if let Some(model) = self.in_memory(author) {
             return Ok(model);
         }
-        let Some((id, loader)) = self.absent(author) else { return Ok(self.base()) };
+        let Some((id, loader)) = self.absent(author) else { return Ok(self.assigned_base()) };
         self.make_room_for(author);
         let model = loader.load(&id).await?;
         info!(%author, version = id.0, "the version was loaded again");
@@ -82,17 +94,21 @@ impl Models {
             version.model = Some(model.clone());
         }
         deployed.use_of(author);
-        Ok(Some(model))
+        Ok(Some(Assigned { model, is_own: true }))
     }
 
     /// What answers for the author if that is in memory; none if it has to be loaded.
-    fn in_memory(&self, author: &AuthorId) -> Option<Option<Arc<dyn ChatModel>>> {
+    fn in_memory(&self, author: &AuthorId) -> Option<Option<Assigned>> {
         let mut deployed = self.deployed();
         deployed.use_of(author);
         match deployed.versions.get(author) {
-            Some(version) => version.model.clone().map(Some),
-            None => Some(self.base()),
+            Some(version) => version.model.clone().map(|model| Some(Assigned { model, is_own: true })),
+            None => Some(self.assigned_base()),
         }
+    }
+
+    fn assigned_base(&self) -> Option<Assigned> {
+        self.base().map(|model| Assigned { model, is_own: false })
     }
 
     /// The author's version that is not in memory, and what loads it.

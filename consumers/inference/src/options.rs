@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use twin_llm::openai::{OpenAiModel, Profile};
 use twin_llm::{Device, PromptOptions};
 use url::Url;
 
@@ -57,18 +58,28 @@ pub struct LlmOptions {
     pub endpoint_model: String,
     /// Key for the endpoint. Better given as `TWIN_LLM_API_KEY`.
     pub api_key: Option<String>,
+    /// How the endpoint is asked. `auto`: with all parameters, and without those that it refuses by name (`max_tokens` becomes
+    /// `max_completion_tokens`), which is learned from its first refusal. `openai`: with all of them; a refusal fails the
+    /// question. `reasoning`: from the first question on as models take it that reason, without temperature, `top_p`, penalties
+    /// and `stop`; else as `auto`.
+    pub profile: Profile,
+    /// Tokens of a prompt and its answer that the endpoint's model has room for.
+    pub endpoint_window: u32,
     /// `auto` (a GPU where the binary was built for one), or `cpu`.
     pub device: Device,
     /// Versions of authors' models in memory at once, at least 1. The one that was asked least recently makes room for
     /// another, and is loaded again when it is asked. One of the default model takes half a gigabyte.
     pub max_versions: usize,
-    /// Tokens of an answer, at most; a request may ask for fewer.
+    /// Tokens of an answer, at most, where the request does not say. One that does may ask for as many as the model's window
+    /// leaves beside the prompt.
     pub max_tokens: u32,
     /// Sampling temperature where a request names none; 0 is greedy.
     pub temperature: f64,
     /// Nucleus sampling where a request names none; 1 is off.
     pub top_p: f64,
-    /// How much a token that was written already is held back, 0 (off) to 2: small models repeat themselves without.
+    /// How much a token is held back for each time that it was written already, 0 (off) to 2: small models repeat themselves
+    /// without. That is for an answer of `llm.max_tokens`; in longer ones it counts less, in proportion. It holds where a
+    /// request names none.
     pub frequency_penalty: f32,
     /// Answers generated at once.
     pub concurrency: usize,
@@ -85,6 +96,8 @@ impl Default for LlmOptions {
             endpoint: None,
             endpoint_model: "default".to_owned(),
             api_key: None,
+            profile: Profile::Auto,
+            endpoint_window: OpenAiModel::WINDOW,
             device: Device::Auto,
             max_versions: 4,
             max_tokens: 200,
@@ -95,5 +108,27 @@ impl Default for LlmOptions {
             queue: 16,
             prompt: PromptOptions::default(),
         }
+    }
+}
+
+impl LlmOptions {
+    /// The penalty of an answer of so many tokens. It grows with each time that a common word is said: in a text of a
+    /// thousand tokens the same one would forbid "the".
+    pub(crate) fn penalty_within(&self, max_tokens: u32) -> f32 {
+        self.frequency_penalty * (self.max_tokens as f32 / max_tokens.max(1) as f32).min(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_penalty_of_a_long_answer_is_less_in_proportion_and_that_of_a_short_one_the_same() {
+        let options = LlmOptions::default();
+        let penalty = |max_tokens| options.penalty_within(max_tokens);
+        assert_eq!((penalty(10), penalty(200)), (options.frequency_penalty, options.frequency_penalty));
+        assert!((penalty(800) - options.frequency_penalty / 4.0).abs() < 1e-6);
+        assert_eq!(penalty(0), options.frequency_penalty);
     }
 }

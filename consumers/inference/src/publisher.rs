@@ -1,20 +1,22 @@
 use std::sync::Arc;
 
-use twin_schemas::{AnswerEvent, AnswerPart, Attributes, Query, RequestId, Service};
+use twin_schemas::{AnswerEvent, AnswerPart, Attributes, GatewayId, RequestId, Service};
 use twin_stream::{Error, EventLog, NewEvent, NewRecord};
 
 /// Publishes the parts of one execution of a query, in order.
 pub(crate) struct Publisher {
     log: Arc<dyn EventLog>,
-    query: Query,
+    request_id: RequestId,
+    reply_to: GatewayId,
     cause: Attributes,
     attempt: RequestId,
     sequence: u32,
 }
 
 impl Publisher {
-    pub(crate) fn new(log: Arc<dyn EventLog>, query: Query, cause: Attributes) -> Self {
-        Self { log, query, cause, attempt: RequestId::new(), sequence: 0 }
+    /// For the query `request_id` of the gateway `reply_to`, which is in the event `cause`.
+    pub(crate) fn new(log: Arc<dyn EventLog>, request_id: RequestId, reply_to: GatewayId, cause: Attributes) -> Self {
+        Self { log, request_id, reply_to, cause, attempt: RequestId::new(), sequence: 0 }
     }
 
     /// Returns once the log has acknowledged the part.
@@ -36,7 +38,7 @@ impl Publisher {
     }
 
     fn record(&self, sequence: u32, part: AnswerPart) -> NewRecord {
-        let Query { request_id, reply_to, .. } = self.query;
+        let Self { request_id, reply_to, .. } = *self;
         let event = AnswerEvent { request_id, reply_to, attempt: self.attempt, sequence, part };
         let attributes = Attributes::new::<AnswerEvent>(Service::Inference.name(), request_id.to_string());
         NewEvent::new(reply_to.to_string(), attributes, &event).caused_by(&self.cause).into_record()

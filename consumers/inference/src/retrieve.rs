@@ -118,6 +118,12 @@ impl Retriever {
         Ok(Retrieved { passages, stale, timings, question: vector, embedder: embedder.clone() })
     }
 
+    /// The embedding model that the index is of now.
+    pub(crate) async fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
+        self.index.renew().await?;
+        Ok(self.index.current().embedder)
+    }
+
     /// Whether one of the passages is close enough to answer from.
     pub(crate) fn knows(&self, passages: &[Passage]) -> bool {
         passages.iter().any(|passage| passage.score >= self.options.min_score)

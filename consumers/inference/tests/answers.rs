@@ -123,6 +123,7 @@ fn query(question: &str) -> Query {
         filter: QueryFilter::default(),
         sampling: Sampling::default(),
         format: ResponseFormat::Text,
+        writing: None,
         deadline: Utc::now() + Duration::from_secs(60),
     }
 }

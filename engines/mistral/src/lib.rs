@@ -7,6 +7,7 @@
 
 pub mod convert;
 mod model;
+mod penalties;
 mod seeded;
 
 pub use model::{Mistral, MistralModel};

@@ -14,13 +14,18 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::info;
-use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream, Device, Engine, Error};
+use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream, Device, Engine, Error, within_window};
 use twin_schemas::{ChatMessage, FinishReason, ResponseFormat, Role, Usage};
 
+use crate::penalties::Penalties;
 use crate::seeded::Seeded;
 
 /// Chunks that wait for a slow reader before the model waits too.
 const BUFFERED_CHUNKS: usize = 32;
+
+/// Tokens that chat templates put around a message, at most, and those before all of them (a system message that is not
+/// there has some twenty in SmolLM's).
+const TEMPLATE_TOKENS: usize = 64;
 
 /// mistral.rs in this process.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +45,8 @@ impl Engine for Mistral {
 pub struct MistralModel {
     model: Arc<Model>,
     name: String,
+    /// Tokens of a prompt and its answer, at most.
+    window: Option<usize>,
 }
 
 impl MistralModel {
@@ -61,8 +68,21 @@ impl MistralModel {
             .map_err(|error| failed(error.to_string()))?;
         let model = receiver.await.map_err(|_| failed("loading panicked; the log above says where".to_owned()))?;
         let model = Arc::new(model.map_err(failed)?);
-        info!(model = name, "local model loaded");
-        Ok(Self { model, name: name.to_owned() })
+        let window = model.max_sequence_length().map_err(|error| failed(error.to_string()))?;
+        info!(model = name, window, "local model loaded");
+        Ok(Self { model, name: name.to_owned(), window })
+    }
+
+    /// As many tokens as were asked for, or as the window leaves. Beyond it mistral.rs would write on, at positions that the
+    /// model does not know. A prompt that has no room at all is refused by mistral.rs.
+    async fn within_window(&self, chat: &ChatRequest) -> u32 {
+        let Some(window) = self.window else { return chat.max_tokens };
+        // No token is shorter than a byte, and a template adds a few to each message.
+        let bytes = chat.messages.iter().map(|message| message.content.len() + TEMPLATE_TOKENS).sum::<usize>();
+        if bytes.saturating_add(chat.max_tokens as usize) <= window {
+            return chat.max_tokens;
+        }
+        within_window(chat.max_tokens, window, prompt_tokens(&self.model, chat).await as usize)
     }
 }
 
@@ -92,6 +112,10 @@ fn load_blocking(path: &Path, cpu: bool) -> Result<Model, String> {
 /// What is asked of the engine.
 fn request(chat: &ChatRequest) -> RequestBuilder {
     let mut request = RequestBuilder::new().set_sampling(sampling(chat));
+    // Before the noise of a seed, as before any draw.
+    if let Some(penalties) = Penalties::new(chat.frequency_penalty, chat.presence_penalty) {
+        request = request.add_logits_processor(Arc::new(penalties));
+    }
     if let Some(seed) = chat.seed.filter(|_| chat.temperature > 0.0) {
         let seeded = Seeded { seed, temperature: chat.temperature, top_p: chat.top_p };
         request = request.add_logits_processor(Arc::new(seeded));
@@ -126,7 +150,6 @@ fn sampling(chat: &ChatRequest) -> SamplingParams {
     };
     // Without a length a small model may write until its context is full.
     params.max_len = Some(chat.max_tokens as usize);
-    params.frequency_penalty = Some(chat.frequency_penalty).filter(|penalty| *penalty > 0.0);
     params.stop_toks = Some(chat.stop.clone()).filter(|stop| !stop.is_empty()).map(StopTokens::Seqs);
     params
 }
@@ -138,6 +161,7 @@ impl ChatModel for MistralModel {
     }
 
     async fn chat(&self, chat: ChatRequest) -> Result<ChatStream, Error> {
+        let chat = ChatRequest { max_tokens: self.within_window(&chat).await, ..chat };
         let (sender, receiver) = mpsc::channel(BUFFERED_CHUNKS);
         let model = self.model.clone();
         tokio::spawn(async move { generate(&model, chat, &sender).await });

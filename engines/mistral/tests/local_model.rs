@@ -79,3 +79,23 @@ async fn a_seed_repeats_an_answer_whatever_is_drawn_for_others() {
     assert!(unseeded[0] != unseeded[1] || unseeded[1] != unseeded[2], "a temperature has an effect: {unseeded:?}");
     assert_eq!(text(Some(7)).await, first);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_tokens_than_the_window_has_may_be_asked_for() {
+    let model = MistralModel::load(&model(), "base", Device::Cpu).await.unwrap();
+    let asked = question("What is the capital of France? Answer in one word.", 1_000_000);
+    let reply = reply(&model, asked).await.unwrap();
+    assert!(reply.text.contains("Paris") && reply.finish_reason == FinishReason::Stop, "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_penalty_holds_back_what_the_answer_says_again_and_nothing_of_the_prompt() {
+    let model = MistralModel::load(&model(), "base", Device::Cpu).await.unwrap();
+    let asked = question("Repeat this line and nothing else: rain rain rain rain rain rain rain rain", 12);
+    let count = |text: &str| text.matches("rain").count();
+    let plain = reply(&model, asked.clone()).await.unwrap();
+    let held_back =
+        reply(&model, ChatRequest { frequency_penalty: 2.0, presence_penalty: 2.0, ..asked }).await.unwrap();
+    assert!(count(&held_back.text) < count(&plain.text), "{held_back:?} beside {plain:?}");
+    assert!(count(&held_back.text) > 0, "a word of the prompt may be said: {held_back:?}");
+}

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, oneshot};
-use twin_embedding::{EmbeddingModel, EmbeddingModelId, Purpose, Texts};
+use twin_embedding::{EmbeddingModel, EmbeddingModelId, Purpose, Texts, Tokenizer};
 use twin_telemetry::MetricsRegistry;
 
 use crate::loader::OnnxLoader;
@@ -92,6 +92,21 @@ impl OnnxEmbedder {
 impl twin_embedding::Embedder for OnnxEmbedder {
     async fn embed(&self, Texts { purpose, texts }: Texts) -> Result<Vec<Vec<f32>>, twin_embedding::Error> {
         Ok(self.run(purpose, texts).await?)
+    }
+
+    async fn count_tokens(&self, Texts { purpose, texts }: Texts) -> Result<Vec<usize>, twin_embedding::Error> {
+        let shared = self.inner.shared.clone();
+        let counting = tokio::task::spawn_blocking(move || -> Result<Vec<usize>, twin_embedding::Error> {
+            let (prefix, special) = (shared.options.prefix(purpose), shared.tokenizer.special_tokens()?);
+            let count = |text: &String| Ok(special + shared.tokenizer.count(&format!("{prefix}{text}"))?);
+            texts.iter().map(count).collect()
+        });
+        match counting.await {
+            Ok(counted) => counted,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The process ends before the work began.
+            Err(_) => Err(twin_embedding::Error::Closed),
+        }
     }
 
     fn model(&self) -> &EmbeddingModel {

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use twin_embedding::Purpose;
 
 use crate::Error;
 
@@ -104,6 +105,14 @@ impl EmbedderOptions {
             query_prefix: model.query_prefix,
             passage_prefix: model.passage_prefix,
             ..self.clone()
+        }
+    }
+
+    /// What is put before texts of a purpose.
+    pub(crate) fn prefix(&self, purpose: Purpose) -> &str {
+        match purpose {
+            Purpose::Query => &self.query_prefix,
+            Purpose::Candidate | Purpose::Passage => &self.passage_prefix,
         }
     }
 

@@ -43,6 +43,12 @@ impl HuggingFaceTokenizer {
         Ok(Self { inner })
     }
 
+    /// How many special tokens a text is put between.
+    pub fn special_tokens(&self) -> Result<usize, Error> {
+        let empty = self.inner.encode_fast("", true).map_err(|error| Error::Tokenise(error.to_string()))?;
+        Ok(empty.len())
+    }
+
     /// The ids of a text for a model, special tokens included: at most `max_tokens` of them. A longer text loses
     /// its end, never the closing special tokens.
     pub fn encode(&self, text: &str, max_tokens: usize) -> Result<Vec<u32>, Error> {

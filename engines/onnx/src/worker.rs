@@ -133,10 +133,7 @@ fn warm_up(shared: &Shared, model: &mut dyn Model) -> Result<usize, Error> {
 }
 
 fn encode(shared: &Shared, request: &Arc<Request>, texts: Vec<String>) {
-    let prefix = match request.lane {
-        Purpose::Query => &shared.options.query_prefix,
-        Purpose::Candidate | Purpose::Passage => &shared.options.passage_prefix,
-    };
+    let prefix = shared.options.prefix(request.lane);
     let mut encoded = Vec::with_capacity(texts.len());
     for text in texts {
         let text = if prefix.is_empty() { text } else { format!("{prefix}{text}") };

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{cached, options};
-use twin_embedding::Embedder;
+use twin_embedding::{Embedder, Purpose, Texts};
 use twin_onnx::{EmbedderOptions, Error, OnnxEmbedder};
 use twin_telemetry::{MetricsRegistry, gather_text};
 
@@ -51,6 +51,20 @@ async fn vectors_have_length_one_and_the_model_s_dimension() {
         assert_eq!(vector.len(), 384);
         assert!((cosine(&vector, &vector).sqrt() - 1.0).abs() < 1e-5);
     }
+}
+
+#[tokio::test]
+async fn tokens_are_counted_as_the_model_reads_them_also_beyond_its_window() {
+    let options = EmbedderOptions { query_prefix: "query: ".to_owned(), ..options() };
+    let embedder = OnnxEmbedder::load(options, &MetricsRegistry::new()).unwrap();
+    let count = async |purpose, text: &str| {
+        let texts = vec![text.to_owned()];
+        embedder.count_tokens(Texts { purpose, texts }).await.unwrap()[0]
+    };
+    assert_eq!(count(Purpose::Passage, "").await, 2, "the tokens at both ends");
+    assert_eq!(count(Purpose::Passage, "cats and dogs").await, 5);
+    assert_eq!(count(Purpose::Query, "cats and dogs").await, 7, "with `query` and its colon");
+    assert_eq!(count(Purpose::Passage, &"cats ".repeat(5_000)).await, 5_002);
 }
 
 #[tokio::test]

@@ -31,6 +31,10 @@ pub trait Embedder: Send + Sync {
     /// The unit vector of each text, in order, `[texts][dimension]`. Waits while the engine has enough to do.
     async fn embed(&self, request: Texts) -> Result<Vec<Vec<f32>>, Error>;
 
+    /// How many tokens the model would read of each text, in order, if its window had room for them: special tokens included,
+    /// and what it puts before texts of that purpose.
+    async fn count_tokens(&self, request: Texts) -> Result<Vec<usize>, Error>;
+
     /// Which model this is.
     fn model(&self) -> &EmbeddingModel;
 

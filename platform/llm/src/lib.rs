@@ -15,6 +15,8 @@ pub mod openai;
 mod prompt;
 pub mod quotations;
 mod quote;
+mod window;
+mod writing_prompt;
 
 pub use abstention::{ABSTENTION, ABSTENTIONS, abstention, is_abstention};
 pub use engine::{Device, Engine};
@@ -23,3 +25,5 @@ pub use markers::{cited_markers, has_marker};
 pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole, whole_in_format};
 pub use prompt::{PromptOptions, grounded_prompt, voice_prompt};
 pub use quote::quoted;
+pub use window::{estimated_tokens, within_window};
+pub use writing_prompt::{Writer, WritingOrder, writing_prompt};

@@ -24,14 +24,17 @@ pub trait ChatModel: Send + Sync {
 pub struct ChatRequest {
     /// The conversation, oldest first.
     pub messages: Vec<ChatMessage>,
-    /// Tokens to generate, at most. Always set: a small model may never end by itself.
+    /// Tokens to generate, at most. Always set: a small model may never end by itself. What the model's window has no room
+    /// for beside the prompt is not written: the answer then ends with [`FinishReason::Length`].
     pub max_tokens: u32,
     /// 0 is greedy.
     pub temperature: f64,
     /// Nucleus sampling; 1 is off.
     pub top_p: f64,
-    /// How much a token that was written already is held back, 0 (off) to 2.
+    /// How much a token is held back for each time that it stands in the answer already, -2 to 2; 0 is off.
     pub frequency_penalty: f32,
+    /// How much a token is held back that stands in the answer already, however often, -2 to 2; 0 is off.
+    pub presence_penalty: f32,
     /// Makes sampling repeatable: the same request with the same seed is answered the same way, as far as the model
     /// computes the same. Greedy answers need none.
     pub seed: Option<u64>,
@@ -50,6 +53,7 @@ impl ChatRequest {
             temperature: 0.0,
             top_p: 1.0,
             frequency_penalty: 0.0,
+            presence_penalty: 0.0,
             seed: None,
             stop: Vec::new(),
             format: ResponseFormat::Text,

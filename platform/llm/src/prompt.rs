@@ -60,11 +60,15 @@ pub fn grounded_prompt(
 
 /// The messages for an instruction without passages, as a model is taught the author's voice by.
 pub fn voice_prompt(author: &AuthorId, instruction: &str) -> Vec<ChatMessage> {
-    let system = format!("You are the writing twin of {author}. Write in the first person and in the author's voice.");
-    vec![message(Role::System, system), message(Role::User, quoted(instruction))]
+    vec![message(Role::System, voice(author)), message(Role::User, quoted(instruction))]
 }
 
-fn message(role: Role, content: String) -> ChatMessage {
+/// Who is to write, and how.
+pub(crate) fn voice(author: &AuthorId) -> String {
+    format!("You are the writing twin of {author}. Write in the first person and in the author's voice.")
+}
+
+pub(crate) fn message(role: Role, content: String) -> ChatMessage {
     ChatMessage { role, content }
 }
 
@@ -83,7 +87,8 @@ fn instructions(author: &AuthorId, earlier: &[ChatMessage]) -> String {
     text
 }
 
-fn delimited(marker: usize, passage: &Passage, limit: usize) -> String {
+/// A passage between its delimiters, with its marker and where it is from.
+pub(crate) fn delimited(marker: usize, passage: &Passage, limit: usize) -> String {
     let title = passage.title.as_deref().unwrap_or(&passage.natural_key);
     let path = std::iter::once(title).chain(passage.heading_path.iter().map(String::as_str));
     let heading = path.collect::<Vec<_>>().join(" > ");

@@ -1,15 +1,13 @@
 //! `twin ask`: a question, and the answer as it is written.
 
 use clap::Args;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use twin_api::{CitationView, QueryAnswer, QueryRequest, SentenceSupportView, TimingsView, UsageView};
 use twin_schemas::{AnswerMode, Category, FinishReason, Replaced, SupportReason};
 
+use super::streamed::Streamed;
 use super::text::{count, duration};
 use super::views::{beginning, heading};
 use super::{AuthorOption, Context};
-use crate::client::unexpected;
 use crate::error::CommandError;
 
 /// How many of the best passages are shown.
@@ -38,16 +36,6 @@ pub struct Ask {
     no_stream: bool,
 }
 
-#[derive(Deserialize)]
-struct Retrieved {
-    passages: Vec<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Delta {
-    text: String,
-}
-
 /// Runs the command.
 pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
     let stream = !args.no_stream && !context.json;
@@ -60,7 +48,11 @@ pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
     };
     context.out.progress("searching…");
     if stream {
-        return streamed(&body, context).await;
+        let streamed = Streamed { path: "query", doing: "answering", ending };
+        return match streamed.tell(&body, context).await? {
+            Some(answer) => tell_rest(&answer, context),
+            None => Ok(()),
+        };
     }
     let reply = context.client.post(&["query"], &body).await?;
     if context.json {
@@ -69,57 +61,6 @@ pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
     let answer: QueryAnswer = reply.parse()?;
     context.out.line(&answer.answer)?;
     tell_rest(&answer, context)
-}
-
-async fn streamed(body: &QueryRequest, context: &mut Context) -> Result<(), CommandError> {
-    let mut text_came = false;
-    let streamed = tell_stream(body, context, &mut text_came).await;
-    if text_came && streamed.is_err() {
-        // What came of the answer stands alone; the error begins on a line of its own.
-        context.out.line("")?;
-    }
-    match streamed? {
-        Some(answer) => tell_rest(&answer, context),
-        None => Ok(()),
-    }
-}
-
-/// Writes the answer as it comes, to the end of its last line. None: nobody reads it any more.
-async fn tell_stream(
-    body: &QueryRequest,
-    context: &mut Context,
-    text_came: &mut bool,
-) -> Result<Option<QueryAnswer>, CommandError> {
-    let Context { client, out, .. } = context;
-    let mut events = client.events(&["query"], body).await?;
-    while let Some(event) = events.next().await? {
-        match event.name.as_str() {
-            "retrieved" => {
-                let found = read::<Retrieved>(&event.data)?.passages.len() as u64;
-                out.progress(&format!("{} found, answering…", count(found, "passage")));
-            }
-            "delta" => {
-                *text_came = true;
-                out.text(&read::<Delta>(&event.data)?.text)?;
-            }
-            "done" => {
-                let answer: QueryAnswer = read(&event.data)?;
-                out.line(&ending(&answer, *text_came))?;
-                return Ok(Some(answer));
-            }
-            "error" => return Err(CommandError::of_problem(500, event.data.as_bytes(), None)),
-            // What a later version may send beside these.
-            _ => {}
-        }
-        if out.is_closed() {
-            return Ok(None);
-        }
-    }
-    Err(CommandError::Failed("the answer was cut off: the connection ended before it was complete".to_owned()))
-}
-
-fn read<T: DeserializeOwned>(data: &str) -> Result<T, CommandError> {
-    serde_json::from_str(data).map_err(unexpected)
 }
 
 /// What an answer rests on, and what it took.
@@ -231,7 +172,7 @@ fn best(citations: &[CitationView]) -> impl Iterator<Item = &CitationView> {
 }
 
 /// `* [1] Title — Heading (url) 0.83`.
-fn citation_line(citation: &CitationView) -> String {
+pub fn citation_line(citation: &CitationView) -> String {
     let CitationView { marker, cited, passage } = citation;
     let mark = if *cited { '*' } else { ' ' };
     let mut line = format!("{mark} [{marker}] {}", passage.title.as_deref().unwrap_or("(no title)"));

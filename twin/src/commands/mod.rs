@@ -18,10 +18,12 @@ pub mod source_files;
 pub mod sources;
 pub mod sse;
 pub mod status;
+pub mod streamed;
 pub mod sync;
 pub mod text;
 pub mod views;
 pub mod wait;
+pub mod write;
 
 use clap::{Args, Subcommand};
 use twin_schemas::AuthorId;
@@ -40,6 +42,8 @@ pub enum Command {
     Sync(sync::Sync),
     /// Ask a twin.
     Ask(ask::Ask),
+    /// Have a twin write a text in its author's voice.
+    Write(write::Write),
     /// Find passages, without an answer.
     Search(search::Search),
     /// Show how far everything is.
@@ -110,6 +114,7 @@ async fn dispatch(command: Command, context: &mut Context) -> Result<(), Command
         Command::Sources(command) => sources::run(command, context).await,
         Command::Sync(args) => sync::run(args, context).await,
         Command::Ask(args) => ask::run(args, context).await,
+        Command::Write(args) => write::run(args, context).await,
         Command::Search(args) => search::run(args, context).await,
         Command::Status(args) => status::run(args, context).await,
         Command::Documents(command) => documents::run(command, context).await,

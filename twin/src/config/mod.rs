@@ -216,6 +216,7 @@ impl Config {
             ("trainer.attempts", self.trainer.attempts as usize),
             ("evaluator.attempts", self.evaluator.attempts as usize),
             ("llm.max_tokens", self.llm.max_tokens as usize),
+            ("llm.endpoint_window", self.llm.endpoint_window as usize),
             ("llm.concurrency", self.llm.concurrency),
             ("llm.max_versions", self.llm.max_versions),
             ("llm.prompt.passages", self.llm.prompt.passages),

@@ -31,7 +31,8 @@ pub(super) async fn chat_model(options: &LlmOptions) -> Result<Arc<dyn ChatModel
     match &options.endpoint {
         Some(endpoint) => {
             let api_key = options.api_key.clone();
-            Ok(Arc::new(OpenAiModel::new(endpoint, &options.endpoint_model, api_key)?))
+            let model = OpenAiModel::new(endpoint, &options.endpoint_model, api_key)?;
+            Ok(Arc::new(model.with_profile(options.profile).with_window(options.endpoint_window)))
         }
         None => {
             let name = options.model.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();

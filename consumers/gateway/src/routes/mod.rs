@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod dead_letters;
 pub mod documents;
+pub mod embeddings;
 pub mod learning;
 pub mod models;
 pub mod query;
@@ -10,6 +11,7 @@ pub mod source_files;
 pub mod sources;
 pub mod status;
 mod streamed;
+pub mod write;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -35,7 +37,9 @@ pub fn router(app: Arc<App>, admin: Router) -> Router {
     Router::new()
         .route("/v1/query", post(query::query))
         .route("/v1/retrieve", post(query::retrieve))
+        .route("/v1/write", post(write::write))
         .route("/v1/chat/completions", post(chat::completions))
+        .route("/v1/embeddings", post(embeddings::embeddings))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*model}", get(models::show))
         .route("/v1/sources", get(sources::list).post(sources::register))
@@ -113,7 +117,9 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
 /// Gives problems on the routes of OpenAI's API the shape that its clients read too.
 async fn openai_errors(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let openai = path.starts_with("/v1/chat/") || path == "/v1/models" || path.starts_with("/v1/models/");
+    let openai = path.starts_with("/v1/chat/")
+        || matches!(path, "/v1/embeddings" | "/v1/models")
+        || path.starts_with("/v1/models/");
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<Problem>() {
         Some(problem) if openai => problem.for_openai().into_response(),

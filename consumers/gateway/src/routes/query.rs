@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::sse::{Event, Sse};
+use axum::response::sse::Sse;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use serde::Serialize;
 use twin_api::{QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest};
-use twin_schemas::{Answered, AuthorId, ChatMessage, QueryFilter, QueryKind, ResponseFormat, Role, Sampling};
+use twin_schemas::{
+    Answered, AuthorId, ChatMessage, QueryFilter, QueryKind, ResponseFormat, Role, Sampling, WrittenText,
+};
 
 use crate::ask::{Part, Question};
 use crate::extract::{Checks, Json};
 use crate::problem::Problem;
 use crate::problem_responses::QueryProblems;
-use crate::routes::streamed::{REQUEST_ID, ServerSentEvent, keep_alive};
+use crate::routes::streamed::{REQUEST_ID, ServerSentEvent, keep_alive, step_event};
 use crate::state::{App, trace_parent};
-use crate::steps::{Step, steps, whole};
+use crate::steps::{steps, whole};
 use crate::views::{Shown, citations, timings};
 
 fn answer(mut answered: Answered, total_ms: f64) -> QueryAnswer {
@@ -62,32 +63,15 @@ pub async fn query(
     let mut answering = app.asker.ask(question).await?;
     let request_id = answering.request_id().to_string();
     if !stream {
-        let (answered, total_ms) = whole(answering).await?;
-        let answer = answer(*answered, total_ms);
+        let (written, total_ms) = whole(answering).await?;
+        let answer = answer(written.answered, total_ms);
         return Ok(([(REQUEST_ID, request_id)], axum::Json(answer)).into_response());
     }
     // A query that fails before its first part fails with its HTTP status, not with a stream.
     let first = answering.next().await?;
-    let events = steps(answering, first).map(|step| Ok::<_, Infallible>(step_event(step)));
+    let done = |written: WrittenText, total_ms| answer(written.answered, total_ms);
+    let events = steps(answering, first).map(move |step| Ok::<_, Infallible>(step_event(step, done)));
     Ok(([(REQUEST_ID, request_id)], Sse::new(events).keep_alive(keep_alive(&app))).into_response())
-}
-
-fn step_event(step: Step) -> Event {
-    match step {
-        Step::Retrieved(passages) => {
-            let passages: Vec<_> = passages.into_iter().map(Shown::shown).collect();
-            json_event("retrieved", &serde_json::json!({ "passages": passages }))
-        }
-        Step::Text(text) | Step::Abstained(text) => json_event("delta", &serde_json::json!({ "text": text })),
-        Step::Done(answered, total_ms) => json_event("done", &answer(*answered, total_ms)),
-        Step::Failed(failure) => json_event("error", &Problem::from(failure)),
-    }
-}
-
-fn json_event(name: &str, data: &impl Serialize) -> Event {
-    // The views have string keys only and no failing `Serialize` implementation of their own.
-    let text = serde_json::to_string(data).expect("a view serialises to JSON");
-    Event::default().event(name).data(text)
 }
 
 /// Find passages, without an answer.
@@ -128,12 +112,13 @@ pub async fn retrieve(
 }
 
 /// A text and the field that it came in.
-struct Text {
-    field: &'static str,
-    text: String,
+pub struct Text {
+    pub field: &'static str,
+    pub text: String,
 }
 
-async fn question(
+/// A question in good order, of an author who has anything.
+pub async fn question(
     app: &App,
     headers: &HeaderMap,
     kind: QueryKind,
@@ -151,7 +136,7 @@ async fn question(
     checks.require(k.is_none_or(|k| (1..=max_k).contains(&k)), "k", format!("must be 1 to {max_k}"));
     checks.finish()?;
     Ok(Question {
-        permit: app.asker.admit(kind)?,
+        permit: app.asker.admit(kind.into())?,
         author: app.author(author).await?,
         kind,
         messages: vec![ChatMessage { role: Role::User, content: text }],
@@ -159,6 +144,7 @@ async fn question(
         filter,
         sampling: Sampling::default(),
         format: ResponseFormat::Text,
+        writing: None,
         trace_parent: trace_parent(headers),
     })
 }

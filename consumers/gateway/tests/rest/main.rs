@@ -3,6 +3,7 @@
 
 mod busy;
 mod content;
+mod embeddings;
 mod learning;
 mod lists;
 mod models;
@@ -10,3 +11,4 @@ mod questions;
 mod requests;
 mod sources;
 mod support;
+mod writing;

@@ -16,7 +16,7 @@ fn chat(question: &str) -> Value {
 }
 
 /// The events of a stream: name (`message` where it has none) and data.
-fn events(stream: &str) -> Vec<(String, String)> {
+pub fn events(stream: &str) -> Vec<(String, String)> {
     let blocks = stream.split("\n\n").filter(|block| !block.is_empty());
     blocks
         .map(|block| {
@@ -26,7 +26,7 @@ fn events(stream: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn parsed(data: &str) -> Value {
+pub fn parsed(data: &str) -> Value {
     serde_json::from_str(data).unwrap()
 }
 
@@ -147,16 +147,24 @@ async fn an_abstention_is_streamed_as_text_too() {
 }
 
 #[tokio::test]
-async fn seed_and_form_of_an_answer_travel_with_the_query() {
+async fn what_a_completion_is_asked_for_with_travels_with_the_query() {
     let node = Node::start().await;
     let schema = json!({"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]});
     let format = json!({"type": "json_schema", "json_schema": {"name": "summary", "schema": schema, "strict": true}});
     let mut body = chat("hi");
     body["seed"] = json!(-7);
     body["response_format"] = format.clone();
+    body["max_completion_tokens"] = json!(5_000);
+    body["max_tokens"] = json!(7);
+    body["stop"] = json!(["END", "."]);
+    body["frequency_penalty"] = json!(0.5);
+    body["presence_penalty"] = json!(-1);
     assert_eq!(node.post("/v1/chat/completions", &body).await.status(), 200);
     let query = node.worker.only_query().await;
     assert_eq!(query.sampling.seed.map(u64::cast_signed), Some(-7));
+    assert_eq!(query.sampling.max_tokens, Some(5_000), "the newer name goes first, and no configured number bounds it");
+    assert_eq!(query.sampling.stop, ["END", "."]);
+    assert_eq!((query.sampling.frequency_penalty, query.sampling.presence_penalty), (Some(0.5), Some(-1.0)));
     assert_eq!(serde_json::to_value(&query.format).unwrap(), format);
 }
 

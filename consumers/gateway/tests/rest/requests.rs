@@ -13,7 +13,9 @@ fn good_requests() -> Vec<(&'static str, Value)> {
     vec![
         ("/v1/query", json!({"question": "hi", "author": "ada"})),
         ("/v1/retrieve", json!({"query": "hi", "author": "ada"})),
+        ("/v1/write", json!({"instruction": "hi", "author": "ada"})),
         ("/v1/chat/completions", json!({"model": "twin/ada", "messages": [{"role": "user", "content": "hi"}]})),
+        ("/v1/embeddings", json!({"model": "twin/ada", "input": "hi"})),
         ("/v1/sources", json!({"author": "ada", "location": "https://example.org/feed.xml"})),
         ("/v1/documents", json!({"author": "ada", "category": "post", "natural_key": "k", "text": "hello"})),
         ("/v1/sweeps", json!({"sweep": SWEEP, "author": "ada"})),
@@ -50,6 +52,20 @@ fn wrong_values(path: &str) -> Vec<(&'static str, Value)> {
             ("published_before", json!(2026)),
             ("stream", json!(true)),
         ],
+        "/v1/write" => vec![
+            ("instruction", json!(5)),
+            ("instruction", json!(" ")),
+            ("instruction", json!("x".repeat(8_001))),
+            ("author", json!("Ada Lovelace")),
+            ("category", json!("novel")),
+            ("category", json!("code")),
+            ("words", json!(0)),
+            ("words", json!(5_001)),
+            ("words", json!("many")),
+            ("facts", json!("yes")),
+            ("stream", json!(1)),
+            ("k", json!(5)),
+        ],
         "/v1/chat/completions" => vec![
             ("model", json!("ada")),
             ("model", json!(5)),
@@ -63,9 +79,26 @@ fn wrong_values(path: &str) -> Vec<(&'static str, Value)> {
             ("seed", json!(1.5)),
             ("response_format", json!("json")),
             ("stop", json!(5)),
+            ("frequency_penalty", json!(3)),
+            ("presence_penalty", json!("much")),
+            ("tools", json!([{"type": "function"}])),
+            ("logprobs", json!(true)),
+            ("store", json!(true)),
+            ("top_k", json!(40)),
             ("n", json!(2)),
             ("stream", json!(1)),
             ("stream_options", json!({})),
+        ],
+        "/v1/embeddings" => vec![
+            ("model", json!(5)),
+            ("model", json!("twin/Ada Lovelace")),
+            ("input", json!("")),
+            ("input", json!([])),
+            ("input", json!({})),
+            ("encoding_format", json!("hex")),
+            ("dimensions", json!("all")),
+            ("input_type", json!("song")),
+            ("user", json!(5)),
         ],
         "/v1/sources" => vec![
             ("author", json!("")),
@@ -104,12 +137,16 @@ fn wrong_values(path: &str) -> Vec<(&'static str, Value)> {
     }
 }
 
+/// OpenAI's API answers every invalid request with 400.
+fn status_of_wrong(path: &str) -> u16 {
+    if matches!(path, "/v1/chat/completions" | "/v1/embeddings") { 400 } else { 422 }
+}
+
 #[tokio::test]
 async fn every_wrong_field_of_every_request_is_named() {
     let node = Node::start().await;
     for (path, good) in good_requests() {
-        // OpenAI's API answers every invalid request with 400.
-        let status = if path == "/v1/chat/completions" { 400 } else { 422 };
+        let status = status_of_wrong(path);
         for (field, value) in wrong_values(path) {
             let mut body = good.clone();
             body[field] = value;
@@ -127,7 +164,7 @@ async fn every_wrong_field_of_every_request_is_named() {
 async fn every_missing_field_is_named() {
     let node = Node::start().await;
     for (path, good) in good_requests() {
-        let status = if path == "/v1/chat/completions" { 400 } else { 422 };
+        let status = status_of_wrong(path);
         for field in good.as_object().unwrap().keys() {
             let mut body = good.clone();
             body.as_object_mut().unwrap().remove(field);
@@ -232,7 +269,7 @@ async fn every_operation_described_is_there() {
             assert!(status != 405 && !body.contains("there is no route"), "{method} {path}: {body}");
         }
     }
-    assert_eq!(paths.len(), 47, "a new route is described, and counted here: {:?}", paths.keys());
+    assert_eq!(paths.len(), 49, "a new route is described, and counted here: {:?}", paths.keys());
 }
 
 #[tokio::test]

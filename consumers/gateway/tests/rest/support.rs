@@ -18,9 +18,9 @@ use twin_gateway::{
 };
 use twin_registry::JobQueue;
 use twin_schemas::{
-    AnswerCheck, AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, DatasetId, DocumentId,
-    FailureKind, FinishReason, Passage, Payload, Query, QueryEvent, QueryKind, RequestId, Revision, SourceKind,
-    StageTimings, Topic, Usage,
+    AnswerCheck, AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, Copied, DatasetId,
+    DocumentId, EmbedQuery, Embedded, FailureKind, FinishReason, Passage, Payload, Query, QueryEvent, QueryKind,
+    RequestId, Revision, SourceKind, StageTimings, Topic, Usage, Voice, WrittenText,
 };
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
@@ -259,8 +259,10 @@ impl Worker {
                         let attributes = Attributes::from_headers(&record.headers).unwrap();
                         let event: QueryEvent = attributes.decode(&record.value.unwrap()).unwrap();
                         seen.lock().unwrap().push(event.clone());
-                        if let QueryEvent::Ask(query) = event {
-                            answer(log.as_ref(), &query).await;
+                        match event {
+                            QueryEvent::Ask(query) => answer(log.as_ref(), &query).await,
+                            QueryEvent::Embed(query) => embed(log.as_ref(), &query).await,
+                            QueryEvent::Cancel { .. } => {}
                         }
                     }
                 }
@@ -274,6 +276,20 @@ impl Worker {
         seen.iter()
             .filter_map(|event| if let QueryEvent::Ask(query) = event { Some((**query).clone()) } else { None })
             .collect()
+    }
+
+    /// The one embedding that was asked for.
+    pub async fn only_embedding(&self) -> EmbedQuery {
+        let embeddings = || {
+            let seen = self.seen.lock().unwrap();
+            let embedding =
+                |event: &QueryEvent| if let QueryEvent::Embed(query) = event { Some((**query).clone()) } else { None };
+            seen.iter().filter_map(embedding).collect::<Vec<_>>()
+        };
+        eventually("an embedding", async || !embeddings().is_empty()).await;
+        let mut asked = embeddings();
+        assert_eq!(asked.len(), 1);
+        asked.remove(0)
     }
 
     pub fn is_cancelled(&self, query: &Query) -> bool {
@@ -326,12 +342,50 @@ async fn answer(log: &dyn EventLog, query: &Query) {
     if query.kind == QueryKind::Retrieve {
         parts.truncate(1);
     }
+    for (_, _, part) in &mut parts {
+        if let AnswerPart::Finished(answered) = part
+            && query.kind == QueryKind::Write
+            && !answered.abstained
+        {
+            *part = written((**answered).clone());
+        }
+    }
     for (attempt, sequence, part) in parts {
         let event = AnswerEvent { request_id: query.request_id, reply_to: query.reply_to, attempt, sequence, part };
-        let attributes = Attributes::new::<AnswerEvent>("inference", query.request_id.to_string());
-        let record = NewEvent::new(query.reply_to.to_string(), attributes, &event).into_record();
-        log.append(vec![record]).await.unwrap();
+        publish(log, event).await;
     }
+}
+
+async fn publish(log: &dyn EventLog, event: AnswerEvent) {
+    let attributes = Attributes::new::<AnswerEvent>("inference", event.request_id.to_string());
+    let record = NewEvent::new(event.reply_to.to_string(), attributes, &event).into_record();
+    log.append(vec![record]).await.unwrap();
+}
+
+/// Two numbers for each text, its place and its length, in parts of two; of a second attempt too where the first text says so.
+async fn embed(log: &dyn EventLog, query: &EmbedQuery) {
+    let vectors: Vec<Vec<f32>> =
+        query.texts.iter().zip(0_u8..).map(|(text, place)| vec![f32::from(place), text.len() as f32]).collect();
+    let mut parts: Vec<AnswerPart> = Vec::new();
+    for (vectors, part) in vectors.chunks(2).zip(0..) {
+        parts.push(AnswerPart::Vectors { first: 2 * part, vectors: vectors.to_vec() });
+    }
+    match query.texts[0].as_str() {
+        "invalid" => parts = vec![failed(FailureKind::Invalid)],
+        // The first attempt stops after its first part.
+        "two attempts" => publish(log, embedding_part(query, RequestId::new(), 0, parts[0].clone())).await,
+        "one is missing" => drop(parts.pop()),
+        _ => {}
+    }
+    let end = Embedded { model: "tiny@0".into(), tokens: 7, timings: StageTimings::default() };
+    let attempt = RequestId::new();
+    for (part, sequence) in parts.into_iter().chain([AnswerPart::Embedded(end)]).zip(0..) {
+        publish(log, embedding_part(query, attempt, sequence, part)).await;
+    }
+}
+
+fn embedding_part(query: &EmbedQuery, attempt: RequestId, sequence: u32, part: AnswerPart) -> AnswerEvent {
+    AnswerEvent { request_id: query.request_id, reply_to: query.reply_to, attempt, sequence, part }
 }
 
 fn passage() -> Passage {
@@ -372,6 +426,16 @@ fn finished(text: &str, abstained: bool) -> AnswerPart {
         usage: Usage { prompt_tokens: 20, completion_tokens: 4 },
         timings: StageTimings { queue_ms: 1.0, embed_ms: 2.0, search_ms: 3.0, first_token_ms: 4.0, generate_ms: 5.0 },
         check: AnswerCheck::default(),
+    }))
+}
+
+fn written(answered: Answered) -> AnswerPart {
+    let copied = |marker| Copied { text: "hello".into(), marker, passage: passage() };
+    AnswerPart::Written(Box::new(WrittenText {
+        answered,
+        voice: Voice::Examples,
+        examples: vec![passage()],
+        copied: vec![copied(Some(1)), copied(None)],
     }))
 }
 

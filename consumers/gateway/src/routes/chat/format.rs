@@ -7,13 +7,14 @@ use utoipa::ToSchema;
 
 use crate::extract::Checks;
 
-/// The longest JSON Schema, characters.
+/// The longest JSON Schema with its description, characters.
 const MAX_SCHEMA_CHARS: usize = 16_000;
 /// The longest name of a schema.
 const MAX_NAME_CHARS: usize = 64;
 
 /// The form of the answer (OpenAI's `response_format`).
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Format {
     /// What the content is.
     #[serde(rename = "type")]
@@ -36,10 +37,13 @@ pub enum FormatKind {
 
 /// A JSON Schema with its name.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NamedSchema {
     /// What the answer is: 1 to 64 of `a-z A-Z 0-9 _ -`.
     #[schema(example = "summary")]
     name: String,
+    /// What the answer is for, as an endpoint's model is told it.
+    description: Option<String>,
     /// The JSON Schema, an object.
     #[schema(value_type = Object)]
     schema: Option<Map<String, Value>>,
@@ -64,14 +68,15 @@ pub fn check(format: Option<Format>, checks: &mut Checks) -> ResponseFormat {
 }
 
 fn check_schema(named: NamedSchema, checks: &mut Checks) -> AnswerSchema {
-    let NamedSchema { name, schema, strict } = named;
+    let NamedSchema { name, description, schema, strict } = named;
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let is_name = (1..=MAX_NAME_CHARS).contains(&name.len()) && name.chars().all(is_allowed);
     checks.require(is_name, "response_format.json_schema.name", "must be 1 to 64 of a-z A-Z 0-9 _ -");
     checks.require(schema.is_some(), "response_format.json_schema.schema", "is missing");
     let schema = Value::Object(schema.unwrap_or_default());
-    let is_short = schema.to_string().chars().count() <= MAX_SCHEMA_CHARS;
+    let chars = schema.to_string().chars().count() + description.as_ref().map_or(0, |text| text.chars().count());
+    let is_short = chars <= MAX_SCHEMA_CHARS;
     let too_long = format!("is longer than {MAX_SCHEMA_CHARS} characters");
     checks.require(is_short, "response_format.json_schema.schema", too_long);
-    AnswerSchema { name, schema, strict: strict.unwrap_or(false) }
+    AnswerSchema { name, description, schema, strict: strict.unwrap_or(false) }
 }

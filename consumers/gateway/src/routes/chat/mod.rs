@@ -1,8 +1,12 @@
 //! `POST /v1/chat/completions`, as OpenAI clients call it.
 
+mod check;
 mod format;
 mod request;
 mod response;
+#[cfg(test)]
+mod tests;
+mod unsupported;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,7 +19,7 @@ use chrono::Utc;
 use futures::{StreamExt, stream};
 use twin_schemas::{QueryFilter, QueryKind};
 
-use crate::ask::Question;
+use crate::ask::{Kind, Question};
 use crate::extract::Json;
 use crate::problem::Problem;
 use crate::problem_responses::ChatProblems;
@@ -29,8 +33,9 @@ use response::{Completion, data};
 
 /// Create a chat completion (OpenAI's API).
 ///
-/// For every client of that API: the model is `twin/<author>`. Besides the API's own fields the answer has `citations`,
-/// `abstained` and `mode`. Where a `response_format` asks for JSON and the twin does not know, that is a `refusal`. Problems
+/// For every client of that API: the model is `twin/<author>`. Every field of the API is honoured, or refused by its name,
+/// but for those that are said to change nothing. Besides the API's own fields the answer has `citations`, `abstained` and
+/// `mode`. Where a `response_format` asks for JSON and the twin does not know, that is a `refusal`. Problems
 /// have OpenAI's `error` member too.
 #[utoipa::path(
     post, path = "/v1/chat/completions", operation_id = "create_chat_completion", tag = "openai",
@@ -53,7 +58,7 @@ pub async fn completions(
     let conversation = request.check(&app.options)?;
     let is_text = conversation.format.is_text();
     let question = Question {
-        permit: app.asker.admit(QueryKind::Answer)?,
+        permit: app.asker.admit(Kind::Answer)?,
         author: app.author(Some(conversation.author)).await?,
         kind: QueryKind::Answer,
         messages: conversation.messages,
@@ -61,6 +66,7 @@ pub async fn completions(
         filter: QueryFilter::default(),
         sampling: conversation.sampling,
         format: conversation.format,
+        writing: None,
         trace_parent: trace_parent(&headers),
     };
     let mut answering = app.asker.ask(question).await?;
@@ -68,8 +74,8 @@ pub async fn completions(
     let id = format!("chatcmpl-{request_id}");
     let completion = Completion { id, created: Utc::now().timestamp(), model, include_usage, is_text };
     if !stream {
-        let (answered, _) = whole(answering).await?;
-        return Ok(([(REQUEST_ID, request_id)], axum::Json(completion.whole(*answered))).into_response());
+        let (written, _) = whole(answering).await?;
+        return Ok(([(REQUEST_ID, request_id)], axum::Json(completion.whole(written.answered))).into_response());
     }
     // A query that fails before its first part fails with its HTTP status, not with a stream.
     let first = answering.next().await?;
@@ -84,8 +90,8 @@ fn step_events(completion: &Completion, step: Step) -> Vec<Event> {
         Step::Retrieved(_) => Vec::new(),
         Step::Text(text) => vec![data(&completion.text(text))],
         Step::Abstained(text) => vec![data(&completion.abstention(text))],
-        Step::Done(answered, _) => {
-            let mut events: Vec<Event> = completion.closing(*answered).iter().map(data).collect();
+        Step::Done(written, _) => {
+            let mut events: Vec<Event> = completion.closing(written.answered).iter().map(data).collect();
             events.push(Event::default().data("[DONE]"));
             events
         }

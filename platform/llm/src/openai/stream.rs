@@ -1,92 +1,16 @@
-//! A chat model behind an OpenAI-compatible endpoint: `POST {endpoint}/chat/completions`, streamed
-//! (<https://platform.openai.com/docs/api-reference/chat/streaming>).
+//! The event stream of an answer, as chunks.
 
-use std::time::Duration;
-
-use async_trait::async_trait;
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
-use serde_json::json;
-use twin_schemas::{ChatMessage, FinishReason, Usage};
+use twin_schemas::{FinishReason, Usage};
 use url::Url;
 
+use super::failure;
 use crate::Error;
-use crate::model::{ChatChunk, ChatModel, ChatRequest, ChatStream};
+use crate::model::ChatChunk;
 
 /// A line of an event stream longer than this is no answer of a chat model.
 const LONGEST_LINE: usize = 1 << 20;
-
-/// A client of one endpoint and model.
-pub struct OpenAiModel {
-    client: reqwest::Client,
-    endpoint: Url,
-    model: String,
-    api_key: Option<String>,
-}
-
-impl OpenAiModel {
-    /// A client of `endpoint`, the base that `/chat/completions` is appended to.
-    pub fn new(endpoint: &Url, model: &str, api_key: Option<String>) -> Result<Self, Error> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(120))
-            .build()
-            .map_err(|error| failure(endpoint, &error))?;
-        Ok(Self { client, endpoint: endpoint.clone(), model: model.to_owned(), api_key })
-    }
-
-    fn body(&self, request: &ChatRequest) -> serde_json::Value {
-        let messages: Vec<&ChatMessage> = request.messages.iter().collect();
-        let mut body = json!({
-            "model": self.model, "messages": messages, "stream": true, "stream_options": { "include_usage": true },
-            "max_tokens": request.max_tokens, "temperature": request.temperature, "top_p": request.top_p,
-            "frequency_penalty": request.frequency_penalty,
-        });
-        if !request.stop.is_empty() {
-            body["stop"] = json!(request.stop);
-        }
-        if let Some(seed) = request.seed {
-            // That API's seeds are signed.
-            body["seed"] = json!(seed.cast_signed());
-        }
-        if !request.format.is_text() {
-            body["response_format"] = json!(request.format);
-        }
-        body
-    }
-}
-
-fn failure(endpoint: &Url, problem: &dyn std::fmt::Display) -> Error {
-    Error::Endpoint { endpoint: endpoint.to_string(), problem: problem.to_string() }
-}
-
-#[async_trait]
-impl ChatModel for OpenAiModel {
-    fn name(&self) -> &str {
-        &self.model
-    }
-
-    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, Error> {
-        let url = format!("{}/chat/completions", self.endpoint.as_str().trim_end_matches('/'));
-        let mut post = self.client.post(url).json(&self.body(&request));
-        if let Some(key) = &self.api_key {
-            post = post.bearer_auth(key);
-        }
-        let response = post.send().await.map_err(|error| failure(&self.endpoint, &error))?;
-        let status = response.status();
-        if !status.is_success() {
-            let text = response.text().await.unwrap_or_default();
-            let problem = format!("{status}: {}", text.chars().take(500).collect::<String>());
-            return Err(match status.as_u16() {
-                400 | 413 | 422 => Error::Refused(problem),
-                _ => failure(&self.endpoint, &problem),
-            });
-        }
-        let endpoint = self.endpoint.clone();
-        let bytes = response.bytes_stream().map(move |item| item.map_err(|error| failure(&endpoint, &error)));
-        Ok(chunks(self.endpoint.clone(), Box::pin(bytes)).boxed())
-    }
-}
 
 struct Reader<S> {
     endpoint: Url,
@@ -99,7 +23,7 @@ struct Reader<S> {
 }
 
 /// Events of a stream as chunks of an answer. One that breaks off before its end is an error.
-fn chunks<S, B>(endpoint: Url, bytes: S) -> impl Stream<Item = Result<ChatChunk, Error>>
+pub(super) fn chunks<S, B>(endpoint: Url, bytes: S) -> impl Stream<Item = Result<ChatChunk, Error>>
 where
     S: Stream<Item = Result<B, Error>> + Unpin,
     B: AsRef<[u8]>,

@@ -1,0 +1,192 @@
+//! Texts in the author's voice.
+//!
+//! In: an instruction. Out: a text, by whichever model there is: the version that was trained on the author, or another that is
+//! shown examples of how the author writes. Where facts are wanted, they come from passages that are found as for a question,
+//! and below the score from which on the twin knows something it abstains. What the text copies without quotation marks is
+//! told with it.
+//!
+//! A text can not be quoted, so the mode of answers does not matter: without any model the order is refused.
+
+mod copied;
+mod examples;
+mod length;
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use twin_llm::{Writer, WritingOrder, cited_markers, writing_prompt};
+use twin_schemas::{
+    AnswerCheck, AnswerMode, AnswerPart, Answered, Copied, FailureKind, Passage, Query, StageTimings, Voice, Writing,
+    WrittenText,
+};
+use twin_stream::Error as LogError;
+
+use crate::answer::{Answerer, Ended, abstain, citations, fail, overloaded, question, take_turn, time_left};
+use crate::generate::{Counted, Written};
+use crate::mode;
+use crate::models::Assigned;
+use crate::publisher::Publisher;
+use crate::retrieve::milliseconds;
+
+use copied::copied;
+use examples::{Example, examples};
+use length::{tokens_for, usual_words};
+
+/// What a text is made from.
+struct Material {
+    /// None: no facts are wanted.
+    facts: Option<Vec<Passage>>,
+    examples: Vec<Example>,
+    timings: StageTimings,
+}
+
+impl Answerer {
+    /// Publishes the parts of a text. Dropping the future stops the work on it.
+    pub(crate) async fn compose(
+        &self,
+        query: &Query,
+        asked_at: DateTime<Utc>,
+        publisher: &mut Publisher,
+    ) -> Result<Ended, LogError> {
+        let Some(writing) = &query.writing else {
+            let message = "the query does not say what is to be written".to_owned();
+            return fail(publisher, FailureKind::Invalid, message).await;
+        };
+        if self.models.writer_of(&query.author) == mode::Writer::Nobody {
+            return no_model(publisher).await;
+        }
+        let Some(place) = self.turns.enter(time_left(query)) else { return overloaded(publisher).await };
+        let Some((facts, timings)) = self.facts(query, writing, asked_at, publisher).await? else {
+            return Ok(Ended::Failed);
+        };
+        if facts.as_ref().is_some_and(|facts| !self.retriever.knows(facts)) {
+            let model = self.models.name_of(&query.author);
+            return abstain(query, AnswerMode::Generated, model, timings, publisher).await;
+        }
+        let shown = facts.as_deref().unwrap_or_default();
+        let examples = match examples(&self.retriever, query, writing.category, shown).await {
+            Ok(examples) => examples,
+            Err(error) => return fail(publisher, FailureKind::Unavailable, error.to_string()).await,
+        };
+        let turn = match take_turn(&place, query, publisher).await? {
+            Ok(turn) => turn,
+            Err(ended) => return Ok(ended),
+        };
+        let material = Material { facts, examples, timings };
+        let ended = self.written(query, writing, material, publisher).await?;
+        if matches!(ended, Ended::Written) {
+            turn.used();
+        }
+        Ok(ended)
+    }
+
+    /// The passages that facts are to come from, which are published as found. None if they could not be looked for.
+    async fn facts(
+        &self,
+        query: &Query,
+        writing: &Writing,
+        asked_at: DateTime<Utc>,
+        publisher: &mut Publisher,
+    ) -> Result<Option<(Option<Vec<Passage>>, StageTimings)>, LogError> {
+        if writing.facts {
+            let Some((mut found, timings)) = self.retrieve(query, asked_at, publisher).await? else { return Ok(None) };
+            found.passages.truncate(self.options.prompt.passages);
+            return Ok(Some((Some(found.passages), timings)));
+        }
+        let queue_ms = (Utc::now() - asked_at).as_seconds_f64().max(0.0) * 1000.0;
+        let timings = StageTimings { queue_ms, ..StageTimings::default() };
+        publisher.publish(AnswerPart::Retrieved { passages: Vec::new(), timings }).await?;
+        Ok(Some((None, timings)))
+    }
+
+    /// Has the text written and publishes it.
+    async fn written(
+        &self,
+        query: &Query,
+        writing: &Writing,
+        material: Material,
+        publisher: &mut Publisher,
+    ) -> Result<Ended, LogError> {
+        // The same to the end, whatever is deployed meanwhile. The version that was to write may have gone while it waited.
+        let Assigned { model, is_own } = match self.assigned(query).await {
+            Ok(Some(assigned)) => assigned,
+            Ok(None) => return no_model(publisher).await,
+            Err((kind, message)) => return fail(publisher, kind, message).await,
+        };
+        let Material { facts, mut examples, timings } = material;
+        if is_own {
+            examples.clear();
+        }
+        let texts: Vec<String> = examples.iter().map(|example| example.text.clone()).collect();
+        let usual = usual_words(writing.category);
+        let order = WritingOrder {
+            instruction: question(query),
+            category: writing.category,
+            // A version was taught by instructions that say nothing of a length.
+            words: writing.words.or((!is_own).then_some(usual)),
+            facts: facts.as_deref(),
+            writer: if is_own { Writer::Own } else { Writer::Other(&texts) },
+        };
+        let messages = writing_prompt(&query.author, &order, &self.options.prompt);
+        let max_tokens = tokens_for(writing.words.unwrap_or(usual), &sample(query, facts.as_deref(), &texts));
+        let request = self.chat_request(query, messages, max_tokens);
+        let began = Instant::now();
+        let generating = Counted::new(&self.metrics.generating);
+        let written = self.write(model.as_ref(), query, request, timings, publisher).await?;
+        drop(generating);
+        let Written { text, finish_reason, usage, mut timings } = match written {
+            Ok(written) => written,
+            Err((kind, message)) => return fail(publisher, kind, message).await,
+        };
+        timings.generate_ms = milliseconds(began);
+        let voice = match (is_own, examples.is_empty()) {
+            (true, _) => Voice::Trained,
+            (false, false) => Voice::Examples,
+            (false, true) => Voice::Unknown,
+        };
+        let facts = facts.unwrap_or_default();
+        let examples: Vec<Passage> = examples.into_iter().map(|example| example.passage).collect();
+        let copied = copies(&text, &facts, &examples);
+        let cited = cited_markers(&text, facts.len());
+        let answered = Answered {
+            citations: citations(facts, &cited),
+            text,
+            abstained: false,
+            mode: AnswerMode::Generated,
+            model: model.name().to_owned(),
+            finish_reason,
+            usage,
+            timings,
+            check: AnswerCheck::default(),
+        };
+        let written = WrittenText { answered, voice, examples, copied };
+        publisher.publish(AnswerPart::Written(Box::new(written))).await?;
+        Ok(Ended::Written)
+    }
+}
+
+/// A text of the language that is to be written, as far as one is known.
+fn sample(query: &Query, facts: Option<&[Passage]>, examples: &[String]) -> String {
+    let facts = facts.unwrap_or_default().iter().map(|passage| passage.text.as_str());
+    let known: Vec<&str> = facts.chain(examples.iter().map(String::as_str)).collect();
+    if known.is_empty() { question(query).to_owned() } else { known.join("\n") }
+}
+
+/// What is copied of the passages that the model was shown.
+fn copies(text: &str, facts: &[Passage], examples: &[Passage]) -> Vec<Copied> {
+    let shown: Vec<&Passage> = facts.iter().chain(examples).collect();
+    let texts: Vec<&str> = shown.iter().map(|passage| passage.text.as_str()).collect();
+    let of_run = |run: copied::Run| Copied {
+        text: text[run.range].to_owned(),
+        marker: (run.passage < facts.len()).then(|| u32::try_from(run.passage + 1).unwrap_or(u32::MAX)),
+        passage: shown[run.passage].clone(),
+    };
+    copied(text, &texts).into_iter().map(of_run).collect()
+}
+
+/// For a text that no model is there to write.
+async fn no_model(publisher: &mut Publisher) -> Result<Ended, LogError> {
+    let message = "this twin has no language model to write with (`answers.mode` is quote): name one in `llm.endpoint` or \
+        `llm.model` and leave the mode at auto, or deploy a version that was trained on the author";
+    fail(publisher, FailureKind::Invalid, message.to_owned()).await
+}

@@ -1,0 +1,253 @@
+//! Texts as they are written: by whom, from what, and what is told of them.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use common::models::deployed;
+use common::{Fixture, ada};
+use futures::{StreamExt, TryStreamExt};
+use twin_inference::{
+    AnswerOptions, Base, LlmOptions, LoadError, Loader, Mode, Models, Queries, SwitchMetrics, Switcher, Workers,
+};
+use twin_llm::{ABSTENTION, ChatChunk, ChatModel, ChatRequest, ChatStream, voice_prompt};
+use twin_schemas::{
+    AnswerEvent, AnswerPart, Attributes, Category, ChatMessage, FailureKind, FinishReason, GatewayId, ModelId, Query,
+    QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Role, Sampling, Usage, Voice, Writing, WrittenText,
+};
+use twin_sqlite::SqliteLog;
+use twin_stream::{EventLog, Handler, Message, Outcome, Position, TopicPartition, TopicSpec};
+use twin_telemetry::MetricsRegistry;
+
+const INSTRUCTION: &str = "Write about how bees get through the winter.";
+
+const HIVE: &str = "# The hive\n\nThe hive survived the frost because I wrapped it in wool. In February the queen had begun \
+    to lay eggs again, and I stood beside it with cold hands and was as glad as if I had done it myself.";
+
+const POST: &str = "Every winter somebody tells me that bees have lived for thirty million years without wool. So they have. \
+    I wrap them all the same, because the wind comes over the hill in February and does not ask how old a species is.";
+
+/// A model that writes one text and keeps what it was asked.
+#[derive(Clone)]
+struct Scribe {
+    name: String,
+    text: String,
+    asked: Arc<Mutex<Vec<ChatRequest>>>,
+}
+
+impl Scribe {
+    fn new(name: &str, text: &str) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned(), asked: Arc::default() }
+    }
+
+    fn last(&self) -> ChatRequest {
+        self.asked.lock().unwrap().last().cloned().expect("the model was asked")
+    }
+
+    /// What it was told and asked.
+    fn prompt(&self) -> (String, String) {
+        let [system, user] = self.last().messages.try_into().unwrap();
+        (system.content, user.content)
+    }
+}
+
+#[async_trait]
+impl ChatModel for Scribe {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
+        self.asked.lock().unwrap().push(request);
+        let end = ChatChunk::End { finish_reason: FinishReason::Stop, usage: Usage::default() };
+        let chunks = [Ok(ChatChunk::Text(self.text.clone())), Ok(end)];
+        Ok(futures::stream::iter(chunks).boxed())
+    }
+}
+
+/// Any version is this model.
+struct Versions(Scribe);
+
+#[async_trait]
+impl Loader for Versions {
+    async fn load(&self, model: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError> {
+        Ok(Arc::new(Scribe { name: model.0.clone(), ..self.0.clone() }))
+    }
+}
+
+struct Asked {
+    fixture: Fixture,
+    log: Arc<SqliteLog>,
+    models: Arc<Models>,
+    queries: Queries,
+}
+
+impl Asked {
+    async fn new(mode: Mode, base: Base) -> Self {
+        let fixture = Fixture::new(1).await;
+        fixture.publish("hive.md", Category::Article, HIVE).await;
+        fixture.publish("wool.md", Category::Post, POST).await;
+        let log = Arc::new(SqliteLog::open(fixture.database.clone(), 1 << 20).await.unwrap());
+        log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
+        let models = Arc::new(Models::new(base));
+        let (answers, llm, metrics) = (AnswerOptions { mode }, LlmOptions::default(), MetricsRegistry::new());
+        let queries =
+            Queries::new(fixture.retriever.clone(), answers, models.clone(), llm, log.clone(), &metrics).unwrap();
+        Self { fixture, log, models, queries }
+    }
+
+    /// Written by this model, which is not the author's own.
+    async fn by(scribe: &Scribe) -> Self {
+        Self::new(Mode::Auto, Base::Default(Arc::new(scribe.clone()))).await
+    }
+
+    async fn deploy(&self, scribe: &Scribe) {
+        let registry = twin_sqlite::registry(self.fixture.database.clone()).await.unwrap();
+        deployed(&registry, false).await;
+        let metrics = SwitchMetrics::new(&MetricsRegistry::new()).unwrap();
+        let (versions, workers) = (Versions(scribe.clone()), Workers::alone());
+        Switcher::new(registry, self.log.clone(), versions, self.models.clone(), workers, metrics).catch_up().await;
+    }
+
+    async fn parts(&self, query: Query) -> Vec<AnswerPart> {
+        let attributes = Attributes::new::<QueryEvent>("gateway", query.request_id.to_string());
+        let partition = TopicPartition { topic: "twin.queries.v1".into(), partition: 0 };
+        let payload = Some(QueryEvent::Ask(Box::new(query)));
+        let message = Message { attributes, payload, position: Position { partition, offset: 0 } };
+        let outcomes = self.queries.handle(vec![message]).await;
+        assert!(matches!(outcomes[..], [Outcome::Done]), "{outcomes:?}");
+        let partition = TopicPartition { topic: "twin.answers.v1".into(), partition: 0 };
+        let records = self.log.records(&partition, 0..u64::MAX).try_collect::<Vec<_>>().await.unwrap();
+        let part = |record: twin_stream::Record| {
+            let attributes = Attributes::from_headers(&record.headers).unwrap();
+            attributes.decode::<AnswerEvent>(&record.value.unwrap()).unwrap().part
+        };
+        records.into_iter().map(part).collect()
+    }
+
+    async fn written(&self, query: Query) -> WrittenText {
+        match self.parts(query).await.pop() {
+            Some(AnswerPart::Written(written)) => *written,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn order(instruction: &str, writing: Writing) -> Query {
+    let query_id = RequestId::new();
+    Query {
+        request_id: query_id,
+        reply_to: GatewayId(query_id.0),
+        author: ada(),
+        kind: QueryKind::Write,
+        messages: vec![ChatMessage { role: Role::User, content: instruction.to_owned() }],
+        k: 5,
+        filter: QueryFilter::default(),
+        sampling: Sampling::default(),
+        format: ResponseFormat::Text,
+        writing: Some(writing),
+        deadline: Utc::now() + Duration::from_secs(60),
+    }
+}
+
+fn article(facts: bool) -> Writing {
+    Writing { category: Category::Article, words: None, facts }
+}
+
+#[tokio::test]
+async fn a_text_with_facts_cites_them_and_comes_in_parts_that_make_it_up() {
+    let scribe = Scribe::new("base", "I wrapped it in wool [1], as I always do.");
+    let asked = Asked::by(&scribe).await;
+    let mut parts = asked.parts(order(INSTRUCTION, article(true))).await;
+    let Some(AnswerPart::Written(written)) = parts.pop() else { panic!("{parts:?}") };
+    let AnswerPart::Retrieved { passages, .. } = parts.remove(0) else { panic!("{parts:?}") };
+    assert_eq!(parts, [AnswerPart::Delta { text: scribe.text.clone() }]);
+    let answered = &written.answered;
+    assert_eq!((answered.text.as_str(), answered.model.as_str()), (scribe.text.as_str(), "base"));
+    let cited: Vec<bool> = answered.citations.iter().map(|citation| citation.cited).collect();
+    assert_eq!((answered.citations.len(), cited[0]), (passages.len(), true));
+    let (system, user) = scribe.prompt();
+    assert!(system.contains("like [1]") && user.contains("I wrapped it in wool."), "{system}\n{user}");
+    assert!(user.ends_with(&format!("Instruction: {INSTRUCTION} (About 400 words.)")), "{user}");
+    assert!(written.copied.is_empty(), "{:?}", written.copied);
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_the_authors_own_is_shown_texts_of_the_category_first() {
+    let scribe = Scribe::new("base", "So they have.");
+    let asked = Asked::by(&scribe).await;
+    for (category, first) in [(Category::Article, "hive.md"), (Category::Post, "wool.md")] {
+        let written = asked.written(order(INSTRUCTION, Writing { category, words: Some(50), facts: false })).await;
+        let shown: Vec<&str> = written.examples.iter().map(|passage| passage.natural_key.as_str()).collect();
+        assert_eq!((written.voice, shown[0], shown.len()), (Voice::Examples, first, 2), "one of each document");
+        assert!(written.answered.citations.is_empty());
+    }
+    let (system, user) = scribe.prompt();
+    assert!(user.contains("<passage example=\"1\">\nEvery winter") && !system.contains("[1]"), "{system}\n{user}");
+    let request = scribe.last();
+    assert!((90..200).contains(&request.max_tokens), "fifty words: {}", request.max_tokens);
+    assert!(user.ends_with("(About 50 words.)"), "{user}");
+}
+
+#[tokio::test]
+async fn a_version_of_the_authors_own_is_asked_as_it_was_taught() {
+    let asked = Asked::by(&Scribe::new("base", "no")).await;
+    let version = Scribe::new("version", "I wrap them in wool.");
+    asked.deploy(&version).await;
+    let written = asked.written(order(INSTRUCTION, article(false))).await;
+    assert_eq!((written.voice, written.answered.model.as_str()), (Voice::Trained, "ada-v1"));
+    assert!(written.examples.is_empty());
+    assert_eq!(version.last().messages, voice_prompt(&ada(), INSTRUCTION));
+    let written = asked.written(order(INSTRUCTION, Writing { words: Some(90), ..article(true) })).await;
+    assert_eq!(written.voice, Voice::Trained);
+    let (system, user) = version.prompt();
+    assert!(system.contains("like [1]") && user.contains("wrapped it in wool") && user.ends_with("(About 90 words.)"));
+}
+
+#[tokio::test]
+async fn what_is_copied_without_quotation_marks_is_told_and_what_stands_in_them_is_not() {
+    let two =
+        "The hive survived the frost because I wrapped it in wool. In February the queen had begun to lay eggs again";
+    let scribe = Scribe::new("base", &format!("{two}. As I said: \"{two}.\""));
+    let asked = Asked::by(&scribe).await;
+    let written = asked.written(order(INSTRUCTION, article(true))).await;
+    assert_eq!(written.copied.len(), 1, "{:?}", written.copied);
+    let copied = &written.copied[0];
+    assert_eq!((copied.text.as_str(), copied.passage.natural_key.as_str()), (two, "hive.md"));
+    let citation = written.answered.citations.iter().find(|citation| Some(citation.marker) == copied.marker).unwrap();
+    assert_eq!(citation.passage, copied.passage);
+    let written = asked.written(order(INSTRUCTION, article(false))).await;
+    assert_eq!((written.copied.len(), written.copied[0].marker), (1, None), "an example's has no marker");
+}
+
+#[tokio::test]
+async fn where_facts_are_wanted_and_there_are_none_nothing_is_written() {
+    let scribe = Scribe::new("base", "Anything.");
+    let asked = Asked::by(&scribe).await;
+    let instruction = "Which tax form does a shipping company file?";
+    match asked.parts(order(instruction, article(true))).await.pop() {
+        Some(AnswerPart::Finished(answered)) => {
+            assert!(answered.abstained && answered.text == ABSTENTION && answered.citations.is_empty(), "{answered:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(scribe.asked.lock().unwrap().is_empty(), "no model was asked");
+    assert_eq!(asked.written(order(instruction, article(false))).await.answered.text, "Anything.");
+}
+
+#[tokio::test]
+async fn a_text_is_written_by_whatever_model_there_is_and_refused_where_there_is_none() {
+    let scribe = Scribe::new("endpoint", "I write.");
+    let quoting = Asked::new(Mode::Quote, Base::Chosen(Arc::new(scribe))).await;
+    assert_eq!(quoting.written(order(INSTRUCTION, article(true))).await.answered.model, "endpoint");
+    let without = Asked::new(Mode::Quote, Base::Absent).await;
+    match without.parts(order(INSTRUCTION, article(true))).await.as_slice() {
+        [AnswerPart::Failed { kind: FailureKind::Invalid, message }] => {
+            assert!(message.contains("no language model") && message.contains("llm.endpoint"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
