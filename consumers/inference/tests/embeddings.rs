@@ -28,7 +28,7 @@ impl Asked {
         let fixture = Fixture::new(1).await;
         let log = Arc::new(SqliteLog::open(fixture.database.clone(), 1 << 20).await.unwrap());
         log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
-        let models = Arc::new(Models::new(Base::Absent));
+        let models = Arc::new(Models::new(Base::Absent, 4));
         let (answers, llm, metrics) = (AnswerOptions::default(), LlmOptions::default(), MetricsRegistry::new());
         let queries = Queries::new(fixture.retriever.clone(), answers, models, llm, log.clone(), &metrics).unwrap();
         Self { fixture, log, queries }
