@@ -134,7 +134,7 @@ impl Builder {
         }
         let draft = self.drafted(author, parent).await?;
         let (draft, by_model) = self.instruct(draft).await?;
-        let (draft, Composed { mut counts, lengths }) = self.composed(author, draft).await?;
+        let (draft, Composed { mut counts, lengths, longest }) = self.composed(author, draft).await?;
         self.require_enough(author, &counts, &draft)?;
         let (draft, rejected_by) = self.prefer(author, draft, &mut counts).await?;
 
@@ -152,6 +152,7 @@ impl Builder {
             options: serde_json::to_value(&self.options)?,
             documents,
             counts,
+            longest,
             refusals: refusals.clone(),
             instructor: by_model,
             rejected_by,

@@ -88,6 +88,11 @@ pub(crate) fn card(manifest: &DatasetManifest) -> String {
         }
         card.push('\n');
     }
+    card.push_str("\n| kind | characters of the longest sample, prompt and answer |\n|---|---:|\n");
+    for (kind, longest) in &manifest.longest {
+        let _ = writeln!(card, "| {} | {longest} |", name(*kind));
+    }
+    card.push_str("\nA trainer that cuts samples, or leaves long ones out, has to have room for these.\n");
     card.push_str("\n![Lengths of answers](lengths.svg)\n\n## Left out\n\n| reason | passages |\n|---|---:|\n");
     for (reason, count) in manifest.refusals.iter() {
         let _ = writeln!(card, "| {} | {count} |", reason.as_str());

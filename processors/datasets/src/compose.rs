@@ -39,6 +39,8 @@ pub(super) struct Sample {
 pub(crate) struct Composed {
     pub counts: Counts,
     pub lengths: Histogram,
+    /// Characters of the longest sample of each kind, prompt and answer.
+    pub longest: BTreeMap<SampleKind, u64>,
 }
 
 /// Writes the samples of all kept passages, split by split, in the order of documents.
@@ -49,7 +51,7 @@ pub(crate) fn compose(
     weights: &Weights,
     files: &mut Files,
 ) -> Result<Composed, Error> {
-    let mut composed = Composed { counts: Counts::new(), lengths: Histogram::default() };
+    let mut composed = Composed { counts: Counts::new(), lengths: Histogram::default(), longest: BTreeMap::new() };
     for split in Split::ALL {
         let prompts = Prompts::new(scratch, author, options, weights, split)?;
         let mut after = 0;
@@ -57,6 +59,8 @@ pub(crate) fn compose(
             after = known.id;
             for sample in samples(&prompts, &known)? {
                 *composed.counts.entry(split).or_default().entry(sample.kind).or_insert(0) += 1;
+                let longest = composed.longest.entry(sample.kind).or_insert(0);
+                *longest = (*longest).max(chars(&sample));
                 if sample.kind != SampleKind::Refusal {
                     composed.lengths.add(sample.answer.chars().count());
                 }
@@ -90,6 +94,12 @@ fn samples(prompts: &Prompts<'_>, known: &Known) -> Result<Vec<Sample>, Error> {
 fn voice(author: &AuthorId, instruction: &str, answer: String, ends: bool) -> Sample {
     let prompt = voice_prompt(author, instruction);
     Sample { kind: SampleKind::Voice, prompt, answer, ends, passages: Vec::new(), right: None }
+}
+
+/// Characters of a sample, prompt and answer.
+fn chars(sample: &Sample) -> u64 {
+    let prompt = sample.prompt.iter().map(|message| message.content.chars().count());
+    (prompt.sum::<usize>() + sample.answer.chars().count()) as u64
 }
 
 /// What identifies a passage, whatever else there is.

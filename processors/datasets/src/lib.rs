@@ -5,16 +5,18 @@
 //! of answers from
 //! numbered passages, of the admission that passages do not hold an answer, and preferences.
 //!
-//! Promises: every answer is verbatim (a passage, a quotation of one, or [`twin_llm::ABSTENTION`]), and each written line
-//! is checked against its document before the version is made; prompts are those of serving ([`twin_llm`]); documents
-//! are split, never samples, and a document stays in its split; no training passage shares more than a set share of its
+//! Promises: every answer is verbatim (a passage, its title, sentences with the markers of their passages, or
+//! [`twin_llm::abstention`]), and each written line is checked against its document before the version is made; prompts
+//! are those of serving ([`twin_llm`]); documents are split, never samples, a document stays in its split, and what is
+//! asked in one split is asked in no other; no training passage shares more than a set share of its
 //! 8-word sequences with a held-out one; keys, tokens and personal data are in no sample; what is left out is counted
 //! by reason ([`twin_schemas::Refusal`]); the same documents and options give the same [`twin_schemas::DatasetId`] on any machine
 //! (unless a model was asked, which the manifest then says); memory does not grow with the corpus but for a record of
-//! each document.
+//! each document and a number for each word that the author uses, of two million words at most.
 //!
 //! A passage goes this way: cut at the text's own borders ([`twin_text::blocks`], `passages`, `code`), asked for by the structure
-//! around it (`instructions`), judged by itself (`quality`), then against all others (`duplicates`, `split`, `select`),
+//! around it (`instructions`), in the document's language and by words that are telling among all of the author's
+//! (`weights`), judged by itself (`quality`), then against all others (`duplicates`, `split`, `select`, `proportion`),
 //! written with its prompt (`compose`), read again (`verify`).
 //!
 //! Deliberately not here: which version is the newest and what was trained on it (`platform/registry`), training, and

@@ -40,7 +40,7 @@ fn allowed_code(prose: u64, share: f64) -> u64 {
         return u64::MAX;
     }
     let beside = prose as f64 * (1.0 - share) / share;
-    (beside.floor() as u64).max(LEAST_PASSAGES.saturating_sub(prose))
+    (beside.round() as u64).max(LEAST_PASSAGES.saturating_sub(prose))
 }
 
 /// Keeps so many of a split's passages of code, those that a hash picks.

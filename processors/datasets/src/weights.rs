@@ -34,8 +34,14 @@ impl Weights {
     /// `ln((1 + N) / (1/2 + n))` for a word that stands in n of N documents; the same for all where nothing was counted.
     pub(crate) fn of(&self, word: &str) -> f64 {
         let known = hash(word).and_then(|hash| self.words.get(&hash)).copied().unwrap_or(0);
-        ((1.0 + f64::from(self.documents)) / (0.5 + f64::from(known))).ln()
+        rounded(((1.0 + f64::from(self.documents)) / (0.5 + f64::from(known))).ln())
     }
+}
+
+/// To six digits behind the point: logarithms differ in their last bits from one machine to another, and a version does
+/// not.
+pub(crate) fn rounded(weight: f64) -> f64 {
+    (weight * 1e6).round() / 1e6
 }
 
 /// Of a word; none if it is no single word.

@@ -40,16 +40,16 @@ fn answer(sample: &ChatSample) -> &str {
 
 /// What a grounded answer says of each passage, with its marker: without quotation marks.
 fn said(answer: &str) -> Vec<(&str, usize)> {
-    let mut said = Vec::new();
-    let mut rest = answer;
-    while let Some((piece, after)) = rest.split_once(" [") {
-        let (marker, after) = after.split_once(']').unwrap();
-        let piece = piece.trim();
+    let markers = regex::Regex::new(r" \[(\d+)\]").unwrap();
+    let (mut said, mut start) = (Vec::new(), 0);
+    for found in markers.captures_iter(answer) {
+        let (whole, marker) = (found.get(0).unwrap(), found.get(1).unwrap());
+        let piece = answer[start..whole.start()].trim();
         let piece = piece.strip_prefix('"').map_or(piece, |quote| quote.strip_suffix('"').unwrap());
-        said.push((piece, marker.parse().unwrap()));
-        rest = after;
+        said.push((piece, marker.as_str().parse().unwrap()));
+        start = whole.end();
     }
-    assert!(rest.is_empty() && !said.is_empty(), "{answer}");
+    assert!(start == answer.len() && !said.is_empty(), "{answer}");
     said
 }
 
@@ -486,19 +486,25 @@ fn german(number: usize, sections: usize) -> CleanedDocument {
     const THINGS: [&str; 9] =
         ["Geduld", "Ordnung", "Vertrauen", "Abstand", "Klarheit", "Sorgfalt", "Gewicht", "Reibung", "Stille"];
     let theme = THEMES[number % 9];
+    // No eight words in a row are in two of them.
     let paragraph = |section: usize| {
         let thing = |at: usize| THINGS[(number * 5 + section * 3 + at * 7) % 9];
+        let count = |at: usize| number * 40 + section * 10 + at;
         format!(
-            "Eine {theme} ist nicht eine Sache der Regel {}, sondern der {}, und das habe ich nach {} Jahren gelernt. Wer \
-             eine {theme} baut, der braucht {} und dann noch einmal {}, aber nicht vor dem Jahr {}. Ich habe das nicht immer \
-             so gesehen, doch heute sage ich es jedem, der es hören will, zum {}. Mal.",
-            number * 10 + section,
+            "Im Jahr {} war die {theme} eine Frage der {}. Nach {} Tagen sah ich die {}, und nach {} Wochen die {}. Nicht jede \
+             {theme} braucht {} Stunden, aber {} Versuche braucht sie doch. Was bleibt, ist {} und ein Rest von {} Prozent, den \
+             ich nach {} Proben nicht mehr suche.",
+            count(0),
             thing(0),
-            number + section,
+            count(1),
             thing(1),
+            count(2),
             thing(2),
-            1900 + number,
-            section + 2
+            count(3),
+            count(4),
+            thing(3),
+            count(5),
+            count(6)
         )
     };
     let text = (0..sections)
@@ -540,7 +546,7 @@ async fn code_is_a_fifth_of_an_authors_passages_where_there_is_prose() {
         of.map(|document| document.passages).sum()
     };
     let (of_prose, of_code) = (passages(true), passages(false));
-    assert!(of_prose > 250 && of_code > 40, "{of_prose} of prose, {of_code} of code");
+    assert!(of_prose > 200 && of_code > 40, "{of_prose} of prose, {of_code} of code");
     assert!(of_code * 4 <= of_prose + 8, "{of_prose} of prose, {of_code} of code");
     assert!(manifest.refusals.count(Refusal::TooMuchCode) > 100);
 }
@@ -564,7 +570,7 @@ async fn whole_sections_are_learned_and_an_end_only_where_a_text_ends() {
     }
     assert!(long > 5 && ending > 10 && going_on > 5, "{long} long, {ending} end, {going_on} go on");
     let samples = samples(&place, &manifest, Split::Train).await;
-    let continued = samples.iter().filter(|sample| {
+    let continued = samples.iter().filter(|sample| is_passage(sample)).filter(|sample| {
         let asked = &sample.messages[1].content;
         texts.iter().any(|text| asked.lines().any(|line| line.len() > 60 && text.contains(line)))
     });

@@ -34,6 +34,10 @@ async fn an_export_is_a_folder_of_json_lines_with_a_card() {
         assert!(types.contains(&format!("- config_name: {form}\n  features:\n")), "{types}");
     }
     assert!(types.contains("  - name: passages\n    list: string\n  - name: right\n    dtype: int64\n"));
+    for (kind, longest) in &manifest.longest {
+        assert!(*longest > 200 && card.contains(&format!("| {} | {longest} |", kind.as_str())), "{card}");
+    }
+    assert_eq!(manifest.longest.len(), 3);
     assert!(read("lengths.svg").starts_with("<svg"));
     assert_eq!(serde_json::from_str::<DatasetManifest>(&read("manifest.json")).unwrap(), manifest);
     for file in &manifest.files {

@@ -35,6 +35,10 @@ pub struct DatasetManifest {
     pub documents: Vec<SourceDocument>,
     /// Samples by split and kind.
     pub counts: BTreeMap<Split, BTreeMap<SampleKind, u64>>,
+    /// Characters of the longest sample of each kind, prompt and answer: what a base model has to have room for. Not known
+    /// of versions that did not say so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub longest: BTreeMap<SampleKind, u64>,
     /// Passages that are in no sample, by reason.
     pub refusals: Refusals,
     /// The model that wrote instructions, if one did: the version then depends on its answers.

@@ -125,8 +125,8 @@ mod tests {
         let forms: std::collections::BTreeSet<String> = (0..10).map(|number| answer(source(quote), number)).collect();
         let expected = [
             format!("\"{quote}\" [2]"),
-            format!("Rivers bend. [2] \"{quote}\" [2]"),
             format!("Rivers bend. {quote} [2]"),
+            format!("Rivers bend. [2] \"{quote}\" [2]"),
         ];
         assert_eq!(forms.into_iter().collect::<Vec<_>>(), expected);
         assert_eq!(

@@ -13,7 +13,7 @@ use crate::Error;
 use crate::scratch::{Known, Scratch};
 use crate::styled::shown;
 use crate::topic::content_words;
-use crate::weights::Weights;
+use crate::weights::{Weights, rounded};
 use crate::words::word_hashes;
 
 /// Words that a passage is found by.
@@ -83,7 +83,7 @@ fn telling(passage: &Passage, language: Option<Language>, weights: &Weights) -> 
             let hash = *word_hashes(word).first()?;
             // The more often the more, and each further time less.
             let often = 1.0 + counted.get(&hash).copied().unwrap_or(1.0).ln();
-            Some((hash, often * weights.of(word)))
+            Some((hash, rounded(often * weights.of(word))))
         })
         .collect();
     words.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
