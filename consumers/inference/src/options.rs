@@ -35,7 +35,7 @@ pub struct AnswerOptions {
     /// and has passed its evaluation for grounded answers. Answers in JSON are generated in any case.
     pub mode: Mode,
     /// Of the sentences of a generated answer that claim something, the share (0 to 1) that passages must support; below it the
-    /// answer is replaced by quotations. 0: none is.
+    /// answer is replaced by quotations. At one half, no more of an answer is without support than is with it. 0: none is.
     pub min_grounded: f32,
 }
 

@@ -216,7 +216,7 @@ impl Reader<'_> {
 
 /// The sentences of a paragraph, those that are too short to say something (`Yes.`, `**Note.**`) with the one after them, at
 /// the end with the one before.
-pub(crate) fn whole_sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+fn whole_sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let is_short = |range: &Range<usize>| words(&text[range.clone()]).len() < LEAST_WORDS;
     let mut found: Vec<Range<usize>> = Vec::new();
     for sentence in sentences(text, range) {

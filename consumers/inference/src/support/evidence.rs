@@ -127,17 +127,17 @@ impl Evidence {
         self.pieces.iter().enumerate().filter(is_of).map(|(index, part)| (index, &part.known, &part.polarity))
     }
 
-    /// The words of a claim, as they are compared, each with what it tells: the fewer of the pieces have it, the more (inverse
-    /// document frequency, as in BM25: Robertson and Zaragoza 2009). Numbers and units are not among them, which count by
-    /// themselves and in any form.
+    /// The words of a claim, as they are compared, each with what it tells: the fewer of the pieces have it, the more. It is
+    /// the smoothed inverse document frequency, `1 + ln((1 + n) / (1 + df))`, so that a word that all of them have still tells
+    /// something. Numbers and units are not among them, which count by themselves and in any form.
     pub(super) fn weighted(&self, claim: &str) -> Vec<(String, f32)> {
         let mut weighted: Vec<(String, f32)> = Vec::new();
         let count = self.pieces.len() as f32;
-        for word in words(claim).iter().filter(|word| is_content(word) && !is_measure(word)).map(|word| stem(word)) {
+        let is_compared = |word: &&String| is_content(word) && !is_measure(word);
+        for word in words(claim).iter().filter(is_compared).map(|word| stem(word)) {
             if !weighted.iter().any(|(known, _)| *known == word) {
                 let having = self.frequencies.get(&word).copied().unwrap_or(0) as f32;
-                let weight = (1.0 + (count - having + 0.5) / (having + 0.5)).ln();
-                weighted.push((word, weight));
+                weighted.push((word, 1.0 + ((1.0 + count) / (1.0 + having)).ln()));
             }
         }
         weighted

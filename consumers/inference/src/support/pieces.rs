@@ -5,9 +5,10 @@ use std::ops::Range;
 use twin_text::blocks::{Block, Kind, blocks};
 use twin_text::code_marks::code;
 use twin_text::markdown::list_item;
+use twin_text::sentences::sentences;
 
 use crate::quotes::lines::lines;
-use crate::quotes::spans::{is_delimiter, whole_sentences};
+use crate::quotes::spans::is_delimiter;
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ fn paragraphs<'a>(text: &'a str, range: Range<usize>, masked: &'a str) -> impl I
             (None, None) => parts.push(line),
         }
     }
-    parts.into_iter().flat_map(|part| whole_sentences(masked, part))
+    parts.into_iter().flat_map(|part| sentences(masked, part))
 }
 
 /// The sentences of a quotation, line by line where its lines are marked.
@@ -100,7 +101,7 @@ fn unmarked<'a>(text: &'a str, range: Range<usize>, masked: &'a str) -> impl Ite
         let content = text[line.clone()].trim_start_matches(|c: char| c == '>' || c.is_whitespace());
         line.end - content.len()..line.end
     });
-    said.flat_map(|line| whole_sentences(masked, line))
+    said.flat_map(|line| sentences(masked, line))
 }
 
 /// The rows of a table below its header.

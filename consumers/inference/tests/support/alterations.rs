@@ -97,11 +97,11 @@ fn uncapitalised(text: &str) -> String {
     if is_word { first.to_lowercase().chain(characters).collect() } else { text.to_owned() }
 }
 
-/// The sentence with one thing altered. None: it has nothing of that kind.
+/// The sentence with one thing altered: the first of that kind in it, or the one so many behind. None: there is none.
 pub fn altered(
     kind: Kind,
     sentence: &str,
-    index: usize,
+    (index, nth): (usize, usize),
     passages: &[Passage],
     all: &[(&str, &[Passage])],
 ) -> Option<String> {
@@ -113,44 +113,47 @@ pub fn altered(
         !passages.iter().any(|passage| known(passage).contains(&text.to_lowercase()))
     };
     match kind {
-        Kind::Number => number(sentence, is_nowhere),
-        Kind::Name => name(sentence, index, is_nowhere),
-        Kind::Identifier => identifier(sentence, index, is_nowhere),
-        Kind::Negation => negation(sentence),
-        Kind::Foreign => foreign(index, passages, all),
+        Kind::Number => number(sentence, nth, is_nowhere),
+        Kind::Name => name(sentence, (index, nth), is_nowhere),
+        Kind::Identifier if nth == 0 => identifier(sentence, index, is_nowhere),
+        Kind::Negation if nth == 0 => negation(sentence),
+        Kind::Foreign if nth == 0 => foreign(index, passages, all),
+        Kind::Identifier | Kind::Negation | Kind::Foreign => None,
     }
 }
 
-/// The first number that stands by itself, in figures or as a word, becomes another.
-fn number(sentence: &str, is_nowhere: impl Fn(&str) -> bool) -> Option<String> {
+/// A number that stands by itself, in figures or as a word, becomes another.
+fn number(sentence: &str, nth: usize, is_nowhere: impl Fn(&str) -> bool) -> Option<String> {
     const WORDS: [&str; 9] = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
     let words: Vec<&str> = sentence.split(' ').collect();
-    let at = words.iter().position(|word| {
+    let is_number = |word: &str| {
         let bare = word.trim_end_matches(['.', ',', ':', ';', ')', '%']);
         WORDS.contains(&bare) || !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit())
-    })?;
+    };
+    let at = (0..words.len()).filter(|at| is_number(words[*at])).nth(nth)?;
     let bare = words[at].trim_end_matches(['.', ',', ':', ';', ')', '%']);
     let other = match bare.parse::<u64>() {
         Ok(number) => (1..40).map(|step| (number + 7 * step).to_string()).find(|other| is_nowhere(other))?,
         Err(_) => {
             let value =
                 |word: &str| (2 + WORDS.iter().position(|known| *known == word).unwrap_or_default()).to_string();
-            WORDS.iter().find(|other| is_nowhere(other) && is_nowhere(&value(other)))?.to_string()
+            // From the end: `two` may stand there as `both`.
+            WORDS.iter().rev().find(|other| is_nowhere(other) && is_nowhere(&value(other)))?.to_string()
         }
     };
     Some(with_word(&words, at, &words[at].replacen(bare, &other, 1)))
 }
 
-/// The first name that stands behind a word in small letters becomes another.
-fn name(sentence: &str, index: usize, is_nowhere: impl Fn(&str) -> bool) -> Option<String> {
+/// A name that stands behind a word in small letters becomes another.
+fn name(sentence: &str, (index, nth): (usize, usize), is_nowhere: impl Fn(&str) -> bool) -> Option<String> {
     const NAMES: [&str; 6] = ["Marconi", "Grafana", "Vienna", "Pulsar", "Turing", "Oslo"];
     let words: Vec<&str> = sentence.split(' ').collect();
     let is_name = |word: &str| {
         let bare = word.trim_end_matches(|c: char| !c.is_alphanumeric());
         bare.len() > 2 && bare.chars().all(char::is_alphanumeric) && bare.starts_with(|c: char| c.is_ascii_uppercase())
     };
-    let at =
-        (1..words.len()).find(|at| is_name(words[*at]) && words[at - 1].ends_with(|c: char| c.is_ascii_lowercase()))?;
+    let is_behind_a_word = |at: usize| words[at - 1].ends_with(|c: char| c.is_ascii_lowercase());
+    let at = (1..words.len()).filter(|at| is_name(words[*at]) && is_behind_a_word(*at)).nth(nth)?;
     let other = NAMES.iter().cycle().skip(index % NAMES.len()).take(NAMES.len()).find(|name| is_nowhere(name))?;
     let bare = words[at].trim_end_matches(|c: char| !c.is_alphanumeric());
     Some(with_word(&words, at, &words[at].replacen(bare, other, 1)))
