@@ -251,3 +251,31 @@ async fn a_text_is_written_by_whatever_model_there_is_and_refused_where_there_is
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn what_an_answer_is_asked_for_with_reaches_the_model_and_the_rest_is_configured() {
+    let scribe = Scribe::new("base", "Wool [1].");
+    let asked = Asked::new(Mode::Generate, Base::Chosen(Arc::new(scribe.clone()))).await;
+    let question =
+        |sampling| Query { kind: QueryKind::Answer, writing: None, sampling, ..order(INSTRUCTION, article(true)) };
+    let sampling = Sampling {
+        max_tokens: Some(5_000),
+        frequency_penalty: Some(-0.5),
+        presence_penalty: Some(0.25),
+        seed: Some(3),
+        stop: vec!["END".to_owned()],
+        ..Sampling::default()
+    };
+    asked.parts(question(sampling)).await;
+    let request = scribe.last();
+    assert_eq!(
+        (request.max_tokens, request.seed, request.stop.len()),
+        (5_000, Some(3), 1),
+        "no configured number is a cap"
+    );
+    assert_eq!((request.frequency_penalty, request.presence_penalty), (-0.5, 0.25));
+    asked.parts(question(Sampling::default())).await;
+    let (request, configured) = (scribe.last(), LlmOptions::default());
+    assert_eq!((request.max_tokens, request.presence_penalty), (configured.max_tokens, 0.0));
+    assert_eq!(request.frequency_penalty, configured.frequency_penalty);
+}
