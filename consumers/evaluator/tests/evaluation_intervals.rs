@@ -87,7 +87,6 @@ fn intervals_of_few_documents_hold_the_truth_about_as_often_as_they_say() {
     let spreads = [Spread::Normal, Spread::SkewedUp, Spread::SkewedDown, Spread::Shares];
     for (documents, least) in [(5, 92.5), (10, 92.5), (30, 94.0)] {
         let covered = spreads.map(|spread| coverage(spread, documents, 2_000));
-        println!("{documents} documents: {covered:?}");
         for (spread, share) in spreads.iter().zip(covered) {
             assert!((least..=98.5).contains(&share), "{documents} documents, {spread:?}: {share} %");
         }
