@@ -11,6 +11,7 @@ mod datasets;
 mod dead_letters;
 mod decisions;
 mod documents;
+mod evaluations;
 mod jobs;
 mod models;
 mod problem;
@@ -32,6 +33,7 @@ pub use documents::{
     Change, DocumentList, DocumentSummary, DocumentView, LineProblem, ListFilter, PushAnswer, PushRequest, Pushed,
     StageState, StageView, Upload,
 };
+pub use evaluations::{EvaluationGuardRule, EvaluationMetric, EvaluationRequest};
 pub use jobs::{
     Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricFilter, MetricList, MetricView,
     NewJobRequest, NewRecipe, NewSweepRequest, PlanView, PlannedJob, RecipeView, SampleFit,

@@ -90,6 +90,13 @@ pub struct EvaluationView {
     /// Its answers from passages were measured, and are good enough to be given: under `answers.mode = "auto"` the twin
     /// then writes answers with it where it would quote.
     pub grounded: bool,
+    /// The model version that it was compared with when it was begun; null: the base model.
+    #[serde(default)]
+    pub against: Option<String>,
+    /// How many evaluations were held against that, this one included: the more, the more is asked for. 0: not begun, or not
+    /// known.
+    #[serde(default)]
+    pub look: u32,
     /// The artifact that holds the report as JSON.
     pub report: Option<String>,
     /// The artifact that holds the report as a page.

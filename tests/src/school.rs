@@ -123,7 +123,7 @@ build = { grounded_share = 0.0, refusal_share = 0.0 }
 
 [evaluator.measure]
 max_voice = 4
-policy = { min_samples = 2, min_documents = 2, guards = [] }
+policy = { primary = 'loss_per_token', min_samples = 2, min_documents = 2, guards = [] }
 ";
 
 /// A twin that makes a dataset as soon as there is something to learn, trains by [`RECIPE`] and compares on a handful of

@@ -1,5 +1,6 @@
 //! The whole of an evaluation, from samples to report.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -7,8 +8,9 @@ use chrono::Utc;
 use twin_llm::ChatModel;
 use twin_schemas::{ChatMessage, DatasetId, DocumentId, Role};
 
-use crate::bootstrap::{Bootstrap, Pair, Part};
+use crate::bootstrap::{Bootstrap, Interval, Pair, Part};
 use crate::judge::{Contest, Judgement, Judging};
+use crate::looks::level;
 use crate::measure::{Measured, Measurements, Observation, measure};
 use crate::report::{Comparison, KindCounts, Names, Report, ReportedAnswer, ReportedSample, Seconds};
 use crate::samples::select;
@@ -36,19 +38,32 @@ struct Observed {
     observations: Vec<Observation>,
 }
 
-/// Evaluates the candidate on the samples of a dataset version. The models are opened one after the other.
+/// What a candidate is evaluated on.
+#[derive(Debug, Clone, Copy)]
+pub struct Assignment<'a> {
+    /// The dataset version.
+    pub dataset: &'a DatasetId,
+    /// Its test samples.
+    pub samples: &'a [TestSample],
+    /// Which evaluation against the same production it is, from 1 ([`crate::looks`]).
+    pub look: u32,
+    /// Texts of other authors of the twin, by author: the author is held against them.
+    pub others: &'a [Vec<String>],
+}
+
+/// Evaluates the candidate. The models are opened one after the other.
 ///
 /// # Errors
 /// If the options contradict themselves, there are no samples or unusable ones, a model can not be opened or fails, or `progress` wished
 /// to stop. The judge's failures are counted in the report.
 pub async fn evaluate(
-    dataset: &DatasetId,
-    samples: &[TestSample],
+    assignment: Assignment<'_>,
     subjects: &dyn Subjects,
     judge: Option<&dyn ChatModel>,
     options: &Options,
     progress: OnProgress<'_>,
 ) -> Result<Report, Error> {
+    let Assignment { dataset, samples, look, others } = assignment;
     options.validate()?;
     for (index, sample) in samples.iter().enumerate() {
         if let Some(problem) = sample.problem() {
@@ -68,7 +83,7 @@ pub async fn evaluate(
         *seconds.of(role) = began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
-    let run = Run { samples, models, options: options.clone() };
+    let run = Run { samples, models, look, others: others.to_vec(), options: options.clone() };
     // Metrics keep a core busy for a moment; that must not hold up whatever else this runtime does.
     let computed = tokio::task::spawn_blocking(move || {
         let measurements = run.measure();
@@ -90,6 +105,7 @@ pub async fn evaluate(
         checks,
         models: run.names(),
         dataset: dataset.clone(),
+        look,
         counts: SampleKind::ALL.map(|kind| KindCounts { kind, counts: Counts::of(&run.samples, kind) }).to_vec(),
         comparisons,
         judgement,
@@ -154,13 +170,15 @@ struct Run {
     samples: Vec<TestSample>,
     /// Candidate, production unless the base model is, base.
     models: Vec<Observed>,
+    look: u32,
+    others: Vec<Vec<String>>,
     options: Options,
 }
 
 impl Run {
-    fn bootstrap(&self) -> Bootstrap {
+    fn bootstrap(&self, confidence: f64) -> Bootstrap {
         let Options { resamples, seed, .. } = self.options;
-        Bootstrap { resamples, confidence: self.options.policy.confidence, seed }
+        Bootstrap { resamples, confidence, seed }
     }
 
     /// The place of the model that the candidate is compared with: production, or the base model in its stead.
@@ -178,27 +196,45 @@ impl Run {
 
     fn measure(&self) -> Measurements {
         let observations: Vec<&[Observation]> = self.models.iter().map(|model| model.observations.as_slice()).collect();
-        measure(&self.samples, &observations, &self.options)
+        measure(&self.samples, &observations, &self.others, &self.options)
     }
 
     fn comparisons(&self, measurements: &Measurements) -> Vec<Comparison> {
+        let policy = &self.options.policy;
+        let counts = |metric: Metric| {
+            let documents = self.documents_of(metric, measurements);
+            (!documents.is_empty()).then(|| counts_of(&documents))
+        };
+        let primary = verdict::primary_of(policy, counts);
+        let level = |metric| if metric == primary { level(policy.confidence, self.look) } else { policy.confidence };
         let metrics = Metric::ALL.into_iter().enumerate();
-        metrics.filter_map(|(index, metric)| self.comparison(metric, index as u64, measurements)).collect()
+        let compared = metrics.filter_map(|(index, metric)| {
+            self.comparison(metric, &self.bootstrap(level(metric)), index as u64, measurements)
+        });
+        compared.collect()
+    }
+
+    /// The documents of the samples that a metric is measured on.
+    fn documents_of(&self, metric: Metric, measurements: &Measurements) -> Vec<DocumentId> {
+        let measured = self.samples.iter().zip(&measurements.of_models[0]);
+        let has_it = measured.filter(|(_, measured)| measured.parts.contains_key(&metric));
+        has_it.map(|(sample, _)| sample.document_id).collect()
     }
 
     /// One metric; none if no sample is measured by it.
-    fn comparison(&self, metric: Metric, stream: u64, measurements: &Measurements) -> Option<Comparison> {
+    fn comparison(
+        &self,
+        metric: Metric,
+        bootstrap: &Bootstrap,
+        stream: u64,
+        measurements: &Measurements,
+    ) -> Option<Comparison> {
         let parts = |measured: &[Measured]| -> Vec<Part> {
             measured.iter().filter_map(|measured| measured.parts.get(&metric).copied()).collect()
         };
         let of = |index: usize| parts(&measurements.of_models[index]);
         let (candidate, production) = (of(0), of(Self::PRODUCTION));
-        let documents: Vec<DocumentId> = self
-            .samples
-            .iter()
-            .filter(|sample| metric.applies_to(sample.kind))
-            .map(|sample| sample.document_id)
-            .collect();
+        let documents = self.documents_of(metric, measurements);
         if documents.is_empty() {
             return None;
         }
@@ -212,22 +248,18 @@ impl Run {
                 production: *production,
             })
             .collect();
-        let counts_differently = |pair: &Pair| pair.candidate.denominator != pair.production.denominator;
-        let incomparable = pairs
-            .iter()
-            .any(counts_differently)
-            .then(|| "the models cut text into different tokens, compare bits per byte instead".to_owned());
-        let difference = if incomparable.is_some() { None } else { self.bootstrap().difference(&pairs, stream) };
+        let counts = counts_of(&documents);
+        let (difference, incomparable) = compared(bootstrap, &pairs, counts, stream);
         let author = parts(&measurements.of_author);
-        let distinct: std::collections::BTreeSet<DocumentId> = documents.iter().copied().collect();
         Some(Comparison {
             metric,
-            counts: Counts { samples: documents.len() as u64, documents: distinct.len() as u64 },
+            counts,
             candidate: Part::ratio(candidate),
             production: Part::ratio(production),
             base: Part::ratio(of(self.base())),
             author: (!author.is_empty()).then(|| Part::ratio(author)),
             difference,
+            level: Some(bootstrap.confidence),
             incomparable,
         })
     }
@@ -249,7 +281,7 @@ impl Run {
             };
             judging.judge(&contest).await;
         }
-        Ok(judging.finish(&self.bootstrap()))
+        Ok(judging.finish(&self.bootstrap(self.options.policy.confidence)))
     }
 
     /// The samples that the report shows.
@@ -271,6 +303,7 @@ impl Run {
                 notes: measured[index].notes.iter().map(|note| cut(note)).collect(),
                 loss_per_token: value(Metric::LossPerToken),
                 likeness: value(Metric::Likeness),
+                authorship: value(Metric::Authorship).or_else(|| value(Metric::CodeAuthorship)),
             }
         });
         ReportedSample {
@@ -281,6 +314,22 @@ impl Run {
             answers: answers.collect(),
         }
     }
+}
+
+fn counts_of(documents: &[DocumentId]) -> Counts {
+    let distinct: BTreeSet<&DocumentId> = documents.iter().collect();
+    Counts { samples: documents.len() as u64, documents: distinct.len() as u64 }
+}
+
+/// The difference with its interval, or why there is none.
+fn compared(bootstrap: &Bootstrap, pairs: &[Pair], counts: Counts, stream: u64) -> (Option<Interval>, Option<String>) {
+    if pairs.iter().any(|pair| pair.candidate.denominator != pair.production.denominator) {
+        return (None, Some("the models cut text into different tokens, compare bits per byte instead".to_owned()));
+    }
+    if counts.documents < 2 {
+        return (None, Some("all samples are of one document, which says nothing of how others differ".to_owned()));
+    }
+    (bootstrap.difference(pairs, stream), None)
 }
 
 /// What was asked: the last message of the user.

@@ -1,5 +1,6 @@
 //! Evaluations from the queue to the verdict: what the supervisor does not know of any kind of job.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,12 +14,18 @@ use twin_backend::Error as BackendError;
 use twin_coordination::Member;
 use twin_jobs::{Ending, Job, Pauses, Queue, Resources, Runner, Stage, Supervisor};
 use twin_registry::{EvaluationOutcome, EvaluationRow, EvaluationState, Interest, Registry, read_dataset_manifest};
-use twin_schemas::{DatasetManifest, ModelId};
+use twin_schemas::{AuthorId, DatasetManifest, ModelId};
 use url::Url;
 
 use crate::metrics::Metrics;
-use crate::order::{Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
+use crate::order::{Compared, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
 use crate::{Error, Options};
+
+/// Other authors that an author is held against, at most.
+const OTHER_AUTHORS: usize = 8;
+
+/// Dataset versions that are looked through for other authors, newest first.
+const OTHER_VERSIONS: u32 = 200;
 
 /// How evaluations are run, and what follows from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -116,9 +123,11 @@ impl Evaluations {
         let dataset = registry.dataset(&row.dataset.0).await?;
         let dataset = dataset.ok_or_else(|| Error::Refused(format!("there is no dataset {}", row.dataset.short())))?;
         let test = test_samples(&read_dataset_manifest(artifacts, &dataset.manifest).await?)?;
-        let in_production = registry.production(&row.author).await?.and_then(|deployment| deployment.model);
-        let production = match in_production.filter(|production| production != model) {
-            Some(production) => Some(self.version(&production).await?),
+        let changes = registry.evaluation(model).await?.map(|evaluation| evaluation.changes).unwrap_or_default();
+        let options = self.measure.changed(&changes)?;
+        let (against, look) = registry.comparison(model).await?;
+        let production = match against.model.as_ref().filter(|production| *production != model) {
+            Some(production) => Some(self.version(production).await?),
             None => None,
         };
         Ok(EvaluationOrder {
@@ -127,9 +136,29 @@ impl Evaluations {
             test,
             candidate: self.version(model).await?,
             production,
+            compared: Some(Compared { against, look }),
+            others: self.others(&row.author).await?,
             base: row.base,
-            options: self.measure.clone(),
+            options,
         })
+    }
+
+    /// The test samples of the newest version of each other author, as far as there are any.
+    async fn others(&self, author: &AuthorId) -> Result<Vec<Vec<String>>, Error> {
+        let Dependencies { registry, artifacts } = &self.dependencies;
+        let mut seen = BTreeSet::from([author.clone()]);
+        let mut others = Vec::new();
+        for row in registry.newest_datasets(None, OTHER_VERSIONS).await? {
+            if others.len() == OTHER_AUTHORS || !seen.insert(row.author) {
+                continue;
+            }
+            match read_dataset_manifest(artifacts, &row.manifest).await.map_err(Error::from) {
+                Ok(manifest) => others.extend(test_samples(&manifest).ok()),
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => warn!(%error, dataset = row.dataset.short(), "the version's author is no impostor"),
+            }
+        }
+        Ok(others)
     }
 
     async fn version(&self, model: &ModelId) -> Result<Version, Error> {
@@ -192,7 +221,13 @@ impl Queue for Evaluations {
 
     async fn collect(&self, job: &Job<EvaluationRow>, product: EvaluationProduct) -> Result<(), BackendError> {
         let (registry, model) = (&self.dependencies.registry, &job.row.model);
-        let EvaluationProduct { verdict, grounded, report, page } = product;
+        let EvaluationProduct { verdict, grounded, report, page, compared } = product;
+        let noted = job.row.against.clone().map(|against| Compared { against, look: job.row.look });
+        if compared.is_some() && noted.is_some() && compared != noted {
+            // Between the order and the start another deployment came into force, or another evaluation began.
+            let reason = "what answers has changed while it was begun; it is compared again";
+            return self.requeue(job, reason).await;
+        }
         let outcome = EvaluationOutcome { verdict, grounded, report, page };
         registry.finish_evaluation(model, job.attempts, outcome, Utc::now()).await.map_err(Error::from)?;
         self.metrics.ended(verdict.as_str());

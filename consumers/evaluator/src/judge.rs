@@ -88,7 +88,7 @@ pub struct Judgement {
     pub malformed: u64,
     /// Pairs left out because the judge could not be asked.
     pub unanswered: u64,
-    /// Share of pairs won, a tie being half a win; absent if no pair could be judged.
+    /// Share of pairs won, a tie being half a win; absent if no pairs of at least two documents could be judged.
     pub win_rate: Option<Interval>,
 }
 
@@ -133,7 +133,9 @@ impl<'a> Judging<'a> {
 
     /// All pairs together.
     pub fn finish(mut self, bootstrap: &Bootstrap) -> Judgement {
-        self.judgement.win_rate = bootstrap.ratio(&self.scores, STREAM);
+        // A share is never below nothing or above all.
+        let within = |Interval { mean, low, high }| Interval { mean, low: low.max(0.0), high: high.min(1.0) };
+        self.judgement.win_rate = bootstrap.ratio(&self.scores, STREAM).map(within);
         self.judgement
     }
 

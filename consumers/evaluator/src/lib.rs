@@ -5,8 +5,10 @@
 //! a [`Report`] (JSON, or one page of HTML for the person who approves) with a [`twin_schemas::Verdict`].
 //!
 //! # What is measured
-//! - How well a model predicts the author's own unseen words: loss in nats per token ([`Metric::LossPerToken`]).
-//! - How much its answers read like the author: [`stylometry`].
+//! - Whether its answers are nearer to the author than to other writers: authorship by the impostors' method, which decides
+//!   ([`Metric::Authorship`]), and other measures of style ([`stylometry`]). Code and prose are measured apart.
+//! - How well a model predicts the author's own unseen words: loss in bits per byte ([`Metric::BitsPerByte`]), which models with
+//!   different tokenizers can be compared by, and in nats per token.
 //! - Whether grounded answers keep to their passages: [`grounded`]. How near they come to the reference: [`rouge`].
 //! - Whether answers are degenerate: [`degenerate`].
 //! - If a judge is given, which of two answers a third model prefers: [`judge`].
@@ -15,7 +17,8 @@
 //! Candidate and production answer the same samples, so each metric is compared sample by sample. Samples of one
 //! document resemble each other, therefore whole documents are drawn anew ([`bootstrap`]). A [`Policy`] then asks that
 //! the primary metric has improved beyond chance, and that no guard metric may have fallen by more than its margin
-//! ([`verdict`]).
+//! ([`verdict`]). Each further evaluation against the same production asks for more, so that repetition does not promote
+//! noise ([`looks`]).
 //!
 //! # Promises
 //! - The same samples, answers and options give the same numbers on any machine; only durations and the date differ.
@@ -37,6 +40,7 @@ mod evaluate;
 pub mod grounded;
 mod jobs;
 pub mod judge;
+pub mod looks;
 mod measure;
 mod metric;
 mod metrics;
@@ -45,6 +49,7 @@ mod order;
 mod report;
 pub mod rouge;
 mod samples;
+mod style;
 pub mod stylometry;
 mod subject;
 mod trigger;
@@ -52,12 +57,12 @@ pub mod verdict;
 mod work;
 
 pub use error::Error;
-pub use evaluate::{Progress, evaluate};
+pub use evaluate::{Assignment, Progress, evaluate};
 pub use jobs::{Approval, Dependencies, Evaluations, ServiceOptions, supervisor};
 pub use metric::{Direction, Metric};
 pub use metrics::Metrics;
 pub use options::{Guard, GuardRule, Options, Policy};
-pub use order::{Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
+pub use order::{Compared, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
 pub use report::{
     Check, CheckKind, Comparison, KindCounts, Names, Outcome, Report, ReportedAnswer, ReportedSample, Seconds, html,
 };

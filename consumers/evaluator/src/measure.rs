@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use twin_schemas::DocumentId;
-use twin_text::words::words;
-
 use crate::bootstrap::Part;
 use crate::degenerate::{Degeneration, degeneration};
 use crate::grounded::{Citations, invented_quotations, refuses};
 use crate::rouge::rouge_l;
-use crate::stylometry::{Delta, NgramProfile, as_long_as};
+use crate::style::{AuthorStyle, OtherDocuments};
+use crate::stylometry::as_long_as;
 use crate::{Answer, Loss, Metric, Options, SampleKind, TestSample};
 
 /// Of an answer's invented quotations, those that are shown.
@@ -32,7 +30,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    fn put(&mut self, metric: Metric, part: Part) {
+    pub(crate) fn put(&mut self, metric: Metric, part: Part) {
         self.parts.insert(metric, part);
     }
 
@@ -52,9 +50,15 @@ pub(crate) struct Measurements {
     pub(crate) of_author: Vec<Measured>,
 }
 
-/// Measures the models' observations, each in the order of `samples`. The last model is the base model.
-pub(crate) fn measure(samples: &[TestSample], models: &[&[Observation]], options: &Options) -> Measurements {
-    let style = AuthorStyle::new(samples, models, options);
+/// Measures the models' observations, each in the order of `samples`. The last model is the base model. `others` are texts of
+/// other writers, by writer.
+pub(crate) fn measure(
+    samples: &[TestSample],
+    models: &[&[Observation]],
+    others: &[Vec<String>],
+    options: &Options,
+) -> Measurements {
+    let style = AuthorStyle::new(samples, models, others, options);
     let mut of_models: Vec<Vec<Measured>> = models.iter().map(|_| Vec::with_capacity(samples.len())).collect();
     let mut of_author = Vec::with_capacity(samples.len());
     for (index, sample) in samples.iter().enumerate() {
@@ -64,7 +68,7 @@ pub(crate) fn measure(samples: &[TestSample], models: &[&[Observation]], options
         }
         let mut author = Measured::default();
         if let Some(others) = &others {
-            others.measure(&sample.reference, &mut author);
+            others.measure(&sample.reference, &sample.reference, &mut author);
         }
         of_author.push(author);
     }
@@ -85,7 +89,7 @@ fn measure_answer(
         measured.put(Metric::BitsPerByte, Part { numerator: bits, denominator: sample.reference.len() as f64 });
     }
     if let Some(others) = others {
-        others.measure(as_long_as(&answer.text, &sample.reference), &mut measured);
+        others.measure(as_long_as(&answer.text, &sample.reference), &sample.reference, &mut measured);
     }
     match sample.kind {
         SampleKind::Voice => {}
@@ -129,70 +133,5 @@ fn degeneration_in_words(kind: Degeneration) -> &'static str {
         Degeneration::Empty => "is empty",
         Degeneration::Loop => "goes round in circles",
         Degeneration::Overlong => "does not end",
-    }
-}
-
-/// A voice sample's texts.
-struct VoiceTexts {
-    document: DocumentId,
-    /// The words of the author's passage.
-    author: Vec<String>,
-    /// The words of the base model's answer.
-    base: Vec<String>,
-}
-
-/// The author's unseen text, as far as the voice samples show it, and what the base model wrote in its stead.
-struct AuthorStyle {
-    profile: NgramProfile,
-    by_document: BTreeMap<DocumentId, NgramProfile>,
-    texts: Vec<VoiceTexts>,
-    frequent_words: usize,
-}
-
-/// All documents but one.
-struct OtherDocuments {
-    profile: NgramProfile,
-    delta: Delta,
-    centroid: Option<Vec<f64>>,
-}
-
-impl AuthorStyle {
-    fn new(samples: &[TestSample], models: &[&[Observation]], options: &Options) -> Self {
-        let mut by_document: BTreeMap<DocumentId, NgramProfile> = BTreeMap::new();
-        let mut texts = Vec::new();
-        for (index, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice) {
-            let document = by_document.entry(sample.document_id).or_default();
-            *document = document.plus(&NgramProfile::of(&sample.reference));
-            let base = models.last().map_or("", |base| as_long_as(&base[index].answer.text, &sample.reference));
-            texts.push(VoiceTexts {
-                document: sample.document_id,
-                author: words(&sample.reference),
-                base: words(base),
-            });
-        }
-        let profile = by_document.values().fold(NgramProfile::default(), |sum, document| sum.plus(document));
-        Self { profile, by_document, texts, frequent_words: options.frequent_words }
-    }
-
-    /// What there is beside one document; everything if there is no other.
-    fn without(&self, document: DocumentId) -> OtherDocuments {
-        let is_only = self.by_document.len() == 1;
-        let own = self.by_document.get(&document).filter(|_| !is_only);
-        let profile = own.map_or_else(|| self.profile.clone(), |own| self.profile.minus(own));
-        let others = || self.texts.iter().filter(|texts| is_only || texts.document != document);
-        let author: Vec<&[String]> = others().map(|texts| texts.author.as_slice()).collect();
-        let base: Vec<&[String]> = others().map(|texts| texts.base.as_slice()).collect();
-        let delta = Delta::fit(&author, &base, self.frequent_words);
-        let centroid = delta.centroid(&author);
-        OtherDocuments { profile, delta, centroid }
-    }
-}
-
-impl OtherDocuments {
-    fn measure(&self, text: &str, measured: &mut Measured) {
-        let vector = self.delta.vector(&words(text));
-        let distance = Delta::distance(vector.as_deref(), self.centroid.as_deref());
-        measured.put(Metric::Likeness, Part::one(NgramProfile::of(text).cosine(&self.profile)));
-        measured.put(Metric::Delta, Part::one(distance));
     }
 }

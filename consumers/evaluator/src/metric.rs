@@ -3,8 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::SampleKind;
-
 /// Which way is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -23,6 +21,10 @@ pub enum Metric {
     LossPerToken,
     /// Bits per byte on the author's unseen text; comparable between models with different tokenizers.
     BitsPerByte,
+    /// Authorship of answers in prose by the impostors' method, 0 to 1 ([`crate::stylometry::Impostors`]).
+    Authorship,
+    /// Authorship of answers in code, 0 to 1.
+    CodeAuthorship,
     /// Likeness of answers to the author's unseen text by character n-grams, 0 to 1 ([`crate::stylometry`]).
     Likeness,
     /// Distance of answers to the author by the commonest words: cosine Delta, 0 to 2 ([`crate::stylometry`]).
@@ -45,9 +47,11 @@ pub enum Metric {
 
 impl Metric {
     /// All of them, in the order in which reports list them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::LossPerToken,
         Self::BitsPerByte,
+        Self::Authorship,
+        Self::CodeAuthorship,
         Self::Likeness,
         Self::Delta,
         Self::CitationsValid,
@@ -62,9 +66,13 @@ impl Metric {
     /// Which way is better.
     pub fn direction(self) -> Direction {
         match self {
-            Self::Likeness | Self::CitationsValid | Self::RightPassage | Self::RougeL | Self::RefusalsRight => {
-                Direction::Higher
-            }
+            Self::Authorship
+            | Self::CodeAuthorship
+            | Self::Likeness
+            | Self::CitationsValid
+            | Self::RightPassage
+            | Self::RougeL
+            | Self::RefusalsRight => Direction::Higher,
             Self::LossPerToken
             | Self::BitsPerByte
             | Self::Delta
@@ -76,18 +84,30 @@ impl Metric {
 
     /// Whether it is a share of answers, which people read as per cent.
     pub fn is_share(self) -> bool {
-        !matches!(self, Self::LossPerToken | Self::BitsPerByte | Self::Likeness | Self::Delta | Self::RougeL)
+        !matches!(
+            self,
+            Self::LossPerToken
+                | Self::BitsPerByte
+                | Self::Authorship
+                | Self::CodeAuthorship
+                | Self::Likeness
+                | Self::Delta
+                | Self::RougeL
+        )
     }
 
-    /// Whether samples of this kind are measured by it.
-    pub fn applies_to(self, kind: SampleKind) -> bool {
+    /// Why nothing was measured by it, in words for a sentence.
+    pub fn absence(self) -> &'static str {
         match self {
-            Self::LossPerToken | Self::BitsPerByte | Self::Likeness | Self::Delta => kind == SampleKind::Voice,
-            Self::CitationsValid | Self::RightPassage | Self::InventedQuotes | Self::RougeL | Self::FalseRefusals => {
-                kind == SampleKind::Grounded
+            Self::Authorship => {
+                "there is too little text for it: it takes 1500 characters of the author's other test documents, in English, \
+                 German, French or Spanish, and passages of 150 characters"
             }
-            Self::RefusalsRight => kind == SampleKind::Refusal,
-            Self::Degenerate => true,
+            Self::CodeAuthorship => {
+                "there is too little code for it: it takes 1500 characters of the author's other test documents and of the \
+                 base model's answers"
+            }
+            _ => "there are no samples for it",
         }
     }
 
@@ -96,6 +116,8 @@ impl Metric {
         match self {
             Self::LossPerToken => "loss_per_token",
             Self::BitsPerByte => "bits_per_byte",
+            Self::Authorship => "authorship",
+            Self::CodeAuthorship => "code_authorship",
             Self::Likeness => "likeness",
             Self::Delta => "delta",
             Self::CitationsValid => "citations_valid",
@@ -113,6 +135,8 @@ impl Metric {
         match self {
             Self::LossPerToken => "Loss per token",
             Self::BitsPerByte => "Bits per byte",
+            Self::Authorship => "Authorship",
+            Self::CodeAuthorship => "Authorship of code",
             Self::Likeness => "Likeness to the author",
             Self::Delta => "Distance to the author (Delta)",
             Self::CitationsValid => "Valid citations",
@@ -130,6 +154,11 @@ impl Metric {
         match self {
             Self::LossPerToken => "Nats per token on the author's own unseen text: how surprised the model is by it.",
             Self::BitsPerByte => "The same in bits per byte, comparable between models with different tokenizers.",
+            Self::Authorship => {
+                "Share of trials in which an answer is nearer to the author's other unseen text than to the base model and \
+                 other writers, topics left out."
+            }
+            Self::CodeAuthorship => "The same for code: keywords, layout and the shapes of names.",
             Self::Likeness => "Character 3- to 5-grams shared with the author's other unseen text, as a cosine.",
             Self::Delta => "How differently the commonest words are used than by the author: cosine Delta, 0 to 2.",
             Self::CitationsValid => "Answers that cite at least one passage, and none that was not given.",

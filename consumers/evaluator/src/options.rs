@@ -1,9 +1,11 @@
 //! What is evaluated on, how, and what a candidate must reach.
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use twin_registry::MeasureChanges;
 
-use crate::{Error, Metric, SampleKind};
+use crate::{Counts, Error, Metric, SampleKind};
 
 /// Settings of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,6 +77,32 @@ impl Options {
         }
     }
 
+    /// These options with what one evaluation asks for otherwise. A guard that becomes the primary metric is none any more.
+    ///
+    /// # Errors
+    /// As [`Self::validate`], and if a name is none that is known.
+    pub fn changed(&self, changes: &MeasureChanges) -> Result<Self, Error> {
+        let mut options = self.clone();
+        let limit = |option: &mut usize, change: Option<u32>| *option = change.map_or(*option, |most| most as usize);
+        limit(&mut options.max_voice, changes.max_voice);
+        limit(&mut options.max_grounded, changes.max_grounded);
+        limit(&mut options.max_refusal, changes.max_refusal);
+        limit(&mut options.max_judged, changes.max_judged);
+        let policy = &mut options.policy;
+        if let Some(primary) = &changes.primary {
+            policy.primary = named("policy.primary", primary)?;
+            policy.guards.retain(|guard| guard.metric != policy.primary);
+        }
+        if let Some(rule) = &changes.guard_rule {
+            policy.guard_rule = named("policy.guard_rule", rule)?;
+        }
+        policy.confidence = changes.confidence.unwrap_or(policy.confidence);
+        policy.min_samples = changes.min_samples.map_or(policy.min_samples, u64::from);
+        policy.min_documents = changes.min_documents.map_or(policy.min_documents, u64::from);
+        options.validate()?;
+        Ok(options)
+    }
+
     /// Whether they make sense together.
     ///
     /// # Errors
@@ -101,22 +129,33 @@ impl Options {
     }
 }
 
+/// The value of an option that has names for values.
+fn named<T: DeserializeOwned>(option: &str, name: &str) -> Result<T, Error> {
+    let unknown = |error: serde_json::Error| Error::Options { option: option.to_owned(), problem: error.to_string() };
+    serde_json::from_value(serde_json::Value::String(name.to_owned())).map_err(unknown)
+}
+
 /// What a candidate must reach to follow the model in production.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
     /// The metric that must have improved: its interval must lie above zero.
     pub primary: Metric,
+    /// The metric that takes its place where the primary one is measured on fewer than `min_samples` or `min_documents`, for
+    /// want of text. The primary metric itself: none does, and the verdict is then inconclusive.
+    pub fallback: Metric,
     /// The metrics that must not have fallen.
     pub guards: Vec<Guard>,
     /// How guards are read.
     pub guard_rule: GuardRule,
-    /// Level of the intervals (two-sided).
+    /// Level of the intervals (two-sided). That of the primary metric rises with each further evaluation against the same
+    /// production, so that all of them together take what is no better for better at most with the probability that
+    /// this leaves.
     pub confidence: f64,
     /// A metric on fewer samples says nothing.
     pub min_samples: u64,
-    /// A metric on samples of fewer documents says nothing. The bootstrap draws documents: of three, all are better by
-    /// mere chance one time in eight, of five one time in thirty, which is near what a level of 95 % promises.
+    /// A metric on samples of fewer documents says nothing. What differs by the same in each of five documents may be
+    /// otherwise in four of ten.
     pub min_documents: u64,
     /// The share of comparisons by the judge that the candidate must be sure to win (the interval's lower end; a tie
     /// is half a win). Absent: the judge's opinion is shown, and decides nothing.
@@ -145,12 +184,21 @@ pub enum GuardRule {
     Mean,
 }
 
+impl Policy {
+    /// Whether a metric that was measured on so many says something.
+    pub fn is_enough(&self, counts: Counts) -> bool {
+        counts.samples >= self.min_samples && counts.documents >= self.min_documents
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         let guard = |metric, margin| Guard { metric, margin };
         Self {
-            primary: Metric::LossPerToken,
+            primary: Metric::Authorship,
+            fallback: Metric::Likeness,
             guards: vec![
+                guard(Metric::BitsPerByte, 0.05),
                 guard(Metric::Degenerate, 0.05),
                 guard(Metric::CitationsValid, 0.10),
                 guard(Metric::RefusalsRight, 0.10),

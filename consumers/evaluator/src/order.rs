@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use twin_artifacts::FolderFile;
 use twin_jobs::Kind;
+use twin_registry::Against;
 use twin_schemas::{DatasetId, ModelId, Verdict};
 
 use crate::Options;
@@ -30,10 +31,25 @@ pub struct EvaluationOrder {
     pub candidate: Version,
     /// The files of the version in production; none is the base model.
     pub production: Option<Version>,
+    /// With what it is compared, as the registry is to note it. An order of an earlier version of the program does not say.
+    #[serde(default)]
+    pub compared: Option<Compared>,
+    /// Of other authors of the twin: the artifacts whose contents, one after the other, are an author's test samples.
+    #[serde(default)]
+    pub others: Vec<Vec<String>>,
     /// The fingerprint of the candidate's base model. Whoever works knows where a base model is.
     pub base: String,
     /// What is measured, and what the candidate must reach.
     pub options: Options,
+}
+
+/// With what a model is compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// What answered for the author when the order was made.
+    pub against: Against,
+    /// How many evaluations were held against that, this one included.
+    pub look: u32,
 }
 
 /// The files of a model version.
@@ -69,4 +85,7 @@ pub struct EvaluationProduct {
     pub report: String,
     /// The artifact that holds the report as a page.
     pub page: String,
+    /// With what it was compared, as its order said.
+    #[serde(default)]
+    pub compared: Option<Compared>,
 }

@@ -1,12 +1,16 @@
 //! Whether a candidate may follow the model in production, by a [`Policy`].
 //!
-//! Each check has one of three outcomes, and says in words why.
+//! Each check has one of three outcomes, and says in words why. Noise neither promotes nor condemns: what an interval does
+//! not show is inconclusive.
 //! - A metric on too few samples or documents says nothing: inconclusive.
-//! - The primary metric passes if the interval of its improvement lies above zero, and fails otherwise.
-//! - A guard fails if its mean has fallen by more than its margin. It passes if even the worse end of its interval is
-//!   within the margin (non-inferiority). In between there are too few samples to tell: inconclusive, so that noise
-//!   neither promotes nor condemns. ([`GuardRule::Mean`] passes it.)
-//! - The judge is a check only if the policy names a win rate: the interval's lower end must reach it.
+//! - The primary metric passes if the interval of its improvement lies above zero, and fails if nothing of it does. In
+//!   between, where the interval touches zero, it may be better: inconclusive.
+//! - A guard passes if even the worse end of its interval is within the margin (non-inferiority), and fails if even the
+//!   better end is not. In between there are too few samples to tell: inconclusive. ([`GuardRule::Mean`] decides by the mean.)
+//! - The judge is a check only if the policy names a win rate: it passes if the interval's lower end reaches it, and fails if
+//!   the upper end does not.
+//!
+//! Where there is too little text for the primary metric, the policy's fallback takes its place, and the check says so.
 //!
 //! One failed check fails the candidate; otherwise one inconclusive check leaves it open, for a person to decide.
 //!
@@ -19,7 +23,7 @@ use twin_schemas::Verdict;
 use crate::bootstrap::Interval;
 use crate::judge::Judgement;
 use crate::report::{Check, CheckKind, Comparison, Outcome};
-use crate::{Direction, Guard, GuardRule, Metric, Policy};
+use crate::{Counts, Direction, Guard, GuardRule, Metric, Policy};
 
 /// Sums of floating point numbers are equal within this.
 const ROUNDING: f64 = 1e-9;
@@ -30,8 +34,11 @@ const GROUNDED_SHARE: f64 = 0.9;
 /// The verdict and the checks that it follows from.
 pub fn decide(comparisons: &[Comparison], judgement: Option<&Judgement>, policy: &Policy) -> (Verdict, Vec<Check>) {
     let find = |metric: Metric| comparisons.iter().find(|comparison| comparison.metric == metric);
-    let mut checks = vec![primary(policy.primary, find(policy.primary), policy)];
-    checks.extend(policy.guards.iter().map(|one| guard(*one, find(one.metric), policy)));
+    let chosen = primary_of(policy, |metric| find(metric).map(|comparison| comparison.counts));
+    let mut checks = vec![primary(chosen, find(chosen), find(policy.primary), policy)];
+    // A fallback that has become the primary metric is asked for more than as a guard.
+    let guards = policy.guards.iter().filter(|one| one.metric != chosen);
+    checks.extend(guards.map(|one| guard(*one, find(one.metric), policy)));
     checks.extend(policy.judge_win_rate.map(|rate| judge(rate, judgement, policy)));
     let has = |outcome: Outcome| checks.iter().any(|check| check.outcome == outcome);
     let verdict = if has(Outcome::Failed) {
@@ -42,6 +49,13 @@ pub fn decide(comparisons: &[Comparison], judgement: Option<&Judgement>, policy:
         Verdict::Passed
     };
     (verdict, checks)
+}
+
+/// The metric that decides: the policy's primary one, or its fallback where the primary one is measured on too little and
+/// the fallback is not. `counts` tells what a metric is measured on; none: on nothing.
+pub fn primary_of(policy: &Policy, counts: impl Fn(Metric) -> Option<Counts>) -> Metric {
+    let is_enough = |metric: Metric| counts(metric).is_some_and(|counts| policy.is_enough(counts));
+    if !is_enough(policy.primary) && is_enough(policy.fallback) { policy.fallback } else { policy.primary }
 }
 
 /// Whether a candidate has passed its evaluation for grounded answers: its verdict is [`Verdict::Passed`]; it was measured on
@@ -56,28 +70,34 @@ pub fn is_grounded(verdict: Verdict, comparisons: &[Comparison], policy: &Policy
                 Direction::Higher => *candidate,
                 Direction::Lower => 1.0 - candidate,
             };
-            counts.samples >= policy.min_samples
-                && counts.documents >= policy.min_documents
-                && share >= GROUNDED_SHARE - ROUNDING
+            policy.is_enough(*counts) && share >= GROUNDED_SHARE - ROUNDING
         })
     };
     verdict == Verdict::Passed
         && [Metric::RightPassage, Metric::CitationsValid, Metric::InventedQuotes].into_iter().all(holds)
 }
 
-fn primary(metric: Metric, comparison: Option<&Comparison>, policy: &Policy) -> Check {
+/// `intended` is what was measured of the policy's own primary metric, where the fallback takes its place.
+fn primary(metric: Metric, comparison: Option<&Comparison>, intended: Option<&Comparison>, policy: &Policy) -> Check {
     let check = |outcome, reason| Check { kind: CheckKind::Primary, metric: Some(metric), outcome, reason };
+    let instead = match improvement(policy.primary, intended, policy) {
+        Err(why) if metric != policy.primary => format!("{why} In its stead: "),
+        _ => String::new(),
+    };
     let improvement = match improvement(metric, comparison, policy) {
         Ok(improvement) => improvement,
         Err(reason) => return check(Outcome::Inconclusive, reason),
     };
-    let span = in_words(metric, improvement, policy);
+    let (title, span) = (metric.title(), in_words(metric, improvement, comparison, policy));
     if improvement.low > ROUNDING {
-        check(Outcome::Passed, format!("{}: {span}, beyond chance.", metric.title()))
-    } else if improvement.mean > ROUNDING {
-        check(Outcome::Failed, format!("{}: {span}, which may be chance.", metric.title()))
+        check(Outcome::Passed, format!("{instead}{title}: {span}, beyond chance."))
+    } else if improvement.high > ROUNDING {
+        check(
+            Outcome::Inconclusive,
+            format!("{instead}{title}: {span}, which may be chance: more samples may show it."),
+        )
     } else {
-        check(Outcome::Failed, format!("{}: {span}, so it is not better.", metric.title()))
+        check(Outcome::Failed, format!("{instead}{title}: {span}, so it is not better."))
     }
 }
 
@@ -88,16 +108,20 @@ fn guard(guard: Guard, comparison: Option<&Comparison>, policy: &Policy) -> Chec
         Ok(improvement) => improvement,
         Err(reason) => return check(Outcome::Inconclusive, reason),
     };
-    let span = in_words(metric, improvement, policy);
+    let span = in_words(metric, improvement, comparison, policy);
     let (title, tolerated) = (metric.title(), amount(metric, margin));
+    let (worst, best) = match policy.guard_rule {
+        GuardRule::Interval => (improvement.low, improvement.high),
+        GuardRule::Mean => (improvement.mean, improvement.mean),
+    };
     let is_within = |value: f64| value >= -margin - ROUNDING;
-    if !is_within(improvement.mean) {
-        check(Outcome::Failed, format!("{title}: worse by more than {tolerated}; {span}."))
-    } else if is_within(improvement.low) || policy.guard_rule == GuardRule::Mean {
+    if is_within(worst) {
         check(Outcome::Passed, format!("{title}: not worse by more than {tolerated}; {span}."))
-    } else {
+    } else if is_within(best) {
         let reason = format!("{title}: too few samples to tell whether it is worse by more than {tolerated}; {span}.");
         check(Outcome::Inconclusive, reason)
+    } else {
+        check(Outcome::Failed, format!("{title}: worse by more than {tolerated}; {span}."))
     }
 }
 
@@ -113,9 +137,11 @@ fn judge(rate: f64, judgement: Option<&Judgement>, policy: &Policy) -> Check {
     };
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     let span = format!("{} ({} to {})", percent(won.mean), percent(won.low), percent(won.high));
-    let reaches = won.low >= rate - ROUNDING;
-    let outcome = if reaches { Outcome::Passed } else { Outcome::Failed };
-    let how = if reaches { "surely" } else { "not surely" };
+    let (outcome, how) = match () {
+        () if won.low >= rate - ROUNDING => (Outcome::Passed, "surely"),
+        () if won.high >= rate - ROUNDING => (Outcome::Inconclusive, "perhaps"),
+        () => (Outcome::Failed, "surely not"),
+    };
     check(
         outcome,
         format!("The judge prefers the candidate in {span} of pairs: {how} the {} asked for.", percent(rate)),
@@ -125,34 +151,36 @@ fn judge(rate: f64, judgement: Option<&Judgement>, policy: &Policy) -> Check {
 /// The change with its sign turned so that above zero is better; or why there is none to judge.
 fn improvement(metric: Metric, comparison: Option<&Comparison>, policy: &Policy) -> Result<Interval, String> {
     let title = metric.title();
-    let comparison = comparison.ok_or_else(|| format!("{title}: not measured, there are no samples for it."))?;
-    let difference = comparison.difference.ok_or_else(|| {
-        let why = comparison.incomparable.as_deref().unwrap_or("the models can not be compared by it");
-        format!("{title}: not compared, {why}.")
-    })?;
+    let comparison = comparison.ok_or_else(|| format!("{title}: not measured, {}.", metric.absence()))?;
     let counts = comparison.counts;
-    if counts.samples < policy.min_samples || counts.documents < policy.min_documents {
+    if !policy.is_enough(counts) {
         return Err(format!(
             "{title}: measured on {} samples of {} documents; {} of {} are needed to tell.",
             counts.samples, counts.documents, policy.min_samples, policy.min_documents
         ));
     }
+    let difference = comparison.difference.ok_or_else(|| {
+        let why = comparison.incomparable.as_deref().unwrap_or("the models can not be compared by it");
+        format!("{title}: not compared, {why}.")
+    })?;
     Ok(match metric.direction() {
         Direction::Higher => difference,
         Direction::Lower => Interval { mean: -difference.mean, low: -difference.high, high: -difference.low },
     })
 }
 
-/// A change of which above zero is better, as people read it.
-fn in_words(metric: Metric, improvement: Interval, policy: &Policy) -> String {
+/// A change of which above zero is better, as people read it, with the level of its interval.
+fn in_words(metric: Metric, improvement: Interval, comparison: Option<&Comparison>, policy: &Policy) -> String {
     let Interval { mean, low, high } = improvement;
     let moved = match amount(metric, mean.abs()) {
         _ if mean.abs() <= ROUNDING => "no change".to_owned(),
         amount if mean > 0.0 => format!("{amount} better"),
         amount => format!("{amount} worse"),
     };
-    let level = 100.0 * policy.confidence;
-    format!("{moved} ({level:.0} % interval {} to {})", number(metric, low), number(metric, high))
+    let level = 100.0 * comparison.and_then(|comparison| comparison.level).unwrap_or(policy.confidence);
+    let level = format!("{level:.2}");
+    let level = level.trim_end_matches('0').trim_end_matches('.');
+    format!("{moved} ({level} % interval {} to {})", number(metric, low), number(metric, high))
 }
 
 /// A difference of a metric with its unit: shares in percentage points.

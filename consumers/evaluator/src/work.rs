@@ -9,7 +9,7 @@ use twin_jobs::{Outcome, Worker};
 use twin_llm::ChatModel;
 
 use crate::order::{EvaluationOrder, EvaluationProduct, EvaluationReport};
-use crate::{Error, Progress, Subjects, evaluate, html, read_samples};
+use crate::{Assignment, Error, Progress, SampleKind, Subjects, TestSample, evaluate, html, read_samples};
 
 /// Evaluates the job of that folder, and says there how it ended. `artifacts` is the artifact store's address here;
 /// `subjects` makes the models of an order, below a folder of the job's own; `judge` is asked where there is one.
@@ -55,11 +55,7 @@ async fn run(
     judge: Option<&dyn ChatModel>,
 ) -> Result<EvaluationProduct, Error> {
     let artifacts = Artifacts::open_existing(artifacts)?;
-    let mut text = Vec::new();
-    for part in &order.test {
-        text.extend(artifacts.get(part).await?);
-    }
-    let samples = read_samples(text.as_slice())?;
+    let samples = test_samples(&artifacts, &order.test).await?;
     let progress = |now: Progress| {
         let role = now.role.map(|role| role.as_str().to_owned());
         let report = EvaluationReport { role, done: now.done, total: now.total };
@@ -68,12 +64,41 @@ async fn run(
         }
         ControlFlow::Continue(())
     };
-    let report = evaluate(&order.dataset, &samples, subjects, judge, &order.options, &progress).await?;
+    let look = order.compared.as_ref().map_or(1, |compared| compared.look);
+    let others = texts_of_others(&artifacts, &order.others).await?;
+    let assignment = Assignment { dataset: &order.dataset, samples: &samples, look, others: &others };
+    let report = evaluate(assignment, subjects, judge, &order.options, &progress).await?;
     let page = html(&report)?;
     Ok(EvaluationProduct {
         verdict: report.verdict,
         grounded: report.grounded,
         report: artifacts.put(serde_json::to_vec(&report)?).await?,
         page: artifacts.put(page.into_bytes()).await?,
+        compared: order.compared.clone(),
     })
+}
+
+/// What other authors wrote: the references of their voice samples, by author. One whose samples can not be read is left out,
+/// unless they are only away for a while: an evaluation does not depend on others' versions.
+async fn texts_of_others(artifacts: &Artifacts, others: &[Vec<String>]) -> Result<Vec<Vec<String>>, Error> {
+    let mut texts = Vec::new();
+    for parts in others {
+        match test_samples(artifacts, parts).await {
+            Ok(samples) => {
+                let voice = samples.into_iter().filter(|sample| sample.kind == SampleKind::Voice);
+                texts.push(voice.map(|sample| sample.reference).collect());
+            }
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => warn!(%error, "another author's test samples can not be read: the author is no impostor"),
+        }
+    }
+    Ok(texts)
+}
+
+async fn test_samples(artifacts: &Artifacts, parts: &[String]) -> Result<Vec<TestSample>, Error> {
+    let mut text = Vec::new();
+    for part in parts {
+        text.extend(artifacts.get(part).await?);
+    }
+    read_samples(text.as_slice())
 }

@@ -11,12 +11,13 @@ use twin_artifacts::{Artifacts, FolderFile};
 use twin_backend::Error;
 use twin_coordination::{Member, Options as LeaseOptions, Owner};
 use twin_evaluator::{
-    Dependencies, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Evaluations, Metrics,
-    ServiceOptions, supervisor,
+    Compared, Dependencies, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Evaluations, GuardRule,
+    Metric, Metrics, Options, Policy, ServiceOptions, supervisor,
 };
 use twin_jobs::{Resources, Runner, Status, Supervisor};
 use twin_registry::{
-    EvaluationRow, EvaluationState, JobOutcome, ModelManifest, NewDataset, NewJob, NewModel, Registry,
+    Against, EvaluationRow, EvaluationState, JobOutcome, MeasureChanges, ModelManifest, NewDataset, NewJob, NewModel,
+    Registry,
 };
 use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
 use twin_sqlite::{Database, SqliteLeases};
@@ -57,6 +58,7 @@ struct Fixture {
     supervisor: Supervisor<Evaluations>,
     runner: Arc<Scripted>,
     registry: Registry,
+    artifacts: Artifacts,
     model: ModelId,
     _folder: tempfile::TempDir,
 }
@@ -131,11 +133,11 @@ async fn fixture(files: serde_json::Value, merged: bool) -> Fixture {
     let runner = Arc::new(Scripted { status: Mutex::new(Status::Running(None)), submitted: Mutex::default() });
     let leases = Arc::new(SqliteLeases::open(database).await.unwrap());
     let member = Member::new(leases, Owner::new("one"), &LeaseOptions { lease_ms: 500 });
-    let dependencies = Dependencies { registry: registry.clone(), artifacts };
+    let dependencies = Dependencies { registry: registry.clone(), artifacts: artifacts.clone() };
     let options = ServiceOptions { attempts: 2, ..ServiceOptions::default() };
     let metrics = Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let supervisor = supervisor(&options, dependencies, runner.clone(), member, metrics);
-    Fixture { supervisor, runner, registry, model, _folder: folder }
+    Fixture { supervisor, runner, registry, artifacts, model, _folder: folder }
 }
 
 fn test_files() -> serde_json::Value {
@@ -177,7 +179,7 @@ async fn an_evaluation_whose_process_is_gone_waits_and_is_started_again_and_ends
     f.looks(1).await;
     assert_eq!((f.row().await.state, f.row().await.attempts), (EvaluationState::Running, 2));
     let (report, page) = ("sha256:r".to_owned(), "sha256:p".to_owned());
-    let product = EvaluationProduct { verdict: Verdict::Passed, grounded: true, report, page };
+    let product = EvaluationProduct { verdict: Verdict::Passed, grounded: true, report, page, compared: None };
     f.is(Status::Succeeded(product));
     f.looks(1).await;
     let done = f.row().await;
@@ -185,6 +187,94 @@ async fn an_evaluation_whose_process_is_gone_waits_and_is_started_again_and_ends
         (done.state, done.verdict, done.grounded, done.report.as_deref()),
         (EvaluationState::Done, Some(Verdict::Passed), true, Some("sha256:r"))
     );
+}
+
+fn passed(compared: Option<Compared>) -> EvaluationProduct {
+    let (report, page) = ("sha256:r".to_owned(), "sha256:p".to_owned());
+    EvaluationProduct { verdict: Verdict::Passed, grounded: true, report, page, compared }
+}
+
+#[tokio::test]
+async fn what_was_compared_with_something_else_than_the_registry_noted_is_compared_again() {
+    let mut f = fixture(test_files(), true).await;
+    f.looks(1).await;
+    let compared = f.submitted()[0].compared.clone().unwrap();
+    assert_eq!(compared, Compared { against: Against { model: None }, look: 1 });
+    let other = Against { model: Some(ModelId("ada-v7".into())) };
+    f.is(Status::Succeeded(passed(Some(Compared { against: other, ..compared.clone() }))));
+    f.looks(1).await;
+    assert_eq!(f.row().await.state, EvaluationState::Queued);
+    f.is(Status::Running(None));
+    f.looks(1).await;
+    assert_eq!((f.row().await.attempts, f.row().await.look), (2, 1), "no report was made: it is the first look still");
+    f.is(Status::Succeeded(passed(Some(compared))));
+    f.looks(1).await;
+    assert_eq!(f.row().await.state, EvaluationState::Done);
+}
+
+#[tokio::test]
+async fn an_author_is_held_against_the_other_authors_of_the_twin() {
+    let mut f = fixture(test_files(), true).await;
+    let of_bob = |number: usize, manifest: String| NewDataset {
+        dataset: DatasetId(number.to_string().repeat(64)),
+        author: "bob".parse().unwrap(),
+        manifest,
+        training_samples: 20,
+        counts: BTreeMap::new(),
+        reason: "requested".into(),
+        members: Vec::new(),
+    };
+    let files = |part: &str| json!([{ "name": "eval/test.jsonl", "parts": [part], "lines": 1, "bytes": 1 }]);
+    for (number, part) in ["sha256:old", "sha256:new"].into_iter().enumerate() {
+        let manifest = manifest(&f.artifacts, files(part)).await;
+        f.registry
+            .add_dataset(of_bob(number, manifest), at() + chrono::TimeDelta::seconds(number as i64))
+            .await
+            .unwrap();
+    }
+    // Whose manifest is gone is no impostor, and keeps nobody from being evaluated.
+    let gone = NewDataset { author: "eve".parse().unwrap(), ..of_bob(7, format!("sha256:{}", "0".repeat(64))) };
+    f.registry.add_dataset(gone, at()).await.unwrap();
+    f.looks(1).await;
+    assert_eq!(f.submitted()[0].others, [vec!["sha256:new".to_owned()]]);
+}
+
+#[tokio::test]
+async fn a_model_that_is_evaluated_again_is_measured_as_was_asked_and_as_another_look() {
+    let mut f = fixture(test_files(), true).await;
+    f.looks(1).await;
+    f.is(Status::Succeeded(passed(None)));
+    f.looks(1).await;
+    f.is(Status::Running(None));
+    let changes = MeasureChanges {
+        max_voice: Some(90),
+        primary: Some("bits_per_byte".into()),
+        guard_rule: Some("mean".into()),
+        min_documents: Some(3),
+        ..MeasureChanges::default()
+    };
+    f.registry.evaluate_again(&f.model, changes, "grace", at()).await.unwrap();
+    f.looks(1).await;
+    let order = f.submitted().remove(1);
+    let Options { max_voice, max_grounded, policy, .. } = &order.options;
+    assert_eq!((*max_voice, *max_grounded, order.compared.map(|compared| compared.look)), (90, 40, Some(2)));
+    assert_eq!((policy.primary, policy.guard_rule, policy.min_documents), (Metric::BitsPerByte, GuardRule::Mean, 3));
+    assert_eq!(policy.min_samples, Policy::default().min_samples);
+    assert!(policy.guards.iter().all(|guard| guard.metric != Metric::BitsPerByte));
+}
+
+#[tokio::test]
+async fn an_evaluation_by_a_measure_that_there_is_not_fails_by_its_name() {
+    let mut f = fixture(test_files(), true).await;
+    f.looks(1).await;
+    f.is(Status::Succeeded(passed(None)));
+    f.looks(1).await;
+    let changes = MeasureChanges { primary: Some("beauty".into()), ..MeasureChanges::default() };
+    f.registry.evaluate_again(&f.model, changes, "grace", at()).await.unwrap();
+    f.looks(1).await;
+    let failed = f.row().await;
+    assert_eq!(failed.state, EvaluationState::Failed);
+    assert!(failed.reason.as_deref().is_some_and(|why| why.contains("policy.primary")), "{failed:?}");
 }
 
 #[tokio::test]

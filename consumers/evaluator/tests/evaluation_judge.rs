@@ -39,7 +39,7 @@ async fn judged(reply: fn(&str, usize) -> Result<String, twin_llm::Error>) -> Ju
     let stage = Stage::new(TUNED, None, &samples());
     let judge = ScriptedJudge { reply, calls: AtomicUsize::new(0) };
     let go_on = |_| ControlFlow::Continue(());
-    let report = evaluate(&dataset(), &stage.samples, &stage, Some(&judge), &options(), &go_on).await.unwrap();
+    let report = evaluate(stage.assignment(&dataset()), &stage, Some(&judge), &options(), &go_on).await.unwrap();
     assert_eq!(report.verdict, Verdict::Passed);
     assert!(html(&report).unwrap().contains("Judge: a judge"));
     report.judgement.unwrap()

@@ -40,6 +40,8 @@ impl Job {
             test: vec![test],
             candidate: Version { name: "ada-v2".into(), files: Vec::new() },
             production: None,
+            compared: None,
+            others: Vec::new(),
             base: "base".into(),
             options: options(),
         };

@@ -22,6 +22,25 @@ async fn a_report_survives_its_json() {
 }
 
 #[tokio::test]
+async fn a_report_of_an_earlier_version_is_read() {
+    let report = run(&Stage::new(TUNED, None, &samples()), &options()).await.unwrap();
+    let mut json = serde_json::to_value(&report).unwrap();
+    json.as_object_mut().unwrap().remove("look");
+    json["options"]["policy"].as_object_mut().unwrap().remove("fallback");
+    for comparison in json["comparisons"].as_array_mut().unwrap() {
+        comparison.as_object_mut().unwrap().remove("level");
+    }
+    for answer in
+        json["samples"].as_array_mut().unwrap().iter_mut().flat_map(|one| one["answers"].as_array_mut().unwrap())
+    {
+        answer.as_object_mut().unwrap().remove("authorship");
+    }
+    let read: Report = serde_json::from_value(json).unwrap();
+    html(&read).unwrap();
+    assert_eq!((read.look, read.comparisons[0].level, read.checks), (1, None, report.checks));
+}
+
+#[tokio::test]
 async fn hostile_answers_are_shown_as_text() {
     let mut hostile = samples();
     let script = "</div><script>alert(1)</script><img src=x onerror='alert(2)'>\"{{ 7 * 7 }}";

@@ -10,7 +10,8 @@ use std::sync::atomic::Ordering;
 use scripted::*;
 use twin_evaluator::stylometry::NgramProfile;
 use twin_evaluator::{
-    Error, Metric, Options, Outcome, Progress, SampleKind, SubjectRole, TestSample, evaluate, read_samples, select,
+    Assignment, Error, Metric, Options, Outcome, Progress, Report, SampleKind, SubjectRole, TestSample, evaluate,
+    read_samples, select,
 };
 use twin_schemas::Verdict;
 
@@ -67,7 +68,12 @@ async fn the_base_model_does_not_pass_against_a_tuned_one() {
     assert_eq!(report.models.production.as_deref(), Some("ada-v2"));
     let failed = report.checks.iter().filter(|check| check.outcome == Outcome::Failed);
     let failed: Vec<Metric> = failed.filter_map(|check| check.metric).collect();
-    assert!(failed.contains(&Metric::LossPerToken) && failed.contains(&Metric::RefusalsRight), "{failed:?}");
+    assert!(
+        failed.contains(&Metric::Authorship)
+            && failed.contains(&Metric::BitsPerByte)
+            && failed.contains(&Metric::RefusalsRight),
+        "{failed:?}"
+    );
 }
 
 #[tokio::test]
@@ -93,7 +99,7 @@ async fn the_order_of_samples_in_the_file_does_not_matter() {
     shuffled.rotate_left(7);
     let first = run(&Stage::new(TUNED, Some(BASE), &samples()), &options()).await.unwrap();
     let second = run(&Stage::new(TUNED, Some(BASE), &shuffled), &options()).await.unwrap();
-    assert_eq!(first.comparisons.len(), Metric::ALL.len());
+    assert_eq!(first.comparisons.len(), Metric::ALL.len() - 1, "all but the authorship of code");
     for (one, other) in first.comparisons.iter().zip(&second.comparisons) {
         assert_eq!(one, other);
     }
@@ -120,7 +126,27 @@ async fn models_with_different_tokens_are_compared_by_bytes_alone() {
     let report = run(&Stage::new(other, None, &samples()), &options()).await.unwrap();
     assert!(of(&report, Metric::LossPerToken).difference.is_none());
     assert!(of(&report, Metric::BitsPerByte).difference.is_some());
+    assert_eq!(report.verdict, Verdict::Passed, "the guard is in bits per byte: {:#?}", report.checks);
+    let mut options = options();
+    options.policy.primary = Metric::LossPerToken;
+    let report = run(&Stage::new(other, None, &samples()), &options).await.unwrap();
     assert_eq!(report.verdict, Verdict::Inconclusive);
+}
+
+#[tokio::test]
+async fn a_later_look_asks_for_more_of_the_primary_metric_and_says_so() {
+    let stage = Stage::new(TUNED, Some(BASE), &samples());
+    let go_on = |_| ControlFlow::Continue(());
+    let id = dataset();
+    let assignment = Assignment { look: 3, ..stage.assignment(&id) };
+    let later = evaluate(assignment, &stage, None, &options(), &go_on).await.unwrap();
+    let first = run(&stage, &options()).await.unwrap();
+    assert_eq!((first.look, later.look), (1, 3));
+    let width = |report: &Report, metric| of(report, metric).difference.map(|found| found.high - found.low).unwrap();
+    assert!(width(&later, Metric::Authorship) > width(&first, Metric::Authorship));
+    assert_eq!(width(&later, Metric::Likeness), width(&first, Metric::Likeness), "a guard is asked for the same");
+    assert!((of(&later, Metric::Authorship).level.unwrap() - (1.0 - 0.1 / 12.0)).abs() < 1e-12);
+    assert!(later.checks[0].reason.contains("(99.17 % interval"), "{}", later.checks[0].reason);
 }
 
 #[tokio::test]
@@ -132,12 +158,12 @@ async fn progress_is_told_and_can_stop_the_evaluation() {
         assert!(progress.done < progress.total);
         ControlFlow::Continue(())
     };
-    evaluate(&dataset(), &stage.samples, &stage, None, &options(), &count).await.unwrap();
+    evaluate(stage.assignment(&dataset()), &stage, None, &options(), &count).await.unwrap();
     // An answer to each sample, and a loss on each of the voice samples.
     let expected = [(Some(SubjectRole::Candidate), 36 + 12), (Some(SubjectRole::Base), 36 + 12)];
     assert_eq!(*seen.lock().unwrap(), BTreeMap::from(expected));
     let stop = |progress: Progress| if progress.done == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let error = evaluate(&dataset(), &stage.samples, &stage, None, &options(), &stop).await.unwrap_err();
+    let error = evaluate(stage.assignment(&dataset()), &stage, None, &options(), &stop).await.unwrap_err();
     assert!(matches!(error, Error::Cancelled));
     assert_eq!(stage.open.load(Ordering::SeqCst), 0);
 }
@@ -153,7 +179,7 @@ async fn options_that_contradict_themselves_are_named() {
     let mut options = options();
     options.policy.guards[0].margin = -0.1;
     let error = run(&Stage::new(TUNED, None, &samples()), &options).await.unwrap_err();
-    assert_eq!(error.to_string(), "evaluation option policy.guards.degenerate: its margin must be zero or more");
+    assert_eq!(error.to_string(), "evaluation option policy.guards.bits_per_byte: its margin must be zero or more");
 }
 
 #[test]

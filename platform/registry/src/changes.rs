@@ -59,6 +59,7 @@ pub(crate) fn interests(step: &Step) -> Vec<Interest> {
         Step::EvaluationQueued { .. }
         | Step::EvaluationRequeued { .. }
         | Step::EvaluationRetried { .. }
+        | Step::EvaluationReopened { .. }
         | Step::EvaluationFailed { .. } => vec![Interest::Evaluations],
         Step::EvaluationFinished { .. } => vec![Interest::Evaluations, Interest::Events],
         Step::DatasetAdded { .. } | Step::CarriedOver { .. } => vec![Interest::Events],

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use twin_schemas::{AuthorId, ModelId};
 
-use crate::model::{DecisionRow, DeploymentRow};
+use crate::model::{DecisionRow, DeploymentRow, ModelState};
 use crate::rows::Kind;
 use crate::rules::{AuthorState, Command, WorkerReport};
 use crate::{Error, Registry};
@@ -38,11 +38,13 @@ impl Registry {
         in_force(&self.perform_about(model, Command::Approve { model: model.clone(), who, why }, at).await?.state)
     }
 
-    /// Approves and deploys a model that has passed, as a policy does. Nothing happens if a decision about it was made
-    /// before, or if a newer model is in production: an event that comes twice or late changes nothing.
+    /// Approves and deploys a model that has passed, as a policy does: whether it has. Nothing happens if a decision about it was
+    /// made before, or if a newer model is in production: an event that comes twice or late changes nothing. If what answers has
+    /// changed since the evaluation, the model is evaluated again instead.
     pub async fn approve_by_policy(&self, model: &ModelId, at: DateTime<Utc>) -> Result<bool, Error> {
-        let command = Command::ApproveByPolicy { model: model.clone() };
-        Ok(self.perform_about(model, command, at).await?.happened)
+        let performed = self.perform_about(model, Command::ApproveByPolicy { model: model.clone() }, at).await?;
+        let is_approved = performed.state.model(model).is_some_and(|row| row.state == ModelState::Approved);
+        Ok(performed.happened && is_approved)
     }
 
     /// Keeps a model from ever serving. Refused while it is in production.

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use twin_schemas::ModelId;
 
-use crate::model::{EvaluationOutcome, EvaluationRow};
+use crate::model::{Against, EvaluationOutcome, EvaluationRow};
 use crate::rows::Kind;
 use crate::rules::Command;
-use crate::{Error, Registry};
+use crate::{Error, MeasureChanges, Registry};
 
 impl Registry {
     /// Queues the evaluation of a model. False if there is one already.
@@ -71,6 +71,27 @@ impl Registry {
         let command = Command::FailEvaluation { model: model.clone(), attempt, reason: reason.to_owned() };
         self.perform_about(model, command, now).await?;
         Ok(())
+    }
+
+    /// Has a model evaluated, though it was before, by a measure that differs from the configured one in that. Refused while an
+    /// evaluation is under way, once the model is decided upon, and where it would find the same.
+    pub async fn evaluate_again(
+        &self,
+        model: &ModelId,
+        changes: MeasureChanges,
+        by: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let command = Command::EvaluateAgain { model: model.clone(), changes, by: by.to_owned() };
+        self.perform_about(model, command, now).await?;
+        Ok(())
+    }
+
+    /// What a model's evaluation is compared with, and the how many-th look at that it is
+    /// ([`crate::rules::AuthorState::comparison`]).
+    pub async fn comparison(&self, model: &ModelId) -> Result<(Against, u32), Error> {
+        let author = self.require_model(model).await?.author;
+        Ok(self.state(&author).await?.comparison(model))
     }
 
     /// Queues an evaluation again that failed. False if it is in another state.

@@ -20,6 +20,7 @@ mod evaluations;
 mod jobs;
 mod lineage;
 mod manifest;
+mod measure;
 mod model;
 mod models;
 mod pages;
@@ -37,8 +38,9 @@ pub use diff::{CountChange, Diff, diff};
 pub use error::Error;
 pub use lineage::{Lineage, TaughtDocument};
 pub use manifest::{ModelManifest, read_dataset_manifest};
+pub use measure::MeasureChanges;
 pub use model::{
-    Action, DatasetRow, DecisionRow, DeploymentPosition, DeploymentRow, DeploymentState, EvaluationOutcome,
+    Action, Against, DatasetRow, DecisionRow, DeploymentPosition, DeploymentRow, DeploymentState, EvaluationOutcome,
     EvaluationRow, EvaluationState, FreezeRequest, JobCheckpoint, JobOutcome, JobProgress, JobRow, JobState, Metric,
     MetricPosition, ModelRow, ModelState, NewDataset, NewJob, NewModel, StoredRecipe,
 };

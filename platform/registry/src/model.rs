@@ -8,6 +8,8 @@ use twin_artifacts::FolderFile;
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 use twin_training::Plan;
 
+use crate::MeasureChanges;
+
 /// A dataset version to register.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewDataset {
@@ -298,6 +300,13 @@ impl EvaluationState {
     }
 }
 
+/// What a model is compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Against {
+    /// The model that answered for the author then; none is the base model.
+    pub model: Option<ModelId>,
+}
+
 /// The evaluation of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationRow {
@@ -315,6 +324,19 @@ pub struct EvaluationRow {
     /// Evaluations of earlier versions of the program do not say: then they are not.
     #[serde(default)]
     pub grounded: bool,
+    /// What the model is, or was, compared with: what answered when the newest attempt began. None before the first; of an
+    /// evaluation by an early version of the program it is not known.
+    #[serde(default)]
+    pub against: Option<Against>,
+    /// How many evaluations were held against that, this one included; 0 where that is not known.
+    #[serde(default)]
+    pub look: u32,
+    /// How often the model was asked to be evaluated and a report made, this time included; 0 is 1.
+    #[serde(default)]
+    pub round: u32,
+    /// What is measured otherwise than configured.
+    #[serde(default, skip_serializing_if = "MeasureChanges::is_empty")]
+    pub changes: MeasureChanges,
     /// The artifact that holds the report as JSON.
     pub report: Option<String>,
     /// The artifact that holds the report as a page.

@@ -2,10 +2,10 @@
 
 mod support;
 
-use support::{Fixture, ada, at, dataset, document, evaluated, fixture, job, outcome, report};
+use support::{Fixture, ada, at, dataset, document, evaluated, evaluated_again, fixture, job, outcome, report};
 use twin_registry::{
-    Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, Metric, ModelState, NewModel,
-    relay,
+    Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, MeasureChanges, Metric,
+    ModelState, NewModel, relay,
 };
 use twin_schemas::{ModelId, Topic, Verdict};
 use twin_stream::{StartAt, TopicPartition};
@@ -178,8 +178,8 @@ async fn rollbacks_go_back_step_by_step_to_the_base_model() {
     let refused = registry.roll_back(&ada(), By::new("grace", "", at(0))).await.unwrap_err();
     assert!(refused.to_string().contains("nothing to go back to"), "{refused}");
     let first = evaluated(registry, "1", Verdict::Passed).await;
-    let second = evaluated(registry, "2", Verdict::Inconclusive).await;
     registry.approve(&first, By::new("grace", "", at(6))).await.unwrap();
+    let second = evaluated(registry, "2", Verdict::Inconclusive).await;
     registry.approve(&second, By::new("grace", "", at(7))).await.unwrap();
     let back = registry.roll_back(&ada(), By::new("grace", "", at(8))).await.unwrap();
     assert_eq!((back.number, back.model), (3, Some(first.clone())));
@@ -194,9 +194,9 @@ async fn a_deployment_that_fails_leaves_the_one_before_in_force() {
     let fixture = fixture().await;
     let registry = &fixture.registry;
     let first = evaluated(registry, "1", Verdict::Passed).await;
-    let second = evaluated(registry, "2", Verdict::Passed).await;
     registry.approve(&first, By::new("grace", "", at(6))).await.unwrap();
     registry.report_deployment(&ada(), report(1, "one", Ok(())), at(7)).await.unwrap();
+    let second = evaluated(registry, "2", Verdict::Passed).await;
     registry.approve(&second, By::new("grace", "", at(8))).await.unwrap();
     registry.report_deployment(&ada(), report(2, "one", Err("a tensor is missing")), at(9)).await.unwrap();
     let production = registry.production(&ada()).await.unwrap().unwrap();
@@ -222,6 +222,92 @@ async fn an_evaluation_is_done_once_and_a_failed_one_can_be_tried_again() {
     let model = registry.model(&model).await.unwrap().unwrap();
     assert_eq!((model.state, model.in_production), (ModelState::Evaluated, false));
     assert!(registry.queue_evaluation(&ModelId("eve-v1".into()), at(9)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_model_is_not_approved_by_a_comparison_with_what_answers_no_more() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let first = evaluated(registry, "1", Verdict::Passed).await;
+    let second = evaluated(registry, "2", Verdict::Passed).await;
+    registry.approve(&first, By::new("grace", "", at(6))).await.unwrap();
+    let refused = registry.approve(&second, By::new("grace", "", at(7))).await.unwrap_err().to_string();
+    assert!(refused.contains("ada-v2 was compared with the base model, and ada-v1 answers for ada now"), "{refused}");
+    assert!(refused.contains("twin models evaluate ada-v2"), "{refused}");
+
+    // What is found against the base model counts again once that answers again.
+    registry.roll_back(&ada(), By::new("grace", "", at(8))).await.unwrap();
+    assert_eq!(registry.approve(&second, By::new("grace", "", at(9))).await.unwrap().model, Some(second.clone()));
+    registry.roll_back(&ada(), By::new("grace", "", at(10))).await.unwrap();
+    registry.deploy(&first, By::new("grace", "", at(11))).await.unwrap();
+    let third = evaluated(registry, "3", Verdict::Passed).await;
+    registry.deploy(&second, By::new("grace", "", at(12))).await.unwrap();
+    let refused = registry.approve(&third, By::new("grace", "", at(13))).await.unwrap_err().to_string();
+    assert!(refused.contains("was compared with ada-v1, and ada-v2 answers"), "{refused}");
+    registry.reject(&third, By::new("grace", "", at(14))).await.unwrap();
+}
+
+#[tokio::test]
+async fn by_policy_a_model_that_was_compared_with_another_is_evaluated_again_and_then_approved() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let first = evaluated(registry, "1", Verdict::Passed).await;
+    let second = evaluated(registry, "2", Verdict::Passed).await;
+    assert!(registry.approve_by_policy(&first, at(6)).await.unwrap());
+    for _ in 0..2 {
+        assert!(!registry.approve_by_policy(&second, at(7)).await.unwrap());
+        let open = registry.open_evaluations().await.unwrap();
+        assert_eq!(open.iter().map(|row| &row.model).collect::<Vec<_>>(), [&second]);
+    }
+    let attempt = registry.start_evaluation(&second, at(8)).await.unwrap().unwrap();
+    assert_eq!(attempt, 2, "attempts are counted on");
+    registry.finish_evaluation(&second, attempt, outcome(Verdict::Passed, "sha256:again"), at(9)).await.unwrap();
+    assert!(registry.approve_by_policy(&second, at(10)).await.unwrap());
+    assert_eq!(registry.production(&ada()).await.unwrap().unwrap().model, Some(second));
+    let evaluated = published(&fixture, Topic::Models).await;
+    assert!(
+        evaluated.contains(&"model/ada-v2/evaluated/2".to_owned()),
+        "another report is another event: {evaluated:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_verdict_can_be_asked_for_again_and_every_look_at_one_production_is_counted() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let looks = async |model| {
+        let row = registry.evaluation(model).await.unwrap().unwrap();
+        (row.look, row.round, row.verdict)
+    };
+    let first = evaluated(registry, "1", Verdict::Inconclusive).await;
+    let second = evaluated(registry, "2", Verdict::Inconclusive).await;
+    assert_eq!(looks(&first).await, (1, 1, Some(Verdict::Inconclusive)));
+    assert_eq!(looks(&second).await, (2, 1, Some(Verdict::Inconclusive)));
+    let same = registry.evaluate_again(&first, Default::default(), "grace", at(6)).await.unwrap_err().to_string();
+    assert!(same.contains("ask for more samples or another policy"), "{same}");
+    evaluated_again(registry, &first, Verdict::Passed).await;
+    assert_eq!(looks(&first).await, (3, 2, Some(Verdict::Passed)));
+    assert!(!registry.approve_by_policy(&first, at(7)).await.unwrap(), "who asked for another measure decides");
+
+    let changes = MeasureChanges { max_voice: Some(90), ..MeasureChanges::default() };
+    registry.evaluate_again(&first, changes.clone(), "grace", at(7)).await.unwrap();
+    let early = registry.approve(&first, By::new("grace", "", at(7))).await.unwrap_err().to_string();
+    assert!(early.contains("being evaluated again"), "{early}");
+    let attempt = registry.start_evaluation(&first, at(7)).await.unwrap().unwrap();
+    registry.fail_evaluation(&first, attempt, "no memory", at(7)).await.unwrap();
+    let failed = registry.approve(&first, By::new("grace", "", at(7))).await.unwrap_err().to_string();
+    assert!(failed.contains("the newest evaluation of ada-v1 has failed"), "{failed}");
+    // Nobody has seen a report of that attempt: it is the same look.
+    assert!(registry.retry_evaluation(&first, at(8)).await.unwrap());
+    let attempt = registry.start_evaluation(&first, at(8)).await.unwrap().unwrap();
+    registry.finish_evaluation(&first, attempt, outcome(Verdict::Passed, "sha256:r"), at(8)).await.unwrap();
+    assert_eq!(looks(&first).await, (4, 3, Some(Verdict::Passed)));
+
+    registry.approve(&first, By::new("grace", "", at(9))).await.unwrap();
+    let decided = registry.evaluate_again(&first, changes, "grace", at(9)).await.unwrap_err().to_string();
+    assert!(decided.contains("was approved"), "{decided}");
+    evaluated_again(registry, &second, Verdict::Passed).await;
+    assert_eq!(looks(&second).await, (1, 2, Some(Verdict::Passed)), "another production is looked at anew");
 }
 
 #[tokio::test]
@@ -253,9 +339,9 @@ async fn lists_hold_the_newest_rows_and_no_more_than_asked_for() {
     assert_eq!(registry.newest_jobs(Some(&ada), Some(JobState::Succeeded), 9).await.unwrap().len(), 2);
     assert_eq!(registry.newest_jobs(None, Some(JobState::Queued), 9).await.unwrap(), []);
     assert_eq!(registry.newest_jobs(None, None, 1).await.unwrap().len(), 1);
-    for model in [&first, &second] {
-        registry.approve(model, By::new("Grace", "it passed", at(7))).await.unwrap();
-    }
+    registry.approve(&first, By::new("Grace", "it passed", at(7))).await.unwrap();
+    evaluated_again(registry, &second, Verdict::Passed).await;
+    registry.approve(&second, By::new("Grace", "it passed", at(7))).await.unwrap();
     let deployments = registry.list_deployments(&ada, None, 1).await.unwrap();
     assert_eq!((deployments.items.len(), deployments.items[0].number), (1, 2));
     let decided: Vec<Action> =

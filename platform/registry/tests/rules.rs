@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 use twin_registry::rules::{AuthorState, Command, Step, WorkerReport, decide};
-use twin_registry::{DeploymentState, EvaluationOutcome, JobOutcome, ModelState, NewDataset, NewJob, NewModel};
+use twin_registry::{
+    DeploymentState, EvaluationOutcome, EvaluationState, JobOutcome, MeasureChanges, ModelState, NewDataset, NewJob,
+    NewModel,
+};
 use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
 
 fn ada() -> AuthorId {
@@ -68,6 +71,10 @@ fn verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![Just(Verdict::Passed), Just(Verdict::Failed), Just(Verdict::Inconclusive)]
 }
 
+fn changes() -> impl Strategy<Value = MeasureChanges> {
+    prop_oneof![Just(None), Just(Some(80))].prop_map(|max_voice| MeasureChanges { max_voice, ..Default::default() })
+}
+
 fn report() -> impl Strategy<Value = Command> {
     let worker = prop_oneof![Just("one".to_owned()), Just("two".to_owned())];
     let alive = proptest::collection::btree_set(worker.clone(), 0..3);
@@ -114,6 +121,11 @@ fn command() -> impl Strategy<Value = Command> {
         (model_id(), attempt)
             .prop_map(|(model, attempt)| { Command::FailEvaluation { model, attempt, reason: "no".into() } }),
         model_id().prop_map(|model| Command::RetryEvaluation { model }),
+        (model_id(), changes(), person()).prop_map(|(model, changes, by)| Command::EvaluateAgain {
+            model,
+            changes,
+            by
+        }),
         (model_id(), person()).prop_map(|(model, who)| Command::Approve { model, who, why: String::new() }),
         model_id().prop_map(|model| Command::ApproveByPolicy { model }),
         (model_id(), person()).prop_map(|(model, who)| Command::Reject { model, who, why: String::new() }),
@@ -152,12 +164,24 @@ fn check_step(before: &AuthorState, after: &AuthorState) {
     for model in &before.models {
         let now = after.model(&model.model).expect("a model stays");
         assert!(model.state != ModelState::Rejected || now.state == ModelState::Rejected, "rejected is for ever");
-        assert!(model.verdict.is_none() || now.verdict == model.verdict, "a verdict stays");
+        let done = before.evaluations.get(&model.model).is_some_and(|row| row.state == EvaluationState::Done);
+        let stays = done || model.state == ModelState::Approved;
+        assert!(!stays || now.verdict == model.verdict, "a verdict stays until another evaluation ends");
+        if now.state == ModelState::Approved && model.state != ModelState::Approved {
+            let evaluation = &before.evaluations[&model.model];
+            let answers = before.in_force().and_then(|row| row.model.clone());
+            let compared = evaluation.against.as_ref().map(|against| against.model.clone());
+            assert!(compared.is_none_or(|compared| compared == answers), "approved by what it was not compared with");
+            assert_eq!(evaluation.state, EvaluationState::Done, "approved while it is evaluated");
+        }
     }
     for known in &before.deployments {
         let now = after.deployments.iter().find(|later| later.row.number == known.row.number).expect("it stays");
         let was = known.row.state;
         assert!(was == DeploymentState::Requested || now.row.state == was, "what was settled stays so");
+    }
+    for (model, count) in &before.looks {
+        assert!(after.looks[model] >= *count, "no look is forgotten");
     }
     for (id, job) in &before.jobs {
         assert!(after.jobs[id].attempts >= job.attempts);

@@ -11,7 +11,8 @@ use twin_registry::NewStep;
 use twin_registry::changed_rows;
 use twin_registry::rules::{AuthorState, Deployment, Event, Step, Sweep};
 use twin_registry::{
-    DatasetRow, DecisionRow, DeploymentRow, EvaluationRow, FreezeRequest, JobRow, ModelRow, StoredRecipe,
+    DatasetRow, DecisionRow, DeploymentRow, EvaluationRow, FreezeRequest, JobRow, MeasureChanges, ModelRow,
+    StoredRecipe,
 };
 
 /// Imports the tables, if they are there, and removes them.
@@ -190,6 +191,10 @@ fn evaluation(row: &Row<'_>) -> Result<EvaluationRow, Error> {
         attempts: get(row, "attempts")?,
         verdict: optional_named(row, "verdict")?,
         grounded: false,
+        against: None,
+        look: 0,
+        round: 1,
+        changes: MeasureChanges::default(),
         report: get(row, "report")?,
         page: get(row, "page")?,
         created_at: time(row, "created_at")?,

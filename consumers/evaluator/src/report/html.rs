@@ -133,7 +133,7 @@ fn verdict_in_words(report: &Report) -> (&'static str, String, String) {
         Verdict::Failed => (
             "bad",
             format!("{candidate} should not follow {rival}"),
-            "It is not better beyond chance, or worse in something that is guarded. The failed checks say which."
+            "It is surely not better, or surely worse in something that is guarded. The failed checks say which."
                 .to_owned(),
         ),
         Verdict::Inconclusive => (
@@ -154,7 +154,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     let by_kind = report.counts.iter().map(|kind| format!("{} {}", kind.counts.samples, kind.kind.as_str()));
     let counts = format!("{total}: {}", by_kind.collect::<Vec<_>>().join(", "));
     let production = report.models.production.clone().unwrap_or_else(|| "the base model".to_owned());
-    vec![
+    let mut facts = vec![
         ("Candidate", report.models.candidate.clone()),
         ("In production", production),
         ("Base model", report.models.base.clone()),
@@ -163,7 +163,11 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Grounded answers", grounded_in_words(report).to_owned()),
         ("Evaluated", report.at.format("%Y-%m-%d %H:%M UTC").to_string()),
         ("Took", duration(report.seconds.total())),
-    ]
+    ];
+    if report.look > 1 {
+        facts.push(("Evaluations against production", format!("{}: each asks for more", report.look)));
+    }
+    facts
 }
 
 fn grounded_in_words(report: &Report) -> &'static str {
@@ -193,10 +197,11 @@ fn check(check: &super::Check) -> CheckRow<'_> {
 fn row(comparison: &Comparison, report: &Report) -> Row {
     let metric = comparison.metric;
     let policy = &report.options.policy;
-    let guard = policy.guards.iter().find(|guard| guard.metric == metric);
+    let is_primary = report.checks.first().and_then(|check| check.metric) == Some(metric);
+    let guard = policy.guards.iter().find(|guard| guard.metric == metric && !is_primary);
     let value = |value: f64| figure(metric, value, false);
     let role = match guard {
-        _ if metric == policy.primary => "primary",
+        _ if is_primary => "primary",
         Some(_) => "guard",
         None => "",
     };
@@ -320,6 +325,7 @@ fn answer_view<'a>(answer: &'a ReportedAnswer, runs: Vec<Run>, report: &'a Repor
     };
     let loss = answer.loss_per_token.map(|loss| format!("loss {loss:.3}"));
     let likeness = answer.likeness.map(|likeness| format!("likeness {likeness:.3}"));
-    let figures: Vec<String> = loss.into_iter().chain(likeness).collect();
+    let authorship = answer.authorship.map(|authorship| format!("authorship {authorship:.2}"));
+    let figures: Vec<String> = loss.into_iter().chain(authorship).chain(likeness).collect();
     AnswerView { role, name, runs, notes: &answer.notes, figures: figures.join(" \u{b7} ") }
 }

@@ -28,6 +28,10 @@ pub struct Report {
     pub models: Names,
     /// The dataset version whose test split was used.
     pub dataset: DatasetId,
+    /// How often a candidate was held against the model in production, this time included: the primary metric is asked for
+    /// more each time ([`crate::looks`]). Reports of earlier versions of the program do not count.
+    #[serde(default = "first_look")]
+    pub look: u32,
     /// What was evaluated on, by kind of sample.
     pub counts: Vec<KindCounts>,
     /// The metrics.
@@ -43,6 +47,10 @@ pub struct Report {
     pub seconds: Seconds,
     /// When it began.
     pub at: DateTime<Utc>,
+}
+
+fn first_look() -> u32 {
+    1
 }
 
 /// The models of an evaluation.
@@ -86,6 +94,9 @@ pub struct Comparison {
     pub author: Option<f64>,
     /// Candidate less production, with its interval. Absent if they can not be compared.
     pub difference: Option<Interval>,
+    /// The level of that interval, two-sided; absent in reports of earlier versions of the program: the policy's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<f64>,
     /// Why they can not be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incomparable: Option<String>,
@@ -109,9 +120,9 @@ pub enum CheckKind {
 pub enum Outcome {
     /// All is well.
     Passed,
-    /// It is not.
+    /// It is surely not.
     Failed,
-    /// Too few samples to tell.
+    /// Neither is shown.
     Inconclusive,
 }
 
@@ -159,6 +170,9 @@ pub struct ReportedAnswer {
     /// Of voice samples: likeness of the answer to the author's other documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub likeness: Option<f64>,
+    /// Of voice samples: authorship of the answer, in prose or code, as the author's passage is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorship: Option<f64>,
 }
 
 /// Time spent, in seconds.

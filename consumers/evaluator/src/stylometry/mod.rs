@@ -1,6 +1,8 @@
 //! How much a text reads like the author.
 //!
-//! Two measures that fail in different ways: [`NgramProfile`] sees habits below the word (endings, punctuation,
+//! What decides is authorship: whether a text comes nearer to the author than impostors do, topics left out ([`Impostors`]).
+//!
+//! Two more measures fail in different ways: [`NgramProfile`] sees habits below the word (endings, punctuation,
 //! contractions) and, because the same prompt is put to every model, topic cancels out; [`Delta`] sees how often the
 //! commonest words are used, whatever the topic.
 //!
@@ -17,10 +19,18 @@
 //! to 0.33, another author's 0.03 to 0.09 less: the default margin of 0.02 is well within what tells two authors apart.
 
 mod delta;
+mod impostors;
+mod masked;
 mod ngrams;
+mod register;
+mod writers;
 
 pub use delta::Delta;
+pub use impostors::{Impostors, LEAST_CHARS};
+pub use masked::Language;
 pub use ngrams::NgramProfile;
+pub use register::Register;
+pub use writers::writers;
 
 /// The beginning of `text`, as long as `reference`, in characters.
 pub(crate) fn as_long_as<'a>(text: &'a str, reference: &str) -> &'a str {

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use twin_evaluator::{
-    Answer, Comparison, Error, Loss, Metric, Options, Report, SampleKind, Subject, SubjectError, SubjectRole, Subjects,
-    TestSample, evaluate,
+    Answer, Assignment, Comparison, Error, Loss, Metric, Options, Report, SampleKind, Subject, SubjectError,
+    SubjectRole, Subjects, TestSample, evaluate,
 };
 use twin_llm::ABSTENTION;
 use twin_schemas::{ChatMessage, DatasetId, DocumentId, FinishReason, Role};
@@ -110,6 +110,10 @@ impl Stage {
         let samples = samples.to_vec();
         Self { candidate, production, base: BASE, samples, open: Default::default(), opened: Mutex::default() }
     }
+
+    pub fn assignment<'a>(&'a self, dataset: &'a DatasetId) -> Assignment<'a> {
+        Assignment { dataset, samples: &self.samples, look: 1, others: &[] }
+    }
 }
 
 #[async_trait]
@@ -200,7 +204,7 @@ pub fn options() -> Options {
 }
 
 pub async fn run(stage: &Stage, options: &Options) -> Result<Report, Error> {
-    evaluate(&dataset(), &stage.samples, stage, None, options, &|_| ControlFlow::Continue(())).await
+    evaluate(stage.assignment(&dataset()), stage, None, options, &|_| ControlFlow::Continue(())).await
 }
 
 pub fn of(report: &Report, metric: Metric) -> &Comparison {

@@ -199,9 +199,10 @@ async fn nothing_is_known_of_a_model_that_is_not_there() {
         let missing = node.get(&format!("/v1/model-versions/ada-v9{route}")).send().await.unwrap();
         assert!(problem(missing, 404).await["detail"].as_str().unwrap().contains("ada-v9"), "{route}");
     }
-    for action in ["approve", "reject", "deploy", "evaluate"] {
+    for action in ["approve", "reject", "deploy"] {
         problem(step(&node, "ada-v9", action).await, 404).await;
     }
+    problem(node.post("/v1/model-versions/ada-v9/evaluate", &json!({})).await, 404).await;
 }
 
 #[tokio::test]
@@ -230,8 +231,9 @@ async fn a_rollback_goes_back_to_what_served_before_and_then_to_the_base_model()
     let by = json!({"by": "Grace", "why": "it repeats itself"});
     let none = node.post("/v1/authors/ada/rollback", &by).await;
     assert!(why_refused(none).await.contains("nothing to go back to"));
-    let (first, second) = (evaluated(&node, 4, Verdict::Passed).await, evaluated(&node, 8, Verdict::Passed).await);
+    let first = evaluated(&node, 4, Verdict::Passed).await;
     body(step(&node, &first, "approve").await, 202).await;
+    let second = evaluated(&node, 8, Verdict::Passed).await;
     body(step(&node, &second, "approve").await, 202).await;
     assert_eq!(body(node.post("/v1/authors/ada/rollback", &by).await, 202).await["model"], json!(first));
     assert!(body(node.post("/v1/authors/ada/rollback", &by).await, 202).await["model"].is_null());
@@ -277,4 +279,38 @@ async fn an_evaluation_is_queued_once_and_again_after_it_failed() {
     assert!(failed["detail"].as_str().unwrap().contains("the judge is away"), "{failed}");
     let again = body(node.post(&path, &json!({})).await, 202).await;
     assert_eq!((again["state"].as_str(), again["attempts"].as_u64()), (Some("queued"), Some(1)));
+}
+
+#[tokio::test]
+async fn a_model_is_not_approved_after_production_has_changed_until_it_is_evaluated_again() {
+    let node = Node::start().await;
+    let (first, second) = (evaluated(&node, 4, Verdict::Passed).await, evaluated(&node, 8, Verdict::Passed).await);
+    body(step(&node, &first, "approve").await, 202).await;
+    let why = why_refused(step(&node, &second, "approve").await).await;
+    assert!(why.contains("compared with the base model, and ada-v1 answers"), "{why}");
+    let path = format!("/v1/model-versions/{second}");
+    body(node.post(&format!("{path}/evaluate"), &json!({"by": "Grace"})).await, 202).await;
+    let model = ModelId(second.clone());
+    let attempt = node.registry.start_evaluation(&model, Utc::now()).await.unwrap().unwrap();
+    let (report, page) = ("sha256:r".to_owned(), "sha256:p".to_owned());
+    let outcome = EvaluationOutcome { verdict: Verdict::Inconclusive, grounded: false, report, page };
+    node.registry.finish_evaluation(&model, attempt, outcome, Utc::now()).await.unwrap();
+    let shown = node.read(&path).await;
+    assert_eq!((&shown["evaluation"]["against"], &shown["evaluation"]["look"]), (&json!(first), &json!(1)));
+    body(step(&node, &second, "approve").await, 202).await;
+}
+
+#[tokio::test]
+async fn a_verdict_is_asked_for_again_on_more_samples_and_by_another_policy() {
+    let node = Node::start().await;
+    let model = evaluated(&node, 4, Verdict::Inconclusive).await;
+    let path = format!("/v1/model-versions/{model}/evaluate");
+    let same = why_refused(node.post(&path, &json!({})).await).await;
+    assert!(same.contains("ask for more samples or another policy"), "{same}");
+    let wanted = json!({"max_voice": 120, "primary": "bits_per_byte", "guard_rule": "mean", "min_documents": 3});
+    assert_eq!(body(node.post(&path, &wanted).await, 202).await["state"], "queued");
+    let row = node.registry.evaluation(&ModelId(model.clone())).await.unwrap().unwrap();
+    let changes = row.changes;
+    assert_eq!((changes.max_voice, changes.primary.as_deref()), (Some(120), Some("bits_per_byte")));
+    assert_eq!((changes.guard_rule.as_deref(), changes.min_documents), (Some("mean"), Some(3)));
 }

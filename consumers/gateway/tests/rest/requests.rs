@@ -21,6 +21,7 @@ fn good_requests() -> Vec<(&'static str, Value)> {
         ("/v1/sweeps", json!({"sweep": SWEEP, "author": "ada"})),
         ("/v1/model-versions/ada-v1/approve", json!({"by": "Grace"})),
         ("/v1/authors/ada/rollback", json!({"by": "Grace"})),
+        ("/v1/model-versions/ada-v1/evaluate", json!({})),
     ]
 }
 
@@ -132,6 +133,19 @@ fn wrong_values(path: &str) -> Vec<(&'static str, Value)> {
             ("why", json!(5)),
             ("why", json!("x".repeat(2_001))),
             ("reason", json!("x")),
+        ],
+        "/v1/model-versions/ada-v1/evaluate" => vec![
+            ("by", json!(" ")),
+            ("max_voice", json!(-1)),
+            ("max_grounded", json!(10_001)),
+            ("max_refusal", json!("all")),
+            ("max_judged", json!(1.5)),
+            ("primary", json!("beauty")),
+            ("guard_rule", json!("never")),
+            ("confidence", json!(1)),
+            ("min_samples", json!(0)),
+            ("min_documents", json!(0)),
+            ("policy", json!({})),
         ],
         other => panic!("no wrong values for {other}"),
     }

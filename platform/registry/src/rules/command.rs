@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use twin_schemas::{JobId, ModelId};
 
+use crate::MeasureChanges;
 use crate::model::{EvaluationOutcome, JobOutcome, NewDataset, NewJob};
 
 /// What somebody wants to happen for an author, or has seen happen.
@@ -114,6 +115,15 @@ pub enum Command {
         /// Of which model.
         model: ModelId,
     },
+    /// Somebody wants a model evaluated, though it was before.
+    EvaluateAgain {
+        /// Which.
+        model: ModelId,
+        /// What is to be measured otherwise than configured.
+        changes: MeasureChanges,
+        /// Who wants it.
+        by: String,
+    },
     /// An evaluated model may serve, and is to.
     Approve {
         /// Which.
@@ -123,7 +133,8 @@ pub enum Command {
         /// In their words.
         why: String,
     },
-    /// As [`Self::Approve`], by a policy: nothing happens where a person has decided, or a newer model serves.
+    /// As [`Self::Approve`], by a policy: nothing happens where a person has decided, or a newer model serves. A model whose
+    /// evaluation says nothing of what answers now is evaluated again.
     ApproveByPolicy {
         /// Which.
         model: ModelId,

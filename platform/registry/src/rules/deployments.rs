@@ -3,7 +3,8 @@
 use twin_schemas::{ModelId, Verdict};
 
 use super::{At, AuthorState, Deployment, Refused, Step, WorkerReport};
-use crate::model::{Action, DeploymentRow, DeploymentState, ModelRow, ModelState};
+use crate::MeasureChanges;
+use crate::model::{Action, DeploymentRow, DeploymentState, EvaluationState, ModelRow, ModelState};
 
 /// Why a deployment failed that nothing was wrong with.
 const OVERTAKEN: &str = "a later deployment took its place before it was taken up";
@@ -27,6 +28,9 @@ pub(super) fn approve(
 ) -> Result<Option<Step>, Refused> {
     let row = require(state, &model)?;
     let deployment = next_deployment(state, Some(&model));
+    if row.state == ModelState::Evaluated {
+        require_fresh_evaluation(state, &model)?;
+    }
     match (row.state, row.verdict) {
         (ModelState::Approved, _) => {
             Ok(deployment.map(|number| deployed(Some(model), number, Action::Deploy, who, why, at)))
@@ -42,18 +46,51 @@ pub(super) fn approve(
     }
 }
 
+/// A verdict is about what the model was compared with: it says nothing of another one.
+fn require_fresh_evaluation(state: &AuthorState, model: &ModelId) -> Result<(), Refused> {
+    let Some(evaluation) = state.evaluations.get(model) else { return Ok(()) };
+    let refused = |why: String| Err(Refused::NotAllowed(why));
+    match (evaluation.state, &evaluation.against) {
+        (EvaluationState::Queued | EvaluationState::Running, _) => {
+            refused(format!("{model} is being evaluated again: decide when its report is there"))
+        }
+        (EvaluationState::Failed, _) => refused(format!(
+            "the newest evaluation of {model} has failed: evaluate it again (twin models evaluate {model})"
+        )),
+        (EvaluationState::Done, Some(against)) if !state.is_fresh(model) => {
+            let name = |model: Option<&ModelId>| model.map_or("the base model".to_owned(), ToString::to_string);
+            let (then, now) = (name(against.model.as_ref()), name(state.rival().model.as_ref()));
+            let author = &state.author;
+            refused(format!(
+                "{model} was compared with {then}, and {now} answers for {author} now: evaluate it again (twin models \
+                 evaluate {model})"
+            ))
+        }
+        (EvaluationState::Done, _) => Ok(()),
+    }
+}
+
 fn deployed(model: Option<ModelId>, number: u64, action: Action, who: String, why: String, at: At) -> Step {
     Step::Deployed { model, number, action, who, why, at }
 }
 
-/// Nothing happens if a decision about the model was made before, or if a newer model is in production: an event that
-/// comes twice or late changes nothing.
+/// Nothing happens if a decision about the model was made before, if a newer model is in production, or if somebody asked for
+/// the evaluation by another measure than the configured one, and so wants to decide: an event that comes twice or late changes
+/// nothing. If what answers has changed since the evaluation, the model is evaluated again.
 pub(super) fn approve_by_policy(state: &AuthorState, model: ModelId, at: At) -> Result<Option<Step>, Refused> {
     let row = require(state, &model)?;
     let serving = state.in_force().and_then(|present| present.model.as_ref()).and_then(|id| state.model(id));
     let is_overtaken = serving.is_some_and(|serving| serving.number > row.number);
     if row.state != ModelState::Evaluated || row.verdict != Some(Verdict::Passed) || is_overtaken {
         return Ok(None);
+    }
+    let evaluation = state.evaluations.get(&model);
+    if evaluation.is_some_and(|row| row.state != EvaluationState::Done || !row.changes.is_empty()) {
+        return Ok(None);
+    }
+    if !state.is_fresh(&model) {
+        let (by, changes) = ("policy".to_owned(), MeasureChanges::default());
+        return Ok(Some(Step::EvaluationReopened { model, changes, by, at }));
     }
     let (who, why) = ("policy".to_owned(), "it passed its evaluation".to_owned());
     let deployment = next_deployment(state, Some(&model));

@@ -63,6 +63,7 @@ pub fn decide(state: &AuthorState, command: Command, at: DateTime<Utc>) -> Resul
         }
         Command::FailEvaluation { model, attempt, reason } => evaluations::fail(state, model, attempt, reason, at),
         Command::RetryEvaluation { model } => evaluations::retry(state, model),
+        Command::EvaluateAgain { model, changes, by } => evaluations::again(state, model, changes, by, at),
         Command::Approve { model, who, why } => deployments::approve(state, model, who, why, at),
         Command::ApproveByPolicy { model } => deployments::approve_by_policy(state, model, at),
         Command::Reject { model, who, why } => deployments::reject(state, model, who, why, at),

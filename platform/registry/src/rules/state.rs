@@ -5,8 +5,8 @@ use twin_schemas::{AuthorId, JobId, ModelId};
 
 use super::Step;
 use crate::model::{
-    Action, DatasetRow, DecisionRow, DeploymentRow, DeploymentState, EvaluationRow, FreezeRequest, JobRow, ModelRow,
-    StoredRecipe,
+    Action, Against, DatasetRow, DecisionRow, DeploymentRow, DeploymentState, EvaluationRow, FreezeRequest, JobRow,
+    ModelRow, StoredRecipe,
 };
 
 /// Everything that is so for an author: the fold of the author's steps.
@@ -32,6 +32,9 @@ pub struct AuthorState {
     pub models: Vec<ModelRow>,
     /// Evaluations, by model.
     pub evaluations: BTreeMap<ModelId, EvaluationRow>,
+    /// How many evaluations were held against each model in production, by its name; the base model has none.
+    #[serde(default)]
+    pub looks: BTreeMap<String, u32>,
     /// Decisions, oldest first.
     pub decisions: Vec<DecisionRow>,
     /// Deployments, by number.
@@ -73,6 +76,7 @@ impl AuthorState {
             sweeps: BTreeMap::new(),
             models: Vec::new(),
             evaluations: BTreeMap::new(),
+            looks: BTreeMap::new(),
             decisions: Vec::new(),
             deployments: Vec::new(),
         }
@@ -82,6 +86,11 @@ impl AuthorState {
     pub fn in_force(&self) -> Option<&DeploymentRow> {
         let has_not_failed = |row: &&DeploymentRow| row.state != DeploymentState::Failed;
         self.deployments.iter().map(|deployment| &deployment.row).rfind(has_not_failed)
+    }
+
+    /// What a candidate is compared with now.
+    pub fn rival(&self) -> Against {
+        Against { model: self.in_force().and_then(|row| row.model.clone()) }
     }
 
     /// A model by name.
@@ -122,7 +131,8 @@ impl AuthorState {
             | Step::EvaluationRequeued { .. }
             | Step::EvaluationFinished { .. }
             | Step::EvaluationFailed { .. }
-            | Step::EvaluationRetried { .. } => self.change_evaluations(step),
+            | Step::EvaluationRetried { .. }
+            | Step::EvaluationReopened { .. } => self.change_evaluations(step),
             Step::Approved { .. } | Step::Rejected { .. } | Step::Deployed { .. } | Step::WorkerReported { .. } => {
                 self.change_deployments(step);
             }

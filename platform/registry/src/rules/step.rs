@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use twin_schemas::{AuthorId, DatasetId, DatasetReady, JobId, ModelEvent, ModelId, Payload, Service, Verdict};
 
 use super::AuthorState;
+use crate::MeasureChanges;
 use crate::model::{Action, NewJob};
 
 /// Something that has happened for an author. Written once and never changed; what was released stays readable.
@@ -167,6 +168,9 @@ pub enum Step {
         report: String,
         /// The artifact that holds it as a page.
         page: String,
+        /// Which of the model's reports it is, from 1. Steps of earlier versions are of the first, and do not say.
+        #[serde(default)]
+        round: u32,
         /// When.
         at: DateTime<Utc>,
     },
@@ -183,6 +187,18 @@ pub enum Step {
     EvaluationRetried {
         /// Of which model.
         model: ModelId,
+    },
+    /// A model is to be evaluated, though it was, or could not be, before.
+    EvaluationReopened {
+        /// Which.
+        model: ModelId,
+        /// What is to be measured otherwise than configured.
+        #[serde(default)]
+        changes: MeasureChanges,
+        /// Who wants it.
+        by: String,
+        /// Since when.
+        at: DateTime<Utc>,
     },
     /// A model may serve, and is deployed unless it serves already.
     Approved {
@@ -308,10 +324,14 @@ impl Step {
                 };
                 Some(Event::new(format!("model/{}/trained", made.model), Service::Trainer, &made.model.0, &trained))
             }
-            Self::EvaluationFinished { model, verdict, report, at, .. } => {
+            Self::EvaluationFinished { model, verdict, report, round, at, .. } => {
                 let (verdict, report) = (*verdict, report.clone());
                 let evaluated = ModelEvent::Evaluated { model: model.clone(), author, verdict, report, at: *at };
-                Some(Event::new(format!("model/{model}/evaluated"), Service::Evaluator, &model.0, &evaluated))
+                let id = match round {
+                    0 | 1 => format!("model/{model}/evaluated"),
+                    later => format!("model/{model}/evaluated/{later}"),
+                };
+                Some(Event::new(id, Service::Evaluator, &model.0, &evaluated))
             }
             Self::Approved { model, deployment: Some(number), at, .. } => {
                 Some(deployed(author, Some(model.clone()), *number, *at))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use twin_coordination::{Member, Owner};
 use twin_registry::rules::WorkerReport;
-use twin_registry::{EvaluationOutcome, JobOutcome, NewDataset, NewJob, NewModel, Registry};
+use twin_registry::{EvaluationOutcome, JobOutcome, MeasureChanges, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 use twin_sqlite::{Database, SqliteLeases, SqliteLog};
 use twin_stream::{EventLog, TopicSpec};
@@ -78,6 +78,14 @@ pub async fn evaluated(registry: &Registry, name: &str, verdict: Verdict) -> Mod
     assert_eq!(registry.start_evaluation(&model, at(4)).await.unwrap(), Some(1));
     registry.finish_evaluation(&model, 1, outcome(verdict, "sha256:r"), at(5)).await.unwrap();
     model
+}
+
+/// Evaluates a model once more, against what answers now.
+pub async fn evaluated_again(registry: &Registry, model: &ModelId, verdict: Verdict) {
+    let changes = MeasureChanges { max_voice: Some(80), ..MeasureChanges::default() };
+    registry.evaluate_again(model, changes, "grace", at(6)).await.unwrap();
+    let attempt = registry.start_evaluation(model, at(6)).await.unwrap().unwrap();
+    registry.finish_evaluation(model, attempt, outcome(verdict, "sha256:again"), at(6)).await.unwrap();
 }
 
 /// An evaluation's outcome with that verdict, of a model whose grounded answers are good enough.

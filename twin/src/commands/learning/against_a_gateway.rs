@@ -152,6 +152,14 @@ async fn a_model_is_judged_deployed_and_rolled_back() {
     assert_eq!(twin.run("models evaluate ada-v1").await, "the evaluation of ada-v1 is queued\n");
     twin.evaluate(&model).await;
     assert!(twin.run("models report ada-v1").await.contains("primary  loss_per_token  passed"));
+    let same = twin.refused("models evaluate ada-v1").await.to_string();
+    assert!(same.contains("ask for more samples or another policy"), "{same}");
+    let again = "models evaluate ada-v1 --max-voice 80 --primary bits_per_byte --guards mean --by Grace";
+    assert_eq!(twin.run(again).await, "the evaluation of ada-v1 is queued\n");
+    let shown = twin.run("models show ada-v1").await;
+    assert!(shown.contains("evaluation     passed, now again queued"), "{shown}");
+    assert!(twin.refused("models approve ada-v1 --by Grace").await.to_string().contains("being evaluated again"));
+    twin.evaluate(&model).await;
     let page = twin.path("report.html");
     twin.run(&format!("models report ada-v1 --html {page}")).await;
     assert_eq!(std::fs::read_to_string(&page).unwrap(), "<!doctype html>");
@@ -161,7 +169,7 @@ async fn a_model_is_judged_deployed_and_rolled_back() {
     assert_eq!(approved, "deployment 1 of ada: ada-v1 is requested\n");
     assert!(twin.refused("models reject ada-v1 --by Grace").await.to_string().contains("roll back first"));
     let shown = twin.run("models show ada-v1").await;
-    assert!(shown.contains("answers now  yes") && shown.contains("approve by Grace: good"), "{shown}");
+    assert!(shown.contains("answers now    yes") && shown.contains("approve by Grace: good"), "{shown}");
     assert!(twin.run("models list --author ada").await.contains("ada-v1  ada     approved  passed      yes"));
     let lineage = twin.run("models lineage ada-v1").await;
     assert!(lineage.contains(&job.0) && lineage.contains(&format!("{DOCUMENT}         3")), "{lineage}");

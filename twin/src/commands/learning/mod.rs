@@ -5,6 +5,7 @@ pub mod compare;
 pub mod datasets;
 pub mod deployment;
 pub mod difference;
+pub mod evaluate;
 pub mod export;
 pub mod freeze;
 pub mod jobs;

@@ -12,7 +12,7 @@ use twin_schemas::{AuthorId, DocumentId, Verdict};
 
 use super::super::Context;
 use super::super::text::{Align, Table, cut, fields, moment, relative};
-use super::{Decider, Which, deployment, export, listed, plan, recipe, report, short};
+use super::{Decider, Which, deployment, evaluate, export, listed, plan, recipe, report, short};
 use crate::error::CommandError;
 
 /// Width of a document's title in a table, columns.
@@ -31,8 +31,9 @@ pub enum Models {
     Export(Export),
     /// Show the report of a model version's evaluation.
     Report(report::Report),
-    /// Queue the evaluation of a model version, or queue one again that failed.
-    Evaluate(One),
+    /// Queue the evaluation of a model version, also once more: on more samples, by another policy, or because what answers has
+    /// changed since.
+    Evaluate(evaluate::Evaluate),
     /// Let an evaluated model version serve, and deploy it.
     Approve(Decide),
     /// Keep a model version from ever serving.
@@ -115,7 +116,7 @@ pub async fn run(command: Models, context: &mut Context) -> Result<(), CommandEr
         Models::Lineage(args) => lineage(args, context).await,
         Models::Export(Export { model, folder }) => export::model(&model, &folder, context).await,
         Models::Report(args) => report::run(args, context).await,
-        Models::Evaluate(args) => evaluate(args, context).await,
+        Models::Evaluate(args) => evaluate::run(args, context).await,
         Models::Approve(args) => decide(args, "approve", context).await,
         Models::Reject(args) => decide(args, "reject", context).await,
         Models::Deploy(args) => decide(args, "deploy", context).await,
@@ -186,11 +187,18 @@ fn description(ModelVersionDetail { model, evaluation, decisions, plan }: &Model
     pairs.extend(plan.as_ref().map(|plan| ("left out", plan::left_out(plan))));
     let evaluated = match (evaluation, model.verdict) {
         (None, _) => "none was queued".to_owned(),
-        (Some(_), Some(verdict)) => verdict.as_str().to_owned(),
-        (Some(EvaluationView { state, reason: Some(reason), .. }), None) => format!("{}: {reason}", state.as_str()),
-        (Some(EvaluationView { state, .. }), None) => state.as_str().to_owned(),
+        (Some(EvaluationView { state: EvaluationState::Done, .. }), Some(verdict)) => verdict.as_str().to_owned(),
+        (Some(EvaluationView { state, reason, .. }), verdict) => {
+            let before = verdict.map_or(String::new(), |verdict| format!("{}, now again ", verdict.as_str()));
+            let why = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+            format!("{before}{}{why}", state.as_str())
+        }
     };
     pairs.push(("evaluation", evaluated));
+    if let Some(EvaluationView { against, look, .. }) = evaluation.as_ref().filter(|row| row.look > 0) {
+        let against = against.as_deref().unwrap_or("the base model");
+        pairs.push(("compared with", format!("{against}, evaluation {look} against it")));
+    }
     pairs.extend(evaluation.as_ref().and_then(|row| row.ended_at).map(|at| ("evaluated", moment(at))));
     let mut text = fields(&pairs);
     for DecisionView { action, decided_by, why, at, .. } in decisions {
@@ -211,6 +219,9 @@ fn next_step(ModelVersionDetail { model, evaluation, .. }: &ModelVersionDetail) 
             (!open).then(|| format!("twin models evaluate {name}"))
         }
         (ModelVersionState::Evaluated, Some(Verdict::Failed)) => Some(format!("twin models report {name}")),
+        (ModelVersionState::Evaluated, Some(Verdict::Inconclusive)) => Some(format!(
+            "twin models report {name}, twin models evaluate {name} --max-voice N, twin models approve {name}"
+        )),
         (ModelVersionState::Evaluated, _) => Some(format!("twin models report {name}, twin models approve {name}")),
         (ModelVersionState::Approved, _) if !model.in_production => Some(format!("twin models deploy {name}")),
         _ => None,
@@ -254,14 +265,6 @@ fn ancestry(LineageView { model, job, dataset, documents }: &LineageView) -> Str
         ]);
     }
     format!("{}\n\nrecipe:\n{}\n\n{}", fields(&pairs), recipe::lines(&job.recipe), table.render())
-}
-
-async fn evaluate(args: One, context: &mut Context) -> Result<(), CommandError> {
-    let reply = context.client.trigger(&["model-versions", &args.model, "evaluate"]).await?;
-    if context.json {
-        return context.out.json(reply.json());
-    }
-    context.out.line(&format!("the evaluation of {} is queued", args.model))
 }
 
 async fn decide(args: Decide, action: &str, context: &mut Context) -> Result<(), CommandError> {
@@ -315,6 +318,7 @@ mod tests {
             },
             "evaluation": verdict.map(|verdict| json!({
                 "model": "ada-v3", "state": "done", "reason": null, "attempts": 1, "verdict": verdict, "grounded": false,
+                "against": "ada-v2", "look": 3,
                 "report": "sha256:r", "page": null, "created_at": "2026-01-01T00:00:00Z", "ended_at": null,
             })),
             "decisions": [{
@@ -347,11 +351,13 @@ mod tests {
     fn a_model_version_shows_its_decisions_and_what_can_be_done_with_it() {
         let passed = detail("evaluated", Some("passed"));
         let text = description(&passed);
-        assert!(text.contains("evaluation   passed"), "{text}");
+        assert!(text.contains("evaluation     passed"), "{text}");
+        assert!(text.contains("compared with  ada-v2, evaluation 3 against it"), "{text}");
         assert!(text.ends_with("\n  2026-01-02 03:04 UTC approve by Grace: good"), "{text}");
         let next = |state, verdict| next_step(&detail(state, verdict));
         assert_eq!(next("trained", None).unwrap(), "twin models evaluate ada-v3");
         assert!(next("evaluated", Some("passed")).unwrap().contains("approve"));
+        assert!(next("evaluated", Some("inconclusive")).unwrap().contains("evaluate ada-v3 --max-voice"));
         assert!(!next("evaluated", Some("failed")).unwrap().contains("approve"));
         assert_eq!(next("approved", Some("passed")).unwrap(), "twin models deploy ada-v3");
         assert_eq!(next("rejected", Some("failed")), None);

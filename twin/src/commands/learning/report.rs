@@ -27,6 +27,9 @@ struct Findings {
     /// None: a report of an earlier version of the program.
     #[serde(default)]
     grounded: Option<bool>,
+    /// None: a report of an earlier version of the program.
+    #[serde(default)]
+    look: Option<u32>,
     #[serde(default)]
     dataset: Option<String>,
     #[serde(default)]
@@ -103,6 +106,12 @@ fn description(findings: &Findings) -> String {
         pairs.push(("base model", models.base.clone()));
     }
     pairs.extend(findings.dataset.as_deref().map(|dataset| ("dataset", short(dataset).to_owned())));
+    if let Some(look) = findings.look.filter(|look| *look > 1) {
+        pairs.push((
+            "evaluations",
+            format!("{look} against what is in production: the primary metric is asked for more"),
+        ));
+    }
     if let Some(grounded) = findings.grounded {
         let said = if grounded { "good enough to be given" } else { "not shown to be good enough to be given" };
         pairs.push(("grounded answers", said.to_owned()));
@@ -184,8 +193,11 @@ mod tests {
         );
         assert!(text.contains("primary  loss_per_token  passed   it fell"), "{text}");
         assert!(text.contains("-0.5000 (-0.6000 to -0.4000)") && text.contains("no samples"), "{text}");
+        assert!(!text.contains("evaluations"), "{text}");
+        report["look"] = json!(3);
         report["grounded"] = json!(true);
         let text = description(&serde_json::from_value(report).unwrap());
         assert!(text.contains("grounded answers  good enough"), "{text}");
+        assert!(text.contains("evaluations       3 against what is in production"), "{text}");
     }
 }

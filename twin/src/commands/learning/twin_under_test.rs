@@ -130,7 +130,7 @@ impl Twin {
     }
 
     pub async fn evaluate(&self, model: &ModelId) {
-        self.registry.start_evaluation(model, Utc::now()).await.unwrap();
+        let attempt = self.registry.start_evaluation(model, Utc::now()).await.unwrap().unwrap();
         let report = json!({
             "verdict": "passed", "models": {"candidate": model, "base": "small"},
             "checks": [{"kind": "primary", "metric": "loss_per_token", "outcome": "passed", "reason": "it fell"}],
@@ -138,7 +138,7 @@ impl Twin {
         let report = self.artifacts.put(report.to_string().into_bytes()).await.unwrap();
         let page = self.artifacts.put(b"<!doctype html>".to_vec()).await.unwrap();
         let outcome = EvaluationOutcome { verdict: Verdict::Passed, grounded: false, report, page };
-        self.registry.finish_evaluation(model, 1, outcome, Utc::now()).await.unwrap();
+        self.registry.finish_evaluation(model, attempt, outcome, Utc::now()).await.unwrap();
     }
 
     /// Runs a command line; its results and its notes are written there.

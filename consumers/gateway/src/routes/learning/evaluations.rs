@@ -9,40 +9,78 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_O
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use serde_json::Value;
-use twin_api::EvaluationView;
-use twin_registry::{EvaluationRow, ModelRow, Registry};
+use twin_api::{EvaluationRequest, EvaluationView};
+use twin_registry::{EvaluationRow, MeasureChanges, ModelRow, Registry};
 
-use super::{find_model, json_artifact};
-use crate::extract::Path;
+use super::{checked_by, find_model, json_artifact};
+use crate::extract::{Checks, Json, Path};
 use crate::problem::Problem;
 use crate::problem_responses::{ReadProblems, StepProblems};
 use crate::state::App;
 use crate::views::Shown;
 
+/// Samples of a kind that an evaluation can be asked for: each is answered by up to three models.
+const SAMPLES_MAX: u32 = 10_000;
+
 /// The page quotes documents and answers of models: nothing in it may run, load, be sent or be framed.
 pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'; sandbox";
 
-/// Queue the evaluation of a model version, or queue one again that failed.
+/// What is to be measured otherwise than configured, and who wants it.
+fn checked(request: EvaluationRequest) -> Result<(MeasureChanges, String), Problem> {
+    let by = checked_by(request.by)?;
+    let mut checks = Checks::default();
+    let numbers = [
+        ("max_voice", request.max_voice, 0),
+        ("max_grounded", request.max_grounded, 0),
+        ("max_refusal", request.max_refusal, 0),
+        ("max_judged", request.max_judged, 0),
+        ("min_samples", request.min_samples, 1),
+        ("min_documents", request.min_documents, 1),
+    ];
+    for (field, number, least) in numbers {
+        let is_in_range = number.is_none_or(|number| (least..=SAMPLES_MAX).contains(&number));
+        checks.require(is_in_range, field, format!("must be {least} to {SAMPLES_MAX}"));
+    }
+    let is_level = request.confidence.is_none_or(|level| level > 0.5 && level < 1.0);
+    checks.require(is_level, "confidence", "must be above 0.5 and below 1");
+    checks.finish()?;
+    let changes = MeasureChanges {
+        max_voice: request.max_voice,
+        max_grounded: request.max_grounded,
+        max_refusal: request.max_refusal,
+        max_judged: request.max_judged,
+        primary: request.primary.map(|metric| metric.as_str().to_owned()),
+        guard_rule: request.guard_rule.map(|rule| rule.as_str().to_owned()),
+        confidence: request.confidence,
+        min_samples: request.min_samples,
+        min_documents: request.min_documents,
+    };
+    Ok((changes, by))
+}
+
+/// Queue the evaluation of a model version, also once more: on more samples, by another policy, or because what answers has
+/// changed since.
+///
+/// Each evaluation against the same production asks for more, so that repetition alone makes no model better. Refused (409)
+/// while one is under way, once the version is approved or rejected, and where the same would be found.
 #[utoipa::path(
     post, path = "/v1/model-versions/{id}/evaluate", operation_id = "evaluate_model_version", tag = "learning",
     params(("id" = String, Path, description = "The model version's name", example = "ada-v3")),
+    request_body = Option<EvaluationRequest>,
     responses((status = 202, description = "Queued", body = EvaluationView), StepProblems)
 )]
 pub async fn evaluate(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    body: Option<Json<EvaluationRequest>>,
 ) -> Result<(StatusCode, axum::Json<EvaluationView>), Problem> {
     let registry = &app.learning()?.registry;
+    let (changes, by) = checked(body.map(|Json(request)| request).unwrap_or_default())?;
     let model = find_model(registry, id).await?.model;
-    let now = Utc::now();
-    let queued = registry.queue_evaluation(&model, now).await? || registry.retry_evaluation(&model, now).await?;
+    registry.evaluate_again(&model, changes, &by, Utc::now()).await?;
     let row = registry.evaluation(&model).await?;
     let row = row.ok_or_else(|| Problem::not_found(format!("there is no evaluation of {model}")))?;
-    if !queued {
-        let state = row.state.shown().as_str();
-        return Err(Problem::refused(format!("the evaluation of {model} is {state}: only a failed one is done again")));
-    }
     Ok((StatusCode::ACCEPTED, axum::Json(row.shown())))
 }
 

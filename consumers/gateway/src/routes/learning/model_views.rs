@@ -63,6 +63,8 @@ impl Shown for EvaluationRow {
             attempts: self.attempts,
             verdict: self.verdict,
             grounded: self.grounded,
+            against: self.against.and_then(|against| against.model).map(|model| model.0),
+            look: self.look,
             report: self.report,
             page: self.page,
             created_at: self.created_at,

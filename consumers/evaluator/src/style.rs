@@ -1,0 +1,130 @@
+//! The author's style as the test samples show it, and what answers are held against.
+
+use std::collections::BTreeMap;
+
+use twin_schemas::DocumentId;
+use twin_text::words::words;
+
+use crate::bootstrap::Part;
+use crate::measure::{Measured, Observation};
+use crate::stylometry::{Delta, Impostors, Language, NgramProfile, Register, as_long_as, writers};
+use crate::{Metric, Options, SampleKind, TestSample};
+
+/// A passage of fewer characters of its register shows no hand.
+const LEAST_PASSAGE: usize = 150;
+
+/// A voice sample's texts.
+struct VoiceTexts {
+    document: DocumentId,
+    /// What the author's passage is.
+    register: Register,
+    /// The author's passage, that part of it.
+    author_text: String,
+    /// The base model's answer, the same part, as long as the author's.
+    base_text: String,
+    /// The words of the author's passage.
+    author: Vec<String>,
+    /// The words of the base model's answer.
+    base: Vec<String>,
+}
+
+/// The author's unseen text, as far as the voice samples show it, and what others wrote.
+pub(crate) struct AuthorStyle<'a> {
+    profile: NgramProfile,
+    by_document: BTreeMap<DocumentId, NgramProfile>,
+    texts: Vec<VoiceTexts>,
+    /// None: its function words are not known.
+    language: Option<Language>,
+    /// Other writers' texts, by writer.
+    others: &'a [Vec<String>],
+    frequent_words: usize,
+}
+
+/// All documents but one.
+pub(crate) struct OtherDocuments {
+    profile: NgramProfile,
+    delta: Delta,
+    centroid: Option<Vec<f64>>,
+    prose: Option<Impostors>,
+    code: Option<Impostors>,
+}
+
+impl<'a> AuthorStyle<'a> {
+    pub(crate) fn new(
+        samples: &[TestSample],
+        models: &[&[Observation]],
+        others: &'a [Vec<String>],
+        options: &Options,
+    ) -> Self {
+        let mut by_document: BTreeMap<DocumentId, NgramProfile> = BTreeMap::new();
+        let mut texts = Vec::new();
+        for (index, sample) in samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice) {
+            let document = by_document.entry(sample.document_id).or_default();
+            *document = document.plus(&NgramProfile::of(&sample.reference));
+            let base = models.last().map_or("", |base| as_long_as(&base[index].answer.text, &sample.reference));
+            let register = Register::of(&sample.reference);
+            texts.push(VoiceTexts {
+                document: sample.document_id,
+                register,
+                author_text: register.part(&sample.reference),
+                base_text: register.part(base),
+                author: words(&sample.reference),
+                base: words(base),
+            });
+        }
+        let profile = by_document.values().fold(NgramProfile::default(), |sum, document| sum.plus(document));
+        let prose = texts.iter().filter(|texts| texts.register == Register::Prose);
+        let language = Language::of_prose(prose.map(|texts| texts.author_text.as_str()));
+        Self { profile, by_document, texts, language, others, frequent_words: options.frequent_words }
+    }
+
+    /// What there is beside one document; everything if there is no other.
+    pub(crate) fn without(&self, document: DocumentId) -> OtherDocuments {
+        let is_only = self.by_document.len() == 1;
+        let own = self.by_document.get(&document).filter(|_| !is_only);
+        let profile = own.map_or_else(|| self.profile.clone(), |own| self.profile.minus(own));
+        let others: Vec<&VoiceTexts> =
+            self.texts.iter().filter(|texts| is_only || texts.document != document).collect();
+        let author: Vec<&[String]> = others.iter().map(|texts| texts.author.as_slice()).collect();
+        let base: Vec<&[String]> = others.iter().map(|texts| texts.base.as_slice()).collect();
+        let delta = Delta::fit(&author, &base, self.frequent_words);
+        let centroid = delta.centroid(&author);
+        let prose = self.language.and_then(|language| self.impostors(&others, Register::Prose, language));
+        let code = self.impostors(&others, Register::Code, Language::Code);
+        OtherDocuments { profile, delta, centroid, prose, code }
+    }
+
+    /// The author against the base model's answers to the same prompts, other writers, and those in the tree.
+    fn impostors(&self, texts: &[&VoiceTexts], register: Register, language: Language) -> Option<Impostors> {
+        let of_register = || texts.iter().filter(|texts| texts.register == register);
+        let author: Vec<&str> = of_register().map(|texts| texts.author_text.as_str()).collect();
+        let mut impostors = vec![of_register().map(|texts| texts.base_text.as_str()).collect::<Vec<&str>>()];
+        for writer in self.others {
+            impostors.push(writer.iter().map(String::as_str).filter(|text| Register::of(text) == register).collect());
+        }
+        // Writers of another language would be no impostors: anybody is told from them.
+        let prose = |texts: &Vec<&str>| Language::of_prose(texts.iter().copied()) == Some(language);
+        impostors.retain(|texts| register == Register::Code || prose(texts));
+        impostors.extend(writers(language));
+        Impostors::new(&author, &impostors, language)
+    }
+}
+
+impl OtherDocuments {
+    /// Measures a text that was written in place of `reference`.
+    pub(crate) fn measure(&self, text: &str, reference: &str, measured: &mut Measured) {
+        let vector = self.delta.vector(&words(text));
+        let distance = Delta::distance(vector.as_deref(), self.centroid.as_deref());
+        measured.put(Metric::Likeness, Part::one(NgramProfile::of(text).cosine(&self.profile)));
+        measured.put(Metric::Delta, Part::one(distance));
+        let register = Register::of(reference);
+        let (metric, impostors) = match register {
+            Register::Prose => (Metric::Authorship, &self.prose),
+            Register::Code => (Metric::CodeAuthorship, &self.code),
+        };
+        let shows_a_hand = register.part(reference).chars().count() >= LEAST_PASSAGE;
+        if let Some(impostors) = impostors.as_ref().filter(|_| shows_a_hand) {
+            measured.put(metric, Part::one(impostors.score(&register.part(text))));
+        }
+    }
+}
