@@ -19,7 +19,8 @@ mod sources;
 mod status;
 
 pub use answers::{
-    CitationView, PassageView, QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest, TimingsView, UsageView,
+    CitationView, PassageView, QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest, Speaker, TimingsView, Turn,
+    UsageView,
 };
 pub use datasets::{AuthorAndLimit, DatasetDetail, DatasetList, DatasetView, FreezeView, NewFreeze};
 pub use dead_letters::{DeadLetterFilter, DeadLetterList, DeadLetterView, Replayed};
@@ -44,4 +45,6 @@ pub use sources::{
     DocumentsOfSource, FileName, NewSourceRequest, Removal, Removed, RemovedFile, SourceFilter, SourceList, SourceView,
     SyncFailureView, SyncRequested, SyncStatus, SyncView, UploadedFileFilter, UploadedFileList, UploadedFileView,
 };
-pub use status::{PartView, StageLag, StatusFilter, StatusView, TotalsView};
+pub use status::{
+    PartView, RefusalsView, StageLag, StatusFilter, StatusView, ThresholdBasis, ThresholdView, TotalsView,
+};

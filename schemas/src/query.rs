@@ -206,6 +206,10 @@ pub struct Answered {
     pub usage: Usage,
     /// Time spent.
     pub timings: StageTimings,
+    /// The question that was searched: the last message, or what was made of the conversation where that depends on it.
+    /// None if nothing was searched, as for thanks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched_question: Option<String>,
 }
 
 /// In whose words an answer is.

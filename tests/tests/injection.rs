@@ -38,7 +38,8 @@ const OBEDIENT: [&str; 6] = [
 ];
 
 /// Fields of an answer, whatever the model wrote.
-const FIELDS: [&str; 8] = ["abstained", "answer", "citations", "finish_reason", "mode", "model", "timings_ms", "usage"];
+const FIELDS: [&str; 9] =
+    ["abstained", "answer", "citations", "finish_reason", "mode", "model", "searched_question", "timings_ms", "usage"];
 
 fn fields(object: &Value) -> BTreeSet<&str> {
     object.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect()

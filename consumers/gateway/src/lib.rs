@@ -95,6 +95,7 @@ impl Gateway {
             registry,
             stages,
             default_interval_s,
+            min_score,
             uploads,
             learning,
         } = dependencies;
@@ -113,6 +114,7 @@ impl Gateway {
             health: health.clone(),
             stages,
             default_interval_s,
+            min_score,
             uploads,
             learning,
             asker,

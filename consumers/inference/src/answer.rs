@@ -11,6 +11,7 @@ use twin_schemas::{
 };
 use twin_stream::Error as LogError;
 
+use crate::follow_up::{Reading, read};
 use crate::metrics::Metrics;
 use crate::mode::{Mode, Way, way};
 use crate::models::Models;
@@ -32,6 +33,7 @@ pub(crate) enum Ended {
     Quoted,
     Answered,
     Abstained,
+    Courteous,
     Failed,
     Overloaded,
     Cancelled,
@@ -44,6 +46,7 @@ impl Ended {
             Self::Quoted => "quoted",
             Self::Answered => "answered",
             Self::Abstained => "abstained",
+            Self::Courteous => "courteous",
             Self::Failed => "failed",
             Self::Overloaded => "overloaded",
             Self::Cancelled => "cancelled",
@@ -52,7 +55,7 @@ impl Ended {
 }
 
 pub(crate) struct Answerer {
-    retriever: Retriever,
+    pub(crate) retriever: Retriever,
     mode: Mode,
     pub(crate) models: Arc<Models>,
     pub(crate) options: LlmOptions,
@@ -84,7 +87,7 @@ impl Answerer {
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
         if query.kind == QueryKind::Retrieve {
-            let retrieved = self.retrieve(query, asked_at, publisher).await?;
+            let retrieved = self.retrieve(query, question(query), asked_at, publisher).await?;
             return Ok(retrieved.map_or(Ended::Failed, |_| Ended::Retrieved));
         }
         let way = way(self.mode, self.models.writer_of(&query.author), query.format.is_text());
@@ -93,16 +96,24 @@ impl Answerer {
             Way::Generate => &self.turns,
             Way::Refuse => return refuse(publisher).await,
         };
+        let reading = read(&query.messages);
+        if let (Reading::Courtesy(reply), true) = (&reading, query.format.is_text()) {
+            return self.be_courteous(query, way, reply, asked_at, publisher).await;
+        }
         // Before anything is spent on it and before its first part is out: a client is then refused as a whole.
         let Some(place) = turns.enter(time_left(query)) else { return overloaded(publisher).await };
-        let Some((mut found, timings)) = self.retrieve(query, asked_at, publisher).await? else {
+        let searched = self.to_search(query, way, reading, &place).await;
+        let Some((mut found, timings)) = self.retrieve(query, &searched, asked_at, publisher).await? else {
             return Ok(Ended::Failed);
         };
         if way == Way::Generate {
             // From here on, those that the model is given.
             found.passages.truncate(self.options.prompt.passages);
         }
-        let knows = self.retriever.knows(&found.passages);
+        let knows = match self.retriever.knows(&query.author, &found).await {
+            Ok(knows) => knows,
+            Err(error) => return fail(publisher, FailureKind::Unavailable, error.to_string()).await,
+        };
         match (way, knows) {
             (Way::Quote, true) => self.quote(query, place, found, timings, publisher).await,
             (Way::Quote, false) => abstain(query, AnswerMode::Quoted, found.model(), timings, publisher).await,
@@ -110,22 +121,28 @@ impl Answerer {
                 self.generate(query, place, found.passages, timings, publisher).await
             }
             (Way::Generate | Way::Refuse, false) => {
-                let model = self.models.of(&query.author).map(|model| model.name().to_owned()).unwrap_or_default();
-                abstain(query, AnswerMode::Generated, model, timings, publisher).await
+                abstain(query, AnswerMode::Generated, self.writer(query), timings, publisher).await
             }
         }
+    }
+
+    /// The name of the model that writes for the author.
+    pub(crate) fn writer(&self, query: &Query) -> String {
+        self.models.of(&query.author).map(|model| model.name().to_owned()).unwrap_or_default()
     }
 
     /// Finds passages and publishes them; none if that failed, which is then published.
     async fn retrieve(
         &self,
         query: &Query,
+        question: &str,
         asked_at: DateTime<Utc>,
         publisher: &mut Publisher,
     ) -> Result<Option<(Retrieved, StageTimings)>, LogError> {
-        let queue_ms = (Utc::now() - asked_at).as_seconds_f64().max(0.0) * 1000.0;
+        let queue_ms = queue_ms(asked_at);
         let began = Instant::now();
-        let (question, k) = (question(query), query.k as usize);
+        publisher.searches(question);
+        let k = query.k as usize;
         let retrieved = match self.retriever.retrieve(&query.author, question, k, &query.filter).await {
             Ok(retrieved) => retrieved,
             Err(error) => {
@@ -139,6 +156,11 @@ impl Answerer {
         publisher.publish(AnswerPart::Retrieved { passages: retrieved.passages.clone(), timings }).await?;
         Ok(Some((retrieved, timings)))
     }
+}
+
+/// Milliseconds since the gateway's event.
+pub(crate) fn queue_ms(asked_at: DateTime<Utc>) -> f64 {
+    (Utc::now() - asked_at).as_seconds_f64().max(0.0) * 1000.0
 }
 
 /// What is asked: the last message of the conversation.
@@ -163,6 +185,7 @@ pub(crate) async fn abstain(
         finish_reason: FinishReason::Stop,
         usage: Usage::default(),
         timings,
+        searched_question: publisher.searched_question(),
     };
     // Whoever wants JSON is given nothing else piece by piece.
     let delta = query.format.is_text().then(|| AnswerPart::Delta { text: ABSTENTION.to_owned() });

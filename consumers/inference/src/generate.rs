@@ -76,6 +76,7 @@ impl Answerer {
             finish_reason,
             usage,
             timings,
+            searched_question: publisher.searched_question(),
         };
         publisher.publish(AnswerPart::Finished(Box::new(answered))).await?;
         Ok(Ended::Answered)

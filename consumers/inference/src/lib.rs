@@ -3,8 +3,10 @@
 //! In: [`twin_schemas::QueryEvent`]s. Out: [`twin_schemas::AnswerEvent`]s to the gateway that asked: the passages
 //! found, then (for an answer) its text in parts, then the end. Retrieval is hybrid, filtered by the author that
 //! the gateway has set, and drops every passage whose revision is not live. Below a score the twin says that it does
-//! not know, without asking the model. Above it the text is quoted from the passages, or generated from them by a language
-//! model: which of the two is told by [`Mode`] and by which model there is.
+//! not know, without asking the model; which score that is, is measured on each author's own texts ([`Calibrator`]). Above
+//! it the text is quoted from the passages, or generated from them by a language model: which of the two is told by [`Mode`]
+//! and by which model there is. What is searched is the last message of a conversation, or, where that depends on what was
+//! said before, a question made of both.
 //!
 //! A query may be delivered again after a crash; its parts then carry a new attempt, and the gateway takes those of one
 //! attempt only. A query that nobody waits for any more is not worked on, and one that could not be answered by its
@@ -17,6 +19,9 @@
 //! the index.
 
 mod answer;
+mod calibration;
+mod evidence;
+mod follow_up;
 mod generate;
 mod handler;
 mod metrics;
@@ -28,9 +33,12 @@ mod quoted;
 mod quotes;
 mod retrieve;
 mod switch;
+mod thresholds;
 mod turns;
 mod workers;
 
+pub use calibration::Calibrator;
+pub use evidence::Evidence;
 pub use handler::Queries;
 pub use metrics::SwitchMetrics;
 pub use mode::Mode;

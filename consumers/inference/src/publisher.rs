@@ -10,11 +10,23 @@ pub(crate) struct Publisher {
     cause: Attributes,
     attempt: RequestId,
     sequence: u32,
+    /// What was searched for the query, once that is known.
+    searched: Option<String>,
 }
 
 impl Publisher {
     pub(crate) fn new(log: Arc<dyn EventLog>, query: Query, cause: Attributes) -> Self {
-        Self { log, query, cause, attempt: RequestId::new(), sequence: 0 }
+        Self { log, query, cause, attempt: RequestId::new(), sequence: 0, searched: None }
+    }
+
+    /// Notes the question that is searched.
+    pub(crate) fn searches(&mut self, question: &str) {
+        self.searched = Some(question.to_owned());
+    }
+
+    /// The question that was searched, to be told at the end; none if nothing was.
+    pub(crate) fn searched_question(&self) -> Option<String> {
+        self.searched.clone()
     }
 
     /// Returns once the log has acknowledged the part.

@@ -6,7 +6,7 @@ use tracing::warn;
 use twin_schemas::{AnswerMode, AnswerPart, Answered, FailureKind, FinishReason, Query, StageTimings, Usage};
 use twin_stream::Error as LogError;
 
-use crate::answer::{Answerer, Ended, abstain, citations, fail, question, take_turn, time_left};
+use crate::answer::{Answerer, Ended, abstain, citations, fail, take_turn, time_left};
 use crate::publisher::Publisher;
 use crate::quotes::quote;
 use crate::retrieve::{Retrieved, milliseconds};
@@ -28,7 +28,7 @@ impl Answerer {
             Err(ended) => return Ok(ended),
         };
         let began = Instant::now();
-        let quoting = quote(question(query), &found, query.sampling.max_tokens);
+        let quoting = quote(&found.searched, &found, query.sampling.max_tokens);
         let Ok(quoted) = tokio::time::timeout(time_left(query), quoting).await else {
             turn.used();
             let message = "the answer was not quoted before the deadline".to_owned();
@@ -59,6 +59,7 @@ impl Answerer {
             finish_reason: if quoted.is_cut { FinishReason::Length } else { FinishReason::Stop },
             usage: Usage::default(),
             timings,
+            searched_question: publisher.searched_question(),
         };
         let deltas = quoted.quotations.into_iter().map(|quotation| AnswerPart::Delta { text: quotation.text });
         publisher.publish_all(deltas.chain([AnswerPart::Finished(Box::new(answered))])).await?;

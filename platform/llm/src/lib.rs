@@ -12,9 +12,11 @@ mod model;
 pub mod openai;
 mod prompt;
 mod quote;
+mod standalone;
 
 pub use engine::{Device, Engine};
 pub use error::Error;
 pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole, whole_in_format};
 pub use prompt::{ABSTENTION, PromptOptions, cited_markers, grounded_prompt, voice_prompt};
 pub use quote::quoted;
+pub use standalone::standalone_prompt;

@@ -225,7 +225,7 @@ impl Config {
         if self.log.partitions > 256 {
             return Some(("log.partitions", "must be at most 256".to_owned()));
         }
-        if !(0.0..=1.0).contains(&self.retrieval.min_score) {
+        if self.retrieval.min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
             return Some(("retrieval.min_score", "must be between 0 and 1".to_owned()));
         }
         if !(0.0..=1.0).contains(&self.crawler.brake_share) {

@@ -19,7 +19,7 @@ mod lines;
 mod render;
 mod select;
 mod spans;
-mod terms;
+pub(crate) mod terms;
 #[cfg(test)]
 mod tests;
 mod units;

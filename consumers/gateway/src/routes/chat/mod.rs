@@ -30,7 +30,7 @@ use response::{Completion, data};
 /// Create a chat completion (OpenAI's API).
 ///
 /// For every client of that API: the model is `twin/<author>`. Besides the API's own fields the answer has `citations`,
-/// `abstained` and `mode`. Where a `response_format` asks for JSON and the twin does not know, that is a `refusal`. Problems
+/// `abstained`, `mode` and `searched_question`. Where a `response_format` asks for JSON and the twin does not know, that is a `refusal`. Problems
 /// have OpenAI's `error` member too.
 #[utoipa::path(
     post, path = "/v1/chat/completions", operation_id = "create_chat_completion", tag = "openai",

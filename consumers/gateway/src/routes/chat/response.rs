@@ -34,6 +34,9 @@ pub struct ChatCompletion {
     /// `quoted`: the content is the author's own words. `generated`: a language model wrote it. Not part of OpenAI's API.
     #[schema(value_type = String, example = "quoted")]
     mode: AnswerMode,
+    /// The question that was searched: the last message, or what was made of the conversation where that depends on it.
+    /// Null where nothing was searched, as for thanks. Not part of OpenAI's API.
+    searched_question: Option<String>,
 }
 
 /// One answer.
@@ -91,6 +94,10 @@ pub struct ChatChunk {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "quoted")]
     mode: Option<AnswerMode>,
+    /// In the chunk with the finish reason: the question that was searched; absent where nothing was. Not part of OpenAI's
+    /// API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched_question: Option<String>,
 }
 
 /// What a chunk adds.
@@ -152,6 +159,7 @@ impl Completion {
             citations: citations(&mut answered),
             abstained: answered.abstained,
             mode: answered.mode,
+            searched_question: answered.searched_question,
             usage: answered.usage.shown(),
             system_fingerprint: Some(answered.model),
             choices: vec![Choice {
@@ -185,6 +193,7 @@ impl Completion {
         finish.citations = Some(citations(&mut answered));
         finish.abstained = Some(answered.abstained);
         finish.mode = Some(answered.mode);
+        finish.searched_question = answered.searched_question;
         let mut chunks = vec![finish];
         if self.include_usage {
             let mut usage = self.chunk(Delta::default(), None);
@@ -206,6 +215,7 @@ impl Completion {
             citations: None,
             abstained: None,
             mode: None,
+            searched_question: None,
         }
     }
 }
@@ -233,6 +243,7 @@ mod tests {
             finish_reason: FinishReason::Length,
             usage: Usage { prompt_tokens: 10, completion_tokens: 3 },
             timings: StageTimings::default(),
+            searched_question: Some("So?".into()),
         }
     }
 
@@ -252,7 +263,7 @@ mod tests {
             "choices": [{"index": 0, "message": {"role": "assistant", "content": "Yes [1].", "refusal": null},
                 "logprobs": null, "finish_reason": "length"}],
             "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
-            "citations": [], "abstained": false, "mode": "generated",
+            "citations": [], "abstained": false, "mode": "generated", "searched_question": "So?",
         });
         assert_eq!(json_of(&completion(false).whole(answered())), expected);
     }
@@ -288,6 +299,7 @@ mod tests {
         assert_eq!(closing["choices"][0]["finish_reason"], "length");
         assert_eq!(closing["choices"][0]["delta"], json!({}));
         assert_eq!((&closing["citations"], &closing["mode"]), (&json!([]), &json!("generated")));
+        assert_eq!(closing["searched_question"], "So?");
     }
 
     #[test]
