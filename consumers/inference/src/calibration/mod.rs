@@ -31,7 +31,7 @@ use crate::thresholds::is_of;
 /// Between two looks at what there is to be measured.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Looks after a change of any document in which it comes into the index, or does not at all.
+/// Looks after the last change of a document or of the index in which another one comes into it, or none does.
 const LOOKS_AFTER_A_CHANGE: u32 = 20;
 
 /// By this share an author's part of the index has changed when it is measured anew.
@@ -67,7 +67,7 @@ pub struct Calibrator {
     pauses: u32,
     /// What was the newest change, and the generation searched, at the last look.
     seen: Option<Seen>,
-    /// Looks since it is so.
+    /// Looks since then in which nothing has changed.
     looks: u32,
     /// The chunks of each author at the last look.
     chunks: HashMap<AuthorId, u64>,
@@ -106,6 +106,8 @@ impl Calibrator {
             tokio::select! {
                 () = shutdown.begun() => return,
                 looked = self.look() => if let Err(error) = looked {
+                    // What stopped it may go on for longer than is looked for.
+                    self.seen = None;
                     warn!(%error, "from which score on questions are answered can not be measured now, trying again");
                 },
             }
@@ -140,6 +142,9 @@ impl Calibrator {
     async fn look_at(&mut self, author: AuthorId) -> Result<bool, Error> {
         let chunks = self.retriever.chunks(&author).await?;
         let before = self.chunks.insert(author.clone(), chunks);
+        if before != Some(chunks) {
+            self.looks = 0;
+        }
         let generation = self.retriever.generation();
         let is_due = |calibration: Option<&Calibration>| is_due(calibration, &generation, chunks, before);
         if !is_due(self.warehouse.calibration(&author).await?.as_ref()) {

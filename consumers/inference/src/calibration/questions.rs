@@ -19,8 +19,15 @@ const LEAST_LETTERS: usize = 100;
 /// Letters of a word that says what a sentence is about.
 const LETTERS: usize = 4;
 
-/// Words of a sentence that a question has, and that the sentence has at least.
+/// Words of a sentence that a question has: the longest ones, which say most of what it is about.
 const WORDS: usize = 5;
+
+/// Words that a sentence has at least that a question is made of.
+const LEAST_WORDS: usize = 7;
+
+/// Each so many questions, one is of a sentence. More of them lower the threshold: words without their sentence are at times
+/// no question at all. Fewer of them raise it: headings are found more easily than what people ask.
+const OF_SENTENCES: usize = 3;
 
 /// The longest heading that a question is made of, and the longest sentence, characters.
 const MOST_CHARS: usize = 200;
@@ -45,14 +52,15 @@ pub(super) fn questions(chunks: &[SampledChunk]) -> Vec<Made> {
     made
 }
 
-/// Every other question is of a heading, the others of a sentence; where there is no such, of the other one.
+/// Most questions are of a heading, the others of a sentence; where there is no such, of the other one.
 fn question(chunk: &SampledChunk, number: usize) -> Option<String> {
     let heading = heading(chunk);
     if let Some(heading) = heading.as_ref().filter(|heading| heading.ends_with(['?', '？'])) {
         return Some(heading.clone());
     }
     let of_sentence = || topic(&chunk.text, number);
-    let subject = if number % 2 == 0 { heading.or_else(of_sentence) } else { of_sentence().or(heading) }?;
+    let is_of_sentence = number % OF_SENTENCES == OF_SENTENCES - 1;
+    let subject = if is_of_sentence { of_sentence().or(heading) } else { heading.or_else(of_sentence) }?;
     let forms = forms(&chunk.text);
     Some(forms[number / 2 % forms.len()].replace("{}", &subject))
 }
@@ -101,12 +109,15 @@ fn topic(text: &str, number: usize) -> Option<String> {
         .map(|range| &text[range])
         .filter(|sentence| sentence.chars().count() <= MOST_CHARS && !leans(sentence))
         .map(telling)
-        .filter(|words| words.len() >= WORDS)
+        .filter(|words| words.len() >= LEAST_WORDS)
         .collect();
     let words = topics.get(number % topics.len().max(1))?;
-    // From all over the sentence, so that they stand otherwise than in it.
-    let chosen = (0..WORDS).map(|at| words[at * words.len() / WORDS].as_str());
-    Some(chosen.collect::<Vec<_>>().join(" "))
+    let mut longest: Vec<&String> = words.iter().collect();
+    // Stable: of words of one length, those that come first.
+    longest.sort_by_key(|word| usize::MAX - word.chars().count());
+    longest.truncate(WORDS);
+    let chosen: Vec<&str> = words.iter().filter(|word| longest.contains(word)).map(String::as_str).collect();
+    Some(chosen.join(" "))
 }
 
 /// The words that say what a text is about, each once.
@@ -170,7 +181,7 @@ mod tests {
     #[test]
     fn a_sentence_is_asked_for_by_some_of_its_words_and_not_as_it_stands() {
         let made = question(&chunk(None, &[], ENGLISH), 1).unwrap();
-        assert_eq!(made, "What did you write about february queen eggs again village?");
+        assert_eq!(made, "What did you write about february queen nobody village expected?");
         let of_code = chunk(None, &[], "```\nlet answer = forty_two(because, nobody, knows, better);\n```\n");
         assert_eq!(question(&of_code, 1), None);
     }
