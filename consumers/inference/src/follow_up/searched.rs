@@ -10,7 +10,7 @@ use twin_stream::Error as LogError;
 
 use super::{Reading, rewriting};
 use crate::answer::{Answerer, Ended, question, queue_ms, time_left};
-use crate::mode::Way;
+use crate::mode::{Way, Writer};
 use crate::publisher::Publisher;
 use crate::turns::Place;
 
@@ -23,10 +23,12 @@ const PART: u32 = 4;
 impl Answerer {
     /// The question to be searched, made of the conversation where the last message depends on it.
     pub(crate) async fn to_search(&self, query: &Query, way: Way, reading: Reading, place: &Place<'_>) -> String {
+        // The small model that every installation has takes seconds to write something else.
+        let rewrites = way == Way::Generate && self.models.writer_of(&query.author) == Writer::Chosen;
         let (question, searched) = match reading {
             Reading::StandsAlone | Reading::Courtesy(_) => (question(query).to_owned(), "as_asked"),
             Reading::AsBefore(before) => (before, "as_before"),
-            Reading::FollowUp(by_rules) if way == Way::Generate => match self.rewritten(query, place).await {
+            Reading::FollowUp(by_rules) if rewrites => match self.rewritten(query, place).await {
                 Some(by_model) => (by_model, "by_model"),
                 None => (by_rules, "by_rules"),
             },
