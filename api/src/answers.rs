@@ -22,12 +22,37 @@ pub struct QueryRequest {
     /// Answer only from documents of this category: `article`, `post` or `code`.
     #[schema(value_type = Option<String>, example = "article")]
     pub category: Option<Category>,
+    /// What was said before, oldest first; with the question up to `gateway.max_conversation_chars` characters. A question
+    /// that depends on it ("And in Rust?") is understood by it.
+    #[serde(default)]
+    pub history: Vec<Turn>,
     /// Answer as server-sent events: `retrieved` (`{"passages": […]}`), `delta` (`{"text": "…"}`, as often as text
     /// comes) and `done` (the whole answer), or `error` (a problem). `retrieved` may come twice before the first
     /// `delta`, where the query was worked on twice: the later one counts. The text of `done` is the one that counts: it is another
     /// than that of the deltas where `replaced` is not null, and shorter where `finish_reason` is `repetition`.
     #[serde(default)]
     pub stream: bool,
+}
+
+/// Something that was said before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Turn {
+    /// Who said it: `user` or `assistant`.
+    pub role: Speaker,
+    /// What was said.
+    #[schema(example = "How do leases work?")]
+    pub content: String,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaker {
+    /// Whoever asks.
+    User,
+    /// The twin.
+    Assistant,
 }
 
 /// The twin's answer.
@@ -43,6 +68,10 @@ pub struct QueryAnswer {
     pub mode: AnswerMode,
     /// The passages that the answer was made from, by marker; none where the twin does not know.
     pub citations: Vec<CitationView>,
+    /// The question that was searched: the one that was asked, or what was made of it and the `history` where it depends on
+    /// that. Null where nothing was searched: thanks and greetings are answered with courtesy alone.
+    #[schema(example = "How do leases work? And in Rust?")]
+    pub searched_question: Option<String>,
     /// The model that answered; where the text is quoted, the embedding model that chose what is quoted.
     pub model: String,
     /// `stop`: the text is complete; `length`: the token limit cut it; `repetition`: the model began to repeat itself, and the text

@@ -22,7 +22,7 @@ mod writing;
 
 pub use answers::{
     AnswerCheckView, CitationView, PassageView, QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest,
-    SentenceSupportView, TimingsView, UsageView,
+    SentenceSupportView, Speaker, TimingsView, Turn, UsageView,
 };
 pub use datasets::{AuthorAndLimit, DatasetDetail, DatasetList, DatasetView, FreezeView, NewFreeze};
 pub use dead_letters::{DeadLetterFilter, DeadLetterList, DeadLetterView, Replayed};
@@ -48,5 +48,7 @@ pub use sources::{
     DocumentsOfSource, FileName, NewSourceRequest, Removal, Removed, RemovedFile, SourceFilter, SourceList, SourceView,
     SyncFailureView, SyncRequested, SyncStatus, SyncView, UploadedFileFilter, UploadedFileList, UploadedFileView,
 };
-pub use status::{PartView, StageLag, StatusFilter, StatusView, TotalsView};
+pub use status::{
+    PartView, RefusalsView, StageLag, StatusFilter, StatusView, ThresholdBasis, ThresholdView, TotalsView,
+};
 pub use writing::{CopiedView, WriteAnswer, WriteRequest};

@@ -34,6 +34,7 @@ mod peft;
 mod pipeline;
 mod processor_time;
 mod quoting;
+mod refusal;
 mod report;
 mod rivals;
 mod server;
@@ -101,6 +102,7 @@ enum Part {
     BothLogs,
     Growth,
     Quoting,
+    Refusal,
     LanguageModel,
     Datasets,
     DatasetMemory,
@@ -153,6 +155,7 @@ impl Part {
             Self::BothLogs => Ok(both_logs::measure(bench)?.into()),
             Self::Growth => growth::measure(bench),
             Self::Quoting => Ok(quoting::measure(bench)?.into()),
+            Self::Refusal => Ok(refusal::measure(bench)?.into()),
             Self::LanguageModel => language_model::measure(bench),
             Self::Datasets => Ok(datasets::measure(bench)?.into()),
             Self::DatasetMemory => Ok(dataset_memory::measure(bench)?.into()),

@@ -13,7 +13,7 @@ use crate::server::{AUTHOR, Server};
 use crate::target::Target;
 
 /// What this repository's documents answer.
-const QUESTIONS: [&str; 12] = [
+pub const QUESTIONS: [&str; 12] = [
     "What happens to an event that a stage can not process?",
     "How does the crawler make sure that a changed document is published once?",
     "Which parts does the embedded mode use instead of Kafka, MongoDB and Qdrant?",

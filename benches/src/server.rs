@@ -122,6 +122,23 @@ impl Server {
         }
     }
 
+    /// Waits until it was measured from which score on questions are answered, which begins a minute after the last change
+    /// of a document. What came out.
+    pub async fn calibrated(&self) -> Result<Value> {
+        let start = Instant::now();
+        loop {
+            let status = self.get(&format!("/v1/status?author={AUTHOR}")).await?;
+            let threshold = &status["thresholds"][0];
+            if !threshold.is_null() {
+                return Ok(threshold.clone());
+            }
+            if start.elapsed() > DEADLINE {
+                bail!("not calibrated within {} s: {status}", DEADLINE.as_secs());
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
     async fn answer(
         &self,
         method: Method,

@@ -26,7 +26,8 @@ const OLD_BINARY: &str = "TWIN_BENCH_OLD_BIN";
 const DOCUMENTS: usize = 2_000;
 /// Words of a document: about one chunk.
 const WORDS: usize = 120;
-/// From the last document being searchable until the twin counts as idle. A dataset version is made meanwhile.
+/// From the last document being searchable, and its author calibrated, until the twin counts as idle. A dataset version is
+/// made meanwhile.
 const REST: Duration = Duration::from_secs(40);
 const QUIET: (&str, &str) = ("TWIN_DATASETS_FREEZE_QUIET_S", "5");
 /// How long an idle twin is looked on, and how long one that trains.
@@ -96,6 +97,7 @@ async fn idle(bench: &Bench, binary: Option<PathBuf>) -> Result<Seen> {
         (0..DOCUMENTS).map(|number| (format!("idle/{number}"), drawn_text(&words, WORDS, &mut random))).collect();
     server.push(texts.iter().map(|(key, text)| (key.clone(), text.as_str()))).await?;
     server.settled(DOCUMENTS).await?;
+    server.calibrated().await?;
     tokio::time::sleep(REST).await;
     look(&server, IDLE).await
 }

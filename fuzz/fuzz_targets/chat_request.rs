@@ -74,6 +74,7 @@ static SERVED: LazyLock<Served> = LazyLock::new(|| {
             registry: MetricsRegistry::new(),
             stages: Vec::new(),
             default_interval_s: 900,
+            min_score: None,
             uploads: None,
             learning: None,
         };

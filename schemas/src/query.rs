@@ -235,6 +235,10 @@ pub struct Answered {
     /// What the check of a generated text has found.
     #[serde(flatten)]
     pub check: AnswerCheck,
+    /// The question that was searched: the last message, or what was made of the conversation where that depends on it.
+    /// None if nothing was searched, as for thanks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched_question: Option<String>,
 }
 
 /// What the check of a generated text has found. Empty where the text is quoted, which needs none, and where it is JSON.

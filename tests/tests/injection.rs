@@ -38,7 +38,7 @@ const OBEDIENT: [&str; 6] = [
 ];
 
 /// Fields of an answer, whatever the model wrote.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "abstained",
     "answer",
     "citations",
@@ -48,6 +48,7 @@ const FIELDS: [&str; 12] = [
     "mode",
     "model",
     "replaced",
+    "searched_question",
     "support",
     "timings_ms",
     "usage",

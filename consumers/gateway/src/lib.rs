@@ -96,6 +96,7 @@ impl Gateway {
             registry,
             stages,
             default_interval_s,
+            min_score,
             uploads,
             learning,
         } = dependencies;
@@ -114,6 +115,7 @@ impl Gateway {
             health: health.clone(),
             stages,
             default_interval_s,
+            min_score,
             uploads,
             learning,
             asker,

@@ -38,6 +38,8 @@ pub struct Dependencies {
     pub stages: Vec<StageGroup>,
     /// Seconds between syncs of a source that is registered without its own.
     pub default_interval_s: u64,
+    /// The similarity that questions are refused below, where one is configured.
+    pub min_score: Option<f32>,
     /// Where uploaded files go. None: no source takes any.
     pub uploads: Option<Uploads>,
     /// The learning loop. None: its routes answer 503.
@@ -137,6 +139,7 @@ pub struct App {
     pub health: Health,
     pub stages: Vec<StageGroup>,
     pub default_interval_s: u64,
+    pub min_score: Option<f32>,
     pub uploads: Option<Uploads>,
     pub learning: Option<Learning>,
     pub asker: Asker,

@@ -12,6 +12,7 @@ use twin_schemas::{
 use twin_stream::Error as LogError;
 use twin_text::natural::Language;
 
+use crate::follow_up::{Reading, read};
 use crate::metrics::Metrics;
 use crate::mode::{Way, way};
 use crate::models::Models;
@@ -37,6 +38,7 @@ pub(crate) enum Ended {
     Abstained,
     Embedded,
     Written,
+    Courteous,
     Failed,
     Overloaded,
     Cancelled,
@@ -52,6 +54,7 @@ impl Ended {
             Self::Abstained => "abstained",
             Self::Embedded => "embedded",
             Self::Written => "written",
+            Self::Courteous => "courteous",
             Self::Failed => "failed",
             Self::Overloaded => "overloaded",
             Self::Cancelled => "cancelled",
@@ -92,7 +95,7 @@ impl Answerer {
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
         if query.kind == QueryKind::Retrieve {
-            let retrieved = self.retrieve(query, asked_at, publisher).await?;
+            let retrieved = self.retrieve(query, question(query), asked_at, publisher).await?;
             return Ok(retrieved.map_or(Ended::Failed, |_| Ended::Retrieved));
         }
         if query.kind == QueryKind::Write {
@@ -104,14 +107,22 @@ impl Answerer {
             Way::Generate => &self.turns,
             Way::Refuse => return refuse(publisher).await,
         };
+        let reading = read(&query.messages);
+        if let (Reading::Courtesy(reply), true) = (&reading, query.format.is_text()) {
+            return self.be_courteous(query, way, reply, asked_at, publisher).await;
+        }
         // Before anything is spent on it and before its first part is out: a client is then refused as a whole.
         let Some(place) = turns.enter(time_left(query)) else { return overloaded(publisher).await };
-        let Some((found, timings)) = self.retrieve(query, asked_at, publisher).await? else {
+        let searched = self.to_search(query, way, reading, &place).await;
+        let Some((found, timings)) = self.retrieve(query, &searched, asked_at, publisher).await? else {
             return Ok(Ended::Failed);
         };
         // A model is given the best of them.
         let given = if way == Way::Generate { self.given(&found) } else { found.passages.as_slice() };
-        let knows = self.retriever.knows(given);
+        let knows = match self.retriever.knows(&query.author, &found, given).await {
+            Ok(knows) => knows,
+            Err(error) => return fail(publisher, FailureKind::Unavailable, error.to_string()).await,
+        };
         match (way, knows) {
             (Way::Quote, true) => self.quote(query, place, found, timings, publisher).await,
             (Way::Quote, false) => abstain(query, AnswerMode::Quoted, found.model(), timings, publisher).await,
@@ -132,12 +143,14 @@ impl Answerer {
     pub(crate) async fn retrieve(
         &self,
         query: &Query,
+        question: &str,
         asked_at: DateTime<Utc>,
         publisher: &mut Publisher,
     ) -> Result<Option<(Retrieved, StageTimings)>, LogError> {
-        let queue_ms = (Utc::now() - asked_at).as_seconds_f64().max(0.0) * 1000.0;
+        let queue_ms = queue_ms(asked_at);
         let began = Instant::now();
-        let (question, k) = (question(query), query.k as usize);
+        publisher.searches(question);
+        let k = query.k as usize;
         let retrieved = match self.retriever.retrieve(&query.author, question, k, &query.filter).await {
             Ok(retrieved) => retrieved,
             Err(error) => {
@@ -153,9 +166,19 @@ impl Answerer {
     }
 }
 
+/// Milliseconds since the gateway's event.
+pub(crate) fn queue_ms(asked_at: DateTime<Utc>) -> f64 {
+    (Utc::now() - asked_at).as_seconds_f64().max(0.0) * 1000.0
+}
+
 /// What is asked: the last message of the conversation.
 pub(crate) fn question(query: &Query) -> &str {
     query.messages.last().map(|message| message.content.as_str()).unwrap_or_default()
+}
+
+/// What the twin says when it does not know, in the language of who asks.
+pub(crate) fn said_of_the_unknown(query: &Query) -> &'static str {
+    abstention(Language::told(question(query)).map(Language::code))
 }
 
 /// Says that the twin does not know.
@@ -167,7 +190,7 @@ pub(crate) async fn abstain(
     publisher: &mut Publisher,
 ) -> Result<Ended, LogError> {
     // In the language of who asks, as models are taught it.
-    let text = abstention(Language::told(question(query)).map(Language::code));
+    let text = said_of_the_unknown(query);
     let answered = Answered {
         text: text.to_owned(),
         abstained: true,
@@ -178,6 +201,7 @@ pub(crate) async fn abstain(
         usage: Usage::default(),
         timings,
         check: AnswerCheck::default(),
+        searched_question: publisher.searched_question(),
     };
     // Whoever wants JSON is given nothing else piece by piece.
     let delta = query.format.is_text().then(|| AnswerPart::Delta { text: text.to_owned() });

@@ -4,10 +4,10 @@ use std::future::Future;
 use std::time::Instant;
 
 use tracing::{info, warn};
-use twin_llm::{ABSTENTION, cited_markers};
+use twin_llm::cited_markers;
 use twin_schemas::{AnswerCheck, AnswerMode, Answered, FailureKind, FinishReason, Query, Replaced};
 
-use crate::answer::{Answerer, citations, question, time_left};
+use crate::answer::{Answerer, citations, said_of_the_unknown, time_left};
 use crate::generate::{Failure, Written};
 use crate::quotes::quote;
 use crate::retrieve::Retrieved;
@@ -47,6 +47,7 @@ impl Answerer {
             usage: written.usage,
             timings: written.timings,
             check: outcome,
+            searched_question: Some(found.searched),
         })
     }
 
@@ -58,12 +59,12 @@ impl Answerer {
         check: AnswerCheck,
         found: Retrieved,
     ) -> Result<Answered, Failure> {
-        let quoted = in_time(query, quote(question(query), &found, query.sampling.max_tokens)).await?;
+        let quoted = in_time(query, quote(&found.searched, &found, query.sampling.max_tokens)).await?;
         let quoted = quoted.until(&query.sampling.stop);
         let (model, cited) = (found.model(), quoted.cited());
         let abstained = quoted.quotations.is_empty();
         Ok(Answered {
-            text: if abstained { ABSTENTION.to_owned() } else { quoted.text() },
+            text: if abstained { said_of_the_unknown(query).to_owned() } else { quoted.text() },
             abstained,
             mode: AnswerMode::Quoted,
             citations: if abstained { Vec::new() } else { citations(found.passages, &cited) },
@@ -72,6 +73,7 @@ impl Answerer {
             usage: written.usage,
             timings: written.timings,
             check: AnswerCheck { replaced: Some(Replaced::Ungrounded), ..check },
+            searched_question: Some(found.searched),
         })
     }
 }

@@ -3,8 +3,10 @@
 //! In: [`twin_schemas::QueryEvent`]s. Out: [`twin_schemas::AnswerEvent`]s to the gateway that asked: the passages
 //! found, then (for an answer) its text in parts, then the end. Retrieval is hybrid, filtered by the author that
 //! the gateway has set, and drops every passage whose revision is not live. Below a score the twin says that it does
-//! not know, without asking the model. Above it the text is quoted from the passages, or generated from them by a language
-//! model: which of the two is told by [`Mode`] and by which model there is.
+//! not know, without asking the model; which score that is, is measured on each author's own texts ([`Calibrator`]). Above
+//! it the text is quoted from the passages, or generated from them by a language model: which of the two is told by [`Mode`]
+//! and by which model there is. What is searched is the last message of a conversation, or, where that depends on what was
+//! said before, a question made of both.
 //!
 //! What a model writes is checked: it is cut where it begins to repeat itself, each of its sentences that claims something is
 //! compared with the passages ([`check`]), and an answer of which they support too little is replaced by quotations.
@@ -20,8 +22,11 @@
 //! the index.
 
 mod answer;
+mod calibration;
 mod checked;
 mod embed;
+mod evidence;
+mod follow_up;
 mod generate;
 mod handler;
 mod metrics;
@@ -34,10 +39,13 @@ mod quotes;
 mod retrieve;
 mod support;
 mod switch;
+mod thresholds;
 mod turns;
 mod workers;
 mod writing;
 
+pub use calibration::Calibrator;
+pub use evidence::Evidence;
 pub use handler::Queries;
 pub use metrics::SwitchMetrics;
 pub use mode::Mode;

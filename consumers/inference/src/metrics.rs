@@ -8,6 +8,7 @@ use twin_telemetry::{MetricError, MetricsRegistry, latency_buckets};
 /// What inference measures.
 pub(crate) struct Metrics {
     pub(crate) queries: IntCounterVec,
+    pub(crate) questions: IntCounterVec,
     pub(crate) retrieval_seconds: Histogram,
     pub(crate) quote_seconds: Histogram,
     pub(crate) first_token_seconds: Histogram,
@@ -48,6 +49,11 @@ impl Metrics {
             queries: register_int_counter_vec_with_registry!(
                 Opts::new("twin_inference_queries_total", "Queries worked on, by how they ended."),
                 &["outcome"],
+                registry
+            )?,
+            questions: register_int_counter_vec_with_registry!(
+                Opts::new("twin_inference_questions_total", "Messages to be answered, by what was searched for them."),
+                &["searched"],
                 registry
             )?,
             retrieval_seconds: register_histogram_with_registry!(
@@ -106,6 +112,29 @@ fn label(reason: SupportReason) -> &'static str {
         SupportReason::Name => "name",
         SupportReason::Negation => "negation",
         SupportReason::Code => "code",
+    }
+}
+
+/// What calibrating measures.
+pub(crate) struct CalibrationMetrics {
+    calibrations: IntCounterVec,
+}
+
+impl CalibrationMetrics {
+    pub(crate) fn new(registry: &MetricsRegistry) -> Result<Self, MetricError> {
+        let calibrations = register_int_counter_vec_with_registry!(
+            Opts::new("twin_inference_calibrations_total", "Calibrations of an author's threshold, by how they ended."),
+            &["outcome"],
+            registry
+        )?;
+        for outcome in ["measured", "too_few", "failed"] {
+            calibrations.with_label_values(&[outcome]);
+        }
+        Ok(Self { calibrations })
+    }
+
+    pub(crate) fn ended(&self, outcome: &str) {
+        self.calibrations.with_label_values(&[outcome]).inc();
     }
 }
 

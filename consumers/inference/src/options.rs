@@ -15,13 +15,14 @@ pub struct RetrievalOptions {
     /// Candidates taken from each of the two searches, by meaning and by words, before they are fused.
     pub candidates: usize,
     /// Cosine similarity (0 to 1) that the best passage must reach; below it the twin says that it does not know. It
-    /// depends on the embedding model.
-    pub min_score: f32,
+    /// depends on the embedding model. Where it is not set, similarity and words count, and how much of them is needed is
+    /// measured on each author's own texts: `twin status` shows it.
+    pub min_score: Option<f32>,
 }
 
 impl Default for RetrievalOptions {
     fn default() -> Self {
-        Self { candidates: 50, min_score: 0.25 }
+        Self { candidates: 50, min_score: None }
     }
 }
 

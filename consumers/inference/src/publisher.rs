@@ -11,12 +11,24 @@ pub(crate) struct Publisher {
     cause: Attributes,
     attempt: RequestId,
     sequence: u32,
+    /// What was searched for the query, once that is known.
+    searched: Option<String>,
 }
 
 impl Publisher {
     /// For the query `request_id` of the gateway `reply_to`, which is in the event `cause`.
     pub(crate) fn new(log: Arc<dyn EventLog>, request_id: RequestId, reply_to: GatewayId, cause: Attributes) -> Self {
-        Self { log, request_id, reply_to, cause, attempt: RequestId::new(), sequence: 0 }
+        Self { log, request_id, reply_to, cause, attempt: RequestId::new(), sequence: 0, searched: None }
+    }
+
+    /// Notes the question that is searched.
+    pub(crate) fn searches(&mut self, question: &str) {
+        self.searched = Some(question.to_owned());
+    }
+
+    /// The question that was searched, to be told at the end; none if nothing was.
+    pub(crate) fn searched_question(&self) -> Option<String> {
+        self.searched.clone()
     }
 
     /// Returns once the log has acknowledged the part.

@@ -8,7 +8,7 @@ use twin_schemas::{
 };
 use twin_stream::Error as LogError;
 
-use crate::answer::{Answerer, Ended, abstain, citations, fail, question, take_turn, time_left};
+use crate::answer::{Answerer, Ended, abstain, citations, fail, take_turn, time_left};
 use crate::publisher::Publisher;
 use crate::quotes::quote;
 use crate::retrieve::{Retrieved, milliseconds};
@@ -30,7 +30,7 @@ impl Answerer {
             Err(ended) => return Ok(ended),
         };
         let began = Instant::now();
-        let quoting = quote(question(query), &found, query.sampling.max_tokens);
+        let quoting = quote(&found.searched, &found, query.sampling.max_tokens);
         let Ok(quoted) = tokio::time::timeout(time_left(query), quoting).await else {
             turn.used();
             let message = "the answer was not quoted before the deadline".to_owned();
@@ -62,6 +62,7 @@ impl Answerer {
             usage: Usage::default(),
             timings,
             check: AnswerCheck::default(),
+            searched_question: publisher.searched_question(),
         };
         let deltas = quoted.quotations.into_iter().map(|quotation| AnswerPart::Delta { text: quotation.text });
         publisher.publish_all(deltas.chain([AnswerPart::Finished(Box::new(answered))])).await?;

@@ -1,22 +1,28 @@
 //! From a question to live passages.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use twin_embedding::Embedder;
 use twin_index::{Index, Pair};
-use twin_schemas::{AuthorId, Passage, QueryFilter, StageTimings};
-use twin_vectors::{Filter, Hit, SearchRequest, VectorIndex};
+use twin_schemas::{AuthorId, Category, DocumentId, Passage, QueryFilter, StageTimings};
+use twin_vectors::{Filter, Frequencies, Generation, Hit, SampledChunk, SearchRequest, VectorIndex};
 use twin_warehouse::Warehouse;
 
+use crate::evidence::{Evidence, TellingWords};
 use crate::options::RetrievalOptions;
+use crate::thresholds::Thresholds;
 
 /// How often a search is repeated when documents have changed between it and the look at the ledger.
 const SEARCHES: usize = 3;
 
 /// How often a retrieval is begun anew since the index went over to another embedding model meanwhile.
 const MODELS: usize = 3;
+
+/// What is written to be read. What is asked of code is in other words than its own.
+const PROSE: [Category; 2] = [Category::Article, Category::Post];
 
 /// Why nothing could be retrieved.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +41,13 @@ pub enum Error {
     Ledger(#[from] twin_warehouse::Error),
 }
 
-/// Finds passages.
+/// Finds passages, and says whether they answer.
 #[derive(Clone)]
 pub struct Retriever {
     index: Index,
     warehouse: Arc<dyn Warehouse>,
     options: RetrievalOptions,
+    thresholds: Thresholds,
 }
 
 /// What was found.
@@ -52,10 +59,16 @@ pub struct Retrieved {
     pub stale: u64,
     /// Time spent.
     pub timings: StageTimings,
+    /// The question, as it was searched.
+    pub searched: String,
     /// The question's vector, as the passages were searched with it.
     pub question: Vec<f32>,
     /// The model that made it. Vectors of another are not to be compared with it, whatever the index has gone over to since.
     pub embedder: Arc<dyn Embedder>,
+    /// What speaks for it that the question is answered by what was found, whatever number of passages was wanted.
+    pub evidence: Evidence,
+    /// The generation of the index that was searched.
+    pub generation: u64,
 }
 
 impl Retrieved {
@@ -68,7 +81,8 @@ impl Retrieved {
 impl Retriever {
     /// A retriever over an index and a ledger.
     pub fn new(index: Index, warehouse: Arc<dyn Warehouse>, options: RetrievalOptions) -> Self {
-        Self { index, warehouse, options }
+        let thresholds = Thresholds::new(warehouse.clone());
+        Self { index, warehouse, options, thresholds }
     }
 
     /// The best `k` live passages of an author for a question. A text that several documents share comes once.
@@ -79,9 +93,79 @@ impl Retriever {
         k: usize,
         filter: &QueryFilter,
     ) -> Result<Retrieved, Error> {
+        let found = self.find(author, question, k, filter).await?;
+        let evidence = found.evidence(None);
+        let Found { hits, stale, timings, vector, generation, embedder, .. } = found;
+        Ok(Retrieved {
+            passages: distinct(hits).take(k).map(passage).collect(),
+            stale,
+            timings,
+            searched: question.to_owned(),
+            question: vector,
+            embedder,
+            evidence,
+            generation: generation.number,
+        })
+    }
+
+    /// What speaks for it that an author's texts answer a question; and the same if a document were not there.
+    pub(crate) async fn judge(
+        &self,
+        author: &AuthorId,
+        question: &str,
+        without: Option<DocumentId>,
+    ) -> Result<(Evidence, Option<Evidence>), Error> {
+        let found = self.find(author, question, 1, &QueryFilter::default()).await?;
+        Ok((found.evidence(None), without.map(|document| found.evidence(Some(document)))))
+    }
+
+    /// Whether what was found answers the question: by the similarity of what is `given` of it that the options name, or else
+    /// by all that speaks for it and the author's threshold.
+    pub(crate) async fn knows(&self, author: &AuthorId, found: &Retrieved, given: &[Passage]) -> Result<bool, Error> {
+        if let Some(least) = self.options.min_score {
+            return Ok(given.iter().any(|passage| passage.score >= least));
+        }
+        let threshold = self.thresholds.of(author, found.generation, &found.embedder.model().id).await?;
+        Ok(!found.passages.is_empty() && found.evidence.score() >= threshold)
+    }
+
+    /// The thresholds that questions are held against.
+    pub(crate) fn thresholds(&self) -> &Thresholds {
+        &self.thresholds
+    }
+
+    /// The generation of the index that is searched.
+    pub(crate) fn generation(&self) -> Generation {
+        self.index.current().vectors.generation().clone()
+    }
+
+    /// How many chunks the index has of an author.
+    pub(crate) async fn chunks(&self, author: &AuthorId) -> Result<u64, Error> {
+        let count = |pair: Pair| async move { Ok(pair.vectors.frequencies(author, &[]).await?.chunks) };
+        self.with_pair(count).await
+    }
+
+    /// A sample of an author's prose, of live revisions: at most `limit` chunks.
+    pub(crate) async fn sample(&self, author: &AuthorId, limit: usize) -> Result<Vec<SampledChunk>, Error> {
+        let sample = |pair: Pair| async move { Ok(pair.vectors.sample(author, &PROSE, limit).await?) };
+        let mut sample = self.with_pair(sample).await?;
+        let mut ids: Vec<DocumentId> = sample.iter().map(|chunk| chunk.document_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let live = self.warehouse.live_revisions_of_all(&ids).await?;
+        sample.retain(|chunk| live.get(&chunk.document_id) == Some(&chunk.revision));
+        Ok(sample)
+    }
+
+    async fn find(&self, author: &AuthorId, question: &str, k: usize, filter: &QueryFilter) -> Result<Found, Error> {
+        self.with_pair(|pair| self.find_in(pair, author, question, k, filter)).await
+    }
+
+    /// Does something with the model and the index; anew if the index went over to another model meanwhile.
+    async fn with_pair<T, F: Future<Output = Result<T, Error>>>(&self, work: impl Fn(Pair) -> F) -> Result<T, Error> {
         let mut model = 1;
         loop {
-            match self.retrieve_from(&self.index.current(), author, question, k, filter).await {
+            match work(self.index.current()).await {
                 Err(Error::Index(twin_vectors::Error::Superseded { .. })) if model < MODELS => {
                     self.index.renew().await?
                 }
@@ -91,14 +175,14 @@ impl Retriever {
         }
     }
 
-    async fn retrieve_from(
+    async fn find_in(
         &self,
-        Pair { embedder, vectors }: &Pair,
+        Pair { embedder, vectors }: Pair,
         author: &AuthorId,
         question: &str,
         k: usize,
         filter: &QueryFilter,
-    ) -> Result<Retrieved, Error> {
+    ) -> Result<Found, Error> {
         let began = Instant::now();
         let vector = embedder.embed_query(question.to_owned()).await?;
         let embed_ms = milliseconds(began);
@@ -113,9 +197,12 @@ impl Retriever {
         let candidates = self.options.candidates.max(2 * k);
         let request =
             SearchRequest { filter, vector: vector.clone(), text: question.to_owned(), limit: candidates, candidates };
-        let (passages, stale) = self.search_live(vectors.as_ref(), request, k).await?;
+        let words = TellingWords::of(question);
+        let counted = async { Ok::<_, Error>(vectors.frequencies(author, words.words()).await?) };
+        let ((hits, stale), frequencies) = tokio::try_join!(self.search_live(vectors.as_ref(), request), counted)?;
         let timings = StageTimings { embed_ms, search_ms: milliseconds(began), ..StageTimings::default() };
-        Ok(Retrieved { passages, stale, timings, question: vector, embedder: embedder.clone() })
+        let generation = vectors.generation().clone();
+        Ok(Found { hits, stale, timings, vector, generation, embedder, words, frequencies })
     }
 
     /// The embedding model that the index is of now.
@@ -124,19 +211,9 @@ impl Retriever {
         Ok(self.index.current().embedder)
     }
 
-    /// Whether one of the passages is close enough to answer from.
-    pub(crate) fn knows(&self, passages: &[Passage]) -> bool {
-        passages.iter().any(|passage| passage.score >= self.options.min_score)
-    }
-
     /// The index and the ledger are read one after the other. If a document moves on between the two, its hits are of a
     /// revision that is no longer live; searching again finds its new one.
-    async fn search_live(
-        &self,
-        vectors: &dyn VectorIndex,
-        request: SearchRequest,
-        k: usize,
-    ) -> Result<(Vec<Passage>, u64), Error> {
+    async fn search_live(&self, vectors: &dyn VectorIndex, request: SearchRequest) -> Result<(Vec<Hit>, u64), Error> {
         let mut stale = 0;
         for search in 1.. {
             let hits = vectors.search(request.clone()).await?;
@@ -148,14 +225,44 @@ impl Retriever {
             let overtaken = hits.iter().any(|hit| live.get(&hit.document_id).is_some_and(|live| *live > hit.revision));
             stale += hits.iter().filter(|hit| !is_live(hit)).count() as u64;
             if !overtaken || search >= SEARCHES {
-                let mut texts = HashSet::new();
-                // The same words twice tell the model nothing new: the best place of them is enough.
-                let live = hits.into_iter().filter(|hit| is_live(hit) && texts.insert(hit.text.clone()));
-                return Ok((live.take(k).map(passage).collect(), stale));
+                return Ok((hits.into_iter().filter(is_live).collect(), stale));
             }
         }
         Ok((Vec::new(), stale))
     }
+}
+
+/// What a search has found, before it is cut to the number of passages that are wanted.
+struct Found {
+    /// Live, best first.
+    hits: Vec<Hit>,
+    stale: u64,
+    timings: StageTimings,
+    vector: Vec<f32>,
+    generation: Generation,
+    embedder: Arc<dyn Embedder>,
+    words: TellingWords,
+    frequencies: Frequencies,
+}
+
+impl Found {
+    /// What speaks for what was found, as if this document, and what others have of its texts, were not there.
+    fn evidence(&self, without: Option<DocumentId>) -> Evidence {
+        let is_left_out = |hit: &Hit| Some(hit.document_id) == without;
+        let left_out: HashSet<&str> =
+            self.hits.iter().filter(|hit| is_left_out(hit)).map(|hit| hit.text.as_str()).collect();
+        let there = self.hits.iter().filter(|hit| !left_out.contains(hit.text.as_str()));
+        self.words.evidence(&self.frequencies, distinct(there))
+    }
+}
+
+/// The same words twice tell nobody anything new: the best place of them is enough.
+fn distinct<H: Borrow<Hit>>(hits: impl IntoIterator<Item = H>) -> impl Iterator<Item = H> {
+    let mut texts = HashSet::new();
+    hits.into_iter().filter(move |hit| {
+        let hit: &Hit = hit.borrow();
+        texts.insert(hit.text.clone())
+    })
 }
 
 fn passage(hit: Hit) -> Passage {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::Utc;
-use common::models::{Endless, Word, deployed};
+use common::models::{Endless, Rewriter, Word, deployed};
 use common::{Fixture, ada};
 use futures::TryStreamExt;
 use twin_inference::{
@@ -126,6 +126,15 @@ fn query(question: &str) -> Query {
         writing: None,
         deadline: Utc::now() + Duration::from_secs(60),
     }
+}
+
+/// The last of these messages is asked; the others were asked and answered before.
+fn conversation(asked: &[&str]) -> Query {
+    let turn = |role, content: &str| ChatMessage { role, content: content.to_owned() };
+    let said = |question: &&str| [turn(Role::User, question), turn(Role::Assistant, "As I wrote [1].")];
+    let mut messages: Vec<ChatMessage> = asked.iter().flat_map(said).collect();
+    messages.pop();
+    Query { messages, ..query("") }
 }
 
 #[tokio::test]
@@ -284,4 +293,60 @@ async fn what_stands_in_code_cites_nothing() {
     for citation in &answered.citations {
         assert_eq!(citation.cited, citation.marker == 3, "{answered:?}");
     }
+}
+
+#[tokio::test]
+async fn a_question_that_goes_on_from_another_is_answered_from_what_both_ask_for() {
+    let asked = Asked::new(Mode::Quote, Base::Absent).await;
+    let answered = asked.answered(conversation(&[QUESTION, "Why?"])).await;
+    assert!(!answered.abstained && answered.text.contains("because I wrapped it in wool"), "{answered:?}");
+    assert_eq!(answered.searched_question.as_deref(), Some("How does a hive of bees survive the winter? Why?"));
+    let again = asked.answered(conversation(&[QUESTION, "Shorter, please"])).await;
+    assert_eq!((again.searched_question.as_deref(), again.abstained), (Some(QUESTION), false));
+    let alone = asked.answered(conversation(&[QUESTION, "Which tax form does a shipping company file?"])).await;
+    let searched = alone.searched_question.as_deref();
+    assert_eq!((searched, alone.abstained), (Some("Which tax form does a shipping company file?"), true));
+}
+
+#[tokio::test]
+async fn thanks_are_answered_with_courtesy_and_nothing_is_searched_or_asked_for_them() {
+    for (mode, words) in [(Mode::Quote, AnswerMode::Quoted), (Mode::Generate, AnswerMode::Generated)] {
+        let asked = Asked::new(mode, Base::Default(base_model())).await;
+        let parts = asked.parts(conversation(&[QUESTION, "Thanks a lot!"])).await;
+        let [AnswerPart::Retrieved { passages, .. }, AnswerPart::Delta { text }, AnswerPart::Finished(answered)] =
+            parts.as_slice()
+        else {
+            panic!("{parts:?}")
+        };
+        assert_eq!((passages.len(), text.as_str(), answered.text.as_str()), (0, "You're welcome.", "You're welcome."));
+        assert_eq!((answered.abstained, answered.citations.len(), answered.mode), (false, 0, words));
+        assert_eq!(answered.searched_question, None);
+    }
+    let json = Query { format: ResponseFormat::JsonObject, ..conversation(&[QUESTION, "Thanks!"]) };
+    let answered = Asked::new(Mode::Quote, Base::Default(base_model())).await.answered(json).await;
+    assert!(answered.searched_question.is_some(), "courtesy is no JSON: {answered:?}");
+}
+
+#[tokio::test]
+async fn a_model_rewrites_what_goes_on_from_a_question_and_is_not_believed_where_it_says_something_else() {
+    let followed = conversation(&[QUESTION, "And with wool?"]);
+    let by_rules = "How does a hive of bees survive the winter? And with wool?";
+    for (rewritten, searched) in [
+        (
+            "How does a hive of bees survive the winter with wool?",
+            "How does a hive of bees survive the winter with wool?",
+        ),
+        ("Paris is the capital of France.", by_rules),
+        ("", by_rules),
+    ] {
+        let model: Arc<dyn ChatModel> = Arc::new(Rewriter::new(rewritten));
+        let asked = Asked::new(Mode::Auto, Base::Chosen(model)).await;
+        let answered = asked.answered(followed.clone()).await;
+        assert_eq!(answered.searched_question.as_deref(), Some(searched), "{rewritten}");
+        assert_eq!((answered.mode, answered.text.as_str()), (AnswerMode::Generated, "Wool keeps it warm [1]."));
+    }
+    // A question that stands alone is not shown to the model before it is searched.
+    let model: Arc<dyn ChatModel> = Arc::new(Rewriter::new("How does a hive of bees survive without honey?"));
+    let alone = Asked::new(Mode::Auto, Base::Chosen(model)).await.answered(query(QUESTION)).await;
+    assert_eq!(alone.searched_question.as_deref(), Some(QUESTION));
 }

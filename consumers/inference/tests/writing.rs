@@ -93,7 +93,8 @@ impl Asked {
         let log = Arc::new(SqliteLog::open(fixture.database.clone(), 1 << 20).await.unwrap());
         log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
         let models = Arc::new(Models::new(base, 4));
-        let (answers, llm, metrics) = (AnswerOptions { mode, ..AnswerOptions::default() }, LlmOptions::default(), MetricsRegistry::new());
+        let (answers, llm, metrics) =
+            (AnswerOptions { mode, ..AnswerOptions::default() }, LlmOptions::default(), MetricsRegistry::new());
         let queries =
             Queries::new(fixture.retriever.clone(), answers, models.clone(), llm, log.clone(), &metrics).unwrap();
         Self { fixture, log, models, queries }

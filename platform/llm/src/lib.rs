@@ -15,6 +15,7 @@ pub mod openai;
 mod prompt;
 pub mod quotations;
 mod quote;
+mod standalone;
 mod window;
 mod writing_prompt;
 
@@ -25,5 +26,6 @@ pub use markers::{cited_markers, has_marker};
 pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole, whole_in_format};
 pub use prompt::{PromptOptions, grounded_prompt, voice_prompt};
 pub use quote::quoted;
+pub use standalone::standalone_prompt;
 pub use window::{estimated_tokens, within_window};
 pub use writing_prompt::{Writer, WritingOrder, writing_prompt};

@@ -23,5 +23,8 @@ pub mod testing;
 pub use error::Error;
 pub use fusion::{RRF_K, reciprocal_rank_fusion};
 pub use generations::{Generation, Generations, Phase};
-pub use model::{Coverage, Filter, Hit, IndexInfo, PendingChunk, Point, PointKey, SearchRequest, StoredVector};
+pub use model::{
+    Coverage, FREQUENT, Filter, Frequencies, Hit, IndexInfo, PendingChunk, Point, PointKey, SampledChunk,
+    SearchRequest, StoredVector,
+};
 pub use port::{VectorIndex, VectorStore};

@@ -86,6 +86,34 @@ pub struct Hit {
     pub fused: f64,
 }
 
+/// In how many of an author's chunks words are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frequencies {
+    /// All of the author's chunks.
+    pub chunks: u64,
+    /// Of these, how many have each word in title, headings or text, in the order of the words; counted up to
+    /// [`FREQUENT`].
+    pub having: Vec<u64>,
+}
+
+/// A word that so many chunks of an author have is frequent: how many more have it is not counted.
+pub const FREQUENT: u64 = 4_000;
+
+/// A chunk of a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampledChunk {
+    /// The document.
+    pub document_id: DocumentId,
+    /// The revision that the chunk belongs to; whoever uses it checks that it is live.
+    pub revision: Revision,
+    /// Title of the document.
+    pub title: Option<String>,
+    /// Headings above the chunk.
+    pub heading_path: Vec<String>,
+    /// The chunk's text.
+    pub text: String,
+}
+
 /// What the index holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexInfo {

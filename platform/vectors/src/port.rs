@@ -2,9 +2,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use twin_embedding::EmbeddingModel;
-use twin_schemas::{DocumentId, Revision};
+use twin_schemas::{AuthorId, Category, DocumentId, Revision};
 
-use crate::model::{Coverage, Hit, IndexInfo, PendingChunk, Point, PointKey, SearchRequest, StoredVector};
+use crate::model::{
+    Coverage, Frequencies, Hit, IndexInfo, PendingChunk, Point, PointKey, SampledChunk, SearchRequest, StoredVector,
+};
 use crate::{Error, Generation, Generations};
 
 /// A handle on one generation of the index's vectors. Writes are durable and visible to searches when their future ends.
@@ -29,6 +31,19 @@ pub trait VectorIndex: Send + Sync {
 
     /// The best chunks, best first.
     async fn search(&self, request: SearchRequest) -> Result<Vec<Hit>, Error>;
+
+    /// In how many of an author's chunks each of these words is, in any of its forms that a search by words takes for the
+    /// same. A text of several words is in a chunk that has them one behind the other.
+    async fn frequencies(&self, author: &AuthorId, words: &[String]) -> Result<Frequencies, Error>;
+
+    /// At most `limit` of an author's chunks of these categories, spread evenly over all of them: the same ones each time
+    /// as long as nothing is written.
+    async fn sample(
+        &self,
+        author: &AuthorId,
+        categories: &[Category],
+        limit: usize,
+    ) -> Result<Vec<SampledChunk>, Error>;
 
     /// What the index holds.
     async fn info(&self) -> Result<IndexInfo, Error>;

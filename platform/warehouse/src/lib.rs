@@ -6,11 +6,12 @@
 //! sync writes is fenced by its [`Claim`]: nothing of a sync that another has taken over, or whose source was removed, is
 //! written any more.
 //!
-//! The port is several roles ([`Sources`], [`Authors`], [`Documents`], [`Unpublished`], [`Ledger`], [`ProgressNotes`]); a
-//! [`Warehouse`] has all of them. What a backend has to keep of it is in [`testing`].
+//! The port is several roles ([`Sources`], [`Authors`], [`Documents`], [`Unpublished`], [`Ledger`], [`ProgressNotes`],
+//! [`Calibrations`]); a [`Warehouse`] has all of them. What a backend has to keep of it is in [`testing`].
 //!
 //! Deliberately not here: vectors (`platform/vectors`) and files (`platform/artifacts`).
 
+mod calibration;
 mod content_hash;
 mod error;
 mod model;
@@ -19,6 +20,7 @@ mod port;
 mod secrets;
 pub mod testing;
 
+pub use calibration::{Calibration, Refusals, ThresholdBasis};
 pub use content_hash::{DocumentContent, hash_of_blob};
 pub use error::Error;
 pub use model::{
@@ -27,6 +29,6 @@ pub use model::{
     SyncOutcome, Totals, UploadedFile,
 };
 pub use outbox::{Outbox, OutboxOptions};
-pub use port::{Authors, Documents, LOOK_UP_MAX, Ledger, ProgressNotes, Sources, Unpublished, Warehouse};
+pub use port::{Authors, Calibrations, Documents, LOOK_UP_MAX, Ledger, ProgressNotes, Sources, Unpublished, Warehouse};
 pub use secrets::{Secret, Secrets};
 pub use twin_backend::Page;

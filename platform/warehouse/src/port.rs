@@ -7,6 +7,7 @@ use twin_backend::Page;
 use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use crate::Error;
+use crate::calibration::Calibration;
 use crate::model::{
     AuthorRow, Claim, DocumentFilter, DocumentPosition, DocumentRow, FileStored, Known, LastSync, LedgerEntry,
     NewSource, Observation, Progress, Recorded, SourcePosition, SourceRow, Totals, UploadedFile,
@@ -18,9 +19,9 @@ pub const LOOK_UP_MAX: usize = 50;
 
 /// The warehouse port: all that it keeps. All writes are durable when their future ends. Lists are read in parts of at
 /// most `limit` items, at least 1, each from the position where the part before it ended: no read is of a whole table.
-pub trait Warehouse: Sources + Authors + Documents + Unpublished + Ledger + ProgressNotes {}
+pub trait Warehouse: Sources + Authors + Documents + Unpublished + Ledger + ProgressNotes + Calibrations {}
 
-impl<T: Sources + Authors + Documents + Unpublished + Ledger + ProgressNotes> Warehouse for T {}
+impl<T: Sources + Authors + Documents + Unpublished + Ledger + ProgressNotes + Calibrations> Warehouse for T {}
 
 /// Registered sources: when each is synced, and who may write for it.
 #[async_trait]
@@ -226,4 +227,18 @@ pub trait ProgressNotes: Send + Sync {
 
     /// Totals, of one author or of all.
     async fn totals(&self, author: Option<&AuthorId>) -> Result<Totals, Error>;
+}
+
+/// From which score on each author's questions are answered: written by inference, where it was measured, and read by all
+/// who answer. The newest of each author is kept.
+#[async_trait]
+pub trait Calibrations: Send + Sync {
+    /// Stores a calibration in the place of the author's one before.
+    async fn put_calibration(&self, calibration: Calibration) -> Result<(), Error>;
+
+    /// An author's.
+    async fn calibration(&self, author: &AuthorId) -> Result<Option<Calibration>, Error>;
+
+    /// Those of all authors, by name: at most `limit` behind `after`.
+    async fn calibrations(&self, after: Option<&AuthorId>, limit: usize) -> Result<Vec<Calibration>, Error>;
 }

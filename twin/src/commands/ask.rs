@@ -1,7 +1,7 @@
 //! `twin ask`: a question, and the answer as it is written.
 
 use clap::Args;
-use twin_api::{CitationView, QueryAnswer, QueryRequest, SentenceSupportView, TimingsView, UsageView};
+use twin_api::{CitationView, QueryAnswer, QueryRequest, SentenceSupportView, Speaker, TimingsView, Turn, UsageView};
 use twin_schemas::{AnswerMode, Category, FinishReason, Replaced, SupportReason};
 
 use super::streamed::Streamed;
@@ -31,6 +31,9 @@ pub struct Ask {
     /// Answer only from documents of this category: article, post or code.
     #[arg(long, short)]
     category: Option<Category>,
+    /// A question that was asked before this one, so that one that goes on from it is understood; several from the first on.
+    #[arg(long, value_name = "QUESTION")]
+    earlier: Vec<String>,
     /// Write the answer when it is complete.
     #[arg(long)]
     no_stream: bool,
@@ -39,8 +42,10 @@ pub struct Ask {
 /// Runs the command.
 pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
     let stream = !args.no_stream && !context.json;
+    let asked = |content: String| Turn { role: Speaker::User, content };
     let body = QueryRequest {
         question: args.question.join(" "),
+        history: args.earlier.into_iter().map(asked).collect(),
         author: args.author.author,
         k: args.k,
         category: args.category,
@@ -50,7 +55,7 @@ pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
     if stream {
         let streamed = Streamed { path: "query", doing: "answering", ending };
         return match streamed.tell(&body, context).await? {
-            Some(answer) => tell_rest(&answer, context),
+            Some(answer) => tell_rest(&body, &answer, context),
             None => Ok(()),
         };
     }
@@ -60,16 +65,19 @@ pub async fn run(args: Ask, context: &mut Context) -> Result<(), CommandError> {
     }
     let answer: QueryAnswer = reply.parse()?;
     context.out.line(&answer.answer)?;
-    tell_rest(&answer, context)
+    tell_rest(&body, &answer, context)
 }
 
 /// What an answer rests on, and what it took.
-fn tell_rest(answer: &QueryAnswer, context: &mut Context) -> Result<(), CommandError> {
-    context.out.line(&rest(answer))
+fn tell_rest(asked: &QueryRequest, answer: &QueryAnswer, context: &mut Context) -> Result<(), CommandError> {
+    context.out.line(&rest(&asked.question, answer))
 }
 
-fn rest(answer: &QueryAnswer) -> String {
+fn rest(asked: &str, answer: &QueryAnswer) -> String {
     let mut lines = Vec::new();
+    if let Some(searched) = answer.searched_question.as_deref().filter(|searched| *searched != asked) {
+        lines.push(format!("(searched: {searched})"));
+    }
     if answer.abstained {
         lines.push(String::new());
         lines.push("The twin does not know: nothing that was published is near enough to the question.".to_owned());
@@ -220,6 +228,7 @@ mod tests {
         };
         json!({
             "answer": "Yes [2].", "abstained": abstained, "mode": "generated", "model": "tiny", "finish_reason": "stop",
+            "searched_question": "why so",
             "citations": [passage(1, false, 0.9), passage(2, !abstained, 0.834)],
             "usage": {"prompt_tokens": 812, "completion_tokens": 93, "total_tokens": 905},
             "timings_ms": {"total": 1234.0, "queue": 2.0, "embed": 8.0, "search": 5.0, "first_token": 300.0, "generate": 900.0},
@@ -237,7 +246,8 @@ mod tests {
         let (out, results, _) = captured(false);
         let mut context = Context { client, out, json: false };
         let question = vec!["why".to_owned(), "so".to_owned()];
-        let args = Ask { author: AuthorOption::default(), question, k: None, category: None, no_stream: false };
+        let author = AuthorOption::default();
+        let args = Ask { author, question, k: None, category: None, earlier: Vec::new(), no_stream: false };
         let end = run(args, &mut context).await;
         (results.text(), end)
     }
@@ -271,7 +281,7 @@ mod tests {
     #[test]
     fn an_answer_ends_with_its_passages_and_what_it_took() {
         assert_eq!(
-            rest(&answer(false)),
+            rest("why so", &answer(false)),
             "\nPassages (* cited in the answer):\n  \
              [1] Parsers — Top › Errors (posts/a.md) 0.90\n\
              * [2] Parsers — Top › Errors (posts/a.md) 0.83\n\n\
@@ -285,7 +295,7 @@ mod tests {
         let usage = UsageView { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
         let answer = QueryAnswer { mode: AnswerMode::Quoted, usage, ..answer(false) };
         assert_eq!(
-            rest(&answer),
+            rest("why so", &answer),
             "\nQuoted, in the author's own words, from (* quoted in the answer):\n  \
              [1] Parsers — Top › Errors (posts/a.md) 0.90\n\
              * [2] Parsers — Top › Errors (posts/a.md) 0.83\n\n\
@@ -312,7 +322,7 @@ mod tests {
         let mut doubtful = doubtful();
         doubtful["invented_quotations"] = json!(["as nobody ever said"]);
         doubtful["finish_reason"] = json!("repetition");
-        let text = rest(&serde_json::from_value(doubtful).unwrap());
+        let text = rest("why so", &serde_json::from_value(doubtful).unwrap());
         let expected = "(cut: the model began to repeat itself)\n\nNo passage supports:\n  “It took 7 years.” (the number 7)\n\n\
              Quoted, but in no passage:\n  “as nobody ever said”\n\nPassages (* cited";
         assert!(text.starts_with(expected), "{text}");
@@ -337,8 +347,16 @@ mod tests {
     }
 
     #[test]
+    fn a_question_that_was_searched_in_other_words_is_told() {
+        let text = rest("and so?", &answer(false));
+        assert!(text.starts_with("(searched: why so)\n\nPassages"), "{text}");
+        let courteous = QueryAnswer { searched_question: None, citations: Vec::new(), ..answer(false) };
+        assert!(rest("thanks", &courteous).starts_with("\n1.2 s"), "nothing was searched");
+    }
+
+    #[test]
     fn a_twin_that_does_not_know_says_so() {
-        let text = rest(&answer(true));
+        let text = rest("why so", &answer(true));
         assert!(text.contains("does not know") && text.contains("none of them cited"), "{text}");
     }
 }

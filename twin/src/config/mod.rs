@@ -228,7 +228,7 @@ impl Config {
             return Some(("log.partitions", "must be at most 256".to_owned()));
         }
         let shares = [
-            ("retrieval.min_score", f64::from(self.retrieval.min_score)),
+            ("retrieval.min_score", f64::from(self.retrieval.min_score.unwrap_or_default())),
             ("answers.min_grounded", f64::from(self.answers.min_grounded)),
             ("datasets.freeze.deleted_share", self.datasets.freeze.deleted_share),
             ("trainer.max_left_out", self.trainer.max_left_out),

@@ -11,7 +11,7 @@ use twin_cleaner::Cleaner;
 use twin_crawler::{Crawler, Sources};
 use twin_embedder::Embedding;
 use twin_gateway::{Dependencies, Gateway, StageGroup, Uploads};
-use twin_inference::{Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader, Workers};
+use twin_inference::{Calibrator, Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader, Workers};
 use twin_schemas::Service;
 use twin_stream::{DeadLetters, Order, Stage, group_of};
 use twin_telemetry::{ShutdownSignal, admin_router};
@@ -94,6 +94,7 @@ pub(super) async fn start(
         if wanted(Service::Inference) {
             let retrieval = node.config.retrieval.clone();
             let retriever = Retriever::new(index, node.warehouse.clone(), retrieval);
+            start_calibrator(&node, retriever.clone(), tasks, shutdown)?;
             start_inference(node, retriever, tasks, shutdown.clone());
         }
     }
@@ -126,6 +127,7 @@ fn start_gateway(
         registry: node.metrics.clone(),
         stages: Service::ALL.into_iter().filter_map(group).collect(),
         default_interval_s: node.config.crawler.interval_s,
+        min_score: node.config.retrieval.min_score,
         uploads: Some(Uploads { artifacts: node.artifacts.clone(), folder: uploads_folder(&node.config) }),
         learning: Some(learning::routes(node, base)),
     };
@@ -158,6 +160,20 @@ fn start_crawler(node: &Node, sources: Sources, tasks: &mut Tasks, shutdown: &Sh
     });
     tasks.spawn(async move {
         outbox.run(outbox_shutdown).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Measures from which score on questions are answered, where no similarity is configured.
+fn start_calibrator(node: &Node, retriever: Retriever, tasks: &mut Tasks, shutdown: &ShutdownSignal) -> Result<()> {
+    let calibrator = Calibrator::new(retriever, node.warehouse.clone(), node.member.clone(), &node.metrics)?;
+    if node.config.retrieval.min_score.is_some() {
+        return Ok(());
+    }
+    let shutdown = shutdown.clone();
+    tasks.spawn(async move {
+        calibrator.run(shutdown).await;
         Ok(())
     });
     Ok(())

@@ -2,10 +2,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use twin_schemas::{DocumentId, Revision};
-use twin_vectors::{Error, Generation, Hit, IndexInfo, Point, SearchRequest, StoredVector, VectorIndex};
+use twin_schemas::{AuthorId, Category, DocumentId, Revision};
+use twin_vectors::{
+    Error, Frequencies, Generation, Hit, IndexInfo, Point, SampledChunk, SearchRequest, StoredVector, VectorIndex,
+};
 
-use super::{Failure, read, tables, write};
+use super::{Failure, read, survey, tables, write};
 use crate::Database;
 
 /// A handle on one generation.
@@ -80,6 +82,21 @@ impl VectorIndex for SqliteIndex {
     async fn search(&self, request: SearchRequest) -> Result<Vec<Hit>, Error> {
         self.check(&request.vector)?;
         self.read(move |c, table| read::search(c, table, &request)).await
+    }
+
+    async fn frequencies(&self, author: &AuthorId, words: &[String]) -> Result<Frequencies, Error> {
+        let (author, words) = (author.clone(), words.to_vec());
+        self.read(move |c, _| survey::frequencies(c, &author, &words)).await
+    }
+
+    async fn sample(
+        &self,
+        author: &AuthorId,
+        categories: &[Category],
+        limit: usize,
+    ) -> Result<Vec<SampledChunk>, Error> {
+        let (author, categories) = (author.clone(), categories.to_vec());
+        self.read(move |c, _| survey::sample(c, &author, &categories, limit)).await
     }
 
     async fn info(&self) -> Result<IndexInfo, Error> {

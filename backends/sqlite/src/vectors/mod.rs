@@ -7,6 +7,7 @@
 mod build;
 mod handle;
 mod read;
+mod survey;
 mod tables;
 mod write;
 

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::fmt::Display;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
@@ -105,9 +106,10 @@ fn ranked(
     telling: &[String],
     limit: usize,
 ) -> Result<Vec<i64>, Failure> {
+    // The plus keeps SQLite from going from the author's chunks to their words.
     let mut sql = String::from(
         "SELECT k.chunk_id FROM chunk_words w JOIN chunks k ON k.chunk_id = w.rowid
-         WHERE chunk_words MATCH ?1 AND k.author = ?2",
+         WHERE chunk_words MATCH ?1 AND +k.author = ?2",
     );
     let mut parameters: Vec<Value> = vec![any_of(words).into(), filter.author.as_str().to_owned().into()];
     if telling.len() < words.len() {
@@ -209,23 +211,33 @@ fn hit(c: &Connection, chunk_id: i64, similarity: f32, fused: f64) -> Result<Opt
     rows.next()?.map(|row| read_hit(row, similarity, fused)).transpose()
 }
 
+fn unreadable(what: &'static str, problem: impl Display) -> Failure {
+    Failure::Port(Error::Stored { what, problem: problem.to_string() })
+}
+
+pub(super) fn document_id(row: &Row<'_>, column: usize) -> Result<DocumentId, Failure> {
+    row.get::<_, String>(column)?.parse().map_err(|error| unreadable("document id", error))
+}
+
+pub(super) fn revision(row: &Row<'_>, column: usize) -> Result<Revision, Failure> {
+    Ok(Revision(row.get::<_, i64>(column)?.unsigned_abs()))
+}
+
+pub(super) fn heading_path(row: &Row<'_>, column: usize) -> Result<Vec<String>, Failure> {
+    serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| unreadable("heading path", error))
+}
+
 fn read_hit(row: &Row<'_>, similarity: f32, fused: f64) -> Result<Hit, Failure> {
-    let unreadable = |what| move |problem: String| Failure::Port(Error::Stored { what, problem });
-    let document_id: DocumentId =
-        row.get::<_, String>(0)?.parse().map_err(|error| unreadable("document id")(format!("{error}")))?;
-    let category: Category =
-        row.get::<_, String>(6)?.parse().map_err(|error| unreadable("category")(format!("{error}")))?;
-    let heading_path = serde_json::from_str(&row.get::<_, String>(7)?)
-        .map_err(|error| unreadable("heading path")(error.to_string()))?;
+    let category: Category = row.get::<_, String>(6)?.parse().map_err(|error| unreadable("category", error))?;
     Ok(Hit {
-        document_id,
-        revision: Revision(row.get::<_, i64>(1)?.unsigned_abs()),
+        document_id: document_id(row, 0)?,
+        revision: revision(row, 1)?,
         ordinal: row.get(2)?,
         natural_key: row.get(3)?,
         title: row.get(4)?,
         url: row.get(5)?,
         category,
-        heading_path,
+        heading_path: heading_path(row, 7)?,
         text: row.get(8)?,
         similarity,
         fused,

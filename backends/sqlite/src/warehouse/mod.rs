@@ -1,6 +1,7 @@
 //! The warehouse in the embedded database.
 
 mod authors;
+mod calibrations;
 mod documents;
 mod ledger;
 mod rows;
@@ -19,9 +20,9 @@ use tokio::sync::watch;
 use twin_schemas::{AuthorId, DocumentId, Revision, SourceId};
 
 use twin_warehouse::{
-    AuthorRow, Authors, Claim, DocumentFilter, DocumentPosition, DocumentRow, Documents, Error, FileStored, Known,
-    LastSync, Ledger, LedgerEntry, NewSource, Observation, Page, Progress, ProgressNotes, Recorded, Secrets,
-    SourcePosition, SourceRow, Sources, Totals, Unpublished, UploadedFile,
+    AuthorRow, Authors, Calibration, Calibrations, Claim, DocumentFilter, DocumentPosition, DocumentRow, Documents,
+    Error, FileStored, Known, LastSync, Ledger, LedgerEntry, NewSource, Observation, Page, Progress, ProgressNotes,
+    Recorded, Secrets, SourcePosition, SourceRow, Sources, Totals, Unpublished, UploadedFile,
 };
 
 /// What a statement of the warehouse can end with.
@@ -303,5 +304,22 @@ impl ProgressNotes for SqliteWarehouse {
     async fn totals(&self, author: Option<&AuthorId>) -> Result<Totals, Error> {
         let author = author.cloned();
         Ok(self.database.read(move |c| ledger::totals(c, author.as_ref())).await?)
+    }
+}
+
+#[async_trait]
+impl Calibrations for SqliteWarehouse {
+    async fn put_calibration(&self, calibration: Calibration) -> Result<(), Error> {
+        Ok(self.database.write(move |tx| calibrations::put(tx, &calibration)).await?)
+    }
+
+    async fn calibration(&self, author: &AuthorId) -> Result<Option<Calibration>, Error> {
+        let author = author.clone();
+        Ok(self.database.read(move |c| calibrations::get(c, &author)).await?)
+    }
+
+    async fn calibrations(&self, after: Option<&AuthorId>, limit: usize) -> Result<Vec<Calibration>, Error> {
+        let after = after.cloned();
+        Ok(self.database.read(move |c| calibrations::list(c, after.as_ref(), limit)).await?)
     }
 }

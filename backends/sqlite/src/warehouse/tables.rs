@@ -128,4 +128,11 @@ CREATE TABLE source_files (
     PRIMARY KEY (source_id, name)
 ) WITHOUT ROWID;
 ",
+    "
+-- JSON. Derived from the index: a row that is lost is made again.
+CREATE TABLE calibrations (
+    author      TEXT PRIMARY KEY,
+    calibration TEXT NOT NULL
+) WITHOUT ROWID;
+",
 ];

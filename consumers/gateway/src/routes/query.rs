@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::Sse;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use twin_api::{QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest};
+use twin_api::{QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest, Speaker, Turn};
 use twin_schemas::{
     Answered, AuthorId, ChatMessage, QueryFilter, QueryKind, ResponseFormat, Role, Sampling, WrittenText,
 };
@@ -28,6 +28,7 @@ fn answer(mut answered: Answered, total_ms: f64) -> QueryAnswer {
         answer: answered.text,
         abstained: answered.abstained,
         mode: answered.mode,
+        searched_question: answered.searched_question,
         model: answered.model,
         finish_reason: answered.finish_reason,
         usage: answered.usage.shown(),
@@ -58,7 +59,7 @@ pub async fn query(
 ) -> Result<Response, Problem> {
     let stream = request.stream;
     let filter = QueryFilter { category: request.category, ..QueryFilter::default() };
-    let text = Text { field: "question", text: request.question };
+    let text = Text { field: "question", text: request.question, history: request.history };
     let question = question(&app, &headers, QueryKind::Answer, text, request.author, request.k, filter).await?;
     let mut answering = app.asker.ask(question).await?;
     let request_id = answering.request_id().to_string();
@@ -97,7 +98,7 @@ pub async fn retrieve(
         published_after: request.published_after,
         published_before: request.published_before,
     };
-    let text = Text { field: "query", text: request.query };
+    let text = Text { field: "query", text: request.query, history: Vec::new() };
     let question = question(&app, &headers, QueryKind::Retrieve, text, request.author, request.k, filter).await?;
     let mut answering = app.asker.ask(question).await?;
     let request_id = answering.request_id().to_string();
@@ -111,10 +112,11 @@ pub async fn retrieve(
     }
 }
 
-/// A text and the field that it came in.
+/// A text with the field that it came in, and what was said before.
 pub struct Text {
     pub field: &'static str,
     pub text: String,
+    pub history: Vec<Turn>,
 }
 
 /// A question in good order, of an author who has anything.
@@ -127,19 +129,24 @@ pub async fn question(
     k: Option<u32>,
     filter: QueryFilter,
 ) -> Result<Question, Problem> {
-    let Text { field, text } = text;
+    let Text { field, text, history } = text;
     let max_chars = app.options.max_question_chars;
     let max_k = app.options.max_k;
     let mut checks = Checks::default();
     checks.require(!text.trim().is_empty(), field, "must not be empty");
-    checks.require(text.chars().count() as u64 <= max_chars, field, format!("is longer than {max_chars} characters"));
+    let chars = text.chars().count() as u64;
+    checks.require(chars <= max_chars, field, format!("is longer than {max_chars} characters"));
+    let max_all_chars = app.options.max_conversation_chars;
+    let all_chars = history.iter().map(|turn| turn.content.chars().count() as u64).sum::<u64>() + chars;
+    let too_long = format!("is with the {field} longer than {max_all_chars} characters");
+    checks.require(history.is_empty() || all_chars <= max_all_chars, "history", too_long);
     checks.require(k.is_none_or(|k| (1..=max_k).contains(&k)), "k", format!("must be 1 to {max_k}"));
     checks.finish()?;
     Ok(Question {
         permit: app.asker.admit(kind.into())?,
         author: app.author(author).await?,
         kind,
-        messages: vec![ChatMessage { role: Role::User, content: text }],
+        messages: conversation(history, text),
         k: k.unwrap_or(app.options.k),
         filter,
         sampling: Sampling::default(),
@@ -147,4 +154,16 @@ pub async fn question(
         writing: None,
         trace_parent: trace_parent(headers),
     })
+}
+
+/// What was said before, and the question behind it.
+fn conversation(history: Vec<Turn>, question: String) -> Vec<ChatMessage> {
+    let earlier = history.into_iter().map(|Turn { role, content }| {
+        let role = match role {
+            Speaker::User => Role::User,
+            Speaker::Assistant => Role::Assistant,
+        };
+        ChatMessage { role, content }
+    });
+    earlier.chain([ChatMessage { role: Role::User, content: question }]).collect()
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use twin_api::{PartView, StageLag, StatusFilter, StatusView, TotalsView};
+use twin_api::{PartView, RefusalsView, StageLag, StatusFilter, StatusView, ThresholdBasis, ThresholdView, TotalsView};
 use twin_stream::Watermarks;
-use twin_warehouse::Totals;
+use twin_warehouse::{Calibration, Refusals, Totals};
 
 use crate::extract::Query;
 use crate::problem::Problem;
@@ -21,6 +21,36 @@ impl Shown for Totals {
     fn shown(self) -> TotalsView {
         let Totals { documents, searchable, rejected, dead, pending, chunks } = self;
         TotalsView { documents, searchable, rejected, dead, pending, chunks }
+    }
+}
+
+/// Authors whose thresholds are shown, at most.
+const THRESHOLDS: usize = 1_000;
+
+impl Shown for Refusals {
+    type View = RefusalsView;
+
+    fn shown(self) -> RefusalsView {
+        RefusalsView { asked: self.asked, refused: self.refused }
+    }
+}
+
+impl Shown for Calibration {
+    type View = ThresholdView;
+
+    fn shown(self) -> ThresholdView {
+        ThresholdView {
+            author: self.author,
+            threshold: self.threshold,
+            basis: match self.basis {
+                twin_warehouse::ThresholdBasis::Measured => ThresholdBasis::Measured,
+                twin_warehouse::ThresholdBasis::Shipped => ThresholdBasis::Shipped,
+            },
+            answerable: self.answerable.shown(),
+            left_out: self.left_out.shown(),
+            general: self.general.shown(),
+            measured_at: self.measured_at,
+        }
     }
 }
 
@@ -45,6 +75,10 @@ pub async fn status(
         stages.push(stage_lag(&app, stage).await?);
     }
     let sources = app.warehouse.sources(author, None, sources::LIST.default as usize).await?;
+    let calibrations = match author {
+        Some(author) => app.warehouse.calibration(author).await?.into_iter().collect(),
+        None => app.warehouse.calibrations(None, THRESHOLDS).await?,
+    };
     // One look for both: whoever waits for nothing to be pending reads the other numbers beside it.
     let totals = app.warehouse.totals(author).await?;
     Ok(axum::Json(StatusView {
@@ -54,6 +88,8 @@ pub async fn status(
         pending: totals.pending,
         totals: totals.shown(),
         stages,
+        thresholds: calibrations.into_iter().map(Shown::shown).collect(),
+        min_score: app.min_score,
         sources_next: sources::LIST.next(sources.next),
         sources: sources.items.into_iter().map(Shown::shown).collect(),
     }))

@@ -6,6 +6,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use twin_gateway::Options;
 use twin_schemas::{AuthorId, ContentHash, DocumentKey, MediaType, Revision, SourceId, SourceKind};
+use twin_warehouse::testing::calibration;
 use twin_warehouse::{
     Claim, LastSync, LedgerEntry, Observation, Progress, ProgressState, StageName, SyncFailure, SyncOutcome,
 };
@@ -240,6 +241,20 @@ async fn the_status_shows_parts_totals_lag_and_sources() {
     let stage = &status["stages"][0];
     assert_eq!((stage["stage"].as_str(), stage["lag"].as_u64()), (Some("cleaner"), Some(0)));
     assert_eq!(node.read("/v1/status?author=bob").await["totals"]["documents"], 0);
+    assert_eq!((&status["thresholds"], &status["min_score"]), (&json!([]), &Value::Null));
+    let (ada, bob): (AuthorId, AuthorId) = ("ada".parse().unwrap(), "bob".parse().unwrap());
+    for author in [&bob, &ada] {
+        node.warehouse.put_calibration(calibration(author, 9)).await.unwrap();
+    }
+    let shown = json!({
+        "author": "ada", "threshold": 0.61, "basis": "measured", "answerable": {"asked": 200, "refused": 3},
+        "left_out": {"asked": 200, "refused": 140}, "general": {"asked": 300, "refused": 299},
+        "measured_at": "1970-01-01T00:00:00Z",
+    });
+    let thresholds = node.read("/v1/status").await["thresholds"].clone();
+    assert_eq!((thresholds.as_array().unwrap().len(), &thresholds[0]), (2, &shown));
+    let of_bob = node.read("/v1/status?author=bob").await["thresholds"].clone();
+    assert_eq!((of_bob.as_array().unwrap().len(), &of_bob[0]["author"]), (1, &json!("bob")));
 }
 
 #[tokio::test]

@@ -136,6 +136,7 @@ impl Node {
                 topic: Topic::DocumentsRaw.name().into(),
             }],
             default_interval_s: 900,
+            min_score: None,
             uploads: Some(Uploads { artifacts: artifacts.clone(), folder: folder.path().join("uploads") }),
             learning: (learns != Learns::Nothing).then_some(learning),
         };
@@ -426,6 +427,7 @@ fn finished(text: &str, abstained: bool) -> AnswerPart {
         usage: Usage { prompt_tokens: 20, completion_tokens: 4 },
         timings: StageTimings { queue_ms: 1.0, embed_ms: 2.0, search_ms: 3.0, first_token_ms: 4.0, generate_ms: 5.0 },
         check: AnswerCheck::default(),
+        searched_question: Some("So? hi".into()),
     }))
 }
 

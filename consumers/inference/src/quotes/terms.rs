@@ -14,15 +14,13 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// Weighs the question's words by how many of the texts have them: inverse document frequency, as in BM25 (Robertson and
-    /// Zaragoza 2009). A word that none has tells nothing of which is better.
+    /// Weighs the question's words by how many of the texts have them. A word that none has tells nothing of which is better.
     pub(super) fn new(question: &str, texts: &[HashSet<String>]) -> Self {
         let mut weighted: Vec<(String, f32)> = Vec::new();
         for word in words(question).iter().filter(|word| !is_stop_word(word)).map(|word| stem(word)) {
             let having = texts.iter().filter(|text| text.contains(&word)).count() as f32;
             if having > 0.0 && !weighted.iter().any(|(known, _)| *known == word) {
-                let weight = (1.0 + (texts.len() as f32 - having + 0.5) / (having + 0.5)).ln();
-                weighted.push((word, weight));
+                weighted.push((word, inverse_document_frequency(having, texts.len() as f32)));
             }
         }
         let total = weighted.iter().map(|(_, weight)| weight).sum();
@@ -34,6 +32,11 @@ impl Terms {
         let found = self.weighted.iter().filter(|(word, _)| text.contains(word)).map(|(_, weight)| weight).sum::<f32>();
         if self.total > 0.0 { found / self.total } else { 0.0 }
     }
+}
+
+/// What a word tells that so many of the texts have, as in BM25 (Robertson and Zaragoza 2009).
+pub(crate) fn inverse_document_frequency(having: f32, texts: f32) -> f32 {
+    (1.0 + (texts - having + 0.5) / (having + 0.5)).ln()
 }
 
 /// The words of a text as they are compared.

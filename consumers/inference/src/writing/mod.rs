@@ -21,12 +21,12 @@ use twin_schemas::{
 };
 use twin_stream::Error as LogError;
 
-use crate::answer::{Answerer, Ended, abstain, citations, fail, overloaded, question, take_turn, time_left};
+use crate::answer::{Answerer, Ended, abstain, citations, fail, overloaded, question, queue_ms, take_turn, time_left};
 use crate::generate::{Counted, Written};
 use crate::mode;
 use crate::models::Assigned;
 use crate::publisher::Publisher;
-use crate::retrieve::milliseconds;
+use crate::retrieve::{Retrieved, milliseconds};
 
 use copied::copied;
 use examples::{Example, examples};
@@ -59,10 +59,19 @@ impl Answerer {
         let Some((facts, timings)) = self.facts(query, writing, asked_at, publisher).await? else {
             return Ok(Ended::Failed);
         };
-        if facts.as_ref().is_some_and(|facts| !self.retriever.knows(facts)) {
-            let model = self.models.name_of(&query.author);
-            return abstain(query, AnswerMode::Generated, model, timings, publisher).await;
+        let knows = match &facts {
+            Some(found) => self.retriever.knows(&query.author, found, self.given(found)).await,
+            None => Ok(true),
+        };
+        match knows {
+            Ok(true) => {}
+            Ok(false) => {
+                let model = self.models.name_of(&query.author);
+                return abstain(query, AnswerMode::Generated, model, timings, publisher).await;
+            }
+            Err(error) => return fail(publisher, FailureKind::Unavailable, error.to_string()).await,
         }
+        let facts = facts.map(|found| self.given(&found).to_vec());
         let shown = facts.as_deref().unwrap_or_default();
         let examples = match examples(&self.retriever, query, writing.category, shown).await {
             Ok(examples) => examples,
@@ -87,14 +96,12 @@ impl Answerer {
         writing: &Writing,
         asked_at: DateTime<Utc>,
         publisher: &mut Publisher,
-    ) -> Result<Option<(Option<Vec<Passage>>, StageTimings)>, LogError> {
+    ) -> Result<Option<(Option<Retrieved>, StageTimings)>, LogError> {
         if writing.facts {
-            let Some((mut found, timings)) = self.retrieve(query, asked_at, publisher).await? else { return Ok(None) };
-            found.passages.truncate(self.options.prompt.passages);
-            return Ok(Some((Some(found.passages), timings)));
+            let found = self.retrieve(query, question(query), asked_at, publisher).await?;
+            return Ok(found.map(|(found, timings)| (Some(found), timings)));
         }
-        let queue_ms = (Utc::now() - asked_at).as_seconds_f64().max(0.0) * 1000.0;
-        let timings = StageTimings { queue_ms, ..StageTimings::default() };
+        let timings = StageTimings { queue_ms: queue_ms(asked_at), ..StageTimings::default() };
         publisher.publish(AnswerPart::Retrieved { passages: Vec::new(), timings }).await?;
         Ok(Some((None, timings)))
     }
@@ -158,6 +165,7 @@ impl Answerer {
             usage,
             timings,
             check: AnswerCheck::default(),
+            searched_question: publisher.searched_question(),
         };
         let written = WrittenText { answered, voice, examples, copied };
         publisher.publish(AnswerPart::Written(Box::new(written))).await?;

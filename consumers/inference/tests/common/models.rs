@@ -61,6 +61,32 @@ impl ChatModel for Endless {
     }
 }
 
+/// A model that rewrites every question in the same way, and answers it.
+pub struct Rewriter {
+    rewritten: &'static str,
+}
+
+impl Rewriter {
+    pub fn new(rewritten: &'static str) -> Self {
+        Self { rewritten }
+    }
+}
+
+#[async_trait]
+impl ChatModel for Rewriter {
+    fn name(&self) -> &str {
+        "rewriter"
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
+        let rewrites = request.messages[0].content.starts_with("Rewrite");
+        let text = if rewrites { self.rewritten } else { "Wool keeps it warm [1]." };
+        let end = ChatChunk::End { finish_reason: FinishReason::Stop, usage: Usage::default() };
+        let chunks = [Ok(ChatChunk::Text(text.to_owned())), Ok(end)];
+        Ok(futures::stream::iter(chunks).boxed())
+    }
+}
+
 pub fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
 }

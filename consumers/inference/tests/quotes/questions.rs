@@ -70,7 +70,7 @@ pub const DOCS: &[Question] = &[
     ),
     ("How many processes of a stage are useful?", &["A group has as many useful members as the topic has partitions"]),
     ("With which priority do training jobs run?", &["low priority (`nice 10`)"]),
-    ("Why does the twin say that it does not know?", &["when no passage reaches `retrieval.min_score`"]),
+    ("Why does the twin say that it does not know?", &["when too little speaks for an answer"]),
     ("Can two processes use one data folder?", &["With Kafka several processes may share it"]),
     ("What is not ready while the language model is loading?", &["the versions that are deployed, are loading"]),
     // docs/learning.md

@@ -31,6 +31,8 @@ macro_rules! vector_contract {
             filters_narrow_both_searches,
             a_newer_revision_replaces_what_is_below_it_and_a_repetition_changes_nothing,
             held_vectors_come_back_as_they_were_written,
+            words_are_counted_in_the_authors_own_chunks_in_any_of_their_forms,
+            a_sample_is_spread_over_the_authors_chunks_of_the_wanted_categories,
             another_model_or_dimension_is_refused,
             a_model_that_has_moved_is_the_same_model,
             the_old_vectors_are_searched_until_every_chunk_has_a_new_one,

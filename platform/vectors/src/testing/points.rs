@@ -5,7 +5,7 @@ use twin_schemas::{Category, ContentHash, Revision, SourceKind};
 
 use super::Place;
 use super::fixtures::{ada, at, author, document, first_index, found, model, point, request};
-use crate::{Error, Filter, Point};
+use crate::{Error, FREQUENT, Filter, Frequencies, Point};
 
 /// A hit may come from either search, and none is of another author.
 pub async fn meaning_and_words_both_find_and_only_the_authors_own(place: &dyn Place) {
@@ -94,6 +94,51 @@ pub async fn held_vectors_come_back_as_they_were_written(place: &dyn Place) {
     let held = index.vectors_of(&[document(1), document(2)]).await.unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!((&held[0].content_hash, &held[0].vector), (&ContentHash::sha256([&b"text"[..]]), &at(33.0)));
+}
+
+/// What is frequent for others tells nothing of an author, and nothing in a word is an operator.
+pub async fn words_are_counted_in_the_authors_own_chunks_in_any_of_their_forms(place: &dyn Place) {
+    let index = first_index(place).await;
+    let many = FREQUENT + 3;
+    let of_others = (0..many).map(|number| point("grace", number.into(), 1, 0, "river", at(0.0)));
+    index.upsert(of_others.collect()).await.unwrap();
+    let mut titled = point("ada", 9_001, 1, 0, "text", at(1.0));
+    titled.meta.title = Some("On rivers".into());
+    let mut headed = point("ada", 9_002, 1, 0, "text", at(2.0));
+    headed.chunk.heading_path = vec!["The River".into()];
+    let worded = point("ada", 9_003, 1, 0, "a hill, don't climb", at(3.0));
+    index.upsert(vec![titled, headed, worded]).await.unwrap();
+    let frequencies = async |name: &str, words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        index.frequencies(&author(name), &words).await.unwrap()
+    };
+    let words = ["river", "hills", "valley", "don't", "a\" OR \"river"];
+    assert_eq!(frequencies("ada", &words).await, Frequencies { chunks: 3, having: vec![2, 1, 0, 1, 0] });
+    assert_eq!(frequencies("grace", &["river"]).await, Frequencies { chunks: many, having: vec![FREQUENT] });
+    assert_eq!(frequencies("nobody", &["river"]).await, Frequencies { chunks: 0, having: vec![0] });
+    assert_eq!(frequencies("ada", &[]).await, Frequencies { chunks: 3, having: Vec::new() });
+}
+
+/// Two samples of one index are the same.
+pub async fn a_sample_is_spread_over_the_authors_chunks_of_the_wanted_categories(place: &dyn Place) {
+    let index = first_index(place).await;
+    let mut points: Vec<Point> =
+        (0..100).map(|number| point("ada", number, 1, 0, &format!("text {number}"), at(0.0))).collect();
+    for code in points.iter_mut().skip(1).step_by(2) {
+        code.meta.category = Category::Code;
+    }
+    points.push(point("grace", 200, 1, 0, "hers", at(0.0)));
+    index.upsert(points).await.unwrap();
+    let prose = [Category::Article, Category::Post];
+    let sample = index.sample(&author("ada"), &prose, 5).await.unwrap();
+    let numbers: Vec<u128> = sample.iter().map(|chunk| chunk.document_id.0.as_u128()).collect();
+    assert_eq!(numbers, [0, 20, 40, 60, 80]);
+    assert_eq!((sample[1].title.as_deref(), sample[1].text.as_str()), (Some("Note 20"), "text 20"));
+    assert_eq!((sample[1].heading_path.as_slice(), sample[1].revision), (&["Part".to_owned()][..], Revision(1)));
+    assert_eq!(index.sample(&author("ada"), &prose, 5).await.unwrap(), sample);
+    assert_eq!(index.sample(&author("ada"), &prose, 1_000).await.unwrap().len(), 50);
+    assert_eq!(index.sample(&author("ada"), &[Category::Post], 5).await.unwrap(), []);
+    assert_eq!(index.sample(&author("nobody"), &prose, 5).await.unwrap(), []);
 }
 
 /// Vectors of another model or another length do not come in.

@@ -1,5 +1,6 @@
 //! What [`Warehouse`] promises, for every implementation: [`warehouse_contract`](crate::warehouse_contract) makes the tests.
 
+mod calibrations;
 mod documents;
 mod ledger;
 mod lists;
@@ -14,6 +15,7 @@ use twin_schemas::{AuthorId, Category, ContentHash, DocumentId, DocumentKey, Med
 
 use crate::{LedgerEntry, NewSource, Observation, Warehouse};
 
+pub use calibrations::*;
 pub use documents::*;
 pub use ledger::*;
 pub use lists::*;
@@ -43,6 +45,7 @@ macro_rules! warehouse_contract {
             sources_are_listed_in_parts_by_author_and_location,
             what_a_source_has_given_is_listed_in_parts_without_what_was_deleted,
             an_author_is_known_for_good_and_listed_while_there_is_something,
+            the_newest_calibration_of_each_author_is_kept,
             a_new_source_is_due_at_once_and_then_as_planned,
             the_source_that_is_due_longest_comes_first,
             a_clock_that_is_put_back_by_a_day_does_not_stop_the_syncs_for_that_day,

@@ -52,6 +52,7 @@ impl Twin {
             registry: twin_telemetry::MetricsRegistry::new(),
             stages: Vec::new(),
             default_interval_s: 900,
+            min_score: None,
             uploads: None,
             learning: Some(Learning {
                 registry: registry.clone(),

@@ -34,8 +34,8 @@ use response::{Completion, data};
 /// Create a chat completion (OpenAI's API).
 ///
 /// For every client of that API: the model is `twin/<author>`. Every field of the API is honoured, or refused by its name,
-/// but for those that are said to change nothing. Besides the API's own fields the answer has `citations`, `abstained` and
-/// `mode`. Where a `response_format` asks for JSON and the twin does not know, that is a `refusal`. Problems
+/// but for those that are said to change nothing. Besides the API's own fields the answer has `citations`, `abstained`,
+/// `mode` and `searched_question`. Where a `response_format` asks for JSON and the twin does not know, that is a `refusal`. Problems
 /// have OpenAI's `error` member too.
 #[utoipa::path(
     post, path = "/v1/chat/completions", operation_id = "create_chat_completion", tag = "openai",

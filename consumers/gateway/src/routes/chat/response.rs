@@ -41,6 +41,9 @@ pub struct ChatCompletion {
     /// What the check of a generated content has found. Not part of OpenAI's API.
     #[serde(flatten)]
     check: AnswerCheckView,
+    /// The question that was searched: the last message, or what was made of the conversation where that depends on it.
+    /// Null where nothing was searched, as for thanks. Not part of OpenAI's API.
+    searched_question: Option<String>,
 }
 
 /// One answer.
@@ -111,6 +114,10 @@ pub struct ChatChunk {
     /// before a repetition. Not part of OpenAI's API.
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
+    /// In the chunk with the finish reason: the question that was searched; absent where nothing was. Not part of OpenAI's
+    /// API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched_question: Option<String>,
 }
 
 /// What a chunk adds.
@@ -174,6 +181,7 @@ impl Completion {
             mode: answered.mode,
             finish_detail: answered.finish_reason,
             check: answered.check.shown(),
+            searched_question: answered.searched_question,
             usage: answered.usage.shown(),
             system_fingerprint: Some(answered.model),
             choices: vec![Choice {
@@ -211,6 +219,7 @@ impl Completion {
         finish.finish_detail = Some(answered.finish_reason);
         finish.check = Some(answered.check.shown());
         finish.answer = is_another.then_some(answered.text);
+        finish.searched_question = answered.searched_question;
         let mut chunks = vec![finish];
         if self.include_usage {
             let mut usage = self.chunk(Delta::default(), None);
@@ -235,6 +244,7 @@ impl Completion {
             finish_detail: None,
             check: None,
             answer: None,
+            searched_question: None,
         }
     }
 }
@@ -283,6 +293,7 @@ mod tests {
                 grounded_share: Some(1.0),
                 ..AnswerCheck::default()
             },
+            searched_question: Some("So?".into()),
         }
     }
 
@@ -305,7 +316,7 @@ mod tests {
             "citations": [], "abstained": false, "mode": "generated", "finish_detail": "length",
             "support": [{"text": "Yes [1].", "supported": true, "marker": 1, "score": 0.75, "reason": "supported",
                 "unknown": null}],
-            "grounded_share": 1.0, "invented_quotations": [], "replaced": null,
+            "grounded_share": 1.0, "invented_quotations": [], "replaced": null, "searched_question": "So?",
         });
         assert_eq!(json_of(&completion(false).whole(answered())), expected);
     }
@@ -342,6 +353,7 @@ mod tests {
         assert_eq!(closing["choices"][0]["delta"], json!({}));
         assert_eq!((&closing["citations"], &closing["mode"]), (&json!([]), &json!("generated")));
         assert_eq!((&closing["grounded_share"], closing.get("answer")), (&json!(1.0), None));
+        assert_eq!(closing["searched_question"], "So?");
     }
 
     #[test]

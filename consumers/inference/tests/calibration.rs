@@ -1,0 +1,114 @@
+//! From which score on questions are answered, measured over the real embedding model, index and ledger.
+
+mod common;
+#[path = "quotes/questions.rs"]
+mod questions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Fixture, ada};
+use questions::{DOCS, DOCS_UNSEEN, TOP, TOP_UNSEEN};
+use twin_coordination::{Leases, Member, Options, Owner};
+use twin_inference::Calibrator;
+use twin_schemas::{Category, QueryFilter};
+use twin_sqlite::SqliteLeases;
+use twin_telemetry::MetricsRegistry;
+use twin_warehouse::{Calibration, Refusals, ThresholdBasis};
+
+/// Of the questions that people asked of the documents, the share that may be refused by a threshold that was chosen by
+/// questions made of these by rules.
+const MOST_LOST: f64 = 0.1;
+
+/// Of general questions, the share that is refused.
+const LEAST_REFUSED: f64 = 0.9;
+
+async fn calibrator(fixture: &Fixture, process: &str) -> Calibrator {
+    let leases = Arc::new(SqliteLeases::open(fixture.database.clone()).await.unwrap());
+    let member = Member::new(leases, Owner::new(process), &Options::default());
+    let (retriever, warehouse) = (fixture.retriever.clone(), fixture.warehouse.clone());
+    Calibrator::new(retriever, warehouse, member, &MetricsRegistry::new()).unwrap().without_pauses()
+}
+
+async fn calibration(fixture: &Fixture) -> Option<Calibration> {
+    fixture.warehouse.calibration(&ada()).await.unwrap()
+}
+
+fn rate(refusals: Refusals) -> f64 {
+    refusals.rate().unwrap()
+}
+
+/// The repository's documents. Cargo runs tests in their package's folder.
+async fn publish_documents(fixture: &Fixture) {
+    for folder in ["../..", "../../docs"] {
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for path in files.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+            let name = path.display().to_string();
+            fixture.publish(&name, Category::Article, &std::fs::read_to_string(&path).unwrap()).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_threshold_of_an_author_loses_few_questions_and_refuses_those_on_other_fields() {
+    let fixture = Fixture::new(2).await;
+    publish_documents(&fixture).await;
+    let mut calibrator = calibrator(&fixture, "a").await;
+    assert_eq!(calibrator.look().await.unwrap(), 0, "nobody knows yet whether all have come");
+    assert_eq!(calibrator.look().await.unwrap(), 1);
+    let measured = calibration(&fixture).await.unwrap();
+    eprintln!("{measured:?}");
+    assert_eq!(measured.basis, ThresholdBasis::Measured);
+    assert_eq!((measured.left_out.asked, measured.general.asked), (measured.answerable.asked, 300));
+    assert!((100..=200).contains(&measured.answerable.asked), "{measured:?}");
+    assert!(rate(measured.answerable) <= 0.02, "{measured:?}");
+    assert!(rate(measured.general) >= LEAST_REFUSED, "{measured:?}");
+    assert!(rate(measured.left_out) > rate(measured.answerable), "{measured:?}");
+    assert_eq!(calibrator.look().await.unwrap(), 0, "it is measured once");
+
+    let (mut asked, mut lost) = (0.0, Vec::new());
+    for (question, _) in [DOCS, DOCS_UNSEEN, TOP, TOP_UNSEEN].into_iter().flatten() {
+        asked += 1.0;
+        let found = fixture.retriever.retrieve(&ada(), question, 5, &QueryFilter::default()).await.unwrap();
+        if found.evidence.score() < measured.threshold {
+            lost.push(format!("{:.2} {question}", found.evidence.score()));
+        }
+    }
+    eprintln!("{} of {asked} questions of people are lost below {}", lost.len(), measured.threshold);
+    assert!(lost.len() as f64 <= MOST_LOST * asked, "below {}:\n{}", measured.threshold, lost.join("\n"));
+}
+
+#[tokio::test]
+async fn an_author_of_few_texts_has_the_shipped_threshold_until_there_are_more() {
+    let fixture = Fixture::new(1).await;
+    fixture.publish("hive.md", Category::Article, "# The hive in winter\n\nI wrapped the hive in wool.\n").await;
+    let mut calibrator = calibrator(&fixture, "a").await;
+    calibrator.look().await.unwrap();
+    assert_eq!(calibrator.look().await.unwrap(), 1);
+    let measured = calibration(&fixture).await.unwrap();
+    assert_eq!(measured.basis, ThresholdBasis::Shipped);
+    assert_eq!((measured.answerable.asked, measured.answerable.refused, measured.general.asked), (1, 0, 0));
+    assert_eq!(calibrator.look().await.unwrap(), 0);
+    for number in 0..3 {
+        let text = format!("# Note {number}\n\nA smoker calms the bees on day {number}.\n");
+        fixture.publish(&format!("{number}.md"), Category::Article, &text).await;
+    }
+    assert_eq!(calibrator.look().await.unwrap(), 1, "there is more than twice as much");
+    assert!(calibration(&fixture).await.unwrap().chunks > measured.chunks);
+}
+
+#[tokio::test]
+async fn one_of_several_workers_measures_and_the_others_have_it_from_there() {
+    let fixture = Fixture::new(1).await;
+    fixture.publish("hive.md", Category::Article, "# The hive in winter\n\nI wrapped the hive in wool.\n").await;
+    let (mut one, mut other) = (calibrator(&fixture, "a").await, calibrator(&fixture, "b").await);
+    let leases = SqliteLeases::open(fixture.database.clone()).await.unwrap();
+    let held = leases.acquire("calibration", &Owner::new("c"), Duration::from_secs(60)).await.unwrap().unwrap();
+    for calibrator in [&mut one, &mut other] {
+        calibrator.look().await.unwrap();
+        assert_eq!(calibrator.look().await.unwrap(), 0, "another one measures");
+    }
+    leases.release(&held).await.unwrap();
+    assert_eq!((one.look().await.unwrap(), other.look().await.unwrap()), (1, 0));
+    assert!(calibration(&fixture).await.is_some());
+}
