@@ -74,7 +74,7 @@ pub async fn write(
     let is_length = words.is_none_or(|words| (1..=MAX_WORDS).contains(&words));
     checks.require(is_length, "words", format!("must be 1 to {MAX_WORDS}"));
     checks.finish()?;
-    let text = Text { field: "instruction", text: instruction };
+    let text = Text { field: "instruction", text: instruction, history: Vec::new() };
     let asked = question(&app, &headers, QueryKind::Write, text, author, None, QueryFilter::default()).await?;
     let writing = Some(Writing { category, words, facts });
     let mut answering = app.asker.ask(Question { writing, ..asked }).await?;
