@@ -120,7 +120,7 @@ pub(super) fn loose_number_word(word: &str) -> Option<&'static str> {
 pub(super) fn figures(token: &str) -> Option<(String, Option<Unit>)> {
     let token =
         token.strip_prefix(['v', 'V']).filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(token);
-    let before = token.trim_start_matches(|c| matches!(c, '$' | '€' | '£' | '#' | '~' | '+' | '≈' | '≥' | '≤' | '±'));
+    let before = token.trim_start_matches(['$', '€', '£', '#', '~', '+', '≈', '≥', '≤', '±']);
     let currency = token.chars().next().filter(|c| matches!(c, '$' | '€')).and_then(|c| unit(&c.to_string()));
     if !before.starts_with(|c: char| c.is_ascii_digit()) {
         return None;

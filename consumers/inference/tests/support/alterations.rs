@@ -126,12 +126,10 @@ pub fn altered(
 fn number(sentence: &str, nth: usize, is_nowhere: impl Fn(&str) -> bool) -> Option<String> {
     const WORDS: [&str; 9] = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
     let words: Vec<&str> = sentence.split(' ').collect();
-    let is_number = |word: &str| {
-        let bare = word.trim_end_matches(['.', ',', ':', ';', ')', '%']);
-        WORDS.contains(&bare) || !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let at = (0..words.len()).filter(|at| is_number(words[*at])).nth(nth)?;
-    let bare = words[at].trim_end_matches(['.', ',', ':', ';', ')', '%']);
+    let bare_at = |at: usize| words[at].trim_matches(|c: char| !c.is_alphanumeric());
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let at = (0..words.len()).filter(|at| WORDS.contains(&bare_at(*at)) || is_number(bare_at(*at))).nth(nth)?;
+    let bare = bare_at(at);
     let other = match bare.parse::<u64>() {
         Ok(number) => (1..40).map(|step| (number + 7 * step).to_string()).find(|other| is_nowhere(other))?,
         Err(_) => {
