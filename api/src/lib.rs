@@ -13,6 +13,7 @@ mod decisions;
 mod documents;
 mod evaluations;
 mod jobs;
+mod learning;
 mod models;
 mod problem;
 mod secret;
@@ -38,6 +39,7 @@ pub use jobs::{
     Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricFilter, MetricList, MetricView,
     NewJobRequest, NewRecipe, NewSweepRequest, PlanView, PlannedJob, RecipeView, SampleFit,
 };
+pub use learning::{LearningPart, LearningView, PartStanding, PartStatus};
 pub use models::{
     EvaluationState, EvaluationView, LineageView, ModelFileList, ModelFileView, ModelVersionDetail, ModelVersionList,
     ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use twin_artifacts::Artifacts;
-use twin_registry::{JobQueue, Registry};
-use twin_schemas::DatasetId;
+use twin_registry::{Collected, JobQueue, Registry};
+use twin_schemas::{AuthorId, DatasetId};
 use twin_training::{Plan, Recipe};
 
 use crate::PortError;
@@ -21,6 +21,15 @@ pub struct Learning {
     pub queue: Result<JobQueue, String>,
     /// Says what a job would be; or why that can not be on this machine.
     pub planner: Result<Arc<dyn JobPlanner>, String>,
+    /// Says what the next dataset versions wait for.
+    pub next_versions: Arc<dyn NextVersions>,
+}
+
+/// Says what an author's next dataset version waits for.
+#[async_trait]
+pub trait NextVersions: Send + Sync {
+    /// What there is, and how much makes a version due.
+    async fn collected(&self, author: &AuthorId) -> Result<Collected, PortError>;
 }
 
 /// What a job would be, and how long it would take here.

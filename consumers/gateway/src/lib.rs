@@ -54,7 +54,7 @@ use tokio_util::task::AbortOnDropHandle;
 use twin_telemetry::{Health, MetricsRegistry, Readiness, ShutdownSignal, admin_router};
 
 pub use error::Error;
-pub use learning::{JobPlanner, Learning, PlannedRun};
+pub use learning::{JobPlanner, Learning, NextVersions, PlannedRun};
 pub use openapi::openapi;
 pub use options::Options;
 pub use port_error::PortError;

@@ -6,7 +6,7 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
 use crate::routes::learning::{
-    datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, recipes,
+    datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, outlook, recipes,
 };
 use crate::routes::{chat, dead_letters, documents, embeddings, models, query, source_files, sources, status, write};
 
@@ -30,7 +30,7 @@ use crate::routes::{chat, dead_letters, documents, embeddings, models, query, so
         model_versions::list, model_versions::show, model_versions::lineage, model_files::list,
         model_files::read, model_versions::taught_by, evaluations::evaluate, evaluations::report, evaluations::page,
         decisions::approve, decisions::reject, decisions::deploy, decisions::roll_back, decisions::deployments,
-        recipes::show, recipes::set,
+        outlook::show, recipes::show, recipes::set,
         document, healthz, readyz, metrics,
     ),
     components(schemas(Problem, chat::ChatChunk)),

@@ -23,6 +23,7 @@ mod manifest;
 mod measure;
 mod model;
 mod models;
+mod outlook;
 mod pages;
 mod queue;
 mod relay;
@@ -44,6 +45,7 @@ pub use model::{
     EvaluationRow, EvaluationState, FreezeRequest, JobCheckpoint, JobOutcome, JobProgress, JobRow, JobState, Metric,
     MetricPosition, ModelRow, ModelState, NewDataset, NewJob, NewModel, StoredRecipe,
 };
+pub use outlook::{Collected, Outlook, Part, Standing, outlook};
 pub use queue::{CODE_VERSION, JobQueue};
 pub use relay::{Steps, relay};
 pub use rows::{Kind, Row, RowPosition, changed as changed_rows};

@@ -65,6 +65,9 @@ pub enum Command {
     /// Show and compare what training jobs measured.
     #[command(subcommand)]
     Runs(learning::runs::Runs),
+    /// Show what is trained, waits or is held back, and why.
+    #[command(subcommand)]
+    Learning(learning::status::Learning),
     /// Its arguments are read beside those of `twin models convert`, which speaks to no twin.
     #[command(skip)]
     Models(learning::models::Models),
@@ -123,6 +126,7 @@ async fn dispatch(command: Command, context: &mut Context) -> Result<(), Command
         Command::Train(args) => learning::train::run(args, context).await,
         Command::Jobs(command) => learning::jobs::run(command, context).await,
         Command::Runs(command) => learning::runs::run(command, context).await,
+        Command::Learning(command) => learning::status::run(command, context).await,
         Command::Models(command) => learning::models::run(command, context).await,
     }
 }

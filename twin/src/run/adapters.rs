@@ -7,9 +7,12 @@ use async_trait::async_trait;
 use chrono::Utc;
 use tracing::warn;
 use twin_api::{DeadLetterView, FieldError};
+use twin_corpus::Corpus;
 use twin_crawler::Sources;
-use twin_gateway::{DeadLetterAccess, JobPlanner, PlannedRun, PortError, Registration, SourceResolver};
-use twin_schemas::{Attributes, DatasetId, Service, SourceKind};
+use twin_datasets::FreezePolicy;
+use twin_gateway::{DeadLetterAccess, JobPlanner, NextVersions, PlannedRun, PortError, Registration, SourceResolver};
+use twin_registry::{Collected, Registry};
+use twin_schemas::{Attributes, AuthorId, DatasetId, Service, SourceKind};
 use twin_stream::{DeadLetter, DeadLetterCursor, DeadLetterObserver, DeadLetters, Reason};
 use twin_trainer::{Planned, Planner};
 use twin_training::Recipe;
@@ -68,6 +71,32 @@ impl JobPlanner for Plans {
         let Planned { plan, seconds, by_a_job } = self.planner.plan(dataset, recipe).await.map_err(of_trainer)?;
         let refused = plan.require_samples(self.max_left_out).err().map(|error| error.to_string());
         Ok(PlannedRun { plan, seconds, by_a_job, refused })
+    }
+}
+
+/// What the freezer waits for, for the gateway.
+pub struct NextDatasets {
+    /// What there is.
+    pub corpus: Arc<dyn Corpus>,
+    /// Which versions there are.
+    pub registry: Registry,
+    /// When the next is due.
+    pub policy: FreezePolicy,
+}
+
+#[async_trait]
+impl NextVersions for NextDatasets {
+    async fn collected(&self, author: &AuthorId) -> Result<Collected, PortError> {
+        let away = |error: twin_backend::Error| match error.is_transient() {
+            true => PortError::transient("corpus", error),
+            false => PortError::Refused(error.to_string()),
+        };
+        let new_samples = self.corpus.author_state(author).await.map_err(away)?.new_samples;
+        let (needed, key) = match self.registry.newest_dataset(author).await? {
+            Some(_) => (self.policy.new_samples, "datasets.freeze.new_samples"),
+            None => (self.policy.first_samples, "datasets.freeze.first_samples"),
+        };
+        Ok(Collected { new_samples, needed: needed.max(1), key })
     }
 }
 

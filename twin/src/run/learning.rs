@@ -16,7 +16,7 @@ use twin_telemetry::ShutdownSignal;
 use twin_trainer::Planner;
 use twin_training::Base;
 
-use super::adapters::Plans;
+use super::adapters::{NextDatasets, Plans};
 use super::models;
 use super::node::Node;
 use super::stages::{Tasks, start_stage};
@@ -44,8 +44,13 @@ fn opened(base: &Result<Base>) -> Result<&Base> {
 }
 
 /// What the gateway's routes of the learning loop work with.
-pub(super) fn routes(node: &Node, base: &Result<Base>) -> twin_gateway::Learning {
-    twin_gateway::Learning {
+pub(super) async fn routes(node: &Node, base: &Result<Base>) -> Result<twin_gateway::Learning> {
+    let next_versions = NextDatasets {
+        corpus: node.stores.corpus().await?,
+        registry: node.registry.clone(),
+        policy: node.config.datasets.freeze.clone(),
+    };
+    Ok(twin_gateway::Learning {
         registry: node.registry.clone(),
         artifacts: node.artifacts.clone(),
         queue: opened(base)
@@ -54,7 +59,8 @@ pub(super) fn routes(node: &Node, base: &Result<Base>) -> twin_gateway::Learning
         planner: opened(base)
             .map(|base| -> Arc<dyn JobPlanner> { Arc::new(plans(node, base)) })
             .map_err(|error| format!("training is not possible here: {error:#}")),
-    }
+        next_versions: Arc::new(next_versions),
+    })
 }
 
 /// Plans of jobs for the base model of this machine.

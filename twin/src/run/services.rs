@@ -53,7 +53,7 @@ pub(super) async fn start(
         Err(anyhow!("no service here works with a base model"))
     };
     if wanted(Service::Gateway) {
-        start_gateway(&node, &base, sources.clone(), listener, tasks, shutdown)?;
+        start_gateway(&node, &base, sources.clone(), listener, tasks, shutdown).await?;
     } else {
         serve_admin(&node, listener, tasks, shutdown);
     }
@@ -106,7 +106,7 @@ fn uploads_folder(config: &Config) -> PathBuf {
     config.data.join("uploads")
 }
 
-fn start_gateway(
+async fn start_gateway(
     node: &Node,
     base: &Result<Base>,
     sources: Sources,
@@ -129,7 +129,7 @@ fn start_gateway(
         default_interval_s: node.config.crawler.interval_s,
         min_score: node.config.retrieval.min_score,
         uploads: Some(Uploads { artifacts: node.artifacts.clone(), folder: uploads_folder(&node.config) }),
-        learning: Some(learning::routes(node, base)),
+        learning: Some(learning::routes(node, base).await?),
     };
     let gateway = Gateway::new(node.config.gateway.clone(), dependencies)?;
     let shutdown = shutdown.clone();

@@ -67,7 +67,9 @@ pub fn router(app: Arc<App>, admin: Router) -> Router {
 }
 
 fn learning_routes() -> Router<Arc<App>> {
-    use learning::{datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, recipes};
+    use learning::{
+        datasets, decisions, evaluations, files, freezes, jobs, model_files, model_versions, outlook, recipes,
+    };
     Router::new()
         .route("/v1/datasets", get(datasets::list).post(freezes::request))
         .route("/v1/datasets/requests/{author}", get(freezes::show))
@@ -95,6 +97,7 @@ fn learning_routes() -> Router<Arc<App>> {
         .route("/v1/documents/{id}/models", get(model_versions::taught_by))
         .route("/v1/authors/{author}/rollback", post(decisions::roll_back))
         .route("/v1/authors/{author}/deployments", get(decisions::deployments))
+        .route("/v1/authors/{author}/learning", get(outlook::show))
         .route("/v1/authors/{author}/recipe", get(recipes::show).put(recipes::set))
 }
 

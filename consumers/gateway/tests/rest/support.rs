@@ -13,10 +13,10 @@ use tokio_util::task::AbortOnDropHandle;
 use twin_api::{DeadLetterView, FieldError};
 use twin_artifacts::Artifacts;
 use twin_gateway::{
-    DeadLetterAccess, Dependencies, Error, Gateway, JobPlanner, Learning, Options, PlannedRun, PortError, Registration,
-    SourceResolver, StageGroup, Uploads,
+    DeadLetterAccess, Dependencies, Error, Gateway, JobPlanner, Learning, NextVersions, Options, PlannedRun, PortError,
+    Registration, SourceResolver, StageGroup, Uploads,
 };
-use twin_registry::JobQueue;
+use twin_registry::{Collected, JobQueue};
 use twin_schemas::{
     AnswerCheck, AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, Copied, DatasetId,
     DocumentId, EmbedQuery, Embedded, FailureKind, FinishReason, Passage, Payload, Query, QueryEvent, QueryKind,
@@ -55,6 +55,13 @@ enum Learns {
 
 /// Plans what it is asked for, and leaves one grounded sample of two out.
 pub struct Planned;
+
+#[async_trait]
+impl NextVersions for Planned {
+    async fn collected(&self, _: &AuthorId) -> Result<Collected, PortError> {
+        Ok(Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples" })
+    }
+}
 
 #[async_trait]
 impl JobPlanner for Planned {
@@ -121,7 +128,13 @@ impl Node {
             Learns::All => Ok(Arc::new(Planned)),
             _ => Err("training is not possible here: there is no base model".to_owned()),
         };
-        let learning = Learning { registry: registry.clone(), artifacts: artifacts.clone(), queue, planner };
+        let learning = Learning {
+            registry: registry.clone(),
+            artifacts: artifacts.clone(),
+            queue,
+            planner,
+            next_versions: Arc::new(Planned),
+        };
         let worker = Worker::start(Arc::clone(&log)).await;
         let dependencies = Dependencies {
             log,

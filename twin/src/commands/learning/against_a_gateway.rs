@@ -213,3 +213,14 @@ async fn a_model_is_exported_as_it_was_stored_and_never_out_of_the_folder() {
     assert!(refused.to_string().contains("outside the folder"), "{refused}");
     assert!(!std::fs::exists(twin.path("outside")).unwrap() && !std::fs::exists(elsewhere).unwrap());
 }
+
+#[tokio::test]
+async fn what_is_trained_waits_or_is_held_back_is_one_table() {
+    let twin = Twin::start().await;
+    let table = twin.run("learning status --author ada").await;
+    assert!(table.contains("dataset") && table.contains("waits"), "{table}");
+    assert!(table.contains("34 of the 50 new passages are there that make a version due"), "{table}");
+    assert!(table.contains("no version was deployed"), "{table}");
+    let document = twin.run_json("learning status --author ada").await;
+    assert_eq!(document["parts"][0]["standing"], "waits");
+}

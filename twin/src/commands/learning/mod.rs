@@ -15,6 +15,7 @@ mod recipe;
 pub mod report;
 mod run;
 pub mod runs;
+pub mod status;
 pub mod train;
 pub mod views;
 pub mod watch;

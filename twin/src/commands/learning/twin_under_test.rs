@@ -11,9 +11,12 @@ use tempfile::TempDir;
 use twin_api::DeadLetterView;
 use twin_artifacts::Artifacts;
 use twin_gateway::{
-    DeadLetterAccess, Dependencies, Gateway, JobPlanner, Learning, Options, PlannedRun, PortError, SourceResolver,
+    DeadLetterAccess, Dependencies, Gateway, JobPlanner, Learning, NextVersions, Options, PlannedRun, PortError,
+    SourceResolver,
 };
-use twin_registry::{EvaluationOutcome, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel, Registry};
+use twin_registry::{
+    Collected, EvaluationOutcome, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel, Registry,
+};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::DeadLetterCursor;
@@ -59,6 +62,7 @@ impl Twin {
                 artifacts: artifacts.clone(),
                 queue,
                 planner: Ok(Arc::new(Half)),
+                next_versions: Arc::new(Half),
             }),
         };
         let client = serve(Gateway::new(Options::default(), dependencies).unwrap().router()).await;
@@ -199,6 +203,13 @@ pub fn ada() -> AuthorId {
 
 /// Plans a job that would see half of the grounded samples.
 struct Half;
+
+#[async_trait]
+impl NextVersions for Half {
+    async fn collected(&self, _: &AuthorId) -> Result<Collected, PortError> {
+        Ok(Collected { new_samples: 34, needed: 50, key: "datasets.freeze.first_samples" })
+    }
+}
 
 #[async_trait]
 impl JobPlanner for Half {

@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod model_files;
 pub mod model_versions;
 pub mod model_views;
+pub mod outlook;
 pub mod recipes;
 pub mod views;
 

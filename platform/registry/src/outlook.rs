@@ -1,0 +1,202 @@
+//! How far an author's learning is: what of the loop is done, under way, waits or is held back, and why.
+
+use serde::{Deserialize, Serialize};
+use twin_schemas::{AuthorId, Verdict};
+
+use crate::model::{DeploymentState, EvaluationState, JobProgress, JobRow, JobState, ModelRow, ModelState};
+use crate::rules::AuthorState;
+use crate::{Error, Registry};
+
+/// A part of the learning loop, in the order in which one leads to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A dataset version of the author's documents.
+    Dataset,
+    /// A job that trains on the newest version.
+    Training,
+    /// The evaluation of the newest model.
+    Evaluation,
+    /// Somebody, or a policy, lets it serve or does not.
+    Decision,
+    /// The workers take up what is to serve.
+    Deployment,
+}
+
+/// Where a part stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Done, for now.
+    Done,
+    /// Somebody works on it.
+    UnderWay,
+    /// It goes on when something else happens, by itself or by somebody.
+    Waits,
+    /// It does not go on by itself.
+    HeldBack,
+    /// There is nothing to do for it yet.
+    NotBegun,
+}
+
+/// A part of the loop, and why it stands where it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// The part.
+    pub part: Part,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Why, and what would have it go on.
+    pub detail: String,
+}
+
+/// What the next dataset version waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collected {
+    /// Usable passages that no version holds.
+    pub new_samples: u64,
+    /// So many make a version due.
+    pub needed: u64,
+    /// The setting that says so.
+    pub key: &'static str,
+}
+
+impl Registry {
+    /// How far an author's learning is, part by part.
+    pub async fn outlook(&self, author: &AuthorId, collected: Collected) -> Result<Vec<Outlook>, Error> {
+        let state = self.state(author).await?;
+        let job = newest_job(&state).map(|job| job.job.clone());
+        let progress = match &job {
+            Some(job) => self.store.progress(std::slice::from_ref(job)).await?.remove(job),
+            None => None,
+        };
+        Ok(outlook(&state, collected, progress.as_ref()))
+    }
+}
+
+/// The same of a state. `progress` is that of the newest job.
+pub fn outlook(state: &AuthorState, collected: Collected, progress: Option<&JobProgress>) -> Vec<Outlook> {
+    let parts = [
+        (Part::Dataset, dataset(state, collected)),
+        (Part::Training, training(state, progress)),
+        (Part::Evaluation, evaluation(state)),
+        (Part::Decision, decision(state)),
+        (Part::Deployment, deployment(state)),
+    ];
+    parts.into_iter().map(|(part, (standing, detail))| Outlook { part, standing, detail }).collect()
+}
+
+type Found = (Standing, String);
+
+fn dataset(state: &AuthorState, collected: Collected) -> Found {
+    let newest = state.datasets.last();
+    if let Some(request) = &state.freeze {
+        let is_newer = newest.is_none_or(|version| request.requested_at >= version.created_at);
+        match &request.outcome {
+            None => return (Standing::UnderWay, format!("{} has asked for a version", request.requested_by)),
+            Some(why) if request.refused && is_newer => return (Standing::HeldBack, why.clone()),
+            Some(_) => {}
+        }
+    }
+    let Collected { new_samples, needed, key } = collected;
+    let new = format!("{new_samples} of the {needed} new passages are there that make a version due ({key})");
+    match newest {
+        Some(version) => (
+            Standing::Done,
+            format!("version {} has {} samples to train on; {new}", version.number, version.training_samples),
+        ),
+        None => (Standing::Waits, new),
+    }
+}
+
+/// The newest job that makes a model.
+fn newest_job(state: &AuthorState) -> Option<&JobRow> {
+    let jobs = state.jobs.values().filter(|job| job.sweep.is_none());
+    jobs.max_by_key(|job| (job.created_at, job.job.clone()))
+}
+
+fn training(state: &AuthorState, progress: Option<&JobProgress>) -> Found {
+    let Some(version) = state.datasets.last() else {
+        return (Standing::NotBegun, "there is no dataset version to train on".to_owned());
+    };
+    let trained = newest_job(state).filter(|job| job.dataset == version.dataset);
+    let Some(job) = trained else {
+        let how = "it is queued by itself (trainer.automatic), or by twin train";
+        return (Standing::Waits, format!("no job trains on version {} yet: {how}", version.number));
+    };
+    let (id, reason) = (job.job.short(), job.reason.as_deref());
+    let because = reason.map_or(String::new(), |reason| format!(": {reason}"));
+    match job.state {
+        JobState::Queued => (Standing::Waits, format!("job {id} waits for its turn{because}")),
+        JobState::Running => {
+            let step = progress.map_or(String::new(), |now| format!(", step {} of {}", now.step, now.steps));
+            (Standing::UnderWay, format!("job {id}, attempt {}{step}", job.attempts))
+        }
+        JobState::Succeeded => {
+            let model = job.model.as_ref().map_or("no model", |model| model.0.as_str());
+            (Standing::Done, format!("job {id} has made {model}"))
+        }
+        JobState::Failed => (Standing::HeldBack, format!("job {id} has failed{because}; twin jobs retry {id}")),
+        JobState::Cancelled => (Standing::HeldBack, format!("job {id} was stopped{because}; twin jobs retry {id}")),
+    }
+}
+
+fn evaluation(state: &AuthorState) -> Found {
+    let Some(ModelRow { model, .. }) = state.models.last() else {
+        return (Standing::NotBegun, "there is no model to evaluate".to_owned());
+    };
+    let Some(row) = state.evaluations.get(model) else {
+        return (Standing::Waits, format!("{model} is not queued for its evaluation yet"));
+    };
+    match row.state {
+        EvaluationState::Queued => (Standing::Waits, format!("the evaluation of {model} waits for its turn")),
+        EvaluationState::Running => (Standing::UnderWay, format!("{model} is evaluated, attempt {}", row.attempts)),
+        EvaluationState::Failed => {
+            let why = row.reason.as_deref().unwrap_or("for no known reason");
+            (Standing::HeldBack, format!("the evaluation of {model} has failed: {why}; twin models evaluate {model}"))
+        }
+        EvaluationState::Done => {
+            let verdict = row.verdict.map_or("without a verdict", Verdict::as_str);
+            (Standing::Done, format!("{model}: {verdict}; twin models report {model}"))
+        }
+    }
+}
+
+fn decision(state: &AuthorState) -> Found {
+    let Some(ModelRow { model, state: stands, verdict, .. }) = state.models.last() else {
+        return (Standing::NotBegun, "there is no model to decide on".to_owned());
+    };
+    match (stands, verdict) {
+        (ModelState::Trained, _) => (Standing::NotBegun, format!("{model} is not evaluated yet")),
+        (ModelState::Approved, _) => (Standing::Done, format!("{model} may serve")),
+        (ModelState::Rejected, _) => (Standing::HeldBack, format!("{model} was rejected and will not serve")),
+        (ModelState::Evaluated, Some(Verdict::Passed)) => {
+            (Standing::Waits, format!("{model} has passed: twin models approve {model}, or reject"))
+        }
+        (ModelState::Evaluated, Some(Verdict::Inconclusive)) => {
+            let how = format!("more documents tell more, or a person decides: twin models approve {model}, or reject");
+            (Standing::Waits, format!("the evaluation of {model} can not tell: {how}"))
+        }
+        (ModelState::Evaluated, Some(Verdict::Failed) | None) => {
+            (Standing::HeldBack, format!("{model} did not pass: twin models report {model} says why"))
+        }
+    }
+}
+
+fn deployment(state: &AuthorState) -> Found {
+    let name = |model: &Option<twin_schemas::ModelId>| {
+        model.as_ref().map_or_else(|| "the base model".to_owned(), |model| model.0.clone())
+    };
+    let Some(newest) = state.deployments.last().map(|deployment| &deployment.row) else {
+        return (Standing::NotBegun, "no version was deployed".to_owned());
+    };
+    match newest.state {
+        DeploymentState::Requested => (Standing::UnderWay, format!("{} is taken up", name(&newest.model))),
+        DeploymentState::Serving => (Standing::Done, format!("{} serves", name(&newest.model))),
+        DeploymentState::Failed => {
+            let why = newest.detail.as_deref().unwrap_or("for no known reason");
+            let serves = state.in_force().map_or_else(|| "the base model".to_owned(), |row| name(&row.model));
+            (Standing::HeldBack, format!("{} was not taken up: {why}; {serves} serves", name(&newest.model)))
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How far an author's learning is, in the words of one view.
+
+mod support;
+
+use support::{Fixture, ada, at, dataset, evaluated, fixture, job};
+use twin_registry::{By, Collected, JobOutcome, JobProgress, NewModel, Part, Standing};
+use twin_schemas::Verdict;
+
+const COLLECTED: Collected = Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples" };
+
+/// Where each part stands.
+async fn standings(fixture: &Fixture) -> [Standing; 5] {
+    let outlook = fixture.registry.outlook(&ada(), COLLECTED).await.unwrap();
+    let parts: Vec<Part> = outlook.iter().map(|found| found.part).collect();
+    assert_eq!(parts, [Part::Dataset, Part::Training, Part::Evaluation, Part::Decision, Part::Deployment]);
+    outlook.iter().map(|found| found.standing).collect::<Vec<_>>().try_into().unwrap()
+}
+
+/// Why a part stands where it does.
+async fn detail(fixture: &Fixture, part: Part) -> String {
+    let outlook = fixture.registry.outlook(&ada(), COLLECTED).await.unwrap();
+    outlook.into_iter().find(|found| found.part == part).unwrap().detail
+}
+
+#[tokio::test]
+async fn an_author_of_whom_nothing_is_frozen_waits_for_passages() {
+    let fixture = fixture().await;
+    let none = Standing::NotBegun;
+    assert_eq!(standings(&fixture).await, [Standing::Waits, none, none, none, none]);
+    let why = detail(&fixture, Part::Dataset).await;
+    assert_eq!(why, "34 of the 200 new passages are there that make a version due (datasets.freeze.new_samples)");
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_says_why_until_a_version_is_made() {
+    let fixture = fixture().await;
+    fixture.registry.request_freeze(&ada(), "grace", at(0)).await.unwrap();
+    assert_eq!(standings(&fixture).await[0], Standing::UnderWay);
+    fixture.registry.answer_freeze(&ada(), Err("too few samples"), at(1)).await.unwrap();
+    assert_eq!(
+        (standings(&fixture).await[0], detail(&fixture, Part::Dataset).await),
+        (Standing::HeldBack, "too few samples".into())
+    );
+    fixture.registry.add_dataset(dataset("1"), at(2)).await.unwrap();
+    assert_eq!(standings(&fixture).await[0], Standing::Done);
+}
+
+#[tokio::test]
+async fn a_job_is_told_from_its_queue_to_its_model_or_the_reason_that_there_is_none() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    registry.add_dataset(dataset("d"), at(0)).await.unwrap();
+    assert_eq!(standings(&fixture).await[1], Standing::Waits);
+    assert!(detail(&fixture, Part::Training).await.contains("trainer.automatic"));
+    let mut new = job("1");
+    new.dataset = dataset("d").dataset;
+    let id = new.job.clone();
+    registry.queue_job(new, at(1)).await.unwrap();
+    assert!(detail(&fixture, Part::Training).await.contains("waits for its turn"));
+    registry.start_job(&id, at(2)).await.unwrap();
+    let progress = JobProgress { step: 3, steps: 9, ..JobProgress::default() };
+    registry.note_job_progress(&id, 1, progress).await.unwrap();
+    assert_eq!(standings(&fixture).await[1], Standing::UnderWay);
+    assert!(detail(&fixture, Part::Training).await.ends_with("attempt 1, step 3 of 9"));
+    registry.finish_job(&id, 1, JobOutcome::Failed("the disk is full".into()), at(3)).await.unwrap();
+    assert_eq!(standings(&fixture).await[1], Standing::HeldBack);
+    let why = detail(&fixture, Part::Training).await;
+    assert!(why.contains("the disk is full") && why.contains("twin jobs retry 111111111111"), "{why}");
+    registry.retry_job(&id, at(4)).await.unwrap();
+    registry.start_job(&id, at(5)).await.unwrap();
+    let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
+    registry.finish_job(&id, 2, made, at(6)).await.unwrap();
+    assert_eq!(standings(&fixture).await[1..4], [Standing::Done, Standing::Waits, Standing::NotBegun]);
+    // A version that came since is not trained on by that.
+    registry.add_dataset(dataset("e"), at(7)).await.unwrap();
+    assert_eq!(standings(&fixture).await[1], Standing::Waits);
+}
+
+#[tokio::test]
+async fn a_model_that_passed_waits_for_a_person_and_one_that_did_not_is_held_back() {
+    let passed = fixture().await;
+    let model = evaluated(&passed.registry, "1", Verdict::Passed).await;
+    assert_eq!(standings(&passed).await[2..], [Standing::Done, Standing::Waits, Standing::NotBegun]);
+    assert!(detail(&passed, Part::Decision).await.contains(&format!("twin models approve {model}")));
+    passed.registry.approve(&model, By::new("grace", "", at(9))).await.unwrap();
+    assert_eq!(standings(&passed).await[3..], [Standing::Done, Standing::UnderWay]);
+
+    let failed = fixture().await;
+    evaluated(&failed.registry, "1", Verdict::Failed).await;
+    assert_eq!(standings(&failed).await[2..], [Standing::Done, Standing::HeldBack, Standing::NotBegun]);
+}
