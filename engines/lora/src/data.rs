@@ -58,28 +58,72 @@ impl Read {
         let read = self.items.len();
         let mut fit: BTreeMap<String, Fit> = BTreeMap::new();
         let mut items = Vec::with_capacity(read);
+        let mut kinds = Vec::with_capacity(read);
         for (item, kind) in self.items.into_iter().zip(self.kinds) {
             let counted = fit.entry(kind.to_owned()).or_default();
             counted.read += 1;
             if size(&item) <= settled.pack_tokens && longest(&item) <= max_tokens {
                 items.push(item);
+                kinds.push(kind);
             } else {
                 counted.too_long += 1;
             }
         }
-        Samples { too_long: read - items.len(), read, items, fit }
+        Samples { too_long: read - items.len(), read, items, kinds, fit }
     }
 }
 
 /// The samples of a file that can be used.
 pub(crate) struct Samples {
     pub items: Vec<Item>,
+    /// What each teaches.
+    kinds: Vec<&'static str>,
     /// Samples in the file.
     pub read: usize,
     /// Of these, left out because they are longer than a pack or than the model's positions.
     pub too_long: usize,
     /// The same by kind.
     pub fit: BTreeMap<String, Fit>,
+}
+
+impl Samples {
+    /// Keeps at most so many, of each kind its share. Which ones does not depend on the recipe: what one run is evaluated on,
+    /// every run on the same samples is.
+    pub fn keep(&mut self, most: usize) {
+        let kept = stratified(&self.kinds, most);
+        let (mut index, mut place) = (0, 0);
+        let mut is_kept = |_: &_| {
+            let found = kept.get(place) == Some(&index);
+            index += 1;
+            place += usize::from(found);
+            found
+        };
+        self.items.retain(&mut is_kept);
+        self.kinds = kept.iter().map(|index| self.kinds[*index]).collect();
+    }
+}
+
+/// Decides which samples a run is evaluated on.
+const SAMPLING_SEED: u64 = 0;
+
+/// At most so many places of a list, drawn at random, ascending, and of each kind as large a share as it has in the list.
+fn stratified(kinds: &[&str], most: usize) -> Vec<usize> {
+    let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, kind) in kinds.iter().enumerate() {
+        places.entry(kind).or_default().push(place);
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(SAMPLING_SEED);
+    let mut order: Vec<(f64, usize)> = Vec::with_capacity(kinds.len());
+    for of_kind in places.values_mut() {
+        of_kind.shuffle(&mut rng);
+        // Spread evenly from 0 to 1, so that the first of all have each kind's share.
+        let count = of_kind.len() as f64;
+        order.extend(of_kind.iter().enumerate().map(|(rank, place)| ((rank as f64 + 0.5) / count, *place)));
+    }
+    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut chosen: Vec<usize> = order.into_iter().take(most).map(|(_, place)| place).collect();
+    chosen.sort_unstable();
+    chosen
 }
 
 /// Tokens of an item's longest sequence.
@@ -172,4 +216,37 @@ fn preference(sample: PreferenceSample, format: &ChatFormat) -> Result<(Item, &'
 
 fn sequence(format: &ChatFormat, prompt: &[ChatMessage], completion: &str) -> Result<Sequence, String> {
     format.sequence(prompt, completion).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_samples_of_an_evaluation_have_each_kinds_share_and_are_not_the_first_ones() {
+        // As a dataset's file has them: kind after kind.
+        let kinds: Vec<&str> = [vec!["voice"; 160], vec!["grounded"; 30], vec!["refusal"; 10]].concat();
+        let chosen = stratified(&kinds, 20);
+        let of = |kind: &str| chosen.iter().filter(|place| kinds[**place] == kind).count();
+        assert_eq!((chosen.len(), of("voice"), of("grounded"), of("refusal")), (20, 16, 3, 1));
+        assert!(chosen.is_sorted() && chosen.last() > Some(&150), "{chosen:?}");
+        assert_eq!(stratified(&kinds, 20), chosen, "the same for every run");
+        assert_ne!(chosen[..16], (0..16).collect::<Vec<_>>(), "not the first of a kind");
+        assert_eq!(stratified(&kinds, 999).len(), 200);
+        assert_eq!(stratified(&[], 3), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn what_is_kept_keeps_its_kind() {
+        let item = |tokens: u32| vec![Sequence { tokens: vec![tokens], completion: 1 }];
+        let kinds = vec!["voice", "voice", "refusal", "voice", "refusal"];
+        let items: Vec<Item> = (0..5).map(item).collect();
+        let mut samples = Samples { items, kinds, read: 5, too_long: 0, fit: BTreeMap::new() };
+        samples.keep(3);
+        assert_eq!((samples.items.len(), samples.kinds.len()), (3, 3));
+        for (item, kind) in samples.items.iter().zip(&samples.kinds) {
+            let place = item[0].tokens[0];
+            assert_eq!(*kind, if place == 2 || place == 4 { "refusal" } else { "voice" });
+        }
+    }
 }

@@ -38,7 +38,7 @@ pub(crate) fn prepare(task: &Task) -> Result<Prepared, Error> {
     let settled = task.recipe.settled(&shape, &lengths, &held_out);
     let samples = train.fitting(&settled, config.max_tokens);
     let mut validation = validation.fitting(&settled, config.max_tokens);
-    validation.items.truncate(task.recipe.eval_samples);
+    validation.keep(task.recipe.eval_samples);
     Ok(Prepared { config, settled, samples, validation, longest })
 }
 

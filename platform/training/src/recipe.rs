@@ -140,7 +140,7 @@ pub struct Recipe {
     pub weight_decay: f64,
     /// Steps between two evaluations; 0 evaluates after the last step alone.
     pub eval_every: usize,
-    /// Validation samples in an evaluation, at most.
+    /// Validation samples in an evaluation, at most: of each kind its share, the same ones in every run.
     pub eval_samples: usize,
     /// Evaluations in a row without a lower loss after which training ends; the weights of the lowest loss are kept
     /// then. 0 trains to the end and keeps the last weights.
