@@ -128,7 +128,7 @@ impl Export<'_> {
             "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base_name(self.base),
             "r": self.recipe.rank, "lora_alpha": self.recipe.alpha, "lora_dropout": self.recipe.dropout,
             "target_modules": targets, "bias": "none", "fan_in_fan_out": false, "inference_mode": true,
-            "modules_to_save": null, "use_rslora": false, "use_dora": false, "rank_pattern": {}, "alpha_pattern": {},
+            "modules_to_save": null, "use_rslora": self.recipe.rslora, "use_dora": false, "rank_pattern": {}, "alpha_pattern": {},
             "init_lora_weights": true,
         });
         let config = serde_json::to_vec_pretty(&config).map_err(|error| Error::malformed(partial, error))?;

@@ -66,7 +66,7 @@ impl Adapter {
         Ok(DeviceAdapter { tensors: tensors?, targets: self.targets.clone(), scale: self.scale, dropout: None })
     }
 
-    /// `alpha / rank`.
+    /// What the output is scaled by: [`Recipe::scale`].
     pub fn scale(&self) -> f64 {
         self.scale
     }

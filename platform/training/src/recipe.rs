@@ -155,6 +155,10 @@ pub struct Recipe {
     // Left out where it is what it was before there was a choice: recipes keep their hashes, and jobs their names.
     #[serde(skip_serializing_if = "Precision::is_single")]
     pub precision: Precision,
+    /// Whether the adapter's output is scaled by `alpha / sqrt(rank)` instead, so that a higher rank learns as fast as a low
+    /// one (rsLoRA, Kalajdzievski 2023, <https://arxiv.org/abs/2312.03732>).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rslora: bool,
 }
 
 impl Default for Recipe {
@@ -181,6 +185,7 @@ impl Default for Recipe {
             seed: 0,
             dpo_beta: 0.1,
             precision: Precision::default(),
+            rslora: false,
         }
     }
 }
@@ -260,9 +265,10 @@ impl Recipe {
         serde_json::to_string(&sorted).expect("numbers, texts and lists are always JSON")
     }
 
-    /// `alpha / rank`.
+    /// `alpha / rank`, or with `rslora` `alpha / sqrt(rank)`.
     pub fn scale(&self) -> f64 {
-        self.alpha / self.rank as f64
+        let rank = self.rank as f64;
+        self.alpha / if self.rslora { rank.sqrt() } else { rank }
     }
 }
 

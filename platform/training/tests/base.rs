@@ -136,3 +136,13 @@ fn a_recipe_of_an_earlier_version_keeps_its_text_and_leaves_nothing_open() {
     let open = Recipe::parse("rank = 4\n").unwrap().canonical();
     assert!(!open.contains("pack_tokens") && !open.contains("learning_rate") && !open.contains("epochs"), "{open}");
 }
+
+#[test]
+fn the_scale_of_an_adapter_falls_with_its_rank_or_with_the_root_of_that() {
+    let recipe = Recipe { rank: 16, alpha: 32.0, ..Recipe::default() };
+    assert!((recipe.scale() - 2.0).abs() < 1e-12);
+    let stable = Recipe { rslora: true, ..recipe.clone() };
+    assert!((stable.scale() - 8.0).abs() < 1e-12);
+    assert!(!recipe.canonical().contains("rslora"), "recipes of before keep their text");
+    assert_eq!(Recipe::parse("rslora = true\n").unwrap(), Recipe { rslora: true, ..Recipe::default() });
+}
