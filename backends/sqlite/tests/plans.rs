@@ -316,6 +316,7 @@ async fn of_the_vector_index_while_another_generation_is_built() {
     let vectors = pending.into_iter().map(|chunk| (chunk, at(20.0))).collect();
     plans.look("fill", store.fill(&building, vectors), scans).await;
     plans.look("vectors_of", index.vectors_of(&[document(1)]), scans).await;
+    plans.look("lowest_revisions", index.lowest_revisions(Some(document(0)), 9), sorts_or_scans).await;
     plans.look("frequencies", index.frequencies(&ada(), &["text".to_owned()]), scans).await;
     plans.look("sample", index.sample(&ada(), &[Category::Article], 2), sorts_or_scans).await;
     plans.look("delete_below", index.delete_below(&[(document(1), Revision(2))]), scans).await;

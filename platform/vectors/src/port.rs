@@ -26,6 +26,14 @@ pub trait VectorIndex: Send + Sync {
     /// too.
     async fn delete_below(&self, documents: &[(DocumentId, Revision)]) -> Result<(), Error>;
 
+    /// The documents of which there are points, behind the given one and at most `limit`, by id; each with the lowest
+    /// revision of its points.
+    async fn lowest_revisions(
+        &self,
+        behind: Option<DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<(DocumentId, Revision)>, Error>;
+
     /// The vectors held for a document, of whichever revision: an unchanged chunk's is copied.
     async fn vectors_of(&self, documents: &[DocumentId]) -> Result<Vec<StoredVector>, Error>;
 

@@ -9,6 +9,9 @@
 //! A revision that is not newer than the ledger's is passed over, its leftovers are deleted. A chunk whose text did
 //! not change keeps its vector.
 //!
+//! [`sweep()`] takes away what a process has left of an outdated revision that it wrote late, and was killed before it could
+//! take it back.
+//!
 //! [`rebuild()`] gives the chunks of an index vectors of another model, while this stage and searches go on.
 //!
 //! Deliberately not here: the model (`platform/embedding` and its engines) and the index (`platform/vectors`).
@@ -16,6 +19,8 @@
 mod handler;
 mod metrics;
 mod rebuild;
+mod sweep;
 
 pub use handler::Embedding;
 pub use rebuild::{RebuildError, rebuild};
+pub use sweep::{SweepError, sweep};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::Utc;
-use twin_embedder::{Embedding, rebuild};
+use twin_embedder::{Embedding, rebuild, sweep};
 use twin_embedding::Embedder;
 use twin_index::{Index, Pair};
 use twin_onnx::{EmbedderOptions, OnnxEmbedder, OnnxLoader};
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 struct Fixture {
     stage: Embedding,
+    index: Index,
     embedder: Arc<dyn Embedder>,
     store: SqliteVectors,
     vectors: Arc<dyn VectorIndex>,
@@ -53,9 +54,9 @@ async fn fixture() -> Fixture {
     let vectors = store.open(embedder.model()).await.unwrap();
     let pair = Pair { embedder: embedder.clone(), vectors: vectors.clone() };
     let index = Index::new(pair, Arc::new(loader));
-    let warehouse = Arc::new(SqliteWarehouse::open(database).await.unwrap());
-    let stage = Embedding::new(index, warehouse.clone(), &registry).unwrap();
-    Fixture { stage, embedder, store, vectors, warehouse, registry, _folder: folder }
+    let warehouse: Arc<dyn Warehouse> = Arc::new(SqliteWarehouse::open(database).await.unwrap());
+    let stage = Embedding::new(index.clone(), warehouse.clone(), &registry).unwrap();
+    Fixture { stage, index, embedder, store, vectors, warehouse, registry, _folder: folder }
 }
 
 fn id() -> DocumentId {
@@ -171,6 +172,31 @@ async fn what_a_late_consumer_has_left_behind_goes_with_the_next_event() {
     // Its event comes again, since it was not acknowledged.
     fixture.handle(vec![message(1, Some(&["one"]))]).await;
     assert_eq!((fixture.revisions().await, fixture.ledger().await), (vec![], (2, 0)));
+}
+
+#[tokio::test]
+async fn what_a_consumer_has_left_that_was_killed_before_it_took_it_back_goes_with_the_next_start() {
+    let fixture = fixture().await;
+    fixture.handle(vec![message(1, Some(&["one"])), message(2, Some(&["two"]))]).await;
+    let late = document(1, &["one", "more"]);
+    let vectors = fixture.embedder.embed_passages(vec!["one".to_owned(), "more".to_owned()]).await.unwrap();
+    let points = late.chunks.iter().zip(vectors);
+    let points = points.map(|(chunk, vector)| Point { meta: late.meta.clone(), chunk: chunk.clone(), vector });
+    fixture.vectors.upsert(points.collect()).await.unwrap();
+    assert_eq!(fixture.revisions().await, [1, 1, 2]);
+    assert_eq!(sweep(&fixture.index, &fixture.warehouse).await.unwrap(), 1);
+    assert_eq!(fixture.revisions().await, [2]);
+    assert_eq!(sweep(&fixture.index, &fixture.warehouse).await.unwrap(), 0, "nothing is left");
+    // Of a document that is deleted, too.
+    fixture.handle(vec![message(3, None)]).await;
+    let vector = fixture.embedder.embed_passages(vec!["one".to_owned()]).await.unwrap().remove(0);
+    fixture
+        .vectors
+        .upsert(vec![Point { meta: late.meta.clone(), chunk: late.chunks[0].clone(), vector }])
+        .await
+        .unwrap();
+    assert_eq!(sweep(&fixture.index, &fixture.warehouse).await.unwrap(), 1);
+    assert_eq!((fixture.revisions().await, fixture.ledger().await), (vec![], (3, 0)));
 }
 
 #[tokio::test]

@@ -3,14 +3,17 @@
 use std::future::IntoFuture;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use tokio::net::TcpListener;
+use tracing::{info, warn};
 use twin_chunker::Chunker;
 use twin_cleaner::Cleaner;
 use twin_crawler::{Crawler, Sources};
 use twin_embedder::Embedding;
 use twin_gateway::{Dependencies, Gateway, StageGroup, Uploads};
+use twin_index::Index;
 use twin_inference::{Calibrator, Models, Queries, Retriever, SwitchMetrics, Switcher, VersionLoader, Workers};
 use twin_schemas::Service;
 use twin_stream::{DeadLetters, Order, Stage, group_of};
@@ -90,6 +93,7 @@ pub(super) async fn start(
         if wanted(Service::Embedder) {
             let embedding = Embedding::new(index.clone(), node.warehouse.clone(), &node.metrics)?;
             start_stage(&node, Service::Embedder, embedding, Order::PerPartition, tasks, shutdown);
+            start_sweep(&node, index.clone(), tasks, shutdown.clone());
         }
         if wanted(Service::Inference) {
             let retrieval = node.config.retrieval.clone();
@@ -99,6 +103,34 @@ pub(super) async fn start(
         }
     }
     Ok(())
+}
+
+/// Between two tries at looking over the index.
+const SWEEP_RETRY: Duration = Duration::from_secs(5);
+
+/// Looks once for what a process has left of outdated revisions that was killed before it could take it back.
+fn start_sweep(node: &Node, index: Index, tasks: &mut Tasks, shutdown: ShutdownSignal) {
+    let warehouse = node.warehouse.clone();
+    let sweep = async move {
+        loop {
+            match twin_embedder::sweep(&index, &warehouse).await {
+                Ok(0) => return,
+                Ok(documents) => return info!(documents, "outdated revisions were taken out of the index"),
+                Err(error) if error.is_transient() => {
+                    warn!(%error, "trying again");
+                    tokio::time::sleep(SWEEP_RETRY).await;
+                }
+                Err(error) => return warn!(%error, "it is looked over at the next start"),
+            }
+        }
+    };
+    tasks.spawn(async move {
+        tokio::select! {
+            () = sweep => {}
+            () = shutdown.begun() => {}
+        }
+        Ok(())
+    });
 }
 
 /// Where uploads lie while they come, and while they are read.

@@ -74,6 +74,14 @@ impl VectorIndex for SqliteIndex {
         self.write(move |tx, active, building| write::delete_below(tx, active, building, &documents)).await
     }
 
+    async fn lowest_revisions(
+        &self,
+        behind: Option<DocumentId>,
+        limit: usize,
+    ) -> Result<Vec<(DocumentId, Revision)>, Error> {
+        self.read(move |c, _| read::lowest_revisions(c, behind, limit)).await
+    }
+
     async fn vectors_of(&self, documents: &[DocumentId]) -> Result<Vec<StoredVector>, Error> {
         let documents = documents.to_vec();
         self.read(move |c, table| read::vectors_of(c, table, &documents)).await

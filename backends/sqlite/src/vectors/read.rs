@@ -25,6 +25,25 @@ pub(super) fn count(c: &Connection) -> Result<u64, Failure> {
     Ok(c.query_row("SELECT count(*) FROM chunks", [], |row| row.get::<_, i64>(0))?.unsigned_abs())
 }
 
+pub(super) fn lowest_revisions(
+    c: &Connection,
+    behind: Option<DocumentId>,
+    limit: usize,
+) -> Result<Vec<(DocumentId, Revision)>, Failure> {
+    let mut statement = c.prepare_cached(
+        "SELECT document_id, min(revision) FROM chunks WHERE document_id > ?1
+         GROUP BY document_id ORDER BY document_id LIMIT ?2",
+    )?;
+    // Before every id.
+    let behind = behind.map(|id| id.to_string()).unwrap_or_default();
+    let mut rows = statement.query(params![behind, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((document_id(row, 0)?, Revision(row.get::<_, i64>(1)?.unsigned_abs())));
+    }
+    Ok(found)
+}
+
 pub(super) fn vectors_of(c: &Connection, table: &str, documents: &[DocumentId]) -> Result<Vec<StoredVector>, Failure> {
     let mut statement = c.prepare_cached(&format!(
         "SELECT k.content_hash, v.embedding FROM chunks k JOIN {table} v USING (chunk_id) WHERE k.document_id = ?1"

@@ -30,6 +30,7 @@ macro_rules! vector_contract {
             an_authors_few_chunks_are_found_by_words_that_are_frequent_among_others,
             filters_narrow_both_searches,
             a_newer_revision_replaces_what_is_below_it_and_a_repetition_changes_nothing,
+            documents_are_listed_with_the_lowest_revision_of_their_points,
             held_vectors_come_back_as_they_were_written,
             words_are_counted_in_the_authors_own_chunks_in_any_of_their_forms,
             a_sample_is_spread_over_the_authors_chunks_of_the_wanted_categories,

@@ -87,6 +87,23 @@ pub async fn a_newer_revision_replaces_what_is_below_it_and_a_repetition_changes
     assert_eq!(found(&*index, request(ada(), at(0.0), "new")).await, []);
 }
 
+/// Whoever looks for what was left of outdated revisions finds each document once, part by part.
+pub async fn documents_are_listed_with_the_lowest_revision_of_their_points(place: &dyn Place) {
+    let index = first_index(place).await;
+    assert_eq!(index.lowest_revisions(None, 9).await.unwrap(), []);
+    for (number, revision) in [(2, 5), (1, 7), (3, 1), (1, 4), (1, 9)] {
+        let points = (0..2).map(|ordinal| point("ada", number, revision, ordinal, "text", at(1.0)));
+        index.upsert(points.collect()).await.unwrap();
+    }
+    let all = [(document(1), Revision(4)), (document(2), Revision(5)), (document(3), Revision(1))];
+    assert_eq!(index.lowest_revisions(None, 9).await.unwrap(), all);
+    assert_eq!(index.lowest_revisions(None, 2).await.unwrap(), all[..2]);
+    assert_eq!(index.lowest_revisions(Some(document(2)), 2).await.unwrap(), all[2..]);
+    index.delete_below(&[(document(1), Revision(9)), (document(3), Revision(2))]).await.unwrap();
+    let left = [(document(1), Revision(9)), (document(2), Revision(5))];
+    assert_eq!(index.lowest_revisions(None, 9).await.unwrap(), left);
+}
+
 /// An unchanged chunk keeps its vector.
 pub async fn held_vectors_come_back_as_they_were_written(place: &dyn Place) {
     let index = first_index(place).await;
