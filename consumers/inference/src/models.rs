@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tracing::info;
 use twin_llm::ChatModel;
 use twin_schemas::{AuthorId, ModelId};
 
 use crate::mode::Writer;
-use crate::switch::{LoadError, Loader};
+use crate::switch::{LoadError, Loader, RETRY};
 
 /// The models in memory: the base model, and a version of their own for some authors. Who answers keeps its model until
 /// the answer is written, so a version that is replaced goes when its last answer ends.
 ///
-/// Of the versions so many are in memory at once; the one that was asked least recently makes room for another, and is
-/// loaded again when it is asked.
+/// Of the versions so many are in memory at once, beside those that still write an answer; the one that was asked least
+/// recently makes room for another, and is loaded again when it is asked.
 pub struct Models {
     base: Base,
     most: usize,
@@ -50,6 +51,8 @@ pub(crate) struct Version {
     pub(crate) loader: Arc<dyn Loader>,
     /// The number of its last use.
     pub(crate) used: u64,
+    /// When it did not load any more, and why.
+    pub(crate) failed: Option<(Instant, String)>,
 }
 
 /// The model that answers for an author.
@@ -66,35 +69,49 @@ impl Models {
     }
 
     /// The model that answers for this author now, which is loaded if it is not in memory. None is there where the author
-    /// is quoted.
+    /// is quoted. Whoever asks may go away: what is loaded for them is there for the next.
     ///
     /// # Errors
     /// The author's version could not be loaded again.
-    pub async fn of(&self, author: &AuthorId) -> Result<Option<Arc<dyn ChatModel>>, LoadError> {
+    pub async fn of(self: &Arc<Self>, author: &AuthorId) -> Result<Option<Arc<dyn ChatModel>>, LoadError> {
         Ok(self.assigned_to(author).await?.map(|assigned| assigned.model))
     }
 
     /// As [`Self::of`], with what is known of it.
-    pub(crate) async fn assigned_to(&self, author: &AuthorId) -> Result<Option<Assigned>, LoadError> {
-        if let Some(model) = self.in_memory(author) {
-            return Ok(model);
+    pub(crate) async fn assigned_to(self: &Arc<Self>, author: &AuthorId) -> Result<Option<Assigned>, LoadError> {
+        if let Some(assigned) = self.in_memory(author) {
+            return Ok(assigned);
         }
-        let _alone = self.loading.lock().await;
+        let (models, author) = (self.clone(), author.clone());
+        let loading = tokio::spawn(async move { models.load_again(&author).await });
+        loading.await.unwrap_or_else(|panic| Err(LoadError::Unfit(format!("loading it panicked: {panic}"))))
+    }
+
+    async fn load_again(&self, author: &AuthorId) -> Result<Option<Assigned>, LoadError> {
+        let _alone = self.alone().await;
         // Who waited for its turn may find what the one before has loaded.
-        if let Some(model) = self.in_memory(author) {
-            return Ok(model);
+        if let Some(assigned) = self.in_memory(author) {
+            return Ok(assigned);
         }
-        let Some((id, loader)) = self.absent(author) else { return Ok(self.assigned_base()) };
+        let Some((id, loader)) = self.absent(author)? else { return Ok(self.assigned_base()) };
         self.make_room_for(author);
-        let model = loader.load(&id).await?;
-        info!(%author, version = id.0, "the version was loaded again");
+        let loaded = loader.load(&id).await;
         let mut deployed = self.deployed();
         // It may have been replaced meanwhile; who asked before that has the one of that moment.
         if let Some(version) = deployed.versions.get_mut(author).filter(|version| version.id == id) {
-            version.model = Some(model.clone());
+            version.model = loaded.as_ref().ok().cloned();
+            let lasting = loaded.as_ref().err().filter(|error| !error.is_transient());
+            version.failed = lasting.map(|error| (Instant::now(), error.to_string()));
         }
         deployed.use_of(author);
+        let model = loaded?;
+        info!(%author, version = id.0, "the version was loaded again");
         Ok(Some(Assigned { model, is_own: true }))
+    }
+
+    /// Leave to load a version, given back when it is dropped.
+    pub(crate) async fn alone(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.loading.lock().await
     }
 
     /// What answers for the author if that is in memory; none if it has to be loaded.
@@ -111,10 +128,15 @@ impl Models {
         self.base().map(|model| Assigned { model, is_own: false })
     }
 
-    /// The author's version that is not in memory, and what loads it.
-    fn absent(&self, author: &AuthorId) -> Option<(ModelId, Arc<dyn Loader>)> {
+    /// The author's version that is not in memory, and what loads it. One that failed lately is not tried again yet: a try
+    /// reads all of its files.
+    fn absent(&self, author: &AuthorId) -> Result<Option<(ModelId, Arc<dyn Loader>)>, LoadError> {
         let deployed = self.deployed();
-        deployed.versions.get(author).map(|version| (version.id.clone(), version.loader.clone()))
+        let Some(version) = deployed.versions.get(author) else { return Ok(None) };
+        match &version.failed {
+            Some((at, problem)) if at.elapsed() < RETRY => Err(LoadError::Unfit(problem.clone())),
+            _ => Ok(Some((version.id.clone(), version.loader.clone()))),
+        }
     }
 
     fn base(&self) -> Option<Arc<dyn ChatModel>> {

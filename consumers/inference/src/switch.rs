@@ -30,7 +30,7 @@ use crate::workers::{POLL, Workers};
 
 /// Before a version is tried again that served and does not load any more, for example after a restart. A try reads all
 /// of its files.
-const RETRY: Duration = Duration::from_secs(300);
+pub(crate) const RETRY: Duration = Duration::from_secs(300);
 /// How long the smoke test may take.
 const SMOKE_TEST: Duration = Duration::from_secs(120);
 /// Tokens of the smoke test.
@@ -237,7 +237,7 @@ impl Switcher {
                 let model = if is_new || self.models.has_room() { Some(self.loaded(author, id).await?) } else { None };
                 let evaluation = self.registry.evaluation(id).await?;
                 let grounded = evaluation.is_some_and(|evaluation| evaluation.grounded);
-                Some(Version { id: id.clone(), grounded, model, loader: self.loader.clone(), used: 0 })
+                Some(Version { id: id.clone(), grounded, model, loader: self.loader.clone(), used: 0, failed: None })
             }
         };
         self.models.switch(author, version);
@@ -246,6 +246,7 @@ impl Switcher {
 
     /// A version in memory that has shown that it answers.
     async fn loaded(&self, author: &AuthorId, id: &ModelId) -> Result<Arc<dyn ChatModel>, LoadError> {
+        let _alone = self.models.alone().await;
         self.models.make_room_for(author);
         let model = self.loader.load(id).await?;
         smoke_test(author, model.as_ref()).await?;

@@ -78,7 +78,7 @@ fn eve() -> AuthorId {
 }
 
 /// The name of the model that answers for the author.
-async fn answering(models: &Models, author: &AuthorId) -> String {
+async fn answering(models: &Arc<Models>, author: &AuthorId) -> String {
     models.of(author).await.unwrap().unwrap().name().to_owned()
 }
 
@@ -146,7 +146,31 @@ async fn a_version_that_can_not_be_loaded_again_is_told_and_nobody_else_answers_
         switcher.catch_up().await;
     }
     f.library.lost.lock().unwrap().insert("ada-v1".into());
-    let Err(lost) = models.of(&ada()).await else { panic!("it is lost") };
-    assert_eq!(lost.to_string(), "its files are lost");
+    for _ in 0..2 {
+        let Err(lost) = models.of(&ada()).await else { panic!("it is lost") };
+        assert_eq!(lost.to_string(), "its files are lost");
+        // Found again, it is not read at once: a try reads all of its files.
+        f.library.lost.lock().unwrap().clear();
+    }
+    assert_eq!(f.loads(), 2);
     assert_eq!(answering(&models, &bob()).await, "bob-v1");
+}
+
+#[tokio::test]
+async fn what_is_loaded_for_one_who_goes_away_is_there_for_the_next() {
+    let f = Fixture::new().await;
+    let (switcher, models) = f.worker(1).await;
+    for author in [ada(), bob()] {
+        deployed_to(&f.registry, &author, true).await;
+        switcher.catch_up().await;
+    }
+    // Asked, and gone before it is loaded.
+    let author = ada();
+    {
+        let asked = models.of(&author);
+        tokio::pin!(asked);
+        assert!(futures::poll!(&mut asked).is_pending());
+    }
+    assert_eq!(answering(&models, &author).await, "ada-v1");
+    assert_eq!(f.loads(), 3, "it was loaded once");
 }
