@@ -82,7 +82,8 @@ impl MistralModel {
         if bytes.saturating_add(chat.max_tokens as usize) <= window {
             return chat.max_tokens;
         }
-        within_window(chat.max_tokens, window, prompt_tokens(&self.model, chat).await as usize)
+        let counted = prompt_tokens(&self.model, chat).await.map_or(bytes, |tokens| tokens as usize);
+        within_window(chat.max_tokens, window, counted)
     }
 }
 
@@ -201,7 +202,10 @@ async fn generate(model: &Model, chat: ChatRequest, reader: &mpsc::Sender<Item>)
         // A constraint ends a text with the token that llguidance takes for the end. Where that is another one than
         // mistral.rs knows (`<|endoftext|>` beside `<|im_end|>`), the model goes on writing it, which is no text.
         if items.is_empty() && json.as_deref().is_some_and(is_document) {
-            let usage = Usage { prompt_tokens: prompt_tokens(model, &chat).await, completion_tokens: written };
+            let usage = Usage {
+                prompt_tokens: prompt_tokens(model, &chat).await.unwrap_or_default(),
+                completion_tokens: written,
+            };
             items.push(Ok(ChatChunk::End { finish_reason: FinishReason::Stop, usage }));
         }
         written += 1;
@@ -222,14 +226,14 @@ fn is_document(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// Tokens of the prompt; 0 if the engine does not say.
-async fn prompt_tokens(model: &Model, chat: &ChatRequest) -> u32 {
+/// Tokens of the prompt; none if the engine does not say.
+async fn prompt_tokens(model: &Model, chat: &ChatRequest) -> Option<u32> {
     let add =
         |messages: TextMessages, message: &ChatMessage| messages.add_message(role(message.role), &message.content);
     let messages = chat.messages.iter().fold(TextMessages::new(), add);
     // `Err` is the left side of an `Either`.
     let tokens = model.tokenize(Err::<String, _>(messages).into(), None, true, true, None).await;
-    tokens.map_or(0, |tokens| u32::try_from(tokens.len()).unwrap_or(u32::MAX))
+    tokens.ok().map(|tokens| u32::try_from(tokens.len()).unwrap_or(u32::MAX))
 }
 
 fn read(response: Response) -> Vec<Item> {
