@@ -149,7 +149,10 @@ pub const TOP: &[Question] = &[
 
 /// Over the files of `docs`, not looked at while weights were chosen.
 pub const DOCS_UNSEEN: &[Question] = &[
-    ("What are the parts of an answer event?", &["The part is one of four", "`retrieved`: `passages` and `timings`"]),
+    (
+        "What are the parts of an answer event?",
+        &["The parts are told apart by", "`retrieved`: `passages` and `timings`"],
+    ),
     ("Which header carries the trace context?", &["W3C trace context"]),
     ("How is the embedded log cleaned up?", &["The embedded log is cleaned every minute"]),
     ("Is a document deleted when its item leaves the feed?", &["An item that leaves a feed is not deleted for that"]),

@@ -128,7 +128,10 @@ fn number(sentence: &str, nth: usize, is_nowhere: impl Fn(&str) -> bool) -> Opti
     let words: Vec<&str> = sentence.split(' ').collect();
     let bare_at = |at: usize| words[at].trim_matches(|c: char| !c.is_alphanumeric());
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let at = (0..words.len()).filter(|at| WORDS.contains(&bare_at(*at)) || is_number(bare_at(*at))).nth(nth)?;
+    // A marker is no part of what is said.
+    let is_marker = |word: &str| word.starts_with('[') && word.contains(']');
+    let counts = |at: usize| WORDS.contains(&bare_at(at)) || is_number(bare_at(at));
+    let at = (0..words.len()).filter(|at| !is_marker(words[*at]) && counts(*at)).nth(nth)?;
     let bare = bare_at(at);
     let other = match bare.parse::<u64>() {
         Ok(number) => (1..40).map(|step| (number + 7 * step).to_string()).find(|other| is_nowhere(other))?,

@@ -37,7 +37,7 @@ pub(super) const ENGLISH: Lists = Lists {
         sources more else other others another exactly case cases instead",
     again: "summarise summarize summary sum shorten shorter short brief briefly concise concisely longer detail \
         details detailed elaborate expand rephrase reword repeat again simpler simply simplify simple explain clarify \
-        continue go list bullet bullets points point translate words other tl dr tldr sentence sentences paragraph \
+        continue list bullet bullets points point translate words other tl dr tldr sentence sentences paragraph \
         one two three more further english german french spanish italian portuguese dutch",
     thanks: Courtesy { said: "thanks thank thx ty cheers", reply: "You're welcome." },
     farewell: Courtesy { said: "bye goodbye farewell", reply: "Goodbye!" },
