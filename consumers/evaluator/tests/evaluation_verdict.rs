@@ -144,7 +144,9 @@ fn too_few_samples_or_documents_are_inconclusive_whatever_they_show() {
         for difference in [interval(-0.3, -0.4, -0.2), interval(0.3, 0.2, 0.4)] {
             let mut comparisons = with(Metric::LossPerToken, difference);
             comparisons[0].counts = counts;
-            assert_eq!(verdict(&comparisons), Verdict::Inconclusive);
+            // No other metric takes its place.
+            let alone = Policy { fallback: Metric::LossPerToken, ..policy() };
+            assert_eq!(decide(&comparisons, None, &alone).0, Verdict::Inconclusive);
         }
     }
 }
