@@ -80,7 +80,9 @@ impl Polarity {
         let words: HashSet<String> = lower.iter().map(|word| stem(word)).collect();
         let has = |word: &str| words.contains(&stem(word));
         let language = Language::told(text);
-        let tells = |word: &str| is_content(word) && language.is_none_or(|language| !language.is_stop_word(word));
+        // What is no content in English, `is_content` knows.
+        let other = language.filter(|language| *language != Language::English);
+        let tells = |word: &str| is_content(word) && other.is_none_or(|language| !language.is_stop_word(word));
         let opposites = OPPOSITES.iter().map(|(one, other)| (has(one), has(other))).collect();
         let mut polarity = Self { scopes: Vec::new(), opposites, words };
         for (index, word) in lower.iter().enumerate() {
