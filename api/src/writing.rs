@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use twin_schemas::{AuthorId, Category, FinishReason, Voice};
 use utoipa::ToSchema;
 
-use crate::answers::{CitationView, PassageView, TimingsView, UsageView};
+use crate::answers::{AnswerCheckView, CitationView, PassageView, TimingsView, UsageView};
 
 /// A text that a twin is to write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -19,7 +19,7 @@ pub struct WriteRequest {
     /// What is to be written, `article` (if absent) or `post`: a model that is not the author's own is shown examples of it.
     #[schema(value_type = Option<String>, example = "article")]
     pub category: Option<Category>,
-    /// Words wanted, about, 1 to 5000; 400 of an article and 120 of a post if absent. The text may end earlier, and is cut
+    /// Words wanted, about, 1 to 5000, as far as the model's window and the time for a request allow; 400 of an article and 120 of a post if absent. The text may end earlier, and is cut
     /// (`finish_reason` is `length`) when it is half as long again.
     pub words: Option<u32>,
     /// Take facts from what the author has published, and cite it. True if absent. Where nothing near enough was published,
@@ -56,13 +56,18 @@ pub struct WriteAnswer {
     pub examples: Vec<PassageView>,
     /// What the text copies from these passages without quotation marks: each run of words that is longer than a sentence.
     pub copied: Vec<CopiedView>,
-    /// `stop`: the text is complete; `length`: the limit for the words that were asked for, or the model's window, cut it.
+    /// `stop`: the text is complete; `length`: the limit for the words that were asked for, or the model's window, cut it;
+    /// `repetition`: the model began to repeat itself, and the text is what stands before that.
     #[schema(value_type = String)]
     pub finish_reason: FinishReason,
     /// Tokens used.
     pub usage: UsageView,
     /// Where the time went.
     pub timings_ms: TimingsView,
+    /// What the check of the text against the citations has found, as of an answer; nothing where no facts were wanted. The text
+    /// stays, whatever it is: `replaced` is null.
+    #[serde(flatten)]
+    pub check: AnswerCheckView,
 }
 
 /// Words that are copied.

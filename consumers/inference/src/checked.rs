@@ -4,8 +4,9 @@ use std::future::Future;
 use std::time::Instant;
 
 use tracing::{info, warn};
+use twin_embedding::Embedder;
 use twin_llm::cited_markers;
-use twin_schemas::{AnswerCheck, AnswerMode, Answered, FailureKind, FinishReason, Query, Replaced};
+use twin_schemas::{AnswerCheck, AnswerMode, Answered, FailureKind, FinishReason, Passage, Query, Replaced};
 
 use crate::answer::{Answerer, citations, said_of_the_unknown, time_left};
 use crate::generate::{Failure, Written};
@@ -26,10 +27,7 @@ impl Answerer {
         let given = self.given(&found);
         let mut outcome = AnswerCheck::default();
         if query.format.is_text() {
-            let began = Instant::now();
-            outcome = in_time(query, check(&written.text, given, found.embedder.as_ref())).await?;
-            self.metrics.check_seconds.observe(began.elapsed().as_secs_f64());
-            self.metrics.checked(&outcome);
+            outcome = self.compared(query, &written.text, given, found.embedder.as_ref()).await?;
         }
         if outcome.grounded_share.is_some_and(|share| share < self.answers.min_grounded) {
             let request_id = query.request_id;
@@ -49,6 +47,21 @@ impl Answerer {
             check: outcome,
             searched_question: Some(found.searched),
         })
+    }
+
+    /// What passages support of a text that a model wrote, counted. `embedder` is the model that found them.
+    pub(crate) async fn compared(
+        &self,
+        query: &Query,
+        text: &str,
+        passages: &[Passage],
+        embedder: &dyn Embedder,
+    ) -> Result<AnswerCheck, Failure> {
+        let began = Instant::now();
+        let outcome = in_time(query, check(text, passages, embedder)).await?;
+        self.metrics.check_seconds.observe(began.elapsed().as_secs_f64());
+        self.metrics.checked(&outcome);
+        Ok(outcome)
     }
 
     /// As [`Answerer::quote`] answers, or that the twin does not know where nothing can be quoted.

@@ -15,8 +15,9 @@ use twin_inference::{
 };
 use twin_llm::{ABSTENTION, ChatChunk, ChatModel, ChatRequest, ChatStream, voice_prompt};
 use twin_schemas::{
-    AnswerEvent, AnswerPart, Attributes, Category, ChatMessage, FailureKind, FinishReason, GatewayId, ModelId, Query,
-    QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Role, Sampling, Usage, Voice, Writing, WrittenText,
+    AnswerCheck, AnswerEvent, AnswerPart, Attributes, Category, ChatMessage, FailureKind, FinishReason, GatewayId,
+    ModelId, Query, QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Role, Sampling, Usage, Voice,
+    Writing, WrittenText,
 };
 use twin_sqlite::SqliteLog;
 use twin_stream::{EventLog, Handler, Message, Outcome, Position, TopicPartition, TopicSpec};
@@ -222,6 +223,19 @@ async fn what_is_copied_without_quotation_marks_is_told_and_what_stands_in_them_
     assert_eq!(citation.passage, copied.passage);
     let written = asked.written(order(INSTRUCTION, article(false))).await;
     assert_eq!((written.copied.len(), written.copied[0].marker), (1, None), "an example's has no marker");
+}
+
+#[tokio::test]
+async fn a_text_with_facts_is_checked_against_them_and_never_replaced() {
+    let text = "The hive survived the frost because I wrapped it in wool [1]. I sold it for 90 euros. It weighed 40 kilos [1].";
+    let asked = Asked::by(&Scribe::new("base", text)).await;
+    let answered = asked.written(order(INSTRUCTION, article(true))).await.answered;
+    let supported: Vec<bool> = answered.check.support.iter().map(|sentence| sentence.supported).collect();
+    assert_eq!(supported, [true, false, false], "{:?}", answered.check);
+    assert!(answered.check.grounded_share.is_some_and(|share| share < AnswerOptions::default().min_grounded));
+    assert_eq!((answered.text.as_str(), answered.check.replaced), (text, None));
+    let voice_alone = asked.written(order(INSTRUCTION, article(false))).await.answered;
+    assert_eq!(voice_alone.check, AnswerCheck::default(), "there is nothing to check it against");
 }
 
 #[tokio::test]

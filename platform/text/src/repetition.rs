@@ -2,8 +2,10 @@
 //!
 //! Small language models go round in circles, and what they write then is of no use to anybody. Two things are a loop:
 //!
-//! - a sentence or a line of four words or more that stands there for the third time, wherever that is; numbers of a list are
-//!   not looked at;
+//! - a sentence or a line of four words or more that stands there for the third time within 400 words, where no more than 24
+//!   words between the second time and the third are of sentences that are new: a refrain has a new verse before it. Numbers
+//!   of a list are not looked at. Headings, and what leads to something else (`Run the following command:`), may stand there
+//!   as often as they like;
 //! - a cycle: words that repeat with a period of 1 to 40 words, for three rounds and 24 words at least. In a fenced block
 //!   of code it is 96, since tables of numbers are written there, and a line may stand there as often as it likes.
 //!
@@ -16,11 +18,15 @@ use std::collections::HashMap;
 use crate::markdown::Fence;
 use crate::words::words;
 
-/// How often a sentence or a line may stand in a text, before it is a loop.
-const TIMES: usize = 2;
-
-/// Words of such a sentence or line, at least.
+/// Words of a sentence or a line that is a loop, at least.
 const SENTENCE_WORDS: usize = 4;
+
+/// Words from its first time to the end of its third, at most: a loop may be of a paragraph, and a text may come back to what it
+/// began with.
+const WINDOW: usize = 400;
+
+/// Words of new sentences between its second time and its third, at most.
+const NEW_WORDS: usize = 24;
 
 /// Words of what is repeated in a cycle, at most.
 const LONGEST_PERIOD: usize = 40;
@@ -48,8 +54,21 @@ pub struct Repetition {
     first_word: usize,
     /// The fence of the code that is being written.
     fence: Option<Fence>,
-    /// Sentences so far: how often, and where the second time began.
-    said: HashMap<String, (usize, usize)>,
+    /// Sentences and lines so far, code included, each with its last time and the one before.
+    said: HashMap<String, (Time, Option<Time>)>,
+    /// Words of those that were new.
+    new_words: usize,
+}
+
+/// A time that a sentence stands in the text.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    /// Where it begins, bytes.
+    start: usize,
+    /// Its first word.
+    word: usize,
+    /// Words of new sentences before it, and of itself if it is one.
+    new_words: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -69,6 +88,7 @@ impl Default for Repetition {
             first_word: 0,
             fence: None,
             said: HashMap::new(),
+            new_words: 0,
         }
     }
 }
@@ -116,10 +136,14 @@ impl Repetition {
         let behind = text[..at].chars().next_back();
         let is_wide = matches!(mark, '。' | '！' | '？');
         let is_sentence = is_wide || mark.is_whitespace() && matches!(behind, Some('.' | '!' | '?' | '…'));
-        if !is_line && !is_sentence {
+        if !is_line && (!is_sentence || self.is_number_of_an_item()) {
             return None;
         }
-        let begun = if self.fence.is_none() { self.sentence() } else { None };
+        let said = text[self.sentence..at].trim();
+        let leads_on = said.trim_end_matches(['*', '_']).ends_with([':', '\u{ff1a}']);
+        let is_heading = text[self.line..at].trim_start().starts_with('#');
+        let may_return = self.fence.is_some() || leads_on || is_heading;
+        let begun = self.sentence().filter(|_| !may_return);
         (self.sentence, self.first_word) = (self.read, self.words.len());
         if is_line {
             let line = text[self.line..at].trim();
@@ -133,21 +157,34 @@ impl Repetition {
         begun
     }
 
+    /// `1.` at the beginning of a line, which is no sentence.
+    fn is_number_of_an_item(&self) -> bool {
+        let is_number = |word: &Word| word.text.bytes().all(|byte| byte.is_ascii_digit());
+        self.line == self.sentence && matches!(&self.words[self.first_word..], [word] if is_number(word))
+    }
+
+    /// Notes the sentence, or the line, that ends here: where its second time began, if this is the third.
     fn sentence(&mut self) -> Option<usize> {
         let words = &self.words[self.first_word..];
         // The number of a list's item.
         let is_numbered = words.first().is_some_and(|word| word.text.bytes().all(|byte| byte.is_ascii_digit()));
         let words = &words[usize::from(is_numbered)..];
-        if words.len() < SENTENCE_WORDS {
+        let count = words.len();
+        if count == 0 {
             return None;
         }
         let said = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
-        let (times, second) = self.said.entry(said).or_insert((0, 0));
-        *times += 1;
-        if *times == 2 {
-            *second = self.sentence;
-        }
-        (*times > TIMES).then_some(*second)
+        let (start, word) = (self.sentence, self.first_word);
+        let Some((last, before)) = self.said.get_mut(&said) else {
+            self.new_words += count;
+            self.said.insert(said, (Time { start, word, new_words: self.new_words }, None));
+            return None;
+        };
+        let (first, second) = (*before, *last);
+        (*last, *before) = (Time { start, word, new_words: self.new_words }, Some(second));
+        let is_near = first.is_some_and(|first| self.words.len() - first.word <= WINDOW);
+        let is_loop = count >= SENTENCE_WORDS && is_near && self.new_words - second.new_words <= NEW_WORDS;
+        is_loop.then_some(second.start)
     }
 }
 
@@ -218,11 +255,49 @@ mod tests {
     }
 
     #[test]
-    fn prose_does_not_repeat_itself() {
-        for text in [include_str!("../../../README.md"), include_str!("../../../ARCHITECTURE.md")] {
-            for paragraph in text.split("\n## ") {
-                assert_eq!(left(paragraph), paragraph);
-            }
+    fn what_leads_to_code_and_headings_may_stand_there_as_often_as_they_like() {
+        let steps: String = ["a", "b", "c", "d"]
+            .map(|step| {
+                format!("## What has to be done\n\n**Run the following command:**\n\n```\nmake {step}\n```\n\n")
+            })
+            .concat();
+        assert_eq!(left(&steps), steps);
+    }
+
+    #[test]
+    fn a_refrain_between_new_verses_and_a_sentence_that_comes_back_late_are_no_loops() {
+        let verse =
+            |n: usize| (0..6).map(|line| format!("Verse{n} has line{n}x{line} of its own\n")).collect::<String>();
+        let song: String = (0..8).map(|n| format!("{}The river takes what it wants.\n\n", verse(n))).collect();
+        assert_eq!(left(&song), song);
+        let essay: String = (0..450).map(|n| format!("word{n} ")).collect();
+        let late = format!("It was all in vain. {essay}. It was all in vain. So. It was all in vain.\n");
+        assert_eq!(left(&late), late);
+    }
+
+    #[test]
+    fn a_paragraph_that_comes_again_and_again_is_a_loop_however_long() {
+        let paragraph: String = (0..20).map(|n| format!("Sentence{n} says thing{n} of part{n} here. ")).collect();
+        let endless = format!("So it began. {}", paragraph.repeat(3));
+        assert_eq!(left(&endless), format!("So it began. {paragraph}"));
+        let code = "Then run the command below.\n```\nmake all\n```\n";
+        assert_eq!(left(&code.repeat(4)), code);
+    }
+
+    #[test]
+    fn documents_do_not_repeat_themselves() {
+        for text in [
+            include_str!("../../../README.md"),
+            include_str!("../../../ARCHITECTURE.md"),
+            include_str!("../../../CONTRIBUTING.md"),
+            include_str!("../../../docs/api.md"),
+            include_str!("../../../docs/events.md"),
+            include_str!("../../../docs/guarantees.md"),
+            include_str!("../../../docs/learning.md"),
+            include_str!("../../../docs/metrics.md"),
+            include_str!("../../../docs/operations.md"),
+        ] {
+            assert_eq!(left(text), text);
         }
     }
 }

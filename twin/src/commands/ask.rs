@@ -1,7 +1,10 @@
 //! `twin ask`: a question, and the answer as it is written.
 
 use clap::Args;
-use twin_api::{CitationView, QueryAnswer, QueryRequest, SentenceSupportView, Speaker, TimingsView, Turn, UsageView};
+use twin_api::{
+    AnswerCheckView, CitationView, QueryAnswer, QueryRequest, SentenceSupportView, Speaker, TimingsView, Turn,
+    UsageView,
+};
 use twin_schemas::{AnswerMode, Category, FinishReason, Replaced, SupportReason};
 
 use super::streamed::Streamed;
@@ -16,6 +19,9 @@ const PASSAGES_SHOWN: usize = 3;
 const PASSAGE_WIDTH: usize = 100;
 /// The width of a sentence that no passage supports.
 const SENTENCE_WIDTH: usize = 80;
+
+/// Said below a text that was cut since the model repeated itself.
+pub const CUT_AT_REPETITION: &str = "(cut: the model began to repeat itself)";
 
 /// A question.
 #[derive(Debug, Args)]
@@ -84,9 +90,9 @@ fn rest(asked: &str, answer: &QueryAnswer) -> String {
     } else if answer.finish_reason == FinishReason::Length {
         lines.push("(cut at the limit of tokens)".to_owned());
     } else if answer.finish_reason == FinishReason::Repetition {
-        lines.push("(cut: the model began to repeat itself)".to_owned());
+        lines.push(CUT_AT_REPETITION.to_owned());
     }
-    lines.extend(doubts(answer));
+    lines.extend(doubts(&answer.check));
     if !answer.citations.is_empty() {
         lines.push(String::new());
         lines.push(passages_title(answer).to_owned());
@@ -116,14 +122,13 @@ fn ending(answer: &QueryAnswer, text_came: bool) -> String {
     }
 }
 
-/// What in a model's answer rests on no passage.
-fn doubts(answer: &QueryAnswer) -> Vec<String> {
-    let unsupported: Vec<&SentenceSupportView> =
-        answer.check.support.iter().filter(|sentence| !sentence.supported).collect();
-    let invented = &answer.check.invented_quotations;
+/// What in a model's text rests on no passage.
+pub fn doubts(check: &AnswerCheckView) -> Vec<String> {
+    let unsupported: Vec<&SentenceSupportView> = check.support.iter().filter(|sentence| !sentence.supported).collect();
+    let invented = &check.invented_quotations;
     let mut lines = Vec::new();
-    if answer.check.replaced.is_some() {
-        let all = answer.check.support.len();
+    if check.replaced.is_some() {
+        let all = check.support.len();
         let sentences = count(all as u64, "sentence");
         let supported = all - unsupported.len();
         lines.push(String::new());

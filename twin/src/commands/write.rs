@@ -4,7 +4,7 @@ use clap::Args;
 use twin_api::{CopiedView, TimingsView, UsageView, WriteAnswer, WriteRequest};
 use twin_schemas::{Category, FinishReason, Voice};
 
-use super::ask::citation_line;
+use super::ask::{CUT_AT_REPETITION, citation_line, doubts};
 use super::streamed::Streamed;
 use super::text::{count, duration};
 use super::{AuthorOption, Context};
@@ -61,7 +61,7 @@ pub async fn run(args: Write, context: &mut Context) -> Result<(), CommandError>
     context.out.line(&rest(&written))
 }
 
-/// Who wrote it, what it rests on, what it copies, and what it took.
+/// What no passage supports, who wrote it, what it rests on, what it copies, and what it took.
 fn rest(written: &WriteAnswer) -> String {
     let mut lines = Vec::new();
     if written.abstained {
@@ -73,7 +73,10 @@ fn rest(written: &WriteAnswer) -> String {
     } else {
         if written.finish_reason == FinishReason::Length {
             lines.push("(cut at the limit of tokens; --words sets it)".to_owned());
+        } else if written.finish_reason == FinishReason::Repetition {
+            lines.push(CUT_AT_REPETITION.to_owned());
         }
+        lines.extend(doubts(&written.check));
         lines.push(String::new());
         lines.push(by(written));
     }
@@ -186,6 +189,17 @@ mod tests {
             trained.starts_with("(cut at the limit of tokens; --words sets it)\n\nWritten by tiny, which was trained")
         );
         assert!(!trained.contains("Facts") && !trained.contains("Copied"), "{trained}");
+    }
+
+    #[test]
+    fn a_text_that_is_cut_at_a_repetition_and_what_no_passage_supports_are_told() {
+        let sentence = json!({"text": "It took 7\nyears.", "supported": false, "marker": null, "score": 0.7, "reason": "number",
+            "unknown": "7"});
+        let text = told(json!({"finish_reason": "repetition", "support": [sentence], "grounded_share": 0.0,
+            "invented_quotations": ["as nobody ever said"]}));
+        let expected = "(cut: the model began to repeat itself)\n\nNo passage supports:\n  “It took 7 years.” (the number 7)\n\n\
+             Quoted, but in no passage:\n  “as nobody ever said”\n\nWritten by tiny";
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]

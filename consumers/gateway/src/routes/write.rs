@@ -45,14 +45,15 @@ fn answer(written: WrittenText, total_ms: f64) -> WriteAnswer {
         finish_reason: answered.finish_reason,
         usage: answered.usage.shown(),
         timings_ms: timings(total_ms, answered.timings),
+        check: answered.check.shown(),
     }
 }
 
 /// Write a text in an author's voice.
 ///
 /// By the version that was trained on the author, or by another model that is shown examples of how the author writes.
-/// Facts come from passages that are found for the instruction, and are cited. What the text copies without quotation marks
-/// is told with it. A client that goes away stops the work on it.
+/// Facts come from passages that are found for the instruction, and are cited; `support` says of each sentence whether one
+/// of them says so. What the text copies without quotation marks is told with it. A client that goes away stops the work on it.
 #[utoipa::path(
     post, path = "/v1/write", tag = "twin", request_body = WriteRequest,
     responses(

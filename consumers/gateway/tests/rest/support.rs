@@ -445,6 +445,12 @@ fn finished(text: &str, abstained: bool) -> AnswerPart {
 }
 
 fn written(answered: Answered) -> AnswerPart {
+    let check = AnswerCheck {
+        grounded_share: Some(0.25),
+        invented_quotations: vec!["as nobody ever said".into()],
+        ..AnswerCheck::default()
+    };
+    let answered = Answered { check, ..answered };
     let copied = |marker| Copied { text: "hello".into(), marker, passage: passage() };
     AnswerPart::Written(Box::new(WrittenText {
         answered,

@@ -28,6 +28,11 @@ async fn a_text_comes_with_its_citations_its_examples_and_what_it_copies() {
         (&written["copied"][0]["text"], &written["copied"][0]["citation"]["title"]),
         (&json!("hello"), &json!("First"))
     );
+    assert_eq!((&written["support"], &written["grounded_share"]), (&json!([]), &json!(0.25)));
+    assert_eq!(
+        (&written["invented_quotations"][0], &written["replaced"]),
+        (&json!("as nobody ever said"), &Value::Null)
+    );
     assert!(written["timings_ms"]["total"].as_f64().unwrap() > 0.0 && written["usage"]["total_tokens"] == 24);
     let query = node.worker.only_query().await;
     assert_eq!((query.kind, query.messages[0].content.as_str()), (QueryKind::Write, "Write about rivers."));

@@ -1,6 +1,7 @@
-//! Which parts of an answer claim something.
+//! Which parts of an answer claim something. That the twin does not know is told in each language that it says so in; greetings
+//! and offers of help are told in English alone.
 
-use twin_llm::ABSTENTION;
+use twin_llm::ABSTENTIONS;
 use twin_llm::quotations::normalised;
 use twin_text::markdown::list_item;
 use twin_text::words::{is_stop_word, words};
@@ -15,7 +16,8 @@ const READ_CHARS: usize = 600;
 /// Words that tell something of what is claimed, in a claim that has no number and no name.
 const LEAST_WORDS: usize = 2;
 
-/// How a sentence begins that greets, offers help or says that it does not know: it claims nothing, unless it names a passage.
+/// How an English sentence begins that greets, offers help or says that it does not know: it claims nothing, unless it names a
+/// passage. In other languages such a sentence is one that claims something.
 const PHRASES: [&str; 24] = [
     "hello",
     "hi there",
@@ -157,9 +159,21 @@ pub(super) fn reading(text: &str, form: Form) -> String {
         Form::Row => crate::quotes::units::cells(text),
         Form::Sentence => list_item(text).unwrap_or(text).to_owned(),
     };
-    let said = without_markers(&text).replace('*', "");
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    said.replace(" .", ".").chars().take(READ_CHARS).collect()
+    let mut said = String::new();
+    for word in without_markers(&text).replace('*', "").split_whitespace() {
+        // A marker leaves a space before the stop that ends its sentence. A stop before a word begins a name: `.gitignore`.
+        let is_stop = word.trim_end_matches(is_closing) == ".";
+        if !said.is_empty() && !is_stop {
+            said.push(' ');
+        }
+        said.push_str(word);
+    }
+    said.chars().take(READ_CHARS).collect()
+}
+
+/// What may stand behind the end of a sentence.
+fn is_closing(character: char) -> bool {
+    matches!(character, '"' | '\'' | ')' | '\u{201d}')
 }
 
 /// Whether a word, in lower case, tells something of what is claimed.
@@ -171,11 +185,10 @@ fn claims_something(claim: &Claim) -> bool {
     if claim.form == Form::Code {
         return claim.reading.lines().any(|line| !words(line).is_empty() && !line.trim_start().starts_with(['`', '~']));
     }
-    let said =
-        claim.reading.trim_end_matches(|c: char| matches!(c, '"' | '\'' | ')' | '\u{201d}') || c.is_whitespace());
+    let said = claim.reading.trim_end_matches(|c: char| is_closing(c) || c.is_whitespace());
     let start = normalised(said).to_lowercase();
     let has_facts = !facts(said, true).is_empty();
-    let is_abstention = claim.reading.contains(ABSTENTION) || ABSTENTION.contains(&normalised(said));
+    let is_abstention = is_of_an_abstention(said);
     let is_question = said.ends_with(['?', '\u{ff1f}']);
     let leads_on = said.ends_with([':', '\u{ff1a}']) && !has_facts;
     let is_phrase =
@@ -185,6 +198,16 @@ fn claims_something(claim: &Claim) -> bool {
     }
     let content = words(said).iter().filter(|word| is_content(word)).count();
     content >= LEAST_WORDS || has_facts
+}
+
+/// Whether the twin says so when it does not know, in whatever language; or it is one of the sentences of that.
+fn is_of_an_abstention(said: &str) -> bool {
+    let said = normalised(said);
+    let is_of = |abstention: &str| {
+        let abstention = normalised(abstention);
+        said.contains(&abstention) || abstention.contains(&said)
+    };
+    ABSTENTIONS.iter().any(|(_, abstention)| is_of(abstention))
 }
 
 fn names_a_passage(text: &str) -> bool {

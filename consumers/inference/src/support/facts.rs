@@ -9,8 +9,12 @@ use super::numbers::{Unit, figures, loose_number_word, number_word, product, uni
 use super::tokens::{Token, tokens};
 use crate::quotes::terms::{stem, stems};
 
-/// Letters of a name that may be a part of a longer one: `Postgres` of `PostgreSQL`.
-const PART_LETTERS: usize = 4;
+/// Letters of a name that may stand there in another form.
+const INFLECTED_LETTERS: usize = 4;
+
+/// What is put behind a name and leaves it the same: plural and genitive, of English and of German. What has more behind it is
+/// another name: `Java` is not `JavaScript`.
+const INFLECTIONS: [&str; 4] = ["s", "es", "n", "en"];
 
 /// Months, whose short forms are made long.
 const MONTHS: [&str; 12] = [
@@ -177,6 +181,11 @@ fn is_of_a_name(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 
+/// What stands behind a name, up to the end of the word, leaves it the same. An apostrophe ends the word: `Kafka's`.
+fn is_inflection(rest: &str) -> bool {
+    rest.is_empty() || INFLECTIONS.contains(&rest)
+}
+
 fn is_pronoun(lower: &str) -> bool {
     lower.split(['\'', '\u{2019}']).next() == Some("i")
 }
@@ -271,11 +280,11 @@ impl Known {
             Fact::Name(name) => {
                 self.names.contains(name)
                     || self.stems.contains(&stem(name))
-                    || name.chars().count() >= PART_LETTERS && self.stands(name, |_| true)
+                    || name.chars().count() >= INFLECTED_LETTERS && self.stands(name, is_inflection)
             }
             Fact::Identifier(identifier) => {
                 let is_word = identifier.chars().all(char::is_alphabetic);
-                is_word && self.stems.contains(&stem(identifier)) || self.stands(identifier, |next| !is_of_a_name(next))
+                is_word && self.stems.contains(&stem(identifier)) || self.stands(identifier, str::is_empty)
             }
         }
     }
@@ -285,12 +294,14 @@ impl Known {
         self.stems.contains(&stem(word)) || self.stands(word, |_| true)
     }
 
-    /// Whether these characters stand there, with none of a name before them, and such a one behind.
-    fn stands(&self, wanted: &str, may_follow: impl Fn(char) -> bool) -> bool {
+    /// Whether these characters stand there, with none of a name before them, and behind them, up to the end of the word, what
+    /// may be there.
+    fn stands(&self, wanted: &str, may_follow: impl Fn(&str) -> bool) -> bool {
         self.text.match_indices(wanted).any(|(at, _)| {
             let before = self.text[..at].chars().next_back();
-            let next = self.text[at + wanted.len()..].chars().next();
-            !before.is_some_and(is_of_a_name) && next.is_none_or(&may_follow)
+            let behind = &self.text[at + wanted.len()..];
+            let rest = &behind[..behind.find(|c| !is_of_a_name(c)).unwrap_or(behind.len())];
+            !before.is_some_and(is_of_a_name) && may_follow(rest)
         })
     }
 
@@ -335,14 +346,28 @@ mod tests {
 
     #[test]
     fn a_fact_is_known_in_another_form_and_not_with_another_unit() {
-        let known =
-            Known::new("It took ten minutes on 2021-03-04 in PostgreSQL; duration, ms | 300. Deliveries were 12,000.");
+        let known = Known::new(
+            "It took ten minutes on 2021-03-04 in the Himalayas; duration, ms | 300. Deliveries were 12,000.",
+        );
         let has = |text: &str| facts(text, true).iter().all(|stated| known.has(&stated.fact));
         assert!(
-            has("took 10 min") && has("in March 2021") && has("with Postgres") && has("of 300 ms") && has("so 12000")
+            has("took 10 min") && has("in March 2021") && has("the Himalaya") && has("of 300 ms") && has("so 12000")
         );
         for wrong in ["took 10 h", "in April", "with Oracle", "of 301 ms", "so 1200", "is `ms_of`"] {
             assert!(!has(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_no_other_name_that_begins_with_it() {
+        let known =
+            Known::new("We write JavaScript for Postgres and Kubernetes, read Kafka's logs, and like Berlins Brücken.");
+        let has = |text: &str| facts(text, true).iter().all(|stated| known.has(&stated.fact));
+        for same in ["in JavaScript", "on Postgres", "of Kafka", "in Berlin"] {
+            assert!(has(same), "{same}");
+        }
+        for other in ["in Java", "a Post", "of Kube"] {
+            assert!(!facts(other, true).is_empty() && !has(other), "{other}");
         }
     }
 

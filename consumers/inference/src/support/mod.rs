@@ -14,7 +14,11 @@
 //! told by its form, which no passage has, is never supported; the time is bounded, since no more than [`EMBEDDED`]
 //! texts and [`EMBEDDED_CHARS`] characters are embedded. No language model is asked.
 //!
-//! Deliberately not here: what follows from it (`generate`), and whether what the author wrote is true.
+//! In English alone: numbers and units as words (`ten`, `minutes`; figures are read in any language), short names of months,
+//! pairs of opposites (`before`, `after`), and which greetings and offers of help claim nothing. Denials are known in the seven
+//! languages of [`twin_text::natural::Language`], by the language of each sentence.
+//!
+//! Deliberately not here: what follows from it (`checked`), and whether what the author wrote is true.
 
 mod claims;
 mod evidence;

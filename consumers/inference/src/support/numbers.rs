@@ -1,4 +1,6 @@
 //! Numbers and units, each in one form: `1,000` is `1000`, `05` is `5`, `twelve` is `12`, `10 minutes` is `10 min`.
+//!
+//! Figures are read in any language; numbers and units that are written as words are those of English alone.
 
 /// A unit in its one form.
 pub(super) type Unit = &'static str;
@@ -132,7 +134,11 @@ pub(super) fn figures(token: &str) -> Option<(String, Option<Unit>)> {
     let written_on = before[number.len()..].to_lowercase();
     match written_on.as_str() {
         "" | "st" | "nd" | "rd" | "th" => Some((value, currency)),
-        "k" => Some((value.parse::<u64>().map_or(value, |number| (number * 1_000).to_string()), currency)),
+        // One that is too large, or has a fraction, stays as it is written.
+        "k" => {
+            let thousands = value.parse::<u64>().ok().and_then(|number| number.checked_mul(1_000));
+            Some((thousands.map_or_else(|| format!("{value}k"), |number| number.to_string()), currency))
+        }
         // A decade: `1990s`.
         "s" if value.len() == 4 => Some((value, None)),
         _ => match unit(&written_on) {
@@ -189,6 +195,9 @@ mod tests {
             ("12:30", "12:30", None),
             ("1990s", "1990", None),
             ("5xx", "5xx", None),
+            ("1.5k", "1.5k", None),
+            ("18446744073709551615k", "18446744073709551615k", None),
+            ("99999999999999999999999k", "99999999999999999999999k", None),
         ] {
             assert_eq!(figures(written), Some((value.to_owned(), of)), "{written}");
         }
@@ -204,5 +213,6 @@ mod tests {
         );
         assert_eq!((unit("Minutes"), unit("MB"), unit("files")), (Some("min"), Some("MB"), None));
         assert_eq!((product("3", "100"), product("3", "5")), (Some("300".to_owned()), None));
+        assert_eq!(product("1000000", "100000000000000000"), None);
     }
 }

@@ -1,19 +1,44 @@
-//! What a sentence denies: the words behind `not`, `never`, `no`, `without`.
+//! What a sentence denies: the words beside `not`, `never`, `no`, `without`, and the like in the languages of
+//! [`Language::ALL`], by the language of the sentence. Pairs of opposites (`before`, `after`) are those of English alone.
 
 use std::collections::HashSet;
+
+use twin_text::natural::Language;
 
 use super::claims::is_content;
 use super::tokens::tokens;
 use crate::quotes::terms::stem;
 
-/// Words that deny what comes next.
-const DENIALS: [&str; 11] =
-    ["not", "never", "no", "none", "nobody", "nothing", "neither", "nor", "without", "cannot", "nowhere"];
+/// Words that deny what comes next, of each language in the order of [`Language::ALL`].
+const DENIALS: [&[&str]; 7] = [
+    &["not", "never", "no", "none", "nobody", "nothing", "neither", "nor", "without", "cannot", "nowhere"],
+    &[
+        "nicht", "nie", "niemals", "nichts", "niemand", "nirgends", "weder", "ohne", "kein", "keine", "keinem",
+        "keinen", "keiner", "keines",
+    ],
+    &["pas", "jamais", "rien", "aucun", "aucune", "ni", "sans"],
+    &["no", "nunca", "jamás", "nada", "nadie", "ningún", "ninguna", "ninguno", "ni", "sin", "tampoco"],
+    &["non", "mai", "niente", "nulla", "nessun", "nessuna", "nessuno", "né", "senza"],
+    &["não", "nunca", "jamais", "nada", "ninguém", "nenhum", "nenhuma", "nem", "sem"],
+    &["niet", "nooit", "niets", "niemand", "nergens", "geen", "zonder"],
+];
 
-/// Words that are denied by a word before them, at most.
+/// Of these, the words that stand behind the verb that they deny: `friert nicht`, `ne gèle pas`.
+const BEHIND_THE_VERB: [&str; 9] = ["nicht", "nie", "niemals", "pas", "jamais", "rien", "niet", "nooit", "niets"];
+
+/// Of these, the words that mean something else in another language: they tell nothing where the language is not known.
+const AMBIGUOUS: [&str; 3] = ["mai", "pas", "sin"];
+
+/// Words before which a denial denies nothing: `not only`, `nicht nur`.
+const ONLY: [&str; 10] = ["only", "nur", "bloß", "seulement", "solo", "sólo", "solamente", "só", "somente", "alleen"];
+
+/// Words that begin what is not denied any more.
+const TURNS: [&str; 11] = ["but", "unless", "aber", "sondern", "mais", "pero", "sino", "ma", "mas", "maar", "tranne"];
+
+/// Words that are denied by a word before them, at most, or where that stands behind the verb, by one behind them.
 const SCOPE: usize = 2;
 
-/// Words of which one says the contrary of the other.
+/// English words of which one says the contrary of the other.
 const OPPOSITES: [(&str, &str); 19] = [
     ("before", "after"),
     ("more", "less"),
@@ -54,19 +79,27 @@ impl Polarity {
             tokens.iter().map(|token| token.text.to_lowercase().replace('\u{2019}', "'")).collect();
         let words: HashSet<String> = lower.iter().map(|word| stem(word)).collect();
         let has = |word: &str| words.contains(&stem(word));
+        let language = Language::told(text);
+        // What is no content in English, `is_content` knows.
+        let other = language.filter(|language| *language != Language::English);
+        let tells = |word: &str| is_content(word) && other.is_none_or(|language| !language.is_stop_word(word));
         let opposites = OPPOSITES.iter().map(|(one, other)| (has(one), has(other))).collect();
         let mut polarity = Self { scopes: Vec::new(), opposites, words };
         for (index, word) in lower.iter().enumerate() {
-            if !is_denial(word) || is_figure_of_speech(&lower, index) {
+            if !is_denial(word, language) || is_figure_of_speech(&lower, index) {
                 continue;
             }
             let behind = (index + 1..lower.len()).take_while(|at| *at == index + 1 || !tokens[at - 1].ends_clause);
             let behind = if tokens[index].ends_clause { Vec::new() } else { behind.collect() };
-            let behind = behind.into_iter().take_while(|at| lower[*at] != "but" && lower[*at] != "unless");
+            let behind = behind.into_iter().take_while(|at| !TURNS.contains(&lower[*at].as_str()));
             let mut scope: Vec<String> =
-                behind.filter(|at| is_content(&lower[*at])).take(SCOPE).map(|at| stem(&lower[at])).collect();
+                behind.filter(|at| tells(&lower[*at])).take(SCOPE).map(|at| stem(&lower[at])).collect();
+            if BEHIND_THE_VERB.contains(&word.as_str()) {
+                let before = (0..index).rev().take_while(|at| !tokens[*at].ends_clause);
+                scope.extend(before.filter(|at| tells(&lower[*at])).take(SCOPE).map(|at| stem(&lower[at])));
+            }
             if scope.is_empty() {
-                let before = lower[..index].iter().rev().find(|word| is_content(word));
+                let before = lower[..index].iter().rev().find(|word| tells(word));
                 scope.extend(before.map(|word| stem(word)));
             }
             polarity.scopes.push(scope);
@@ -103,15 +136,22 @@ impl Polarity {
     }
 }
 
-fn is_denial(word: &str) -> bool {
-    DENIALS.contains(&word) || word.ends_with("n't")
+/// Whether a word denies something in this language; in any, where it is not known.
+fn is_denial(word: &str, language: Option<Language>) -> bool {
+    let is_of = |language: Language| {
+        DENIALS[language as usize].contains(&word) || language == Language::English && word.ends_with("n't")
+    };
+    match language {
+        Some(language) => is_of(language),
+        None => !AMBIGUOUS.contains(&word) && Language::ALL.into_iter().any(is_of),
+    }
 }
 
-/// `not only`, `whether or not`, `if not`: nothing is denied.
+/// `not only`, `nicht nur`, `whether or not`, `if not`: nothing is denied.
 fn is_figure_of_speech(words: &[String], index: usize) -> bool {
     let next = words.get(index + 1).map(String::as_str);
     let before = index.checked_sub(1).and_then(|before| words.get(before)).map(String::as_str);
-    words[index] == "not" && (next == Some("only") || matches!(before, Some("or" | "if")))
+    next.is_some_and(|next| ONLY.contains(&next)) || words[index] == "not" && matches!(before, Some("or" | "if"))
 }
 
 #[cfg(test)]
@@ -136,6 +176,36 @@ mod tests {
             ("It is done before the write.", "It is done after the write."),
         ] {
             assert!(contradict(said, denied), "{said} {denied}");
+        }
+    }
+
+    #[test]
+    fn so_does_a_denial_in_another_language() {
+        for (said, denied) in [
+            ("Der Bach friert im Winter zu.", "Der Bach friert im Winter nicht zu."),
+            ("Ich gebe den Bienen im Herbst Zucker.", "Ich gebe den Bienen im Herbst keinen Zucker."),
+            ("Die Datei wird immer gelöscht.", "Die Datei wird nie gelöscht."),
+            ("Le ruisseau gèle en hiver.", "Le ruisseau ne gèle pas en hiver."),
+            ("Je nourris les abeilles avec du sucre.", "Je ne nourris jamais les abeilles avec du sucre."),
+            ("El río se hiela en el invierno.", "El río no se hiela en el invierno."),
+            ("Las abejas duermen por la noche.", "Las abejas nunca duermen por la noche."),
+            ("Il fiume gela con la neve.", "Il fiume non gela con la neve."),
+            ("O rio congela com o frio.", "O rio não congela com o frio."),
+            ("De beek bevriest in de winter.", "De beek bevriest niet in de winter."),
+            ("Ik geef de bijen suiker in het najaar.", "Ik geef de bijen geen suiker in het najaar."),
+            ("De beek bevriest altijd in de winter.", "De beek bevriest nooit in de winter."),
+        ] {
+            assert!(contradict(said, denied), "{said} {denied}");
+        }
+        for (one, other) in [
+            ("Der Bach friert nicht zu.", "Im Winter friert der Bach nie zu."),
+            ("Nicht nur der Bach friert zu.", "Der Bach friert im Winter zu."),
+            ("Le ruisseau ne gèle pas en hiver.", "En hiver, le ruisseau ne gèle jamais."),
+            ("El río no se hiela en el invierno.", "En el invierno el río nunca se hiela."),
+            ("De beek bevriest niet.", "In de winter bevriest de beek nooit."),
+            ("Im Mai Honig.", "Honig im Juni."),
+        ] {
+            assert!(!contradict(one, other), "{one} {other}");
         }
     }
 

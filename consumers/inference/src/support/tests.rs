@@ -123,7 +123,25 @@ fn what_claims_nothing_is_not_counted() {
         I don't know.\n\nYes.";
     let nothing = checked(answer, &[HIVE]);
     assert_eq!((nothing.support, nothing.grounded_share), (Vec::new(), None));
-    assert_eq!(checked(twin_llm::ABSTENTION, &[HIVE]).grounded_share, None);
+    for (language, abstention) in twin_llm::ABSTENTIONS {
+        let nothing = checked(abstention, &[HIVE]);
+        assert_eq!((nothing.support, nothing.grounded_share), (Vec::new(), None), "{language}");
+    }
+}
+
+#[test]
+fn a_name_that_begins_with_a_dot_is_no_part_of_the_word_before_it() {
+    let passage = "Add the folder to .gitignore first. My settings are in .vimrc and in .config for years. The service runs on \
+        .NET since then.";
+    for sentence in [
+        "Add the folder to .gitignore first.",
+        "Add the folder to .gitignore first [1].",
+        "My settings are in .vimrc and in .config for years.",
+        "The service runs on .NET since then [1] .",
+    ] {
+        assert_eq!(of(sentence, &[passage]), (SupportReason::Supported, None), "{sentence}");
+    }
+    assert_eq!(of("The service runs on .JVM since then.", &[passage]), (SupportReason::Name, unknown("JVM")));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! In: an instruction. Out: a text, by whichever model there is: the version that was trained on the author, or another that is
 //! shown examples of how the author writes. Where facts are wanted, they come from passages that are found as for a question,
-//! and below the score from which on the twin knows something it abstains. What the text copies without quotation marks is
-//! told with it.
+//! and below the score from which on the twin knows something it abstains; the text is checked against them as an answer is.
+//! What it copies without quotation marks is told with it. Nothing is put in its place, whatever of that is found.
 //!
 //! A text can not be quoted, so the mode of answers does not matter: without any model the order is refused.
 
@@ -11,9 +11,11 @@ mod copied;
 mod examples;
 mod length;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use twin_embedding::Embedder;
 use twin_llm::{Writer, WritingOrder, cited_markers, writing_prompt};
 use twin_schemas::{
     AnswerCheck, AnswerMode, AnswerPart, Answered, Copied, FailureKind, Passage, Query, StageTimings, Voice, Writing,
@@ -26,7 +28,9 @@ use crate::generate::{Counted, Written};
 use crate::mode;
 use crate::models::Assigned;
 use crate::publisher::Publisher;
+use crate::quotes::off_the_runtime;
 use crate::retrieve::{Retrieved, milliseconds};
+use crate::turns::Turn;
 
 use copied::copied;
 use examples::{Example, examples};
@@ -36,6 +40,8 @@ use length::{tokens_for, usual_words};
 struct Material {
     /// None: no facts are wanted.
     facts: Option<Vec<Passage>>,
+    /// The model that found them.
+    embedder: Option<Arc<dyn Embedder>>,
     examples: Vec<Example>,
     timings: StageTimings,
 }
@@ -71,7 +77,7 @@ impl Answerer {
             }
             Err(error) => return fail(publisher, FailureKind::Unavailable, error.to_string()).await,
         }
-        let facts = facts.map(|found| self.given(&found).to_vec());
+        let (facts, embedder) = facts.map(|found| (self.given(&found).to_vec(), found.embedder)).unzip();
         let shown = facts.as_deref().unwrap_or_default();
         let examples = match examples(&self.retriever, query, writing.category, shown).await {
             Ok(examples) => examples,
@@ -81,12 +87,8 @@ impl Answerer {
             Ok(turn) => turn,
             Err(ended) => return Ok(ended),
         };
-        let material = Material { facts, examples, timings };
-        let ended = self.written(query, writing, material, publisher).await?;
-        if matches!(ended, Ended::Written) {
-            turn.used();
-        }
-        Ok(ended)
+        let material = Material { facts, embedder, examples, timings };
+        self.written(query, writing, material, turn, publisher).await
     }
 
     /// The passages that facts are to come from, which are published as found. None if they could not be looked for.
@@ -112,6 +114,7 @@ impl Answerer {
         query: &Query,
         writing: &Writing,
         material: Material,
+        turn: Turn<'_>,
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
         // The same to the end, whatever is deployed meanwhile. The version that was to write may have gone while it waited.
@@ -120,7 +123,7 @@ impl Answerer {
             Ok(None) => return no_model(publisher).await,
             Err((kind, message)) => return fail(publisher, kind, message).await,
         };
-        let Material { facts, mut examples, timings } = material;
+        let Material { facts, embedder, mut examples, timings } = material;
         if is_own {
             examples.clear();
         }
@@ -143,9 +146,14 @@ impl Answerer {
         drop(generating);
         let Written { text, finish_reason, usage, mut timings } = match written {
             Ok(written) => written,
-            Err((kind, message)) => return fail(publisher, kind, message).await,
+            Err((kind, message)) => {
+                if kind == FailureKind::Expired {
+                    turn.used();
+                }
+                return fail(publisher, kind, message).await;
+            }
         };
-        timings.generate_ms = milliseconds(began);
+        turn.used();
         let voice = match (is_own, examples.is_empty()) {
             (true, _) => Voice::Trained,
             (false, false) => Voice::Examples,
@@ -153,7 +161,20 @@ impl Answerer {
         };
         let facts = facts.unwrap_or_default();
         let examples: Vec<Passage> = examples.into_iter().map(|example| example.passage).collect();
-        let copied = copies(&text, &facts, &examples);
+        let check = match &embedder {
+            Some(embedder) => self.compared(query, &text, &facts, embedder.as_ref()).await,
+            None => Ok(AnswerCheck::default()),
+        };
+        let check = match check {
+            Ok(check) => check,
+            Err((kind, message)) => return fail(publisher, kind, message).await,
+        };
+        let copying = off_the_runtime(move || (copies(&text, &facts, &examples), text, facts, examples));
+        let (copied, text, facts, examples) = match copying.await {
+            Ok(done) => done,
+            Err(error) => return fail(publisher, FailureKind::Unavailable, error.to_string()).await,
+        };
+        timings.generate_ms = milliseconds(began);
         let cited = cited_markers(&text, facts.len());
         let answered = Answered {
             citations: citations(facts, &cited),
@@ -164,7 +185,7 @@ impl Answerer {
             finish_reason,
             usage,
             timings,
-            check: AnswerCheck::default(),
+            check,
             searched_question: publisher.searched_question(),
         };
         let written = WrittenText { answered, voice, examples, copied };
