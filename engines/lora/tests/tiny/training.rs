@@ -293,6 +293,40 @@ fn without_a_number_of_steps_there_are_as_many_as_the_tokens_ask_for() {
 }
 
 #[test]
+fn samples_that_no_step_sees_are_counted_by_kind_and_a_run_of_open_length_sees_each_once() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    let lines = |count: usize, letters: usize| {
+        let line = |number: usize| {
+            let kind = if number.is_multiple_of(2) { "voice" } else { "grounded" };
+            line_of(kind, true, &number.to_string(), &"a".repeat(letters))
+        };
+        (0..count).map(line).collect::<Vec<_>>().join("\n")
+    };
+    // One pack a step, and more packs than steps.
+    std::fs::write(&task.train, lines(12, 100)).unwrap();
+    task.recipe = Recipe { max_steps: 2, ..task.recipe };
+    let plan = Lora.plan(&task).unwrap();
+    let summary = run(&task).manifest.summary;
+    let unseen = |kind: &str| plan.samples[kind].unseen as usize;
+    assert_eq!(plan.samples, summary.fit);
+    assert!(unseen("voice") + unseen("grounded") > 0, "{plan:?}");
+    assert_eq!(summary.samples + unseen("voice") + unseen("grounded"), 12);
+    assert_eq!(unseen("unknown"), 0, "what is held out is not trained on");
+
+    // Half a million tokens: more than a run of open length has, unless some samples would not be seen.
+    task.recipe = Recipe { rank: 4, ..Recipe::default() };
+    std::fs::write(&task.train, lines(1_200, 400)).unwrap();
+    let whole = Lora.plan(&task).unwrap();
+    assert!((450_000..800_000).contains(&whole.tokens), "{whole:?}");
+    assert_eq!((whole.samples["voice"].unseen, whole.samples["grounded"].unseen), (0, 0));
+    std::fs::write(&task.train, lines(2_400, 400)).unwrap();
+    let cut = Lora.plan(&task).unwrap();
+    assert!((800_000..800_600).contains(&cut.tokens), "{cut:?}");
+    assert!(cut.samples["voice"].unseen > 0 && cut.samples["grounded"].unseen > 0, "{cut:?}");
+}
+
+#[test]
 fn the_end_of_an_answer_is_learned_where_its_text_ends_and_nowhere_else() {
     let losses = |ends: bool| {
         let folder = TempDir::new().unwrap();
