@@ -93,13 +93,25 @@ fn the_scorer_finds_the_merged_model_as_good_as_the_evaluation_did() {
     let trained = run(&task);
     let mean = |model: &Path| {
         let scorer = scorer(model).unwrap();
-        let one = |(asked, answered): &(&str, &str)| scorer.loss(&[message(Role::User, asked)], answered).unwrap();
+        let one =
+            |(asked, answered): &(&str, &str)| scorer.loss(&[message(Role::User, asked)], answered, true).unwrap();
         let (sum, tokens) = PAIRS[..2].iter().map(one).fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         sum / tokens as f64
     };
     let summary = &trained.manifest.summary;
     assert!((mean(&trained.output.join("merged")) - summary.evaluation_loss.unwrap()).abs() < 1e-4);
     assert!((mean(&task.base) - summary.base_evaluation_loss.unwrap()).abs() < 1e-4);
+}
+
+#[test]
+fn the_end_of_a_completion_is_scored_where_its_text_ends_and_nowhere_else() {
+    let folder = TempDir::new().unwrap();
+    let task = task(folder.path());
+    let scorer = scorer(&task.base).unwrap();
+    let loss = |ends: bool| scorer.loss(&[message(Role::User, "a?")], "one two three", ends).unwrap();
+    let ((whole, tokens), (part, fewer)) = (loss(true), loss(false));
+    assert_eq!(tokens, fewer + 1, "the token that ends it");
+    assert!(whole > part, "{whole} nats with it, {part} without");
 }
 
 #[test]
@@ -219,8 +231,8 @@ fn patience_ends_a_run_that_only_gets_worse_and_keeps_its_best_weights() {
     let trained = run(&task);
     let summary = &trained.manifest.summary;
     assert!(summary.ended_early && summary.steps < summary.planned_steps, "{summary:?}");
-    let (sum, tokens) =
-        scorer(&trained.output.join("merged")).unwrap().loss(&[message(Role::User, "z?")], "QQQQ QQQQ").unwrap();
+    let scorer = scorer(&trained.output.join("merged")).unwrap();
+    let (sum, tokens) = scorer.loss(&[message(Role::User, "z?")], "QQQQ QQQQ", true).unwrap();
     assert!((sum / tokens as f64 - summary.evaluation_loss.unwrap()).abs() < 1e-4, "{summary:?}");
 }
 
