@@ -67,8 +67,15 @@ pub struct Pool<'a> {
     writers: Vec<Vec<&'a str>>,
     /// Characters of the shortest writer, at most [`MOST_CHARS`].
     shortest: usize,
-    /// How they were read last: of each so many characters.
-    read: RefCell<Option<(usize, Vec<Arc<Profile>>)>>,
+    /// How they were read last.
+    read: RefCell<Option<Read>>,
+}
+
+/// Writers, of each so many characters.
+#[derive(Debug)]
+struct Read {
+    budget: usize,
+    profiles: Vec<Arc<Profile>>,
 }
 
 impl<'a> Pool<'a> {
@@ -101,15 +108,12 @@ impl<'a> Pool<'a> {
     /// The profiles of all, of so many characters each: made anew only if that is another number than the last time.
     fn profiles(&self, budget: usize) -> Vec<Arc<Profile>> {
         let mut read = self.read.borrow_mut();
-        match &*read {
-            Some((of, profiles)) if *of == budget => profiles.clone(),
-            _ => {
-                let profiles: Vec<Arc<Profile>> =
-                    self.writers.iter().map(|texts| self.profile(texts, budget)).collect();
-                *read = Some((budget, profiles.clone()));
-                profiles
-            }
+        if let Some(kept) = read.as_ref().filter(|read| read.budget == budget) {
+            return kept.profiles.clone();
         }
+        let profiles: Vec<Arc<Profile>> = self.writers.iter().map(|texts| self.profile(texts, budget)).collect();
+        *read = Some(Read { budget, profiles: profiles.clone() });
+        profiles
     }
 
     fn profile(&self, texts: &[&str], budget: usize) -> Arc<Profile> {
