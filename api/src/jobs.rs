@@ -161,6 +161,10 @@ pub struct SampleFit {
     pub read: u64,
     /// Of these, left out since they are longer than `limit`.
     pub too_long: u64,
+    /// Of those to train on that are not too long, in no step: training ends before their turn. Of jobs of earlier versions
+    /// it is not known, and 0.
+    #[serde(default)]
+    pub unseen: u64,
 }
 
 /// What a job would be. Nothing is queued.

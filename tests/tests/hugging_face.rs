@@ -67,6 +67,11 @@ fn counted(manifest: &Value, form: &str, split: &str) -> u64 {
     kinds.iter().filter_map(|kind| manifest["counts"][split][kind].as_u64()).sum()
 }
 
+/// Lines that the manifest counts in a file.
+fn lines(manifest: &Value, name: &str) -> Option<u64> {
+    manifest["files"].as_array()?.iter().find(|file| file["name"] == name)?["lines"].as_u64()
+}
+
 fn columns(form: &str) -> Value {
     let messages = json!([{ "role": "string", "content": "string" }]);
     match form {
@@ -75,7 +80,7 @@ fn columns(form: &str) -> Value {
         "preference" => json!({ "prompt": messages, "chosen": messages, "rejected": messages }),
         _ => json!({
             "kind": "string", "document_id": "string", "prompt": messages, "reference": "string",
-            "passages": ["string"], "right": "int64"
+            "passages": ["string"], "right": "int64", "ends": "bool"
         }),
     }
 }
@@ -92,8 +97,11 @@ async fn an_export_is_loaded_by_hugging_face_datasets_as_it_is() -> Result<()> {
     for (form, splits) in forms {
         for split in splits {
             let name = format!("{form}/{split}.jsonl");
-            let rows = counted(&manifest, form, split);
+            let counted = counted(&manifest, form, split);
+            let rows = lines(&manifest, &name).unwrap_or_default();
             assert!(rows > 0, "{name}: {}", manifest["counts"]);
+            // Of a text that goes on, no end may be learned, and `prompt_completion` can not say so.
+            assert!(rows == counted || form == "prompt_completion" && rows < counted, "{name}: {rows} of {counted}");
             let wanted = json!({ "columns": columns(form), "rows": rows, "as_written": true });
             assert_eq!(told["files"][&name], wanted, "{name}");
             let wanted = json!({ "columns": columns(form), "rows": rows });

@@ -150,7 +150,7 @@ async fn observe(
 async fn loss_on(subject: &dyn Subject, role: SubjectRole, sample: &TestSample, index: usize) -> Result<Loss, Error> {
     let name = || subject.name().to_owned();
     let failed = |cause| Error::Subject { role, name: name(), sample: sample.label(index), cause };
-    let loss = subject.loss(&sample.prompt, &sample.reference).await.map_err(failed)?;
+    let loss = subject.loss(&sample.prompt, &sample.reference, sample.ends).await.map_err(failed)?;
     if !loss.nll.is_finite() || loss.nll < 0.0 || loss.tokens == 0 {
         let Loss { nll, tokens } = loss;
         return Err(Error::Loss { role, name: name(), sample: sample.label(index), nll, tokens });

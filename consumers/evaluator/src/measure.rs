@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use twin_schemas::DocumentId;
+
 use crate::bootstrap::Part;
 use crate::degenerate::{Degeneration, degeneration};
 use crate::grounded::{Citations, invented_quotations, refuses};
@@ -59,18 +61,26 @@ pub(crate) fn measure(
     options: &Options,
 ) -> Measurements {
     let style = AuthorStyle::new(samples, models, others, options);
-    let mut of_models: Vec<Vec<Measured>> = models.iter().map(|_| Vec::with_capacity(samples.len())).collect();
-    let mut of_author = Vec::with_capacity(samples.len());
+    let mut of_models = vec![vec![Measured::default(); samples.len()]; models.len()];
+    let mut of_author = vec![Measured::default(); samples.len()];
+    let mut by_document: BTreeMap<DocumentId, Vec<usize>> = BTreeMap::new();
     for (index, sample) in samples.iter().enumerate() {
-        let others = (sample.kind == SampleKind::Voice).then(|| style.without(sample.document_id));
-        for (model, measured) in models.iter().zip(&mut of_models) {
-            measured.push(measure_answer(sample, &model[index], others.as_ref(), options));
+        by_document.entry(sample.document_id).or_default().push(index);
+    }
+    // What there is beside a document is found once for all of its samples, and held for no longer.
+    for (document, indices) in by_document {
+        let is_voice = |index: &usize| samples[*index].kind == SampleKind::Voice;
+        let others = indices.iter().any(is_voice).then(|| style.without(document));
+        for index in indices {
+            let sample = &samples[index];
+            let others = others.as_ref().filter(|_| is_voice(&index));
+            for (model, measured) in models.iter().zip(&mut of_models) {
+                measured[index] = measure_answer(sample, &model[index], others, options);
+            }
+            if let Some(others) = others {
+                others.measure(&sample.reference, &sample.reference, &mut of_author[index]);
+            }
         }
-        let mut author = Measured::default();
-        if let Some(others) = &others {
-            others.measure(&sample.reference, &sample.reference, &mut author);
-        }
-        of_author.push(author);
     }
     Measurements { of_models, of_author }
 }

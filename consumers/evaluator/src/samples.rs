@@ -52,6 +52,13 @@ pub struct TestSample {
     /// Of a grounded sample: which passage holds the answer, from 0.
     #[serde(default)]
     pub right: Option<usize>,
+    /// Whether an answer is over where the reference ends. Where that is a part of a text that goes on, no end is scored.
+    #[serde(default = "whole")]
+    pub ends: bool,
+}
+
+fn whole() -> bool {
+    true
 }
 
 impl TestSample {

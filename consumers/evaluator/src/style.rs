@@ -7,7 +7,7 @@ use twin_text::words::words;
 
 use crate::bootstrap::Part;
 use crate::measure::{Measured, Observation};
-use crate::stylometry::{Delta, Impostors, Language, NgramProfile, Register, as_long_as, writers};
+use crate::stylometry::{Delta, Impostors, Language, NgramProfile, Pool, Register, as_long_as, writers};
 use crate::{Metric, Options, SampleKind, TestSample};
 
 /// A passage of fewer characters of its register shows no hand.
@@ -33,10 +33,10 @@ pub(crate) struct AuthorStyle<'a> {
     profile: NgramProfile,
     by_document: BTreeMap<DocumentId, NgramProfile>,
     texts: Vec<VoiceTexts>,
-    /// None: its function words are not known.
-    language: Option<Language>,
-    /// Other writers' texts, by writer.
-    others: &'a [Vec<String>],
+    /// Other writers of prose in the author's language; none: its function words are not known.
+    prose: Option<Pool<'a>>,
+    /// Other writers of code.
+    code: Pool<'a>,
     frequent_words: usize,
 }
 
@@ -75,7 +75,9 @@ impl<'a> AuthorStyle<'a> {
         let profile = by_document.values().fold(NgramProfile::default(), |sum, document| sum.plus(document));
         let prose = texts.iter().filter(|texts| texts.register == Register::Prose);
         let language = Language::of_prose(prose.map(|texts| texts.author_text.as_str()));
-        Self { profile, by_document, texts, language, others, frequent_words: options.frequent_words }
+        let prose = language.map(|language| pool(others, Register::Prose, language));
+        let code = pool(others, Register::Code, Language::Code);
+        Self { profile, by_document, texts, prose, code, frequent_words: options.frequent_words }
     }
 
     /// What there is beside one document; everything if there is no other.
@@ -89,25 +91,35 @@ impl<'a> AuthorStyle<'a> {
         let base: Vec<&[String]> = others.iter().map(|texts| texts.base.as_slice()).collect();
         let delta = Delta::fit(&author, &base, self.frequent_words);
         let centroid = delta.centroid(&author);
-        let prose = self.language.and_then(|language| self.impostors(&others, Register::Prose, language));
-        let code = self.impostors(&others, Register::Code, Language::Code);
+        let prose = self.prose.as_ref().and_then(|pool| impostors(pool, &others, Register::Prose));
+        let code = impostors(&self.code, &others, Register::Code);
         OtherDocuments { profile, delta, centroid, prose, code }
     }
+}
 
-    /// The author against the base model's answers to the same prompts, other writers, and those in the tree.
-    fn impostors(&self, texts: &[&VoiceTexts], register: Register, language: Language) -> Option<Impostors> {
-        let of_register = || texts.iter().filter(|texts| texts.register == register);
-        let author: Vec<&str> = of_register().map(|texts| texts.author_text.as_str()).collect();
-        let mut impostors = vec![of_register().map(|texts| texts.base_text.as_str()).collect::<Vec<&str>>()];
-        for writer in self.others {
-            impostors.push(writer.iter().map(String::as_str).filter(|text| Register::of(text) == register).collect());
-        }
-        // Writers of another language would be no impostors: anybody is told from them.
-        let prose = |texts: &Vec<&str>| Language::of_prose(texts.iter().copied()) == Some(language);
-        impostors.retain(|texts| register == Register::Code || prose(texts));
-        impostors.extend(writers(language));
-        Impostors::new(&author, &impostors, language)
+/// Other writers of the twin, and those in the tree.
+fn pool<'a>(others: &'a [Vec<String>], register: Register, language: Language) -> Pool<'a> {
+    let mut found: Vec<Vec<&'a str>> = Vec::new();
+    for writer in others {
+        found.push(writer.iter().map(String::as_str).filter(|text| Register::of(text) == register).collect());
     }
+    found.retain(|texts| is_in(texts, language));
+    found.extend(writers(language));
+    Pool::new(found, language)
+}
+
+/// Whether texts are in a language. Writers of another one would be no impostors: anybody is told from them.
+fn is_in(texts: &[&str], language: Language) -> bool {
+    language == Language::Code || Language::of_prose(texts.iter().copied()) == Some(language)
+}
+
+/// The author by those texts, against the base model's answers to the same prompts and a pool.
+fn impostors(pool: &Pool<'_>, texts: &[&VoiceTexts], register: Register) -> Option<Impostors> {
+    let of_register = || texts.iter().filter(|texts| texts.register == register);
+    let author: Vec<&str> = of_register().map(|texts| texts.author_text.as_str()).collect();
+    let mut base = vec![of_register().map(|texts| texts.base_text.as_str()).collect::<Vec<&str>>()];
+    base.retain(|texts| is_in(texts, pool.language()));
+    pool.against(&author, &base)
 }
 
 impl OtherDocuments {

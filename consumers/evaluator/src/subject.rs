@@ -68,8 +68,8 @@ pub trait Subject: Send + Sync {
     /// room for passages as long as the author's, or every model is cut off alike.
     async fn answer(&self, prompt: &[ChatMessage]) -> Result<Answer, SubjectError>;
 
-    /// The loss on `completion`, as the assistant's answer to the prompt.
-    async fn loss(&self, prompt: &[ChatMessage], completion: &str) -> Result<Loss, SubjectError>;
+    /// The loss on `completion`, as the assistant's answer to the prompt; on the end of the answer too where it `ends`.
+    async fn loss(&self, prompt: &[ChatMessage], completion: &str, ends: bool) -> Result<Loss, SubjectError>;
 }
 
 /// Opens the models, one at a time: what it returns is dropped before the next is asked for.

@@ -11,6 +11,9 @@ use twin_llm::ChatModel;
 use crate::order::{EvaluationOrder, EvaluationProduct, EvaluationReport};
 use crate::{Assignment, Error, Progress, SampleKind, Subjects, TestSample, evaluate, html, read_samples};
 
+/// Bytes of another author's texts, at most: many times what is read of an impostor, so that there is prose among them and code.
+const OTHER_BYTES: usize = 256 << 10;
+
 /// Evaluates the job of that folder, and says there how it ended. `artifacts` is the artifact store's address here;
 /// `subjects` makes the models of an order, below a folder of the job's own; `judge` is asked where there is one.
 ///
@@ -78,18 +81,30 @@ async fn run(
     })
 }
 
-/// What other authors wrote: the references of their voice samples, by author. One whose samples can not be read is left out,
-/// unless they are only away for a while: an evaluation does not depend on others' versions.
+/// What other authors wrote, by author. One whose samples can not be read is left out, unless they are only away for a while: an
+/// evaluation does not depend on others' versions.
 async fn texts_of_others(artifacts: &Artifacts, others: &[Vec<String>]) -> Result<Vec<Vec<String>>, Error> {
     let mut texts = Vec::new();
     for parts in others {
-        match test_samples(artifacts, parts).await {
-            Ok(samples) => {
-                let voice = samples.into_iter().filter(|sample| sample.kind == SampleKind::Voice);
-                texts.push(voice.map(|sample| sample.reference).collect());
-            }
+        match texts_of(artifacts, parts).await {
+            Ok(written) => texts.push(written),
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => warn!(%error, "another author's test samples can not be read: the author is no impostor"),
+        }
+    }
+    Ok(texts)
+}
+
+/// The references of an author's first voice samples, up to [`OTHER_BYTES`]. Parts are cut between lines: no more of them are
+/// fetched than that takes.
+async fn texts_of(artifacts: &Artifacts, parts: &[String]) -> Result<Vec<String>, Error> {
+    let (mut texts, mut left) = (Vec::new(), OTHER_BYTES);
+    for part in parts {
+        let samples = read_samples(artifacts.get(part).await?.as_slice())?;
+        for sample in samples.into_iter().filter(|sample| sample.kind == SampleKind::Voice) {
+            let Some(rest) = left.checked_sub(sample.reference.len()) else { return Ok(texts) };
+            left = rest;
+            texts.push(sample.reference);
         }
     }
     Ok(texts)
@@ -101,4 +116,47 @@ async fn test_samples(artifacts: &Artifacts, parts: &[String]) -> Result<Vec<Tes
         text.extend(artifacts.get(part).await?);
     }
     read_samples(text.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use twin_schemas::{ChatMessage, Role};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_another_author_no_more_is_read_than_a_profile_needs() {
+        let folder = TempDir::new().unwrap();
+        let artifacts = Artifacts::in_folder(folder.path()).unwrap();
+        let sample = |kind: SampleKind, letters: usize| {
+            let sample = TestSample {
+                kind,
+                document_id: format!("{:032x}", 7).parse().unwrap(),
+                prompt: vec![ChatMessage { role: Role::User, content: "Write.".into() }],
+                reference: "a".repeat(letters),
+                passages: vec![],
+                right: None,
+                ends: true,
+            };
+            serde_json::to_string(&sample).unwrap()
+        };
+        let first = [
+            sample(SampleKind::Refusal, 10),
+            sample(SampleKind::Voice, 20),
+            sample(SampleKind::Voice, OTHER_BYTES - 50),
+        ]
+        .join("\n");
+        let second = [sample(SampleKind::Voice, 30), sample(SampleKind::Voice, 1)].join("\n");
+        let mut parts = Vec::new();
+        for part in [first, second] {
+            parts.push(artifacts.put(part.into_bytes()).await.unwrap());
+        }
+        // It is not there, and not needed.
+        parts.push(format!("sha256:{}", "0".repeat(64)));
+        let lengths = |texts: Vec<String>| texts.iter().map(String::len).collect::<Vec<_>>();
+        assert_eq!(lengths(texts_of(&artifacts, &parts).await.unwrap()), [20, OTHER_BYTES - 50, 30]);
+        assert_eq!(lengths(texts_of(&artifacts, &parts[1..2]).await.unwrap()), [30, 1]);
+        assert!(texts_of(&artifacts, &parts[1..]).await.is_err(), "what is missing is told");
+    }
 }

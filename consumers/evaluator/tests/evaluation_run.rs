@@ -121,6 +121,16 @@ async fn a_loss_that_is_no_number_is_an_error_and_no_metric() {
 }
 
 #[tokio::test]
+async fn no_model_is_charged_for_an_end_in_the_middle_of_a_text() {
+    let mut samples = samples();
+    for part in samples.iter_mut().filter(|sample| sample.kind == SampleKind::Voice).step_by(2) {
+        part.ends = false;
+    }
+    // The scripted models refuse to score an end where none is, and to leave one out.
+    run(&Stage::new(TUNED, None, &samples), &options()).await.unwrap();
+}
+
+#[tokio::test]
 async fn models_with_different_tokens_are_compared_by_bytes_alone() {
     let other = Script { tokens_per_word: 2, loss: 1.0, ..TUNED };
     let report = run(&Stage::new(other, None, &samples()), &options()).await.unwrap();
@@ -187,6 +197,11 @@ fn samples_are_read_line_by_line_and_a_bad_one_is_named() {
     let good = serde_json::to_string(&samples()[0]).unwrap();
     let more = good.replacen('{', "{\"added_later\": 1, ", 1);
     assert_eq!(read_samples(format!("{good}\n\n{more}\n").as_bytes()).unwrap(), [&samples()[0]; 2].map(Clone::clone));
+    // Of a version that did not say so, a text ends where its reference does.
+    let mut earlier = serde_json::to_value(TestSample { ends: false, ..samples()[0].clone() }).unwrap();
+    assert!(!read_samples(earlier.to_string().as_bytes()).unwrap()[0].ends);
+    earlier.as_object_mut().unwrap().remove("ends");
+    assert!(read_samples(earlier.to_string().as_bytes()).unwrap()[0].ends);
     let error = read_samples(format!("{good}\nnonsense\n").as_bytes()).unwrap_err();
     assert!(error.to_string().starts_with("line 2 of the test samples can not be used"), "{error}");
     let mut ungrounded = samples().into_iter().find(|sample| sample.kind == SampleKind::Grounded).unwrap();

@@ -46,7 +46,7 @@ impl Steps {
 fn planned(recipe: &Recipe, too_long: u64) -> Plan {
     Plan {
         recipe: Recipe { pack_tokens: Some(256), ..recipe.clone() },
-        samples: [("grounded".to_owned(), Fit { read: 30, too_long })].into(),
+        samples: [("grounded".to_owned(), Fit { read: 30, too_long, unseen: 0 })].into(),
         longest: 1_380,
         limit: 256,
         positions: 8_192,
@@ -189,7 +189,8 @@ async fn a_job_that_would_not_see_its_samples_ends_before_its_first_step_with_th
     let outcome = read(&blind, "outcome.json");
     let why = outcome["Err"].as_str().unwrap();
     assert!(why.contains("30 of 30 grounded") && why.contains("`pack_tokens`") && why.contains("1380"), "{why}");
-    assert_eq!(reported(&blind).progress.plan.unwrap().samples["grounded"], Fit { read: 30, too_long: 30 });
+    let planned = reported(&blind).progress.plan.unwrap();
+    assert_eq!(planned.samples["grounded"], Fit { read: 30, too_long: 30, unseen: 0 });
     assert!(!blind.join(CHECKPOINT).exists(), "nothing was trained");
 
     // Whoever allows it has it, and it is told where the job and its model are.

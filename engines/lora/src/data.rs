@@ -82,7 +82,7 @@ pub(crate) struct Samples {
     pub read: usize,
     /// Of these, left out because they are longer than a pack or than the model's positions.
     pub too_long: usize,
-    /// The same by kind.
+    /// The same by kind, and those that no step sees.
     pub fit: BTreeMap<String, Fit>,
 }
 
@@ -100,6 +100,21 @@ impl Samples {
         };
         self.items.retain(&mut is_kept);
         self.kinds = kept.iter().map(|index| self.kinds[*index]).collect();
+    }
+
+    /// Counts those that are in none of a run's steps.
+    pub fn count_unseen(&mut self, steps: &[Step]) {
+        let mut is_seen = vec![false; self.items.len()];
+        steps.iter().flatten().flatten().for_each(|item| is_seen[*item] = true);
+        for (kind, _) in self.kinds.iter().zip(is_seen).filter(|(_, is_seen)| !is_seen) {
+            self.fit.entry((*kind).to_owned()).or_default().unseen += 1;
+        }
+    }
+
+    /// How many are in a step, once those that are in none were counted.
+    pub fn seen(&self) -> usize {
+        let unseen: u64 = self.fit.values().map(|fit| fit.unseen).sum();
+        self.items.len() - unseen as usize
     }
 }
 

@@ -46,11 +46,11 @@ pub struct Summary {
     pub planned_steps: usize,
     /// Training ended before that, for want of progress.
     pub ended_early: bool,
-    /// Samples trained on.
+    /// Samples that are in at least one of the steps planned.
     pub samples: usize,
     /// Samples left out because they are longer than a pack.
     pub too_long: usize,
-    /// The samples of both files by kind, and of each those left out.
+    /// The samples of both files by kind, and of each those left out and those that no step sees.
     pub fit: BTreeMap<String, Fit>,
     /// Numbers that were learned.
     pub parameters: usize,

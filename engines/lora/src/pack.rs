@@ -20,7 +20,8 @@ impl Sequence {
     }
 
     /// Without its last token, the one that ends the answer, where another is predicted: for an answer that is a part of
-    /// a text which goes on. A model that learned an end there would end in the middle.
+    /// a text which goes on. A model that learned an end there would end in the middle, and one that is scored there would be
+    /// charged for not doing so.
     pub fn without_end(mut self) -> Self {
         if self.targets() > 1 {
             self.tokens.pop();

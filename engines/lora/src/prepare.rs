@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use twin_training::{Fit, Method, Plan, Precision, Recipe, Settled, Target, Task};
 
 use super::config::ModelConfig;
-use super::data::{Read, Samples, plan as steps_of, size, tokens_of};
+use super::data::{Read, Samples, Step, plan as steps_of, size, tokens_of};
 use super::error::Error;
 use super::lora::target_shape;
 use super::template::ChatFormat;
@@ -18,6 +18,8 @@ pub(crate) struct Prepared {
     pub samples: Samples,
     /// To evaluate on, no more than the recipe says.
     pub validation: Samples,
+    /// All steps.
+    pub steps: Vec<Step>,
     /// Tokens of the longest sample, whether it fits or not.
     pub longest: usize,
 }
@@ -36,17 +38,18 @@ pub(crate) fn prepare(task: &Task) -> Result<Prepared, Error> {
     let longest = lengths.iter().chain(&held_out).copied().max().unwrap_or(0);
     let shape = config.shape(number_bytes(task.recipe.precision));
     let settled = task.recipe.settled(&shape, &lengths, &held_out);
-    let samples = train.fitting(&settled, config.max_tokens);
+    let mut samples = train.fitting(&settled, config.max_tokens);
+    let steps = steps_of(&samples.items, &settled);
+    samples.count_unseen(&steps);
     let mut validation = validation.fitting(&settled, config.max_tokens);
     validation.keep(task.recipe.eval_samples);
-    Ok(Prepared { config, settled, samples, validation, longest })
+    Ok(Prepared { config, settled, samples, validation, steps, longest })
 }
 
 /// What the run will be.
 pub(crate) fn plan(task: &Task) -> Result<Plan, Error> {
     task.recipe.validate()?;
-    let Prepared { config, settled, samples, validation, longest } = prepare(task)?;
-    let steps = steps_of(&samples.items, &settled);
+    let Prepared { config, settled, samples, validation, steps, longest } = prepare(task)?;
     let tokens: usize = steps.iter().map(|step| tokens_of(&samples.items, step)).sum();
     let evaluation: usize = validation.items.iter().map(size).sum();
     let mut recipe = settled.recipe.clone();
@@ -113,6 +116,7 @@ pub(crate) fn together(one: &BTreeMap<String, Fit>, other: &BTreeMap<String, Fit
         let counted = all.entry(kind.clone()).or_default();
         counted.read += fit.read;
         counted.too_long += fit.too_long;
+        counted.unseen += fit.unseen;
     }
     all
 }

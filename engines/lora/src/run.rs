@@ -10,7 +10,7 @@ use twin_training::{Fit, Observer, Progress, Settled, Task};
 
 use super::checkpoint::{self, Checkpoints, State};
 use super::curve::{EvaluationPoint, StepPoint, rounded};
-use super::data::{Samples, Step, plan, size, tokens_of};
+use super::data::{Samples, Step, size, tokens_of};
 use super::decoder::Decoder;
 use super::error::Error;
 use super::export::{Export, Manifest, Summary};
@@ -45,7 +45,7 @@ pub fn train(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error>
 }
 
 fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error> {
-    let Prepared { config, settled, samples, validation, .. } = prepare(task)?;
+    let Prepared { config, settled, samples, validation, steps, .. } = prepare(task)?;
     if samples.items.is_empty() {
         let limit = settled.pack_tokens.min(config.max_tokens);
         let (read, too_long) = (samples.read, samples.too_long);
@@ -65,7 +65,6 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
     if let Some(state) = &state {
         info!(step = state.progress.step, "training goes on from a checkpoint");
     }
-    let steps = plan(&samples.items, &settled);
     let done = state.as_ref().map_or(0, |state| state.progress.step);
     let mut go_on = || if observer.stop() { Err(Error::Stopped { step: done }) } else { Ok(()) };
     let training = {
@@ -280,7 +279,7 @@ impl Run<'_> {
             steps: progress.step,
             planned_steps: self.steps.len(),
             ended_early: progress.ended_early,
-            samples: self.samples.items.len(),
+            samples: self.samples.seen(),
             too_long: self.samples.too_long,
             fit: self.fit(),
             parameters: self.state.adapter.parameters.iter().map(|parameter| parameter.values.len()).sum(),

@@ -34,13 +34,15 @@ pub fn scorer(model: &Path) -> Result<Scorer, Error> {
 }
 
 impl Scorer {
-    /// The negative log-likelihood of a completion given its prompt, in nats and summed over its tokens (the end token
-    /// is one of them), and the number of these tokens.
+    /// The negative log-likelihood of a completion given its prompt, in nats and summed over its tokens, and the number of
+    /// these tokens. The end token is one of them where the completion `ends`; where it is a part of a text that goes on, no
+    /// model is to blame for not ending there.
     ///
     /// # Errors
     /// A text longer than the model's positions, and the template's and tokenizer's errors.
-    pub fn loss(&self, prompt: &[ChatMessage], completion: &str) -> Result<(f64, usize), Error> {
+    pub fn loss(&self, prompt: &[ChatMessage], completion: &str, ends: bool) -> Result<(f64, usize), Error> {
         let sequence = self.format.sequence(prompt, completion)?;
+        let sequence = if ends { sequence } else { sequence.without_end() };
         let (tokens, limit) = (sequence.tokens.len(), self.decoder.config().max_tokens);
         if tokens > limit {
             return Err(Error::TooLong { tokens, limit });

@@ -113,7 +113,7 @@ fn a_style_is_learned_in_a_few_steps_and_in_little_memory() {
     // A question that it was not trained on: the learned style is likelier than before, another text is not.
     let prompt = [message(Role::User, "What is a router?")];
     let mean = |model: &Path, text: &str| {
-        let (sum, tokens) = scorer(model).unwrap().loss(&prompt, text).unwrap();
+        let (sum, tokens) = scorer(model).unwrap().loss(&prompt, text, true).unwrap();
         sum / tokens as f64
     };
     let merged = trained.output.join("merged");

@@ -18,6 +18,10 @@ pub struct Fit {
     pub read: u64,
     /// Of these, left out since they are longer than a pack or than the model's positions.
     pub too_long: u64,
+    /// Of those to train on that are not too long, in no step: training ends before their turn. Of plans of earlier versions
+    /// it is not known, and 0.
+    #[serde(default)]
+    pub unseen: u64,
 }
 
 /// What a run will be. The same task has the same plan.
@@ -100,7 +104,7 @@ mod tests {
 
     fn plan(samples: &[(&str, u64, u64)], longest: u64) -> Plan {
         let samples = samples.iter().map(|(kind, read, too_long)| {
-            let fit = Fit { read: *read, too_long: *too_long };
+            let fit = Fit { read: *read, too_long: *too_long, unseen: 0 };
             ((*kind).to_owned(), fit)
         });
         Plan {
@@ -129,6 +133,12 @@ mod tests {
         assert!(plan(&[("voice", 900, 0)], 200).require_samples(0.0).is_ok());
         let beyond = plan(&[("grounded", 30, 30)], 9_000).require_samples(0.01).unwrap_err().to_string();
         assert!(beyond.contains("trainer.base") && beyond.contains("8192"), "{beyond}");
+    }
+
+    #[test]
+    fn a_plan_of_an_earlier_version_is_read() {
+        let earlier = r#"{"read": 30, "too_long": 1}"#;
+        assert_eq!(serde_json::from_str::<Fit>(earlier).unwrap(), Fit { read: 30, too_long: 1, unseen: 0 });
     }
 
     #[test]

@@ -35,7 +35,8 @@ const FORMS: [Form; 4] = [
     },
     Form {
         name: "prompt_completion",
-        what: "the same, as `prompt` and `completion`",
+        what: "the same as `prompt` and `completion`, those alone whose answer is over where its text ends: an end is learned \
+               after each",
         columns: &[("prompt", Type::Messages), ("completion", Type::Messages)],
     },
     Form {
@@ -45,7 +46,7 @@ const FORMS: [Form; 4] = [
     },
     Form {
         name: "eval",
-        what: "test samples with their reference, passages and the right one's index",
+        what: "test samples with their reference, passages and the right one's index; `ends` as above",
         columns: &[
             ("kind", Type::Text),
             ("document_id", Type::Text),
@@ -53,6 +54,7 @@ const FORMS: [Form; 4] = [
             ("reference", Type::Text),
             ("passages", Type::Texts),
             ("right", Type::Index),
+            ("ends", Type::Flag),
         ],
     },
 ];

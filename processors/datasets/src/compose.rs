@@ -118,11 +118,14 @@ fn write(scratch: &Scratch, files: &mut Files, split: Split, known: &Known, samp
     let messages = prompt.iter().chain(&completion).cloned().collect();
     let line = files.append(&format!("sft/{name}.jsonl"), &ChatSample { messages, kind: Some(kind), ends })?;
     let source = PromptCompletion { prompt, completion };
-    files.append(&format!("prompt_completion/{name}.jsonl"), &source)?;
+    // This form can not say where a text goes on, and its readers learn an end after each answer.
+    if ends {
+        files.append(&format!("prompt_completion/{name}.jsonl"), &source)?;
+    }
     if split == Split::Test {
         let document_id = known.passage.document_id;
         let prompt = source.prompt;
-        let sample = EvaluationSample { kind, document_id, prompt, reference: answer, passages, right };
+        let sample = EvaluationSample { kind, document_id, prompt, reference: answer, passages, right, ends };
         files.append("eval/test.jsonl", &sample)?;
     }
     scratch.note_line(split, line, known.id)

@@ -44,7 +44,7 @@ pub struct Options {
     /// say.
     pub grounded_share: f64,
     /// Share of prose passages that also become a question whose passages come near the answer and do not hold it. From
-    /// 200 passages on the test split has at least 10 of them.
+    /// 200 passages on the test split has at least 10 of them, as far as its documents have questions that can be put.
     pub refusal_share: f64,
     /// Preferences, at most: as many answers are asked of the current model. 0: none.
     pub preferences: u32,

@@ -569,6 +569,10 @@ async fn whole_sections_are_learned_and_an_end_only_where_a_text_ends() {
         *(if is_end { &mut ending } else { &mut going_on }) += 1;
     }
     assert!(long > 5 && ending > 10 && going_on > 5, "{long} long, {ending} end, {going_on} go on");
+    // Tested as it is learned.
+    for tested in evaluation(&place, &manifest).await.iter().filter(|tested| tested.kind == SampleKind::Voice) {
+        assert_eq!(tested.ends, texts.iter().any(|text| text.ends_with(&tested.reference)), "{}", tested.reference);
+    }
     let samples = samples(&place, &manifest, Split::Train).await;
     let continued = samples.iter().filter(|sample| is_passage(sample)).filter(|sample| {
         let asked = &sample.messages[1].content;

@@ -2,13 +2,19 @@
 
 mod support;
 
-use support::{Place, generated};
+use support::{Place, generated, paragraph};
 use twin_datasets::{Error, Options, export};
-use twin_schemas::{ChatSample, DatasetManifest, PromptCompletion, Split};
+use twin_schemas::{ChatSample, CleanedDocument, DatasetManifest, PromptCompletion, Split};
 
 #[tokio::test]
 async fn an_export_is_a_folder_of_json_lines_with_a_card() {
-    let place = Place::with(Options::default(), (0..40).map(generated)).await;
+    let mut documents: Vec<CleanedDocument> = (0..40).map(generated).collect();
+    // Some are one section that is longer than a passage.
+    for (number, document) in documents.iter_mut().enumerate().take(20) {
+        let paragraphs: Vec<String> = (20..30).map(|place| paragraph(number, place)).collect();
+        document.text = format!("# Notes on {number}\n\n{}", paragraphs.join("\n\n"));
+    }
+    let place = Place::with(Options::default(), documents).await;
     let manifest = place.build().await.unwrap().manifest;
     let folder = place.folder.path().join("export");
     export(&manifest, &place.artifacts, &folder).await.unwrap();
@@ -17,10 +23,12 @@ async fn an_export_is_a_folder_of_json_lines_with_a_card() {
     for split in Split::ALL {
         let lines = read(&format!("prompt_completion/{}.jsonl", split.as_str()));
         let sft = read(&format!("sft/{}.jsonl", split.as_str()));
-        assert_eq!(lines.lines().count(), sft.lines().count());
-        for (line, sft) in lines.lines().zip(sft.lines()) {
+        let chats = sft.lines().map(|line| serde_json::from_str::<ChatSample>(line).unwrap());
+        let (whole, parts): (Vec<_>, Vec<_>) = chats.partition(|chat| chat.ends);
+        assert!(split != Split::Train || !parts.is_empty(), "some answers are parts of a text that goes on");
+        assert_eq!(lines.lines().count(), whole.len(), "this form has no way to say so");
+        for (line, chat) in lines.lines().zip(whole) {
             let sample: PromptCompletion = serde_json::from_str(line).unwrap();
-            let chat: ChatSample = serde_json::from_str(sft).unwrap();
             assert_eq!([sample.prompt, sample.completion].concat(), chat.messages);
         }
         assert!(card.contains(&format!("path: sft/{}.jsonl", split.as_str())));
@@ -33,7 +41,9 @@ async fn an_export_is_a_folder_of_json_lines_with_a_card() {
     for form in ["sft", "prompt_completion", "eval"] {
         assert!(types.contains(&format!("- config_name: {form}\n  features:\n")), "{types}");
     }
-    assert!(types.contains("  - name: passages\n    list: string\n  - name: right\n    dtype: int64\n"));
+    assert!(types.contains(
+        "  - name: passages\n    list: string\n  - name: right\n    dtype: int64\n  - name: ends\n    dtype: bool\n"
+    ));
     for (kind, longest) in &manifest.longest {
         assert!(*longest > 200 && card.contains(&format!("| {} | {longest} |", kind.as_str())), "{card}");
     }

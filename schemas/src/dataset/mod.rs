@@ -113,7 +113,8 @@ pub struct DatasetFile {
     pub bytes: u64,
 }
 
-/// A line of `prompt_completion/*.jsonl`: TRL's conversational prompt-completion form.
+/// A line of `prompt_completion/*.jsonl`: TRL's conversational prompt-completion form. Of samples whose answer is over where
+/// its text ends, since who reads this form learns an end after each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PromptCompletion {
     /// What was asked.
@@ -139,6 +140,13 @@ pub struct EvaluationSample {
     /// The index in `passages` of the one that holds the answer.
     #[serde(default)]
     pub right: Option<u32>,
+    /// Whether the answer is over where the reference ends. Where that is a part of a text that goes on, no end is looked for.
+    #[serde(default = "whole")]
+    pub ends: bool,
+}
+
+fn whole() -> bool {
+    true
 }
 
 /// What a document's samples are for.

@@ -127,9 +127,9 @@ impl Subject for Opened {
         Ok(Answer { text, finish_reason })
     }
 
-    async fn loss(&self, prompt: &[ChatMessage], completion: &str) -> Result<Loss, SubjectError> {
+    async fn loss(&self, prompt: &[ChatMessage], completion: &str, ends: bool) -> Result<Loss, SubjectError> {
         let (scorer, prompt, completion) = (self.scorer().await?, prompt.to_vec(), completion.to_owned());
-        let (nll, tokens) = tokio::task::spawn_blocking(move || scorer.loss(&prompt, &completion)).await??;
+        let (nll, tokens) = tokio::task::spawn_blocking(move || scorer.loss(&prompt, &completion, ends)).await??;
         Ok(Loss { nll, tokens: tokens as u64 })
     }
 }

@@ -14,6 +14,9 @@
 //!
 //! How well that works is measured by `tests/evaluation_authorship.rs` on writers whose texts had no part in the choices above.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
 use super::masked::{Language, Masked};
 
 /// Rounds, each with another half of the features.
@@ -36,24 +39,14 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 pub struct Impostors {
     language: Language,
     /// The author first.
-    writers: Vec<Profile>,
+    writers: Vec<Arc<Profile>>,
 }
 
 impl Impostors {
     /// `author` are the texts that the author is known by, `others` those of each impostor. Impostors of whom there is too
     /// little are left out. None if there is too little of the author, or no impostor is left.
     pub fn new(author: &[&str], others: &[Vec<&str>], language: Language) -> Option<Self> {
-        let length = |texts: &[&str]| texts.iter().map(|text| text.chars().count()).sum::<usize>();
-        let others: Vec<&[&str]> =
-            others.iter().map(Vec::as_slice).filter(|texts| length(texts) >= LEAST_CHARS).collect();
-        if length(author) < LEAST_CHARS || others.is_empty() {
-            return None;
-        }
-        let writers: Vec<&[&str]> = std::iter::once(author).chain(others).collect();
-        let shortest = writers.iter().map(|texts| length(texts)).min().unwrap_or(MOST_CHARS);
-        let budget = shortest.min(MOST_CHARS);
-        let writers = writers.into_iter().map(|texts| Profile::of(&beginning(texts, budget), language)).collect();
-        Some(Self { language, writers })
+        Pool::new(others.to_vec(), language).against(author, &[])
     }
 
     /// The share of rounds in which the author is nearer to the text than every impostor: 0 to 1. A text without a feature is
@@ -67,11 +60,80 @@ impl Impostors {
     }
 }
 
+/// Impostors who stay the same while an author is held against them again and again, each time by other texts.
+#[derive(Debug)]
+pub struct Pool<'a> {
+    language: Language,
+    writers: Vec<Vec<&'a str>>,
+    /// Characters of the shortest writer, at most [`MOST_CHARS`].
+    shortest: usize,
+    /// How they were read last.
+    read: RefCell<Option<Read>>,
+}
+
+/// Writers, of each so many characters.
+#[derive(Debug)]
+struct Read {
+    budget: usize,
+    profiles: Vec<Arc<Profile>>,
+}
+
+impl<'a> Pool<'a> {
+    /// `writers` are the texts of each. Writers of whom there is too little are left out.
+    pub fn new(mut writers: Vec<Vec<&'a str>>, language: Language) -> Self {
+        writers.retain(|texts| length(texts) >= LEAST_CHARS);
+        let shortest = writers.iter().map(|texts| length(texts)).min().unwrap_or(MOST_CHARS).min(MOST_CHARS);
+        Self { language, writers, shortest, read: RefCell::new(None) }
+    }
+
+    /// In which language they write.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    /// An author against them and `others`, as [`Impostors::new`].
+    pub fn against(&self, author: &[&str], others: &[Vec<&str>]) -> Option<Impostors> {
+        let others: Vec<&[&str]> =
+            others.iter().map(Vec::as_slice).filter(|texts| length(texts) >= LEAST_CHARS).collect();
+        if length(author) < LEAST_CHARS || (others.is_empty() && self.writers.is_empty()) {
+            return None;
+        }
+        let own: Vec<&[&str]> = std::iter::once(author).chain(others).collect();
+        let budget = own.iter().map(|texts| length(texts)).fold(self.shortest, usize::min);
+        let mut writers: Vec<Arc<Profile>> = own.into_iter().map(|texts| self.profile(texts, budget)).collect();
+        writers.extend(self.profiles(budget));
+        Some(Impostors { language: self.language, writers })
+    }
+
+    /// The profiles of all, of so many characters each: made anew only if that is another number than the last time.
+    fn profiles(&self, budget: usize) -> Vec<Arc<Profile>> {
+        let mut read = self.read.borrow_mut();
+        if let Some(kept) = read.as_ref().filter(|read| read.budget == budget) {
+            return kept.profiles.clone();
+        }
+        let profiles: Vec<Arc<Profile>> = self.writers.iter().map(|texts| self.profile(texts, budget)).collect();
+        *read = Some(Read { budget, profiles: profiles.clone() });
+        profiles
+    }
+
+    fn profile(&self, texts: &[&str], budget: usize) -> Arc<Profile> {
+        Arc::new(Profile::of(&beginning(texts, budget), self.language))
+    }
+}
+
+/// Characters of texts.
+fn length(texts: &[&str]) -> usize {
+    texts.iter().map(|text| text.chars().count()).sum()
+}
+
 /// The beginning of texts that stand one after the other, in characters.
 fn beginning(texts: &[&str], budget: usize) -> String {
     let mut left = budget;
     let mut beginning = String::new();
     for text in texts {
+        if left == 0 {
+            break;
+        }
         let end = text.char_indices().nth(left).map_or(text.len(), |(end, _)| end);
         left -= text[..end].chars().count();
         beginning.push_str(&text[..end]);
@@ -151,4 +213,39 @@ fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_is_read_up_to_the_budget_and_no_line_beyond_it() {
+        assert_eq!(beginning(&["abc", "d\u{e9}f", "g", "h"], 5), "abc\nd\u{e9}\n");
+        assert_eq!(beginning(&["abc", "de", "f", "g"], 5), "abc\nde\n");
+        assert_eq!(beginning(&["abc", "de"], 9), "abc\nde\n");
+    }
+
+    #[test]
+    fn an_author_is_held_against_a_pool_again_and_again_as_against_its_writers() {
+        let text = |word: &str, lines: usize| format!("It was {word}, as they said, and so it is.\n").repeat(lines);
+        let (author, less, other, third) = (text("blue", 90), text("blue", 60), text("red-ish!", 80), text("OLD?", 99));
+        let pool = Pool::new(vec![vec![other.as_str()], vec![third.as_str()], vec!["too little"]], Language::English);
+        for known in [author.as_str(), less.as_str(), author.as_str()] {
+            let pooled = pool.against(&[known], &[]).unwrap();
+            let made =
+                Impostors::new(&[known], &[vec![other.as_str()], vec![third.as_str()]], Language::English).unwrap();
+            assert_eq!(pooled.writers.len(), 3, "there is too little of one");
+            let features = |of: &Impostors| of.writers.iter().map(|one| one.features.clone()).collect::<Vec<_>>();
+            assert_eq!(features(&pooled), features(&made));
+        }
+        // Beside one who is longer than the pool's writers, these are the same profiles and not made again.
+        let (once, again) =
+            (pool.against(&[author.as_str()], &[]).unwrap(), pool.against(&[author.as_str()], &[]).unwrap());
+        assert!(Arc::ptr_eq(&once.writers[1], &again.writers[1]));
+        assert!(Pool::new(Vec::new(), Language::English).against(&[author.as_str()], &[]).is_none());
+        assert!(
+            Pool::new(Vec::new(), Language::English).against(&[author.as_str()], &[vec![other.as_str()]]).is_some()
+        );
+    }
 }

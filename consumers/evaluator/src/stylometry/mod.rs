@@ -26,7 +26,7 @@ mod register;
 mod writers;
 
 pub use delta::Delta;
-pub use impostors::{Impostors, LEAST_CHARS};
+pub use impostors::{Impostors, LEAST_CHARS, Pool};
 pub use masked::Language;
 pub use ngrams::NgramProfile;
 pub use register::Register;

@@ -87,8 +87,13 @@ impl Subject for Scripted {
         Ok(Answer { text, finish_reason: FinishReason::Stop })
     }
 
-    async fn loss(&self, _: &[ChatMessage], completion: &str) -> Result<Loss, SubjectError> {
+    async fn loss(&self, prompt: &[ChatMessage], completion: &str, ends: bool) -> Result<Loss, SubjectError> {
         self.scores.store(true, Ordering::SeqCst);
+        let is_asked = |sample: &&TestSample| sample.prompt == prompt && sample.reference == completion;
+        let sample = self.samples.iter().find(is_asked).ok_or("an unknown prompt")?;
+        if sample.ends != ends {
+            return Err("an end is scored where the text ends, and nowhere else".into());
+        }
         let tokens = self.script.tokens_per_word * completion.split_whitespace().count() as u64;
         // Long passages are a little easier, so that samples differ.
         Ok(Loss { nll: self.script.loss * tokens as f64 - (tokens % 7) as f64, tokens })
@@ -171,6 +176,7 @@ pub fn samples() -> Vec<TestSample> {
             reference: halves(paragraph).0,
             passages: vec![],
             right: None,
+            ends: true,
         });
     }
     for (number, paragraph) in paragraphs.iter().enumerate() {
@@ -182,6 +188,7 @@ pub fn samples() -> Vec<TestSample> {
             reference: format!("\"{sentence}.\" [2]"),
             passages: vec![paragraphs[(number + 1) % 12].clone(), paragraph.clone()],
             right: Some(1),
+            ends: true,
         });
         samples.push(TestSample {
             kind: SampleKind::Refusal,
@@ -190,6 +197,7 @@ pub fn samples() -> Vec<TestSample> {
             reference: ABSTENTION.to_owned(),
             passages: vec![paragraphs[(number + 1) % 12].clone()],
             right: None,
+            ends: true,
         });
     }
     samples

@@ -265,7 +265,7 @@ async fn a_job_is_followed_cancelled_and_tried_again() {
     node.registry.note_job_progress(&id, 1, progress).await.unwrap();
     let running = node.read(&path).await;
     assert_eq!((running["state"].as_str(), &running["progress"]["step"]), (Some("running"), &json!(30)));
-    assert_eq!(running["plan"]["samples"], json!({"grounded": {"read": 2, "too_long": 1}}));
+    assert_eq!(running["plan"]["samples"], json!({"grounded": {"read": 2, "too_long": 1, "unseen": 1}}));
     assert_eq!(node.read("/v1/jobs?state=running").await["jobs"].as_array().unwrap().len(), 1);
     assert_eq!(node.read("/v1/jobs?state=queued").await["jobs"], json!([]));
 
@@ -328,7 +328,7 @@ async fn what_a_job_would_be_is_told_and_nothing_is_queued() {
     frozen(&node, "ada", "a", 12).await;
     let told = body(node.post("/v1/jobs/plan", &json!({"dataset": "aa", "recipe": "rank = 4"})).await, 200).await;
     assert_eq!((rank(&told["plan"]), &told["author"], &told["seconds"]), (4, &json!("ada"), &json!(60.0)));
-    assert_eq!(told["plan"]["samples"]["grounded"], json!({"read": 2, "too_long": 1}));
+    assert_eq!(told["plan"]["samples"]["grounded"], json!({"read": 2, "too_long": 1, "unseen": 1}));
     assert_eq!(node.read("/v1/jobs").await["jobs"], json!([]));
     problem(node.post("/v1/jobs/plan", &json!({"dataset": "aa", "recipe": "rank = 0"})).await, 422).await;
     let without = Node::start_without_base().await;

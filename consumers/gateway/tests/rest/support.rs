@@ -74,7 +74,7 @@ impl JobPlanner for Planned {
 pub fn planned(recipe: &Recipe) -> Plan {
     Plan {
         recipe: recipe.clone(),
-        samples: [("grounded".to_owned(), Fit { read: 2, too_long: 1 })].into(),
+        samples: [("grounded".to_owned(), Fit { read: 2, too_long: 1, unseen: 1 })].into(),
         longest: 300,
         limit: 256,
         positions: 512,

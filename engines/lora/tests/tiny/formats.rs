@@ -98,7 +98,7 @@ fn a_window_of_attention_bounds_the_length_of_a_text() {
     let folder = written(&Shape::of("MistralForCausalLM"));
     change_config(folder.path(), "sliding_window", serde_json::json!(64));
     assert_eq!(ModelConfig::read(folder.path()).unwrap().max_tokens, 64);
-    let long = scorer(folder.path()).unwrap().loss(&[message(Role::User, "why?")], &"word ".repeat(20));
+    let long = scorer(folder.path()).unwrap().loss(&[message(Role::User, "why?")], &"word ".repeat(20), true);
     assert!(matches!(long, Err(Error::TooLong { limit: 64, .. })));
     change_config(folder.path(), "use_sliding_window", serde_json::json!(false));
     assert_eq!(ModelConfig::read(folder.path()).unwrap().max_tokens, 512);

@@ -93,13 +93,25 @@ fn the_scorer_finds_the_merged_model_as_good_as_the_evaluation_did() {
     let trained = run(&task);
     let mean = |model: &Path| {
         let scorer = scorer(model).unwrap();
-        let one = |(asked, answered): &(&str, &str)| scorer.loss(&[message(Role::User, asked)], answered).unwrap();
+        let one =
+            |(asked, answered): &(&str, &str)| scorer.loss(&[message(Role::User, asked)], answered, true).unwrap();
         let (sum, tokens) = PAIRS[..2].iter().map(one).fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
         sum / tokens as f64
     };
     let summary = &trained.manifest.summary;
     assert!((mean(&trained.output.join("merged")) - summary.evaluation_loss.unwrap()).abs() < 1e-4);
     assert!((mean(&task.base) - summary.base_evaluation_loss.unwrap()).abs() < 1e-4);
+}
+
+#[test]
+fn the_end_of_a_completion_is_scored_where_its_text_ends_and_nowhere_else() {
+    let folder = TempDir::new().unwrap();
+    let task = task(folder.path());
+    let scorer = scorer(&task.base).unwrap();
+    let loss = |ends: bool| scorer.loss(&[message(Role::User, "a?")], "one two three", ends).unwrap();
+    let ((whole, tokens), (part, fewer)) = (loss(true), loss(false));
+    assert_eq!(tokens, fewer + 1, "the token that ends it");
+    assert!(whole > part, "{whole} nats with it, {part} without");
 }
 
 #[test]
@@ -219,8 +231,8 @@ fn patience_ends_a_run_that_only_gets_worse_and_keeps_its_best_weights() {
     let trained = run(&task);
     let summary = &trained.manifest.summary;
     assert!(summary.ended_early && summary.steps < summary.planned_steps, "{summary:?}");
-    let (sum, tokens) =
-        scorer(&trained.output.join("merged")).unwrap().loss(&[message(Role::User, "z?")], "QQQQ QQQQ").unwrap();
+    let scorer = scorer(&trained.output.join("merged")).unwrap();
+    let (sum, tokens) = scorer.loss(&[message(Role::User, "z?")], "QQQQ QQQQ", true).unwrap();
     assert!((sum / tokens as f64 - summary.evaluation_loss.unwrap()).abs() < 1e-4, "{summary:?}");
 }
 
@@ -290,6 +302,40 @@ fn without_a_number_of_steps_there_are_as_many_as_the_tokens_ask_for() {
     std::fs::write(&task.train, many.join("\n")).unwrap();
     let many = Lora.plan(&task).unwrap();
     assert!((400_000..400_600).contains(&many.tokens), "{many:?}");
+}
+
+#[test]
+fn samples_that_no_step_sees_are_counted_by_kind_and_a_run_of_open_length_sees_each_once() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    let lines = |count: usize, letters: usize| {
+        let line = |number: usize| {
+            let kind = if number.is_multiple_of(2) { "voice" } else { "grounded" };
+            line_of(kind, true, &number.to_string(), &"a".repeat(letters))
+        };
+        (0..count).map(line).collect::<Vec<_>>().join("\n")
+    };
+    // One pack a step, and more packs than steps.
+    std::fs::write(&task.train, lines(12, 100)).unwrap();
+    task.recipe = Recipe { max_steps: 2, ..task.recipe };
+    let plan = Lora.plan(&task).unwrap();
+    let summary = run(&task).manifest.summary;
+    let unseen = |kind: &str| plan.samples[kind].unseen as usize;
+    assert_eq!(plan.samples, summary.fit);
+    assert!(unseen("voice") + unseen("grounded") > 0, "{plan:?}");
+    assert_eq!(summary.samples + unseen("voice") + unseen("grounded"), 12);
+    assert_eq!(unseen("unknown"), 0, "what is held out is not trained on");
+
+    // Half a million tokens: more than a run of open length has, unless some samples would not be seen.
+    task.recipe = Recipe { rank: 4, ..Recipe::default() };
+    std::fs::write(&task.train, lines(1_200, 400)).unwrap();
+    let whole = Lora.plan(&task).unwrap();
+    assert!((450_000..800_000).contains(&whole.tokens), "{whole:?}");
+    assert_eq!((whole.samples["voice"].unseen, whole.samples["grounded"].unseen), (0, 0));
+    std::fs::write(&task.train, lines(2_400, 400)).unwrap();
+    let cut = Lora.plan(&task).unwrap();
+    assert!((800_000..800_600).contains(&cut.tokens), "{cut:?}");
+    assert!(cut.samples["voice"].unseen > 0 && cut.samples["grounded"].unseen > 0, "{cut:?}");
 }
 
 #[test]

@@ -185,6 +185,7 @@ fn description(ModelVersionDetail { model, evaluation, decisions, plan }: &Model
         ("base model", model.base.clone()),
     ];
     pairs.extend(plan.as_ref().map(|plan| ("left out", plan::left_out(plan))));
+    pairs.extend(plan.as_ref().and_then(plan::unseen).map(|unseen| ("not seen", unseen)));
     let evaluated = match (evaluation, model.verdict) {
         (None, _) => "none was queued".to_owned(),
         (Some(EvaluationView { state: EvaluationState::Done, .. }), Some(verdict)) => verdict.as_str().to_owned(),

@@ -7,13 +7,15 @@ use twin_api::{PlanView, SampleFit};
 /// Its lines, for a job and for a model.
 pub fn fields(plan: &PlanView) -> Vec<(&'static str, String)> {
     let gigabytes = plan.memory_bytes as f64 / 1e9;
-    vec![
+    let mut fields = vec![
         ("steps", format!("{} at most", plan.steps)),
         ("tokens", format!("{} trained on, {} to evaluate", plan.tokens, plan.evaluation_tokens)),
         ("memory", format!("about {gigabytes:.1} GB")),
         ("samples", samples(&plan.samples)),
         ("left out", left_out(plan)),
-    ]
+    ];
+    fields.extend(unseen(plan).map(|unseen| ("not seen", unseen)));
+    fields
 }
 
 fn samples(samples: &BTreeMap<String, SampleFit>) -> String {
@@ -31,13 +33,21 @@ pub fn left_out(plan: &PlanView) -> String {
     }
 }
 
+/// Which samples no step of a run sees, though they fit; none if there is no such sample.
+pub fn unseen(plan: &PlanView) -> Option<String> {
+    let unseen = plan.samples.iter().filter(|(_, fit)| fit.unseen > 0);
+    let kinds: Vec<String> = unseen.map(|(kind, fit)| format!("{} {kind}", fit.unseen)).collect();
+    let why = "training ends before their turn (`epochs` or `max_steps` of the recipe)";
+    (!kinds.is_empty()).then(|| format!("{}: {why}", kinds.join(", ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_left_out_is_told_by_kind_with_the_lengths() {
-        let fit = |read, too_long| SampleFit { read, too_long };
+        let fit = |read, too_long| SampleFit { read, too_long, unseen: 0 };
         let mut plan = PlanView {
             recipe: "{}".to_owned(),
             samples: BTreeMap::from([("grounded".to_owned(), fit(30, 30)), ("voice".to_owned(), fit(90, 0))]),
@@ -51,6 +61,12 @@ mod tests {
         assert_eq!(left_out(&plan), "30 of 30 grounded: longer than 256 tokens (the longest has 1380)");
         let text: Vec<String> = fields(&plan).into_iter().map(|(name, value)| format!("{name} {value}")).collect();
         assert_eq!(text[2..4], ["memory about 2.6 GB", "samples 30 grounded, 90 voice"]);
+        assert_eq!((unseen(&plan), text.len()), (None, 5));
+        if let Some(voice) = plan.samples.get_mut("voice") {
+            voice.unseen = 40;
+        }
+        let (name, told) = fields(&plan).pop().unwrap();
+        assert!(name == "not seen" && told.starts_with("40 voice: training ends before their turn"), "{told}");
         plan.samples.clear();
         assert_eq!(left_out(&plan), "none: the longest has 1380 tokens");
     }

@@ -216,7 +216,7 @@ impl JobPlanner for Half {
     async fn plan(&self, _: &DatasetId, recipe: &Recipe) -> Result<PlannedRun, PortError> {
         let plan = Plan {
             recipe: recipe.clone(),
-            samples: BTreeMap::from([("grounded".to_owned(), Fit { read: 30, too_long: 15 })]),
+            samples: BTreeMap::from([("grounded".to_owned(), Fit { read: 30, too_long: 15, unseen: 4 })]),
             longest: 1_380,
             limit: 256,
             positions: 8_192,

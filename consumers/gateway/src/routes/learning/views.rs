@@ -2,7 +2,7 @@
 
 use twin_api::{DatasetView, FreezeView, JobProgressView, JobStateView, JobView, MetricView, PlanView, SampleFit};
 use twin_registry::{DatasetRow, FreezeRequest, JobProgress, JobRow, JobState, Metric};
-use twin_training::Plan;
+use twin_training::{Fit, Plan};
 
 use crate::views::Shown;
 
@@ -74,10 +74,10 @@ impl Shown for Plan {
     type View = PlanView;
 
     fn shown(self) -> PlanView {
-        let samples = self.samples.into_iter();
+        let shown = |Fit { read, too_long, unseen }| SampleFit { read, too_long, unseen };
         PlanView {
             recipe: self.recipe.canonical(),
-            samples: samples.map(|(kind, fit)| (kind, SampleFit { read: fit.read, too_long: fit.too_long })).collect(),
+            samples: self.samples.into_iter().map(|(kind, fit)| (kind, shown(fit))).collect(),
             longest: self.longest,
             limit: self.limit,
             steps: self.steps,
