@@ -144,7 +144,7 @@ fn telling(text: &str, language: Option<Language>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use twin_schemas::Revision;
+    use twin_schemas::{Category, Revision};
 
     use super::*;
 
@@ -152,6 +152,8 @@ mod tests {
         SampledChunk {
             document_id: DocumentId("00000000-0000-0000-0000-000000000001".parse().unwrap()),
             revision: Revision(1),
+            natural_key: "bees.md".to_owned(),
+            category: Category::Article,
             title: title.map(str::to_owned),
             heading_path: headings.iter().map(|heading| (*heading).to_owned()).collect(),
             text: text.to_owned(),
