@@ -7,6 +7,7 @@ use twin_schemas::{ChatMessage, Role};
 use twin_text::natural::Language;
 use twin_text::words::words;
 
+use super::{MESSAGES, ends};
 use crate::quotes::terms::stem;
 use crate::telling::is_telling;
 
@@ -33,8 +34,10 @@ pub(super) fn question(reply: &str, conversation: &[ChatMessage]) -> Option<Stri
     };
     let written = telling(question);
     let (last, earlier) = conversation.split_last()?;
-    let last = telling(&last.content);
-    let said = earlier.iter().filter(|turn| turn.role != Role::System).flat_map(|turn| telling(&turn.content));
+    let last = telling(&ends(&last.content));
+    // Of the user and of the twin.
+    let turns = earlier.iter().rev().filter(|turn| turn.role != Role::System).take(2 * MESSAGES);
+    let said = turns.flat_map(|turn| telling(&ends(&turn.content)));
     let before: HashSet<String> = said.collect();
     let known = written.iter().filter(|word| last.contains(*word) || before.contains(*word)).count();
     let goes_on = last.is_empty() || written.iter().any(|word| last.contains(word));
