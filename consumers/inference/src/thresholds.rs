@@ -9,7 +9,7 @@ use twin_schemas::AuthorId;
 use twin_warehouse::{Calibration, Error, Warehouse};
 
 /// The threshold of an author for whom none was measured: of somebody who has published little, or a moment ago. It is
-/// chosen, not measured, and rather low: of few texts, to refuse what they answer is worse than to quote what only comes near.
+/// chosen, not measured, and rather low: to refuse what few texts answer is worse than to quote what only comes near.
 pub(crate) const SHIPPED: f32 = 0.35;
 
 /// How long what was read of an author is good. Another process may measure anew meanwhile, and that can wait so long.

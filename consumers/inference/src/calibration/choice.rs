@@ -58,7 +58,8 @@ impl Scores {
     }
 }
 
-/// Every second pair of scores. Of every second one, all questions of sentences would have one form, as the forms alternate too.
+/// Every second pair of scores. Of every second one, all questions of sentences would have the same form, as the forms
+/// alternate too.
 fn half(scores: &[f32], chooses: bool) -> Vec<f32> {
     let numbered = scores.iter().enumerate().filter(|(number, _)| (number / 2 % 2 == 0) == chooses);
     numbered.map(|(_, score)| *score).collect()

@@ -18,8 +18,8 @@ use crate::telling::is_telling;
 /// Letters below which a language is guessed and not told.
 const LEAST_LETTERS: usize = 100;
 
-/// Of so many words of a text, one at least is a stop word of its language: about every third one is, and fewer are where the
-/// language is one of which none are known.
+/// Of so many words of a text, one at least is a stop word of its language: far more are, but where the language is one of
+/// which none are known.
 const WORDS_BETWEEN: usize = 5;
 
 /// Letters of a word that says what a sentence is about.
