@@ -82,7 +82,7 @@ pub struct ThresholdView {
     pub author: AuthorId,
     /// Questions with a lower score are refused; 0 to 1.3.
     pub threshold: f32,
-    /// `measured`: it was chosen by the questions below. `shipped`: too few could be made of what the author has published.
+    /// `measured`: it was chosen by as many questions as are counted below, which are others. `shipped`: too few could be made of what the author has published.
     #[schema(value_type = String, example = "measured")]
     pub basis: ThresholdBasis,
     /// Questions made of the author's texts, which these answer: each one that is refused is lost.

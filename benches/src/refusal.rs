@@ -33,6 +33,9 @@ const FOREIGN: [&str; 12] = [
     "Comment tailler un olivier ?",
 ];
 
+const IF_MORE_ARE_LOST: &str = "the threshold loses 2 % of the half of the questions that it is chosen by; this is the other \
+    half, of fewer than 100, where each is 1 % or more";
+
 /// Error rates on this repository's documents, and on another author's where they are named.
 pub fn measure(bench: &Bench) -> Result<Vec<Figure>> {
     let mut figures = of_corpus(bench, &bench.corpus, "this repository's documents", &QUESTIONS)?;
@@ -65,7 +68,7 @@ fn of_corpus(bench: &Bench, corpus: &Corpus, name: &str, answerable: &[&str]) ->
     let figure = |what: &str, number| Figure::once(format!("refusal, {name}: {what}"), "%", number);
     let mut figures = vec![
         figure("answerable questions made of them that are refused", share("answerable")?)
-            .wanting(Target::at_most(2.0)),
+            .wanting(Target::at_most(2.0).if_missed(IF_MORE_ARE_LOST)),
         figure("general questions that are refused", share("general")?).wanting(Target::at_least(95.0)),
         figure("the answerable ones without their documents that are refused", share("left_out")?),
         figure("foreign questions that are refused, of 12 that no threshold was chosen by", kept),

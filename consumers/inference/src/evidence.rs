@@ -8,10 +8,12 @@
 
 use std::collections::HashSet;
 
-use twin_text::words::{is_stop_word, words};
+use twin_text::natural::Language;
+use twin_text::words::words;
 use twin_vectors::{Frequencies, Hit};
 
 use crate::quotes::terms::{inverse_document_frequency, stem, stems};
+use crate::telling::is_telling;
 
 /// The best passages, in which the words of a question are looked for: as many as an answer is quoted from by default.
 const PASSAGES: usize = 5;
@@ -49,7 +51,8 @@ pub(crate) struct TellingWords {
 impl TellingWords {
     pub(crate) fn of(question: &str) -> Self {
         let mut telling = Self { words: Vec::new(), stems: Vec::new() };
-        for word in words(question).into_iter().filter(|word| !is_stop_word(word)) {
+        let language = Language::told(question);
+        for word in words(question).into_iter().filter(|word| is_telling(word, language)) {
             let stem = stem(&word);
             if telling.words.len() < MAX_WORDS && !telling.stems.contains(&stem) {
                 telling.words.push(word);
@@ -124,6 +127,18 @@ mod tests {
         assert!(evidence.similarity == 0.5 && evidence.share < 0.25, "{evidence:?}");
         let evidence = words.evidence(&frequencies(&[4, 400, 3]), [&found]);
         assert!(evidence.share > 0.9 && evidence.score() > 0.77, "{evidence:?}");
+    }
+
+    #[test]
+    fn what_asks_tells_nothing_in_other_languages_than_english_either() {
+        for (question, text) in [
+            ("Was hast du über den Bienenstock geschrieben?", "Der Bienenstock im Winter."),
+            ("Qu'as-tu écrit sur les abeilles ?", "Les abeilles en hiver."),
+        ] {
+            let words = TellingWords::of(question);
+            assert_eq!(words.words().len(), 1, "{:?}", words.words());
+            assert_eq!(words.evidence(&frequencies(&[4]), [&hit(text, 0.5)]).share, 1.0, "{question}");
+        }
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod quotes;
 mod retrieve;
 mod support;
 mod switch;
+mod telling;
 mod thresholds;
 mod turns;
 mod workers;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use twin_embedding::Embedder;
 use twin_index::{Index, Pair};
 use twin_schemas::{AuthorId, Category, DocumentId, Passage, QueryFilter, StageTimings};
+use twin_text::language::is_prose;
 use twin_vectors::{Filter, Frequencies, Generation, Hit, SampledChunk, SearchRequest, VectorIndex};
 use twin_warehouse::Warehouse;
 
@@ -21,8 +22,11 @@ const SEARCHES: usize = 3;
 /// How often a retrieval is begun anew since the index went over to another embedding model meanwhile.
 const MODELS: usize = 3;
 
-/// What is written to be read. What is asked of code is in other words than its own.
+/// Categories of which everything is written to be read. What is asked of code is in other words than its own.
 const PROSE: [Category; 2] = [Category::Article, Category::Post];
+
+/// Chunks of the category code that are looked through for one of a Markdown file.
+const CODE_CHUNKS: usize = 8;
 
 /// Why nothing could be retrieved.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +151,7 @@ impl Retriever {
 
     /// A sample of an author's prose, of live revisions: at most `limit` chunks.
     pub(crate) async fn sample(&self, author: &AuthorId, limit: usize) -> Result<Vec<SampledChunk>, Error> {
-        let sample = |pair: Pair| async move { Ok(pair.vectors.sample(author, &PROSE, limit).await?) };
+        let sample = |pair: Pair| async move { prose(pair.vectors.as_ref(), author, limit).await };
         let mut sample = self.with_pair(sample).await?;
         let mut ids: Vec<DocumentId> = sample.iter().map(|chunk| chunk.document_id).collect();
         ids.sort_unstable();
@@ -230,6 +234,20 @@ impl Retriever {
         }
         Ok((Vec::new(), stale))
     }
+}
+
+/// A sample of an author's prose: of articles and posts, and where these have fewer chunks than are wanted, of the Markdown
+/// files among the code.
+async fn prose(vectors: &dyn VectorIndex, author: &AuthorId, limit: usize) -> Result<Vec<SampledChunk>, Error> {
+    let mut sample = vectors.sample(author, &PROSE, limit).await?;
+    if sample.len() < limit {
+        let mut code = vectors.sample(author, &[Category::Code], CODE_CHUNKS * limit).await?;
+        code.retain(|chunk| is_prose(chunk.category == Category::Code, &chunk.natural_key));
+        let wanted = code.len().min(limit - sample.len());
+        // Spread over all of them, as the index spreads a sample.
+        sample.extend((0..wanted).map(|number| code[number * code.len() / wanted].clone()));
+    }
+    Ok(sample)
 }
 
 /// What a search has found, before it is cut to the number of passages that are wanted.

@@ -94,7 +94,23 @@ async fn what_an_endpoint_refuses_is_given_up_once_and_for_all_and_a_stop_is_kep
     }
     assert_eq!(llm.requests(), 7, "one more for each of six parameters");
     whole(model.chat(demanding()).await?).await?;
-    assert_eq!(llm.requests(), 8, "the second question is put right at once");
+    assert_eq!(llm.requests(), 9, "of the second question, the value of the temperature alone is refused");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_value_that_is_refused_is_left_out_of_its_request_and_another_one_is_sent() -> Result<()> {
+    let (llm, model) = endpoint().await?;
+    llm.refuse_as(|request| {
+        let is_refused = request["temperature"].as_f64().is_some_and(|temperature| temperature < 0.5);
+        let message = "Unsupported value: 'temperature' does not support 0 with this model.";
+        let error = json!({ "message": message, "param": "temperature", "code": "unsupported_value" });
+        is_refused.then(|| json!({ "error": error }))
+    });
+    whole(model.chat(greedy()).await?).await?;
+    assert_eq!((llm.requests(), llm.last_request().get("temperature")), (2, None));
+    whole(model.chat(ChatRequest { temperature: 0.9, ..greedy() }).await?).await?;
+    assert_eq!((llm.requests(), &llm.last_request()["temperature"]), (3, &json!(0.9)));
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! How far an author's learning is: what of the loop is done, under way, waits or is held back, and why.
 
 use serde::{Deserialize, Serialize};
-use twin_schemas::{AuthorId, Verdict};
+use twin_schemas::{AuthorId, ModelId, Verdict};
 
-use crate::model::{DeploymentState, EvaluationState, JobProgress, JobRow, JobState, ModelRow, ModelState};
+use crate::model::{DatasetRow, DeploymentState, EvaluationState, JobProgress, JobRow, JobState, ModelRow, ModelState};
 use crate::rules::AuthorState;
 use crate::{Error, Registry};
 
@@ -74,7 +74,7 @@ impl Registry {
     }
 }
 
-/// The same of a state. `progress` is that of the newest job.
+/// The same of a state. `progress` is that of the newest job on the newest version.
 pub fn outlook(state: &AuthorState, collected: Collected, progress: Option<&JobProgress>) -> Vec<Outlook> {
     let parts = [
         (Part::Dataset, dataset(state, collected)),
@@ -109,17 +109,39 @@ fn dataset(state: &AuthorState, collected: Collected) -> Found {
     }
 }
 
-/// The newest job that makes a model.
+/// The newest job that makes a model of the newest dataset version.
 fn newest_job(state: &AuthorState) -> Option<&JobRow> {
-    let jobs = state.jobs.values().filter(|job| job.sweep.is_none());
+    let version = state.datasets.last()?;
+    let jobs = state.jobs.values().filter(|job| job.sweep.is_none() && job.dataset == version.dataset);
     jobs.max_by_key(|job| (job.created_at, job.job.clone()))
+}
+
+/// How far the sweeps on a dataset version are that are not concluded. None: there is no such sweep.
+fn sweeps(state: &AuthorState, version: &DatasetRow) -> Option<Found> {
+    let is_open = |name: &String| state.sweeps.get(name).is_some_and(|sweep| !sweep.concluded);
+    let of_version = state.jobs.values().filter(|job| job.dataset == version.dataset);
+    let trials: Vec<&JobRow> = of_version.filter(|job| job.sweep.as_ref().is_some_and(is_open)).collect();
+    let ended = trials.iter().filter(|trial| trial.state.has_ended()).count();
+    let sweep = format!("a sweep of {} trials", trials.len());
+    if trials.is_empty() {
+        None
+    } else if trials.iter().all(|trial| trial.state == JobState::Queued) {
+        Some((Standing::Waits, format!("{sweep} waits for its turn")))
+    } else {
+        Some((Standing::UnderWay, format!("{sweep} runs, {ended} of them have ended")))
+    }
 }
 
 fn training(state: &AuthorState, progress: Option<&JobProgress>) -> Found {
     let Some(version) = state.datasets.last() else {
         return (Standing::NotBegun, "there is no dataset version to train on".to_owned());
     };
-    let trained = newest_job(state).filter(|job| job.dataset == version.dataset);
+    let trained = newest_job(state);
+    if trained.is_none_or(|job| job.state.has_ended())
+        && let Some(found) = sweeps(state, version)
+    {
+        return found;
+    }
     let Some(job) = trained else {
         let how = "it is queued by itself (trainer.automatic), or by twin train";
         return (Standing::Waits, format!("no job trains on version {} yet: {how}", version.number));
@@ -166,6 +188,11 @@ fn decision(state: &AuthorState) -> Found {
     let Some(ModelRow { model, state: stands, verdict, .. }) = state.models.last() else {
         return (Standing::NotBegun, "there is no model to decide on".to_owned());
     };
+    if *stands == ModelState::Evaluated
+        && let Some(found) = unsettled(state, model)
+    {
+        return found;
+    }
     match (stands, verdict) {
         (ModelState::Trained, _) => (Standing::NotBegun, format!("{model} is not evaluated yet")),
         (ModelState::Approved, _) => (Standing::Done, format!("{model} may serve")),
@@ -183,8 +210,26 @@ fn decision(state: &AuthorState) -> Found {
     }
 }
 
+/// Why a model that was evaluated is not decided upon: its evaluation is repeated, or is not about what answers now.
+fn unsettled(state: &AuthorState, model: &ModelId) -> Option<Found> {
+    match state.evaluations.get(model)?.state {
+        EvaluationState::Queued | EvaluationState::Running => {
+            Some((Standing::Waits, format!("{model} is evaluated again: its report comes first")))
+        }
+        EvaluationState::Failed => Some((
+            Standing::HeldBack,
+            format!("the newest evaluation of {model} has failed: twin models evaluate {model}"),
+        )),
+        EvaluationState::Done if !state.is_fresh(model) => Some((
+            Standing::Waits,
+            format!("{model} was compared with another than the one that answers now: twin models evaluate {model}"),
+        )),
+        EvaluationState::Done => None,
+    }
+}
+
 fn deployment(state: &AuthorState) -> Found {
-    let name = |model: &Option<twin_schemas::ModelId>| {
+    let name = |model: &Option<ModelId>| {
         model.as_ref().map_or_else(|| "the base model".to_owned(), |model| model.0.clone())
     };
     let Some(newest) = state.deployments.last().map(|deployment| &deployment.row) else {

@@ -2,8 +2,8 @@
 
 mod support;
 
-use support::{Fixture, ada, at, dataset, evaluated, fixture, job};
-use twin_registry::{By, Collected, JobOutcome, JobProgress, NewModel, Part, Standing};
+use support::{Fixture, ada, at, dataset, evaluated, fixture, job, outcome};
+use twin_registry::{By, Collected, JobOutcome, JobProgress, MeasureChanges, NewJob, NewModel, Part, Standing};
 use twin_schemas::Verdict;
 
 const COLLECTED: Collected = Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples" };
@@ -49,13 +49,11 @@ async fn a_request_that_is_refused_says_why_until_a_version_is_made() {
 async fn a_job_is_told_from_its_queue_to_its_model_or_the_reason_that_there_is_none() {
     let fixture = fixture().await;
     let registry = &fixture.registry;
-    registry.add_dataset(dataset("d"), at(0)).await.unwrap();
+    registry.add_dataset(dataset("a"), at(0)).await.unwrap();
     assert_eq!(standings(&fixture).await[1], Standing::Waits);
     assert!(detail(&fixture, Part::Training).await.contains("trainer.automatic"));
-    let mut new = job("1");
-    new.dataset = dataset("d").dataset;
-    let id = new.job.clone();
-    registry.queue_job(new, at(1)).await.unwrap();
+    let id = job("1").job;
+    assert!(registry.queue_job(job("1"), at(1)).await.unwrap());
     assert!(detail(&fixture, Part::Training).await.contains("waits for its turn"));
     registry.start_job(&id, at(2)).await.unwrap();
     let progress = JobProgress { step: 3, steps: 9, ..JobProgress::default() };
@@ -72,8 +70,45 @@ async fn a_job_is_told_from_its_queue_to_its_model_or_the_reason_that_there_is_n
     registry.finish_job(&id, 2, made, at(6)).await.unwrap();
     assert_eq!(standings(&fixture).await[1..4], [Standing::Done, Standing::Waits, Standing::NotBegun]);
     // A version that came since is not trained on by that.
-    registry.add_dataset(dataset("e"), at(7)).await.unwrap();
+    registry.add_dataset(dataset("b"), at(7)).await.unwrap();
     assert_eq!(standings(&fixture).await[1], Standing::Waits);
+}
+
+#[tokio::test]
+async fn the_job_on_the_newest_version_is_told_though_one_on_an_older_version_came_after_it() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    registry.add_dataset(dataset("a"), at(0)).await.unwrap();
+    registry.add_dataset(dataset("b"), at(1)).await.unwrap();
+    let on_newest = NewJob { dataset: dataset("b").dataset, ..job("2") };
+    assert!(registry.queue_job(on_newest, at(2)).await.unwrap());
+    assert!(registry.queue_job(job("1"), at(3)).await.unwrap());
+    assert_eq!(detail(&fixture, Part::Training).await, "job 222222222222 waits for its turn");
+}
+
+#[tokio::test]
+async fn a_sweep_is_told_from_its_queue_to_its_conclusion() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    registry.add_dataset(dataset("a"), at(0)).await.unwrap();
+    for name in ["1", "2"] {
+        let trial = NewJob { sweep: Some("s/0".into()), ..job(name) };
+        assert!(registry.queue_job(trial, at(1)).await.unwrap());
+    }
+    assert_eq!(standings(&fixture).await[1], Standing::Waits);
+    assert_eq!(detail(&fixture, Part::Training).await, "a sweep of 2 trials waits for its turn");
+    for (name, ended) in [("1", 1), ("2", 2)] {
+        let id = job(name).job;
+        registry.start_job(&id, at(2)).await.unwrap();
+        registry.finish_job(&id, 1, JobOutcome::Succeeded(None), at(3)).await.unwrap();
+        assert_eq!(standings(&fixture).await[1], Standing::UnderWay);
+        let told = format!("a sweep of 2 trials runs, {ended} of them have ended");
+        assert_eq!(detail(&fixture, Part::Training).await, told);
+    }
+    let sweep = registry.open_sweeps().await.unwrap().remove(0);
+    assert!(registry.conclude_sweep(&sweep, None, at(4)).await.unwrap());
+    assert_eq!(standings(&fixture).await[1], Standing::Waits);
+    assert!(detail(&fixture, Part::Training).await.contains("no job trains on version 1 yet"));
 }
 
 #[tokio::test]
@@ -88,4 +123,24 @@ async fn a_model_that_passed_waits_for_a_person_and_one_that_did_not_is_held_bac
     let failed = fixture().await;
     evaluated(&failed.registry, "1", Verdict::Failed).await;
     assert_eq!(standings(&failed).await[2..], [Standing::Done, Standing::HeldBack, Standing::NotBegun]);
+}
+
+#[tokio::test]
+async fn nobody_is_told_to_approve_what_was_compared_with_another_or_is_evaluated_again() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let first = evaluated(registry, "1", Verdict::Passed).await;
+    let second = evaluated(registry, "2", Verdict::Passed).await;
+    assert!(detail(&fixture, Part::Decision).await.contains(&format!("twin models approve {second}")));
+    registry.approve(&first, By::new("grace", "", at(7))).await.unwrap();
+    assert_eq!(standings(&fixture).await[3], Standing::Waits);
+    let why = detail(&fixture, Part::Decision).await;
+    assert!(why.contains(&format!("twin models evaluate {second}")) && !why.contains("approve"), "{why}");
+    registry.evaluate_again(&second, MeasureChanges::default(), "grace", at(8)).await.unwrap();
+    let attempt = registry.start_evaluation(&second, at(9)).await.unwrap().unwrap();
+    assert_eq!(standings(&fixture).await[3], Standing::Waits);
+    let why = detail(&fixture, Part::Decision).await;
+    assert!(why.contains("is evaluated again") && !why.contains("approve"), "{why}");
+    registry.finish_evaluation(&second, attempt, outcome(Verdict::Passed, "sha256:again"), at(9)).await.unwrap();
+    assert!(detail(&fixture, Part::Decision).await.contains(&format!("twin models approve {second}")));
 }

@@ -1,4 +1,4 @@
-//! The programming language of a source file, by its path.
+//! The programming language of a source file, by its path; and whether it is prose.
 
 /// The language that a path's extension (or well-known file name) stands for.
 pub fn language_of_path(path: &str) -> Option<&'static str> {
@@ -66,9 +66,21 @@ pub fn language_of_path(path: &str) -> Option<&'static str> {
     Some(language)
 }
 
+/// Whether a document is written to be read, where its category is code or is not. A Markdown file of a repository is code by
+/// its category and prose by what it is.
+pub fn is_prose(is_code: bool, path: &str) -> bool {
+    !is_code || language_of_path(path) == Some("markdown")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prose_is_what_is_no_code_and_markdown_of_a_repository() {
+        assert!(is_prose(false, "notes/main.rs") && is_prose(true, "docs/README.md"));
+        assert!(!is_prose(true, "src/main.rs") && !is_prose(true, "LICENSE"));
+    }
 
     #[test]
     fn a_path_tells_its_language() {

@@ -106,8 +106,12 @@ pub struct SampledChunk {
     pub document_id: DocumentId,
     /// The revision that the chunk belongs to; whoever uses it checks that it is live.
     pub revision: Revision,
+    /// The document's own name at its source: a path, a number.
+    pub natural_key: String,
     /// Title of the document.
     pub title: Option<String>,
+    /// Its category.
+    pub category: Category,
     /// Headings above the chunk.
     pub heading_path: Vec<String>,
     /// The chunk's text.

@@ -20,7 +20,8 @@ pub struct Calibration {
     pub threshold: f32,
     /// Where the threshold is from.
     pub basis: ThresholdBasis,
-    /// Questions made of the author's texts, which these answer: each that was refused is one too many.
+    /// Questions made of the author's texts, which these answer: each that was refused is one too many. Where the threshold
+    /// was chosen by questions, these and the following are others: the half that it was not chosen by.
     pub answerable: Refusals,
     /// The same questions where the documents that they were made of are left out.
     pub left_out: Refusals,

@@ -246,8 +246,11 @@ pub(super) fn heading_path(row: &Row<'_>, column: usize) -> Result<Vec<String>, 
     serde_json::from_str(&row.get::<_, String>(column)?).map_err(|error| unreadable("heading path", error))
 }
 
+pub(super) fn category(row: &Row<'_>, column: usize) -> Result<Category, Failure> {
+    row.get::<_, String>(column)?.parse().map_err(|error| unreadable("category", error))
+}
+
 fn read_hit(row: &Row<'_>, similarity: f32, fused: f64) -> Result<Hit, Failure> {
-    let category: Category = row.get::<_, String>(6)?.parse().map_err(|error| unreadable("category", error))?;
     Ok(Hit {
         document_id: document_id(row, 0)?,
         revision: revision(row, 1)?,
@@ -255,7 +258,7 @@ fn read_hit(row: &Row<'_>, similarity: f32, fused: f64) -> Result<Hit, Failure> 
         natural_key: row.get(3)?,
         title: row.get(4)?,
         url: row.get(5)?,
-        category,
+        category: category(row, 6)?,
         heading_path: heading_path(row, 7)?,
         text: row.get(8)?,
         similarity,

@@ -5,7 +5,7 @@ use twin_schemas::{AuthorId, Category};
 use twin_vectors::{FREQUENT, Frequencies, SampledChunk};
 
 use super::Failure;
-use super::read::{document_id, heading_path, revision};
+use super::read::{category, document_id, heading_path, revision};
 
 pub(super) fn frequencies(c: &Connection, author: &AuthorId, words: &[String]) -> Result<Frequencies, Failure> {
     let chunks: i64 = c
@@ -42,15 +42,16 @@ pub(super) fn sample(
     let mut listed = c.prepare_cached("SELECT chunk_id, category FROM chunks WHERE author = ?1 ORDER BY chunk_id")?;
     let mut rows = listed.query([author.as_str()])?;
     while let Some(row) = rows.next()? {
-        let category = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        if categories.iter().any(|wanted| wanted.as_str() == category) {
+        let of_chunk = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        if categories.iter().any(|wanted| wanted.as_str() == of_chunk) {
             ids.push(row.get::<_, i64>(0)?);
         }
     }
     let taken = limit.min(ids.len());
     let spread = (0..taken).map(|number| ids[number * ids.len() / taken]);
-    let mut chunk =
-        c.prepare_cached("SELECT document_id, revision, title, heading_path, text FROM chunks WHERE chunk_id = ?1")?;
+    let mut chunk = c.prepare_cached(
+        "SELECT document_id, revision, natural_key, title, category, heading_path, text FROM chunks WHERE chunk_id = ?1",
+    )?;
     let mut sample = Vec::with_capacity(taken);
     for id in spread {
         let mut rows = chunk.query([id])?;
@@ -58,9 +59,11 @@ pub(super) fn sample(
             sample.push(SampledChunk {
                 document_id: document_id(row, 0)?,
                 revision: revision(row, 1)?,
-                title: row.get(2)?,
-                heading_path: heading_path(row, 3)?,
-                text: row.get(4)?,
+                natural_key: row.get(2)?,
+                title: row.get(3)?,
+                category: category(row, 4)?,
+                heading_path: heading_path(row, 5)?,
+                text: row.get(6)?,
             });
         }
     }

@@ -1,17 +1,17 @@
-//! The threshold that scores of questions ask for. A pure function.
+//! The threshold that scores of questions ask for, and the scores by which it is judged: pure functions.
 
 use twin_warehouse::{Refusals, ThresholdBasis};
 
 use crate::thresholds::SHIPPED;
 
-/// Answerable questions that may be refused, as a share.
+/// Answerable questions that may be refused, as a share of those that the threshold is chosen by.
 const MOST_LOST: f64 = 0.02;
 
-/// With fewer answerable questions, the share above is less than one of them.
+/// Answerable questions that a threshold is measured by, at least. One half chooses it, and none of 25 may be lost.
 pub(super) const LEAST_QUESTIONS: usize = 50;
 
-/// Scores of questions.
-#[derive(Debug, Default)]
+/// Scores of questions, in the order in which these were made.
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Scores {
     /// That the author's texts answer.
     pub(super) answerable: Vec<f32>,
@@ -21,20 +21,48 @@ pub(super) struct Scores {
     pub(super) general: Vec<f32>,
 }
 
+/// A threshold.
+#[derive(Debug, PartialEq)]
+pub(super) struct Choice {
+    pub(super) threshold: f32,
+    pub(super) basis: ThresholdBasis,
+    /// Scores that it was not chosen by. How many of these it refuses tells what it does to questions that nobody has seen.
+    pub(super) others: Scores,
+}
+
 impl Scores {
-    /// The threshold that loses at most [`MOST_LOST`] of the answerable questions and refuses most of the others. Of the
-    /// thresholds that refuse the same, the one in their middle. Too few questions: the one that is shipped.
-    pub(super) fn threshold(&self) -> (f32, ThresholdBasis) {
+    /// The threshold by one half of the questions, to be judged by the other one. Too few: the one that is shipped, to be
+    /// judged by all of them.
+    pub(super) fn choose(self) -> Choice {
         if self.answerable.len() < LEAST_QUESTIONS {
-            return (SHIPPED, ThresholdBasis::Shipped);
+            return Choice { threshold: SHIPPED, basis: ThresholdBasis::Shipped, others: self };
         }
+        let threshold = self.half(true).threshold();
+        Choice { threshold, basis: ThresholdBasis::Measured, others: self.half(false) }
+    }
+
+    fn half(&self, chooses: bool) -> Self {
+        let half = |scores: &[f32]| half(scores, chooses);
+        Self { answerable: half(&self.answerable), left_out: half(&self.left_out), general: half(&self.general) }
+    }
+
+    /// The threshold that loses at most [`MOST_LOST`] of the answerable questions and refuses most of the others. Of the
+    /// thresholds that refuse the same, the one in their middle.
+    fn threshold(&self) -> f32 {
         let mut answerable = self.answerable.clone();
         answerable.sort_by(f32::total_cmp);
         let highest = answerable[(MOST_LOST * answerable.len() as f64) as usize];
         let others = self.left_out.iter().chain(&self.general).copied();
         let nearest = others.filter(|score| *score < highest).max_by(f32::total_cmp);
-        (nearest.map_or(highest, |nearest| (nearest + highest) / 2.0), ThresholdBasis::Measured)
+        nearest.map_or(highest, |nearest| (nearest + highest) / 2.0)
     }
+}
+
+/// Every second pair of scores. Of every second one, all questions of sentences would have the same form, as the forms
+/// alternate too.
+fn half(scores: &[f32], chooses: bool) -> Vec<f32> {
+    let numbered = scores.iter().enumerate().filter(|(number, _)| (number / 2 % 2 == 0) == chooses);
+    numbered.map(|(_, score)| *score).collect()
 }
 
 /// How many of the questions with these scores a threshold refuses.
@@ -55,26 +83,42 @@ mod tests {
 
     #[test]
     fn one_of_fifty_answerable_questions_may_be_lost_and_no_more() {
-        let scores = Scores { answerable: scores(100, 0.4), left_out: scores(30, 0.305), general: scores(30, 0.0) };
-        let (threshold, basis) = scores.threshold();
-        assert_eq!(basis, ThresholdBasis::Measured);
-        assert_eq!(refusals(&scores.answerable, threshold), Refusals { asked: 100, refused: 2 });
-        assert_eq!(refusals(&scores.left_out, threshold), Refusals { asked: 30, refused: 12 });
+        let scores = Scores { answerable: scores(50, 0.4), left_out: scores(30, 0.305), general: scores(30, 0.0) };
+        let threshold = scores.threshold();
+        assert_eq!(refusals(&scores.answerable, threshold), Refusals { asked: 50, refused: 1 });
+        assert_eq!(refusals(&scores.left_out, threshold), Refusals { asked: 30, refused: 11 });
         assert_eq!(refusals(&scores.general, threshold), Refusals { asked: 30, refused: 30 });
     }
 
     #[test]
     fn where_nothing_lies_between_the_middle_is_taken_and_nothing_is_lost_for_nothing() {
         let scores = Scores { answerable: scores(60, 0.6), left_out: vec![0.2], general: vec![0.3, 0.1] };
-        let (threshold, _) = scores.threshold();
+        let threshold = scores.threshold();
         assert!((0.44..0.47).contains(&threshold), "{threshold}");
         assert_eq!(refusals(&scores.answerable, threshold).refused, 0);
     }
 
     #[test]
-    fn too_few_questions_choose_no_threshold() {
-        let few = Scores { answerable: scores(49, 0.6), ..Scores::default() };
-        assert_eq!(few.threshold(), (SHIPPED, ThresholdBasis::Shipped));
-        assert_eq!(Scores::default().threshold(), (SHIPPED, ThresholdBasis::Shipped));
+    fn a_threshold_is_judged_by_questions_that_it_was_not_chosen_by() {
+        // Of the half that chooses, all have .6; of the other one, five have less.
+        let mut answerable = vec![0.6; 100];
+        for number in [2, 3, 6, 7, 10] {
+            answerable[number] = 0.1;
+        }
+        let general = vec![0.3; 8];
+        let choice = Scores { left_out: answerable.clone(), answerable, general }.choose();
+        assert_eq!(choice.basis, ThresholdBasis::Measured);
+        assert!((0.44..0.46).contains(&choice.threshold), "{}", choice.threshold);
+        assert_eq!(refusals(&choice.others.answerable, choice.threshold), Refusals { asked: 50, refused: 5 });
+        assert_eq!(refusals(&choice.others.left_out, choice.threshold), Refusals { asked: 50, refused: 5 });
+        assert_eq!(refusals(&choice.others.general, choice.threshold), Refusals { asked: 4, refused: 4 });
+    }
+
+    #[test]
+    fn too_few_questions_choose_no_threshold_and_judge_the_shipped_one_all_of_them() {
+        let few = || Scores { answerable: scores(49, 0.6), ..Scores::default() };
+        let shipped = |others| Choice { threshold: SHIPPED, basis: ThresholdBasis::Shipped, others };
+        assert_eq!(few().choose(), shipped(few()));
+        assert_eq!(Scores::default().choose(), shipped(Scores::default()));
     }
 }

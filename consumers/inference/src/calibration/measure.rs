@@ -6,7 +6,7 @@ use chrono::Utc;
 use twin_schemas::{AuthorId, DocumentId};
 use twin_warehouse::Calibration;
 
-use super::choice::{LEAST_QUESTIONS, Scores, refusals};
+use super::choice::{Choice, LEAST_QUESTIONS, Scores, refusals};
 use super::questions::{Made, questions};
 use crate::retrieve::{Error, Retriever};
 
@@ -44,7 +44,7 @@ pub(super) async fn measure(
     if retriever.generation() != generation {
         return Ok(None);
     }
-    let (threshold, basis) = scores.threshold();
+    let Choice { threshold, basis, others } = scores.choose();
     Ok(Some(Calibration {
         author: author.clone(),
         generation: generation.number,
@@ -52,9 +52,9 @@ pub(super) async fn measure(
         chunks,
         threshold,
         basis,
-        answerable: refusals(&scores.answerable, threshold),
-        left_out: refusals(&scores.left_out, threshold),
-        general: refusals(&scores.general, threshold),
+        answerable: refusals(&others.answerable, threshold),
+        left_out: refusals(&others.left_out, threshold),
+        general: refusals(&others.general, threshold),
         measured_at: Utc::now(),
     }))
 }

@@ -115,7 +115,8 @@ impl Calibrator {
     }
 
     /// Looks once, and measures what is due: how many authors that was. An author is measured at the second look that finds
-    /// as many chunks as the one before.
+    /// as many chunks as the one before. One who can not be measured keeps no other from it: the first error is told at the
+    /// end.
     pub async fn look(&mut self) -> Result<usize, Error> {
         let newest = self.warehouse.documents(&DocumentFilter::default(), None, 1).await?.items.pop();
         let newest = newest.map(|row| (row.meta.document_id, row.meta.revision));
@@ -125,15 +126,21 @@ impl Calibrator {
         if self.looks > LOOKS_AFTER_A_CHANGE {
             return Ok(0);
         }
-        let (mut measured, mut after) = (0, None);
+        let (mut measured, mut after, mut failed) = (0, None, None);
         loop {
             let page = self.warehouse.authors(after.as_ref(), AUTHORS).await?;
             for row in page.items {
-                measured += usize::from(self.look_at(row.author).await?);
+                match self.look_at(row.author.clone()).await {
+                    Ok(is_measured) => measured += usize::from(is_measured),
+                    Err(error) => {
+                        warn!(author = %row.author, %error, "an author's threshold is not measured");
+                        failed.get_or_insert(error);
+                    }
+                }
             }
             after = page.next;
             if after.is_none() {
-                return Ok(measured);
+                return failed.map_or(Ok(measured), Err);
             }
         }
     }

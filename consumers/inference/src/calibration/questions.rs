@@ -8,13 +8,19 @@ use std::collections::HashSet;
 
 use twin_schemas::DocumentId;
 use twin_text::blocks::{Kind, blocks};
+use twin_text::natural::Language;
 use twin_text::sentences::{leans, sentences};
-use twin_text::words::{is_stop_word, words};
+use twin_text::words::words;
 use twin_vectors::SampledChunk;
-use whatlang::Lang;
+
+use crate::telling::is_telling;
 
 /// Letters below which a language is guessed and not told.
 const LEAST_LETTERS: usize = 100;
+
+/// Of so many words of a text, one at least is a stop word of its language: far more are, but where the language is one of
+/// which none are known.
+const WORDS_BETWEEN: usize = 5;
 
 /// Letters of a word that says what a sentence is about.
 const LETTERS: usize = 4;
@@ -54,61 +60,65 @@ pub(super) fn questions(chunks: &[SampledChunk]) -> Vec<Made> {
 
 /// Most questions are of a heading, the others of a sentence; where there is no such, of the other one.
 fn question(chunk: &SampledChunk, number: usize) -> Option<String> {
-    let heading = heading(chunk);
+    let language = language(&chunk.text);
+    let heading = heading(chunk, language);
     if let Some(heading) = heading.as_ref().filter(|heading| heading.ends_with(['?', '？'])) {
         return Some(heading.clone());
     }
-    let of_sentence = || topic(&chunk.text, number);
+    let of_sentence = || topic(&chunk.text, language, number);
     let is_of_sentence = number % OF_SENTENCES == OF_SENTENCES - 1;
     let subject = if is_of_sentence { of_sentence().or(heading) } else { heading.or_else(of_sentence) }?;
-    let forms = forms(&chunk.text);
+    let forms = forms(language);
     Some(forms[number / 2 % forms.len()].replace("{}", &subject))
 }
 
 /// What asks for a subject. One form has nothing beside it: many ask in key words.
-fn forms(text: &str) -> &'static [&'static str] {
-    match language(text) {
-        Some(Lang::Deu) => &["Was hast du über {} geschrieben?", "Was muss man über {} wissen?", "{}"],
-        Some(Lang::Eng) => &["What did you write about {}?", "What should I know about {}?", "{}"],
-        Some(Lang::Fra) => &["Qu'as-tu écrit sur {} ?", "Que faut-il savoir sur {} ?", "{}"],
-        Some(Lang::Ita) => &["Che cosa hai scritto su {}?", "Che cosa bisogna sapere su {}?", "{}"],
-        Some(Lang::Nld) => &["Wat heb je over {} geschreven?", "Wat moet ik over {} weten?", "{}"],
-        Some(Lang::Por) => &["O que escreveste sobre {}?", "O que é preciso saber sobre {}?", "{}"],
-        Some(Lang::Spa) => &["¿Qué has escrito sobre {}?", "¿Qué hay que saber sobre {}?", "{}"],
-        _ => &["{}"],
+fn forms(language: Option<Language>) -> &'static [&'static str] {
+    match language {
+        Some(Language::German) => &["Was hast du über {} geschrieben?", "Was muss man über {} wissen?", "{}"],
+        Some(Language::English) => &["What did you write about {}?", "What should I know about {}?", "{}"],
+        Some(Language::French) => &["Qu'as-tu écrit sur {} ?", "Que faut-il savoir sur {} ?", "{}"],
+        Some(Language::Italian) => &["Che cosa hai scritto su {}?", "Che cosa bisogna sapere su {}?", "{}"],
+        Some(Language::Dutch) => &["Wat heb je over {} geschreven?", "Wat moet ik over {} weten?", "{}"],
+        Some(Language::Portuguese) => &["O que escreveste sobre {}?", "O que é preciso saber sobre {}?", "{}"],
+        Some(Language::Spanish) => &["¿Qué has escrito sobre {}?", "¿Qué hay que saber sobre {}?", "{}"],
+        None => &["{}"],
     }
 }
 
-fn language(text: &str) -> Option<Lang> {
+fn language(text: &str) -> Option<Language> {
     if text.chars().filter(|c| c.is_alphabetic()).count() < LEAST_LETTERS {
         return None;
     }
-    whatlang::detect(text).filter(whatlang::Info::is_reliable).map(|info| info.lang())
+    let language = Language::told(text)?;
+    let words = words(text);
+    let stop_words = words.iter().filter(|word| language.is_stop_word(word)).count();
+    (WORDS_BETWEEN * stop_words >= words.len()).then_some(language)
 }
 
 /// The innermost heading. One of a single word says little without the title of its document.
-fn heading(chunk: &SampledChunk) -> Option<String> {
+fn heading(chunk: &SampledChunk, language: Option<Language>) -> Option<String> {
     let clean = |text: &String| text.replace(['`', '*', '#'], "").trim().trim_end_matches('.').to_owned();
     let title = chunk.title.as_ref().map(clean).filter(|title| !title.is_empty());
     let heading = chunk.heading_path.last().map(clean).filter(|heading| !heading.is_empty());
     let subject = match (heading, title) {
-        (Some(heading), Some(title)) if telling(&heading).len() < 2 && heading != title => {
+        (Some(heading), Some(title)) if telling(&heading, language).len() < 2 && heading != title => {
             format!("{heading}, {title}")
         }
         (Some(heading), _) => heading,
         (None, title) => title?,
     };
-    (!telling(&subject).is_empty() && subject.chars().count() <= MOST_CHARS).then_some(subject)
+    (!telling(&subject, language).is_empty() && subject.chars().count() <= MOST_CHARS).then_some(subject)
 }
 
 /// A few words of one of the sentences.
-fn topic(text: &str, number: usize) -> Option<String> {
+fn topic(text: &str, language: Option<Language>, number: usize) -> Option<String> {
     let prose = blocks(text).blocks.into_iter().filter(|block| block.kind == Kind::Text);
     let topics: Vec<Vec<String>> = prose
         .flat_map(|block| sentences(text, block.range))
         .map(|range| &text[range])
         .filter(|sentence| sentence.chars().count() <= MOST_CHARS && !leans(sentence))
-        .map(telling)
+        .map(|sentence| telling(sentence, language))
         .filter(|words| words.len() >= LEAST_WORDS)
         .collect();
     let words = topics.get(number % topics.len().max(1))?;
@@ -121,12 +131,11 @@ fn topic(text: &str, number: usize) -> Option<String> {
 }
 
 /// The words that say what a text is about, each once.
-fn telling(text: &str) -> Vec<String> {
+fn telling(text: &str, language: Option<Language>) -> Vec<String> {
     let mut telling: Vec<String> = Vec::new();
     for word in words(text) {
-        let is_telling =
-            word.chars().count() >= LETTERS && word.chars().all(char::is_alphabetic) && !is_stop_word(&word);
-        if is_telling && !telling.contains(&word) {
+        let is_of_letters = word.chars().count() >= LETTERS && word.chars().all(char::is_alphabetic);
+        if is_of_letters && is_telling(&word, language) && !telling.contains(&word) {
             telling.push(word);
         }
     }
@@ -135,7 +144,7 @@ fn telling(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use twin_schemas::Revision;
+    use twin_schemas::{Category, Revision};
 
     use super::*;
 
@@ -143,6 +152,8 @@ mod tests {
         SampledChunk {
             document_id: DocumentId("00000000-0000-0000-0000-000000000001".parse().unwrap()),
             revision: Revision(1),
+            natural_key: "bees.md".to_owned(),
+            category: Category::Article,
             title: title.map(str::to_owned),
             heading_path: headings.iter().map(|heading| (*heading).to_owned()).collect(),
             text: text.to_owned(),
@@ -184,6 +195,25 @@ mod tests {
         assert_eq!(made, "What did you write about february queen nobody village expected?");
         let of_code = chunk(None, &[], "```\nlet answer = forty_two(because, nobody, knows, better);\n```\n");
         assert_eq!(question(&of_code, 1), None);
+    }
+
+    #[test]
+    fn a_sentence_in_another_language_is_asked_for_without_the_stop_words_of_that() {
+        let german = "Während des langen Winters haben die Bienen zwischen den Waben gesessen und vom Honig gelebt. \
+            Niemand im Dorf hatte damit gerechnet, dass das Volk den Frost so gut übersteht.";
+        assert_eq!(
+            question(&chunk(None, &[], german), 0).as_deref(),
+            Some("Was hast du über langen winters bienen gesessen gelebt geschrieben?")
+        );
+        let french = "Pendant plusieurs semaines les abeilles avaient mangé leur miel dans la vieille ruche près du moulin \
+            abandonné. Personne ne pensait que la reine serait encore vivante.";
+        assert_eq!(
+            question(&chunk(None, &[], french), 0).as_deref(),
+            Some("Qu'as-tu écrit sur semaines abeilles vieille moulin abandonné ?")
+        );
+        let polish = "Pszczoły siedziały na plastrach i jadły miód, a w lutym królowa zaczęła znowu składać jaja, czego nikt \
+            we wsi się nie spodziewał do końca zimy.";
+        assert_eq!(language(polish), None, "nothing is known of it");
     }
 
     #[test]

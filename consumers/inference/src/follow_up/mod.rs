@@ -13,6 +13,8 @@ mod lexicons;
 mod rewriting;
 mod searched;
 
+use std::borrow::Cow;
+
 use twin_schemas::{ChatMessage, Role};
 use twin_text::sentences::sentences;
 use twin_text::words::words;
@@ -25,6 +27,10 @@ const MOST_CHARS: usize = 200;
 
 /// Messages of the user that are looked at.
 const MESSAGES: usize = 12;
+
+/// Bytes of a message that are read at its beginning and at its end: what is asked stands at one of them, and what was pasted
+/// between them may be long.
+const READ: usize = 2_000;
 
 /// Further questions that are searched with the one that they go on from: the last ones.
 const FURTHER: usize = 2;
@@ -59,9 +65,9 @@ enum Kind {
 
 /// Reads the last message of a conversation.
 pub(crate) fn read(conversation: &[ChatMessage]) -> Reading {
-    let asked: Vec<&str> =
-        conversation.iter().filter(|turn| turn.role == Role::User).map(|turn| turn.content.as_str()).collect();
-    let asked = &asked[asked.len().saturating_sub(MESSAGES)..];
+    let of_user = conversation.iter().rev().filter(|turn| turn.role == Role::User).take(MESSAGES);
+    let read: Vec<Cow<'_, str>> = of_user.map(|turn| ends(&turn.content)).collect();
+    let asked: Vec<&str> = read.iter().rev().map(|message| message.as_ref()).collect();
     // The question that stood alone, and those that went on from it.
     let mut topic: Vec<String> = Vec::new();
     let mut last = Kind::StandsAlone;
@@ -84,6 +90,15 @@ pub(crate) fn read(conversation: &[ChatMessage]) -> Reading {
         Kind::AsBefore => Reading::AsBefore(topic.join(" ")),
         Kind::Courtesy(reply) => Reading::Courtesy(reply),
     }
+}
+
+/// A message; of a long one, its beginning and its end.
+fn ends(message: &str) -> Cow<'_, str> {
+    if message.len() <= 2 * READ {
+        return Cow::Borrowed(message);
+    }
+    let (beginning, end) = (message.floor_char_boundary(READ), message.ceil_char_boundary(message.len() - READ));
+    Cow::Owned(format!("{}\n{}", &message[..beginning], &message[end..]))
 }
 
 fn kind(message: &str, earlier: &[&str], is_there_a_topic: bool) -> Kind {

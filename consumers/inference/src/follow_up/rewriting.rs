@@ -4,9 +4,12 @@ use std::collections::HashSet;
 
 use twin_llm::{ChatRequest, standalone_prompt};
 use twin_schemas::{ChatMessage, Role};
-use twin_text::words::is_stop_word;
+use twin_text::natural::Language;
+use twin_text::words::words;
 
-use crate::quotes::terms::stems;
+use super::{MESSAGES, ends};
+use crate::quotes::terms::stem;
+use crate::telling::is_telling;
 
 /// Tokens of the rewritten question, at most.
 const TOKENS: u32 = 64;
@@ -24,12 +27,17 @@ pub(super) fn request(conversation: &[ChatMessage]) -> ChatRequest {
 pub(super) fn question(reply: &str, conversation: &[ChatMessage]) -> Option<String> {
     let line = reply.lines().map(str::trim).find(|line| !line.is_empty())?;
     let question = line.trim_matches(['"', '“', '”', '„', '«', '»', '*', ' ']);
-    let telling =
-        |text: &str| -> HashSet<String> { stems(text).into_iter().filter(|word| !is_stop_word(word)).collect() };
+    // It is asked in the language of the conversation.
+    let language = Language::told(question);
+    let telling = |text: &str| -> HashSet<String> {
+        words(text).iter().filter(|word| is_telling(word, language)).map(|word| stem(word)).collect()
+    };
     let written = telling(question);
     let (last, earlier) = conversation.split_last()?;
-    let last = telling(&last.content);
-    let said = earlier.iter().filter(|turn| turn.role != Role::System).flat_map(|turn| telling(&turn.content));
+    let last = telling(&ends(&last.content));
+    // Of the user and of the twin.
+    let turns = earlier.iter().rev().filter(|turn| turn.role != Role::System).take(2 * MESSAGES);
+    let said = turns.flat_map(|turn| telling(&ends(&turn.content)));
     let before: HashSet<String> = said.collect();
     let known = written.iter().filter(|word| last.contains(*word) || before.contains(*word)).count();
     let goes_on = last.is_empty() || written.iter().any(|word| last.contains(word));
@@ -68,6 +76,29 @@ mod tests {
             &"leases in Rust ".repeat(30),
         ] {
             assert_eq!(read(reply), None, "{reply}");
+        }
+    }
+
+    #[test]
+    fn small_words_of_other_languages_make_no_question_of_the_conversation_either() {
+        let turn = |role, content: &str| ChatMessage { role, content: content.to_owned() };
+        for (asked, next, whole, part) in [
+            (
+                "Wie ist das Verhalten von Leases in Go?",
+                "Und in Rust?",
+                "Wie ist das Verhalten von Leases in Rust?",
+                "Wie ist das in Rust?",
+            ),
+            (
+                "Comment est-ce que les baux expirent dans Go ?",
+                "Et avec Rust ?",
+                "Comment est-ce que les baux expirent avec Rust ?",
+                "Comment est-ce que les Rust ?",
+            ),
+        ] {
+            let turns = [turn(Role::User, asked), turn(Role::Assistant, "[1]"), turn(Role::User, next)];
+            assert_eq!(question(whole, &turns).as_deref(), Some(whole));
+            assert_eq!(question(part, &turns), None, "{part}");
         }
     }
 

@@ -245,3 +245,21 @@ fn instructions_and_answers_are_no_questions() {
     let turns = [turn(Role::System, "How do backups work?"), turn(Role::Assistant, "Hello."), turn(Role::User, "Why?")];
     assert_eq!(read(&turns), Reading::StandsAlone);
 }
+
+#[test]
+fn of_a_long_message_the_beginning_and_the_end_are_read() {
+    let pasted = "The lease is h\u{e9}ld. ".repeat(4_000);
+    // Wherever a character of two bytes stands.
+    for before in 0..20 {
+        let message = format!("{}{pasted}", "x".repeat(before));
+        let read = ends(&message);
+        let (beginning, end) = read.split_once('\n').unwrap();
+        assert!(message.starts_with(beginning) && message.ends_with(end), "{read}");
+        assert!([beginning, end].iter().all(|part| (READ - 3..=READ).contains(&part.len())), "{read}");
+    }
+    for asked in [format!("How do leases work in Go? {pasted}"), format!("{pasted} How do leases work in Go?")] {
+        let reading = read_all(&[asked.as_str(), "And in Rust?"]);
+        assert_eq!(reading, Reading::FollowUp("How do leases work in Go? And in Rust?".to_owned()));
+    }
+    assert_eq!(ends("How do leases work?"), "How do leases work?");
+}

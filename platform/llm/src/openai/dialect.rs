@@ -13,7 +13,8 @@ use crate::model::ChatRequest;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// With everything, and without what the endpoint refuses by name: it is asked again, and differently from then on.
+    /// With everything, and without what the endpoint refuses by name: it is asked again, and differently from then on. Where
+    /// it refuses a value alone, only that request is put without it.
     #[default]
     Auto,
     /// With everything. What the endpoint refuses is refused.

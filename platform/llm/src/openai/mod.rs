@@ -2,7 +2,8 @@
 //! (<https://platform.openai.com/docs/api-reference/chat/streaming>).
 //!
 //! Endpoints differ in what they take: models that reason want `max_completion_tokens` and no temperature, older servers know
-//! no `stream_options`. What one refuses by name is learned ([`Profile`]), and it is asked again without.
+//! no `stream_options`. What one refuses by name is learned ([`Profile`]), and it is asked again without. A value that it
+//! refuses is left out of that request alone: another value of the same parameter may be taken.
 
 mod dialect;
 mod refusal;
@@ -25,6 +26,7 @@ use crate::window::{estimated_prompt, within_window};
 
 pub use dialect::Profile;
 use dialect::{Dialect, Parameter};
+use refusal::Refusal;
 
 /// Characters of an endpoint's error that are told.
 const ERROR_CHARS: usize = 500;
@@ -101,8 +103,13 @@ impl OpenAiModel {
     /// The head of a good answer. Each parameter is given up once: what is refused without it, too, is refused.
     async fn accepted(&self, request: &ChatRequest) -> Result<(Response, Dialect), Error> {
         let mut given_up = BTreeSet::new();
+        // Those of them of which it is this request's value that is refused.
+        let mut values = BTreeSet::new();
         loop {
-            let dialect = self.dialect();
+            let mut dialect = self.dialect();
+            for parameter in &values {
+                dialect.adapt(*parameter);
+            }
             let body = dialect.body(&self.model, request);
             let response = self.post(&body).await?;
             let status = response.status();
@@ -111,10 +118,20 @@ impl OpenAiModel {
             }
             let text = response.text().await.unwrap_or_default();
             let is_refusal = matches!(status.as_u16(), 400 | 413 | 422);
-            let parameter = if is_refusal { refusal::parameter(&text, &body) } else { None };
-            match parameter {
-                Some(parameter) if self.profile != Profile::Openai && given_up.insert(parameter) => {
-                    self.learn(parameter)
+            let refusal = if is_refusal { refusal::refusal(&text, &body) } else { None };
+            match refusal {
+                Some(Refusal { parameter, is_of_value })
+                    if self.profile != Profile::Openai && given_up.insert(parameter) =>
+                {
+                    if is_of_value {
+                        tracing::debug!(
+                            refused = parameter.name(),
+                            "the endpoint refuses a value; it is asked without"
+                        );
+                        values.insert(parameter);
+                    } else {
+                        self.learn(parameter);
+                    }
                 }
                 _ => {
                     let problem = format!("{status}: {}", text.chars().take(ERROR_CHARS).collect::<String>());

@@ -145,13 +145,17 @@ pub async fn a_sample_is_spread_over_the_authors_chunks_of_the_wanted_categories
         code.meta.category = Category::Code;
     }
     points.push(point("grace", 200, 1, 0, "hers", at(0.0)));
-    index.upsert(points).await.unwrap();
+    index.upsert(points.clone()).await.unwrap();
     let prose = [Category::Article, Category::Post];
     let sample = index.sample(&author("ada"), &prose, 5).await.unwrap();
     let numbers: Vec<u128> = sample.iter().map(|chunk| chunk.document_id.0.as_u128()).collect();
     assert_eq!(numbers, [0, 20, 40, 60, 80]);
     assert_eq!((sample[1].title.as_deref(), sample[1].text.as_str()), (Some("Note 20"), "text 20"));
     assert_eq!((sample[1].heading_path.as_slice(), sample[1].revision), (&["Part".to_owned()][..], Revision(1)));
+    assert_eq!(
+        (sample[1].natural_key.as_str(), sample[1].category),
+        (points[20].meta.natural_key.as_str(), Category::Article)
+    );
     assert_eq!(index.sample(&author("ada"), &prose, 5).await.unwrap(), sample);
     assert_eq!(index.sample(&author("ada"), &prose, 1_000).await.unwrap().len(), 50);
     assert_eq!(index.sample(&author("ada"), &[Category::Post], 5).await.unwrap(), []);
