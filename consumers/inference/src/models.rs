@@ -55,6 +55,9 @@ pub(crate) struct Version {
     pub(crate) failed: Option<(Instant, String)>,
 }
 
+/// A version that is not in memory, and what loads it.
+type Absent = (ModelId, Arc<dyn Loader>);
+
 /// The model that answers for an author.
 pub(crate) struct Assigned {
     pub(crate) model: Arc<dyn ChatModel>,
@@ -130,7 +133,7 @@ impl Models {
 
     /// The author's version that is not in memory, and what loads it. One that failed lately is not tried again yet: a try
     /// reads all of its files.
-    fn absent(&self, author: &AuthorId) -> Result<Option<(ModelId, Arc<dyn Loader>)>, LoadError> {
+    fn absent(&self, author: &AuthorId) -> Result<Option<Absent>, LoadError> {
         let deployed = self.deployed();
         let Some(version) = deployed.versions.get(author) else { return Ok(None) };
         match &version.failed {

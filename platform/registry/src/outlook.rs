@@ -229,9 +229,8 @@ fn unsettled(state: &AuthorState, model: &ModelId) -> Option<Found> {
 }
 
 fn deployment(state: &AuthorState) -> Found {
-    let name = |model: &Option<ModelId>| {
-        model.as_ref().map_or_else(|| "the base model".to_owned(), |model| model.0.clone())
-    };
+    let name =
+        |model: &Option<ModelId>| model.as_ref().map_or_else(|| "the base model".to_owned(), |model| model.0.clone());
     let Some(newest) = state.deployments.last().map(|deployment| &deployment.row) else {
         return (Standing::NotBegun, "no version was deployed".to_owned());
     };

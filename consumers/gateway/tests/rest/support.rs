@@ -18,9 +18,9 @@ use twin_gateway::{
 };
 use twin_registry::{Collected, JobQueue};
 use twin_schemas::{
-    AnswerCheck, AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, Citation, Copied, DatasetId,
-    DocumentId, EmbedQuery, Embedded, FailureKind, FinishReason, Passage, Payload, Query, QueryEvent, QueryKind,
-    RequestId, Revision, SourceKind, StageTimings, Topic, Usage, Voice, WrittenText,
+    AnswerCheck, AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, AuthorId, Category, Citation, Copied,
+    DatasetId, DocumentId, EmbedQuery, Embedded, FailureKind, FinishReason, Passage, Payload, Query, QueryEvent,
+    QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic, Usage, Voice, WrittenText,
 };
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
