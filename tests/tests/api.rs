@@ -73,6 +73,7 @@ async fn every_field_of_every_body_is_refused_by_name_when_its_type_is_wrong() -
         "/v1/embeddings",
         "/v1/jobs",
         "/v1/jobs/ID/cancel",
+        "/v1/jobs/plan",
         "/v1/model-versions/ID/approve",
         "/v1/model-versions/ID/deploy",
         "/v1/model-versions/ID/evaluate",

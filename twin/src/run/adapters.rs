@@ -87,16 +87,15 @@ pub struct NextDatasets {
 #[async_trait]
 impl NextVersions for NextDatasets {
     async fn collected(&self, author: &AuthorId) -> Result<Collected, PortError> {
-        let away = |error: twin_backend::Error| match error.is_transient() {
+        let state = self.corpus.author_state(author).await.map_err(|error| match error.is_transient() {
             true => PortError::transient("corpus", error),
             false => PortError::Refused(error.to_string()),
-        };
-        let new_samples = self.corpus.author_state(author).await.map_err(away)?.new_samples;
+        })?;
         let (needed, key) = match self.registry.newest_dataset(author).await? {
             Some(_) => (self.policy.new_samples, "datasets.freeze.new_samples"),
             None => (self.policy.first_samples, "datasets.freeze.first_samples"),
         };
-        Ok(Collected { new_samples, needed: needed.max(1), key })
+        Ok(Collected { new_samples: state.new_samples, needed: needed.max(1), key })
     }
 }
 
