@@ -491,9 +491,9 @@ fn german(number: usize, sections: usize) -> CleanedDocument {
         let thing = |at: usize| THINGS[(number * 5 + section * 3 + at * 7) % 9];
         let count = |at: usize| number * 40 + section * 10 + at;
         format!(
-            "Im Jahr {} war die {theme} eine Frage der {}. Nach {} Tagen sah ich die {}, und nach {} Wochen die {}. Nicht jede \
-             {theme} braucht {} Stunden, aber {} Versuche braucht sie doch. Was bleibt, ist {} und ein Rest von {} Prozent, den \
-             ich nach {} Proben nicht mehr suche.",
+            "Im Jahr {} war {theme} eine Frage der {}. Nach {} Tagen sah ich die {}, und nach {} Wochen die {}. Nicht jede \
+             {theme} braucht {} Stunden, aber {} Versuche braucht sie doch. Nach {} Jahren bleibt {} und ein Rest von {} \
+             Prozent, den ich nach {} Proben nicht mehr suche.",
             count(0),
             thing(0),
             count(1),
@@ -502,6 +502,7 @@ fn german(number: usize, sections: usize) -> CleanedDocument {
             thing(2),
             count(3),
             count(4),
+            count(7),
             thing(3),
             count(5),
             count(6)
