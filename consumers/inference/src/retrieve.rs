@@ -149,6 +149,16 @@ impl Retriever {
         self.with_pair(count).await
     }
 
+    /// Whether an author's texts have this one in them, word for word.
+    pub(crate) async fn holds(&self, author: &AuthorId, text: &str) -> Result<bool, Error> {
+        let texts = [text.to_owned()];
+        let held = |pair: Pair| {
+            let texts = texts.clone();
+            async move { Ok(pair.vectors.frequencies(author, &texts).await?.having) }
+        };
+        Ok(self.with_pair(held).await?.first().is_some_and(|count| *count > 0))
+    }
+
     /// A sample of an author's prose, of live revisions: at most `limit` chunks.
     pub(crate) async fn sample(&self, author: &AuthorId, limit: usize) -> Result<Vec<SampledChunk>, Error> {
         let sample = |pair: Pair| async move { prose(pair.vectors.as_ref(), author, limit).await };

@@ -82,6 +82,24 @@ async fn the_threshold_of_an_author_loses_few_questions_and_refuses_those_on_oth
     assert!(lost.len() as f64 <= MOST_LOST * asked, "below {}:\n{}", measured.threshold, lost.join("\n"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_general_question_that_an_author_has_written_down_is_on_no_other_field() {
+    let fixture = Fixture::new(2).await;
+    publish_documents(&fixture).await;
+    let general = std::fs::read_to_string("src/calibration/general.txt").unwrap();
+    let questions: Vec<&str> = general.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    for (number, some) in questions[..60].chunks(10).enumerate() {
+        let text = format!("# What I was asked, {number}\n\n{}\n", some.join("\n\n"));
+        fixture.publish(&format!("asked-{number}.md"), Category::Article, &text).await;
+    }
+    let mut calibrator = calibrator(&fixture, "a").await;
+    calibrator.look().await.unwrap();
+    assert_eq!(calibrator.look().await.unwrap(), 1);
+    let measured = calibration(&fixture).await.unwrap();
+    assert_eq!(measured.general.asked, (300 - 60) / 2, "{measured:?}");
+    assert!(rate(measured.general) >= LEAST_REFUSED, "{measured:?}");
+}
+
 #[tokio::test]
 async fn an_author_of_few_texts_has_the_shipped_threshold_until_there_are_more() {
     let fixture = Fixture::new(1).await;

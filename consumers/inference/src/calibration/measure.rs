@@ -38,6 +38,10 @@ pub(super) async fn measure(
     }
     if made.len() >= LEAST_QUESTIONS {
         for question in general() {
+            // What the author has written down word for word is on no other field.
+            if retriever.holds(author, question).await? {
+                continue;
+            }
             scores.general.push(judge(retriever, author, question, None, pauses).await?.0);
         }
     }
