@@ -90,8 +90,11 @@ fn instructions(author: &AuthorId, earlier: &[ChatMessage]) -> String {
 /// A passage between its delimiters, with its marker and where it is from.
 pub(crate) fn delimited(marker: usize, passage: &Passage, limit: usize) -> String {
     let title = passage.title.as_deref().unwrap_or(&passage.natural_key);
-    let path = std::iter::once(title).chain(passage.heading_path.iter().map(String::as_str));
-    let heading = path.collect::<Vec<_>>().join(" > ");
+    let mut path = vec![title.trim()];
+    path.extend(passage.heading_path.iter().map(|heading| heading.trim()));
+    // The first heading of a text is often its title again.
+    path.dedup();
+    let heading = path.join(" / ");
     let is_markup = |c: char| c.is_control() || matches!(c, '"' | '<' | '>' | '\u{2028}' | '\u{2029}');
     let heading: String = heading.replace(is_markup, " ").chars().take(HEADING_CHARS).collect();
     let text: String = passage.text.trim().chars().take(limit).collect();
@@ -146,6 +149,17 @@ mod tests {
         assert!(opening.ends_with("\">") && opening.matches('"').count() == 4, "{opening}");
         assert!(opening.len() < 2 * HEADING_CHARS, "{opening}");
         assert!(!content.contains("[INST]") && !content.contains("<|") && content.lines().count() == 7, "{content}");
+    }
+
+    #[test]
+    fn where_a_passage_is_from_is_its_title_and_headings_and_nothing_twice() {
+        let from = |title: &str, path: &[&str]| {
+            let heading_path = path.iter().map(|heading| (*heading).to_owned()).collect();
+            let passage = Passage { title: Some(title.to_owned()), heading_path, ..passage("text") };
+            delimited(1, &passage, 100).lines().next().unwrap().to_owned()
+        };
+        assert_eq!(from("Rivers", &["Rivers ", "Source"]), "<passage id=\"[1]\" from=\"Rivers / Source\">");
+        assert_eq!(from("Rivers", &[]), "<passage id=\"[1]\" from=\"Rivers\">");
     }
 
     #[test]

@@ -34,11 +34,9 @@ const LEAST_EPOCHS: usize = 3;
 const MOST_EPOCHS: usize = 8;
 const LEAST_STEPS: usize = 100;
 
-/// Tokens after which training ends: a voice is learned from fewer, and a model of 135 million parameters takes most of an
-/// hour for them on two processor cores.
+/// Tokens after which training ends: a model of 135 million parameters takes most of an hour for them on two processor
+/// cores. Samples whose turn does not come by then are counted; `epochs` or `max_steps` of the recipe let it go on.
 const MOST_TOKENS: usize = 400_000;
-/// Where each sample was not seen once by then, it goes on until it was, up to so many tokens.
-const MOST_TOKENS_OF_ONE_EPOCH: usize = 2 * MOST_TOKENS;
 
 /// What of a base model decides how it is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +85,7 @@ impl Recipe {
             pack_tokens: Some(pack_tokens),
             ..self.clone()
         };
-        let most_tokens = is_open.then_some(fitting.clamp(MOST_TOKENS, MOST_TOKENS_OF_ONE_EPOCH));
+        let most_tokens = is_open.then_some(MOST_TOKENS);
         Settled { recipe, targets, learning_rate, epochs, pack_tokens, most_tokens }
     }
 
@@ -162,14 +160,6 @@ mod tests {
     fn few_samples_are_seen_more_often_and_never_without_end() {
         let epochs = |samples: usize| Recipe::default().settled(&SMALL, &vec![100; samples], &[]).epochs;
         assert_eq!((epochs(40), epochs(100), epochs(10_000)), (8, 6, 3));
-    }
-
-    #[test]
-    fn training_does_not_end_within_the_first_epoch_where_that_is_at_most_twice_as_long() {
-        let most = |samples: usize| Recipe::default().settled(&SMALL, &vec![100; samples], &[]).most_tokens;
-        assert_eq!(most(100), Some(MOST_TOKENS));
-        assert_eq!(most(6_000), Some(600_000), "each sample once");
-        assert_eq!(most(20_000), Some(2 * MOST_TOKENS));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! Nothing of the passage but a heading, a title or a few single words is in an instruction.
 
 mod forms;
+mod tasks;
 mod wording;
 
 use std::ops::Range;
@@ -27,6 +28,12 @@ const TITLE_CHARS: usize = 200;
 const CONTINUED: f64 = 0.35;
 const ANSWERED: f64 = 0.7;
 const FROM_NOTES: f64 = 0.12;
+
+/// How often a question has the passage's telling words and not its heading, and how often a heading that names a task is
+/// asked for as one: people do not know the headings, and a model that has learned to compare a question with headings
+/// refuses all others.
+const ASKED_BY_WORDS: f64 = 0.3;
+const ASKED_HOW: f64 = 0.6;
 
 /// What is known of a passage besides its text.
 pub(crate) struct Place<'a> {
@@ -95,11 +102,21 @@ impl Place<'_> {
         if self.part > 0 && subjects.get(1).is_some_and(Option::is_some) {
             subjects.remove(0);
         }
-        let ask = |subject: String| {
-            let question = self.pick(self.wording().questions, "question").replace("{subject}", &subject);
-            (question, subject)
-        };
-        self.kept(passage, subjects.into_iter().flatten().map(ask).collect())
+        if unit(self.chosen("asked")) < ASKED_BY_WORDS {
+            subjects.insert(0, self.topic(passage));
+        }
+        let mut asked: Vec<String> = subjects.into_iter().flatten().collect();
+        asked.dedup();
+        self.kept(passage, asked.into_iter().map(|subject| (self.question(&subject), subject)).collect())
+    }
+
+    fn question(&self, subject: &str) -> String {
+        let is_heading = [self.heading(), self.title()].iter().flatten().any(|heading| heading == subject);
+        let is_asked_how = is_heading && unit(self.chosen("how")) < ASKED_HOW;
+        match tasks::task(subject, self.wording()).filter(|_| is_asked_how) {
+            Some(task) => self.pick(self.wording().how, "question").replace("{subject}", &task),
+            None => self.pick(self.wording().questions, "question").replace("{subject}", subject),
+        }
     }
 
     /// Those that do not give the answer away.
@@ -232,6 +249,19 @@ mod tests {
             assert_eq!(place.instruction("Because water is heavy.").unwrap(), heading);
             assert_eq!(place.questions("Because water is heavy.")[0].0, heading);
         }
+    }
+
+    #[test]
+    fn questions_are_by_headings_by_words_and_by_what_is_to_be_done() {
+        let path = ["Rename A Branch".to_owned()];
+        let ask = |ordinal| Place { ordinal, ..place(Some("Git"), &path, 0) }.questions("The flag moves branches.");
+        let firsts: Vec<String> = (0..200).map(|ordinal| ask(ordinal)[0].0.clone()).collect();
+        let count = |holds: &dyn Fn(&str) -> bool| firsts.iter().filter(|question| holds(question)).count();
+        let by_words = count(&|question| !question.to_lowercase().contains("rename"));
+        let as_task = count(&|question| question.contains("rename a branch"));
+        let by_heading = count(&|question| question.contains("Rename A Branch"));
+        assert_eq!(by_words + as_task + by_heading, 200, "{firsts:?}");
+        assert!(by_words > 30 && as_task > 50 && by_heading > 30, "{by_words} {as_task} {by_heading}");
     }
 
     #[test]

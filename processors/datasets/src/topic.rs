@@ -72,7 +72,13 @@ pub(crate) fn topic(text: &str, speech: Speech<'_>) -> Option<String> {
         let longest = || b.0.chars().count().cmp(&a.0.chars().count());
         b.1.total_cmp(&a.1).then_with(longest).then(a.2.cmp(&b.2))
     });
-    words.truncate(WORDS);
+    let mut chosen: Vec<(String, f64, usize)> = Vec::new();
+    for word in words {
+        if chosen.len() < WORDS && !chosen.iter().any(|other| is_form_of(&other.0, &word.0)) {
+            chosen.push(word);
+        }
+    }
+    let mut words = chosen;
     words.sort_by_key(|(_, _, position)| *position);
     let words: Vec<String> = words.into_iter().map(|(word, _, _)| word).collect();
     match words.as_slice() {
@@ -80,6 +86,14 @@ pub(crate) fn topic(text: &str, speech: Speech<'_>) -> Option<String> {
         [only] => Some(only.clone()),
         [first @ .., last] => Some(format!("{}{}{last}", first.join(", "), speech.and)),
     }
+}
+
+/// Whether two words are forms of one, as `branch` and `branches`, `retry` and `retries`: alike but for the last letter of the
+/// shorter and what the longer has beyond it.
+fn is_form_of(one: &str, other: &str) -> bool {
+    let common = one.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let shorter = one.chars().count().min(other.chars().count());
+    common >= LETTERS && common + 1 >= shorter
 }
 
 #[cfg(test)]
@@ -111,6 +125,12 @@ mod tests {
         let weighted = of("Eine Schnittstelle am Zaun, der Zaun am Hafen.", Language::German, &weights).unwrap();
         assert!(weighted.starts_with("zaun") || weighted.contains("zaun and hafen"), "{weighted}");
         assert!(weights.of("schnittstelle") < weights.of("grenze"));
+    }
+
+    #[test]
+    fn two_forms_of_a_word_are_one_word() {
+        let topic = of("A branch of branches. Retry the retries of commits.", Language::English, &Weights::default());
+        assert_eq!(topic.unwrap(), "branches, retries and commits");
     }
 
     #[test]

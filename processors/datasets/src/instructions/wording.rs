@@ -40,6 +40,9 @@ pub(crate) struct Wording {
     pub from_notes: &'static [&'static str],
     /// What a person would ask.
     pub questions: &'static [&'static str],
+    /// What a person would ask who wants to do what a heading names ([`super::tasks`]); none where headings are not
+    /// known to be tasks.
+    pub how: &'static [&'static str],
     /// A subject and some of what is said of it.
     pub in_particular: &'static str,
     /// Before the last of several words.
@@ -48,6 +51,8 @@ pub(crate) struct Wording {
     pub generic: &'static [&'static str],
     /// First words of a question that lacks its mark, in lower case.
     pub interrogatives: &'static [&'static str],
+    /// Verbs that a heading begins with which names a task, in lower case, with spaces between them.
+    pub imperatives: &'static str,
 }
 
 /// The words for a text in a language; the form without words where the language has none here.
@@ -94,6 +99,9 @@ mod tests {
                     assert_eq!(template.matches('{').count(), wanted.len(), "{language:?}: {template}");
                 }
             }
+            assert!(w.how.iter().all(|template| template.matches("{subject}").count() == 1), "{language:?}");
+            assert_eq!(w.how.is_empty(), w.imperatives.is_empty(), "{language:?}");
+            assert_eq!(w.imperatives, w.imperatives.to_lowercase(), "{language:?}");
             assert!(w.generic.iter().chain(w.interrogatives).all(|word| *word == word.to_lowercase()), "{language:?}");
         }
     }

@@ -52,6 +52,7 @@ pub(super) const WORDING: Wording = Wording {
         "Kun je me iets over {subject} vertellen?",
         "{subject}?",
     ],
+    how: &[],
     in_particular: "{subject}, in het bijzonder {words}",
     and: " en ",
     generic: &[
@@ -72,4 +73,5 @@ pub(super) const WORDING: Wording = Wording {
         "details",
     ],
     interrogatives: &["hoe", "wat", "waarom", "wanneer", "waar", "wie", "wiens", "welke", "welk"],
+    imperatives: "",
 };

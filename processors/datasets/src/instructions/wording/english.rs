@@ -85,6 +85,7 @@ pub(super) const WORDING: Wording = Wording {
         "{subject}: what do you know of it?",
         "I have a question on {subject}. What do you say?",
     ],
+    how: &["How do I {subject}?", "How can I {subject}?", "How do you {subject}?", "What is a good way to {subject}?"],
     in_particular: "{subject}, in particular {words}",
     and: " and ",
     generic: &[
@@ -117,4 +118,31 @@ pub(super) const WORDING: Wording = Wording {
         "misc",
     ],
     interrogatives: &["how", "what", "why", "when", "where", "who", "whom", "whose", "which"],
+    imperatives: "access add adjust allow analyze append apply archive arrange assert assign attach authenticate avoid back \
+        backup begin bind block boot break bring browse build bundle bypass cache calculate call cancel capture \
+        cast catch center chain change check choose clean clear clone close collapse collect combine compare \
+        compile complete compress compute concatenate configure confirm connect construct consume control convert \
+        coordinate copy correct count cover create customize cut cycle debug declare decode decrease decrypt \
+        define delete deploy destroy destructure detect determine diff disable discard disconnect discover \
+        display divide download draw drop dump duplicate edit embed emit enable encode encrypt enforce ensure \
+        enter enumerate escape establish evaluate examine exclude execute exit expand explain export expose \
+        extend extract fail fetch fill filter find fix flatten flush focus fold follow force fork format forward \
+        free freeze generate get go grab group guarantee guard handle hide highlight hook identify ignore \
+        implement import improve include increase indent inherit initialize inject insert inspect install \
+        integrate interpolate interrupt invalidate invert invoke iterate join jump keep kill label launch lay \
+        learn limit link list listen load locate lock log look loop lower lowercase maintain make manage map mark \
+        match measure memoize merge migrate mirror mock modify monitor mount move multiply navigate negate nest \
+        normalize obtain omit open optimize organize override pad paginate parse partition pass paste patch pause \
+        perform persist pick pin ping pipe place play plot populate preserve press prevent preview print process \
+        produce profile prompt protect provide prune publish pull push put query quit quote raise randomize rank \
+        read rebase rebuild receive record recover redirect reduce refactor refer reference refine refresh \
+        register release reload remap remove rename render reorder repeat replace replay request require rerun \
+        rescue reset resize resolve respond restart restore restrict resume retrieve retry return reuse reverse \
+        revert review revoke rewrite roll rotate round run sanitize save scan schedule scope scroll search secure \
+        see seed select send separate serialize serve set setup share shift ship shorten show shuffle shut sign \
+        silence simplify simulate skip slice sort specify speed split stage start stash stop store stream strip \
+        stub submit subscribe substitute suppress surround swap switch sync tag tail take target terminate \
+        throttle throw toggle trace track transform translate traverse trigger trim truncate try tune turn undo \
+        unescape uninstall unlock unset untrack update upgrade upload use validate verify view visit visualize \
+        wait warn watch wrap write yank zip zoom",
 };

@@ -48,6 +48,7 @@ pub(super) const WORDING: Wording = Wording {
         "Peux-tu me parler de {subject} ?",
         "{subject} ?",
     ],
+    how: &[],
     in_particular: "{subject}, en particulier {words}",
     and: " et ",
     generic: &[
@@ -72,4 +73,5 @@ pub(super) const WORDING: Wording = Wording {
     interrogatives: &[
         "comment", "pourquoi", "quand", "où", "qui", "que", "quoi", "quel", "quelle", "quels", "quelles", "combien",
     ],
+    imperatives: "",
 };

@@ -49,6 +49,7 @@ pub(super) const WORDING: Wording = Wording {
         "Kannst du mir etwas über {subject} sagen?",
         "{subject}?",
     ],
+    how: &[],
     in_particular: "{subject}, vor allem {words}",
     and: " und ",
     generic: &[
@@ -77,4 +78,5 @@ pub(super) const WORDING: Wording = Wording {
         "wie", "was", "warum", "wieso", "weshalb", "wann", "wo", "woher", "wohin", "wer", "wem", "wen", "wessen",
         "welche", "welcher", "welches", "wozu",
     ],
+    imperatives: "",
 };

@@ -45,6 +45,7 @@ pub(super) const WORDING: Wording = Wording {
         "Puoi parlarmi di {subject}?",
         "{subject}?",
     ],
+    how: &[],
     in_particular: "{subject}, in particolare {words}",
     and: " e ",
     generic: &[
@@ -66,4 +67,5 @@ pub(super) const WORDING: Wording = Wording {
         "dettagli",
     ],
     interrogatives: &["come", "che", "cosa", "perché", "quando", "dove", "chi", "quale", "quali", "quanto", "quanti"],
+    imperatives: "",
 };

@@ -17,8 +17,10 @@ pub(super) const WORDING: Wording = Wording {
     titling: &["{text}\n\n…?"],
     from_notes: &["{text}"],
     questions: &["{subject}?"],
+    how: &[],
     in_particular: "{subject}: {words}",
     and: ", ",
     generic: &[],
     interrogatives: &[],
+    imperatives: "",
 };

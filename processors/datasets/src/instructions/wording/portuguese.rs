@@ -45,6 +45,7 @@ pub(super) const WORDING: Wording = Wording {
         "Pode me falar de {subject}?",
         "{subject}?",
     ],
+    how: &[],
     in_particular: "{subject}, em particular {words}",
     and: " e ",
     generic: &[
@@ -65,4 +66,5 @@ pub(super) const WORDING: Wording = Wording {
         "detalhes",
     ],
     interrogatives: &["como", "que", "porque", "quando", "onde", "quem", "qual", "quais", "quanto", "quantos"],
+    imperatives: "",
 };

@@ -45,6 +45,7 @@ pub(super) const WORDING: Wording = Wording {
         "¿Puedes hablarme de {subject}?",
         "¿{subject}?",
     ],
+    how: &[],
     in_particular: "{subject}, en particular {words}",
     and: " y ",
     generic: &[
@@ -66,4 +67,5 @@ pub(super) const WORDING: Wording = Wording {
         "detalles",
     ],
     interrogatives: &["cómo", "qué", "cuándo", "dónde", "quién", "quiénes", "cuál", "cuáles", "cuánto", "cuántos"],
+    imperatives: "",
 };
