@@ -191,7 +191,7 @@ pub struct PlannedJob {
 pub enum JobStateView {
     /// Waits for its turn.
     Queued,
-    /// Under way.
+    /// Under way: its process works, is being started, or waits for something that is away.
     Running,
     /// Ended well.
     Succeeded,

@@ -41,7 +41,7 @@ pub use jobs::{
 };
 pub use learning::{LearningPart, LearningView, PartStanding, PartStatus};
 pub use models::{
-    EvaluationState, EvaluationView, LineageView, ModelFileList, ModelFileView, ModelVersionDetail, ModelVersionList,
+    EvaluationState, EvaluationView, LineageFilter, LineageView, ModelFileList, ModelFileView, ModelVersionDetail, ModelVersionList,
     ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,
 };
 pub use problem::{Code, FieldError, OpenAiError, Problem};

@@ -37,7 +37,7 @@ pub use changes::Interest;
 pub use deployments::By;
 pub use diff::{CountChange, Diff, diff};
 pub use error::Error;
-pub use lineage::{Lineage, TaughtDocument};
+pub use lineage::{Lineage, TaughtDocument, TaughtPosition};
 pub use manifest::{ModelManifest, read_dataset_manifest};
 pub use measure::MeasureChanges;
 pub use model::{

@@ -7,7 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, DocumentKey, JobId, Revision, SourceKind};
 
 use crate::rules::{Event, Step};
-use crate::{JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowPosition, RowQuery, SortOrder, Store};
+use crate::{
+    JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowPosition, RowQuery, SortOrder, Store, TaughtPosition,
+};
 
 /// The tests of a backend. `$open` is an async function that makes an empty store; what it returns lives as long as the
 /// store and has it as `store()`.
@@ -23,6 +25,7 @@ macro_rules! store_contract {
             at_most_two_rows_whose_ids_begin_so_are_found,
             what_is_unsettled_is_told_in_order_until_it_is_settled,
             members_are_noted_once_and_a_deletion_marks_every_version,
+            members_come_by_id_in_parts,
             progress_is_replaced_and_values_are_by_name_and_step,
             progress_of_a_lower_attempt_or_step_replaces_none
         );
@@ -214,12 +217,12 @@ pub async fn members_are_noted_once_and_a_deletion_marks_every_version(store: Ar
         store.put_members(&first, &[rivers, lakes]).await.unwrap();
         store.put_members(&second, &[rivers]).await.unwrap();
     }
-    assert_eq!(store.members(&first).await.unwrap().len(), 2);
+    assert_eq!(store.members(&first, None, 9).await.unwrap().len(), 2);
     store.mark_deleted(rivers.0, at(5)).await.unwrap();
     store.mark_deleted(rivers.0, at(9)).await.unwrap();
     let counted = store.deleted_members(&[first.clone(), second.clone()]).await.unwrap();
     assert_eq!(counted, BTreeMap::from([(first.clone(), 1), (second.clone(), 1)]));
-    let members = store.members(&first).await.unwrap();
+    let members = store.members(&first, None, 9).await.unwrap();
     let of = |id| members.iter().find(|member| member.document_id == id).unwrap();
     assert_eq!((of(rivers.0).revision, of(rivers.0).deleted_at), (Revision(1), Some(at(5))));
     assert_eq!((of(lakes.0).revision, of(lakes.0).deleted_at), (Revision(4), None));
@@ -227,6 +230,25 @@ pub async fn members_are_noted_once_and_a_deletion_marks_every_version(store: Ar
     holding.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(holding, [first, second]);
     assert_eq!(store.datasets_with(document("seas")).await.unwrap(), []);
+}
+
+#[doc(hidden)]
+pub async fn members_come_by_id_in_parts(store: Arc<dyn Store>) {
+    let (dataset, other) = (DatasetId("first".to_owned()), DatasetId("second".to_owned()));
+    let names = ["rivers", "lakes", "seas", "ponds", "wells"];
+    store.put_members(&dataset, &names.map(|name| (document(name), Revision(1)))).await.unwrap();
+    store.put_members(&other, &[(document("moors"), Revision(1))]).await.unwrap();
+    let mut wanted = names.map(document);
+    wanted.sort();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let part = store.members(&dataset, after.as_ref(), 2).await.unwrap();
+        let Some(last) = part.last() else { break };
+        after = Some(TaughtPosition { document_id: last.document_id });
+        assert!(part.len() <= 2, "{part:?}");
+        found.extend(part.into_iter().map(|member| member.document_id));
+    }
+    assert_eq!(found, wanted);
 }
 
 #[doc(hidden)]

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use twin_backend::Error;
+use twin_registry::{JobProgress, Metric, MetricPosition, TaughtDocument, TaughtPosition};
 use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
 
 use super::columns::{self, collect, failed, from_json, optional_time, parsed, time_text, to_json};
-use twin_registry::TaughtDocument;
-use twin_registry::{JobProgress, Metric, MetricPosition};
 
 pub(super) fn put_members(
     tx: &Connection,
@@ -30,10 +29,18 @@ pub(super) fn mark_deleted(tx: &Connection, document: DocumentId, at: DateTime<U
     Ok(())
 }
 
-pub(super) fn members(c: &Connection, dataset: &DatasetId) -> Result<Vec<TaughtDocument>, Error> {
-    let sql = "SELECT document_id, revision, deleted_at FROM dataset_members WHERE dataset = ?1 ORDER BY document_id";
+pub(super) fn members(
+    c: &Connection,
+    dataset: &DatasetId,
+    after: Option<&TaughtPosition>,
+    limit: usize,
+) -> Result<Vec<TaughtDocument>, Error> {
+    let sql = "SELECT document_id, revision, deleted_at FROM dataset_members WHERE dataset = ?1 AND document_id > ?2
+               ORDER BY document_id LIMIT ?3";
     let mut statement = columns::prepare(c, sql)?;
-    collect(&mut statement, [&dataset.0], |row| {
+    // No document has an empty id.
+    let after = after.map_or(String::new(), |after| after.document_id.to_string());
+    collect(&mut statement, params![dataset.0, after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
         Ok(TaughtDocument {
             document_id: parsed(row, "document_id")?,
             revision: Revision(columns::get::<i64>(row, "revision")?.unsigned_abs()),
