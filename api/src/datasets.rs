@@ -92,7 +92,7 @@ pub struct NewFreeze {
     /// Whose; `gateway.default_author` if absent.
     #[schema(value_type = Option<String>, example = "ada")]
     pub author: Option<AuthorId>,
-    /// Who asks; `unnamed` if absent.
+    /// Who asks, 1 to 100 characters; `unnamed` if absent.
     #[schema(example = "Grace")]
     pub by: Option<String>,
 }

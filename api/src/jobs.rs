@@ -63,7 +63,7 @@ pub struct NewSweepRequest {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asker {
-    /// Who; `unnamed` if absent.
+    /// Who, 1 to 100 characters; `unnamed` if absent.
     #[schema(example = "Grace")]
     pub by: Option<String>,
 }
@@ -247,7 +247,7 @@ pub struct RecipeView {
 pub struct NewRecipe {
     /// The recipe, TOML or, as it is shown, its canonical text.
     pub recipe: String,
-    /// Who sets it; `unnamed` if absent.
+    /// Who sets it, 1 to 100 characters; `unnamed` if absent.
     #[schema(example = "Grace")]
     pub by: Option<String>,
 }

@@ -40,5 +40,5 @@ impl Failure {
 }
 
 pub(super) fn shutting_down() -> Failure {
-    Failure::Unavailable("the gateway is shutting down".to_owned())
+    Failure::Unavailable("the gateway is shutting down; ask again in a moment".to_owned())
 }

@@ -100,16 +100,16 @@ impl Asker {
         match appended {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(twin_stream::Error::TooLarge { .. })) => {
-                Err((Failure::TooLarge("the request is too large for the event log".to_owned()), Worker::Told))
+                Err((Failure::TooLarge("the request is too large for the event log; ask with less text".to_owned()), Worker::Told))
             }
             Ok(Err(error)) => {
                 tracing::error!(%request_id, %error, "a query could not be published");
                 let why = if error.is_of_the_disk() { ": the disk is full or failing" } else { "" };
-                Err((Failure::Unavailable(format!("the query could not be published{why}")), Worker::AtWork))
+                Err((Failure::Unavailable(format!("the query could not be published{why}; ask again later")), Worker::AtWork))
             }
             Err(_) => {
                 tracing::error!(%request_id, timeout = ?self.publish_timeout, "the log does not take a query");
-                let message = "the event log does not answer; try again later".to_owned();
+                let message = "the event log does not answer; ask again later".to_owned();
                 Err((Failure::Unavailable(message), Worker::AtWork))
             }
         }
@@ -126,10 +126,10 @@ impl Asker {
             return Err(shutting_down());
         }
         if !self.pending.is_reading() {
-            return Err(Failure::Unavailable("the gateway can not read answers yet".to_owned()));
+            return Err(Failure::Unavailable("the gateway can not read answers yet; ask again in a moment".to_owned()));
         }
         let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| Failure::Overloaded {
-            message: "as many queries as this gateway allows are being worked on".to_owned(),
+            message: "as many queries as gateway.max_in_flight allows are being worked on; ask again later".to_owned(),
             retry_after_s: self.retry_after_s,
         })?;
         Ok(Permit::new(permit))

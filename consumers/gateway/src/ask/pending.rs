@@ -86,7 +86,7 @@ impl PendingAnswer {
                 event = self.events.recv() => self.keep(event)?,
                 () = tokio::time::sleep_until(wake_at) => {
                     if Instant::now() >= self.deadline {
-                        let failure = Failure::Expired("the twin did not answer in time".to_owned());
+                        let failure = Failure::Expired("the twin did not answer within gateway.request_timeout_ms".to_owned());
                         return Err(self.in_flight.failed(failure, Worker::AtWork));
                     }
                 }
@@ -101,7 +101,7 @@ impl PendingAnswer {
                 Ok(()) => return Ok(()),
                 Err(_missing) => "a part of the answer was lost; ask again",
             },
-            None => "the answer was read too slowly",
+            None => "the answer was read too slowly; ask again, and read it as it comes",
         };
         Err(self.in_flight.failed(Failure::Unavailable(problem.to_owned()), Worker::AtWork))
     }

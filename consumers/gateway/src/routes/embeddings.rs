@@ -31,8 +31,8 @@ pub struct EmbeddingRequest {
     /// `twin/<author>`, or the name of the index's embedding model, which all authors share.
     #[schema(example = "twin/ada")]
     model: String,
-    /// A text, or up to `gateway.max_embedding_texts`, none of them empty or longer than the model's window. Tokens are
-    /// refused: they are those of another model.
+    /// A text, or up to `gateway.max_embedding_texts` of `gateway.max_embedding_chars` characters in all, none of them empty
+    /// or longer than the model's window. Tokens are refused: they are those of another model.
     input: Input,
     /// How vectors are written: `float` (as numbers, if absent) or `base64` (of 32-bit numbers, the lowest byte first).
     encoding_format: Option<EncodingFormat>,
