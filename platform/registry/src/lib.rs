@@ -43,7 +43,7 @@ pub use measure::MeasureChanges;
 pub use model::{
     Action, Against, DatasetRow, DecisionRow, DeploymentPosition, DeploymentRow, DeploymentState, EvaluationOutcome,
     EvaluationRow, EvaluationState, FreezeRequest, JobCheckpoint, JobOutcome, JobProgress, JobRow, JobState, Metric,
-    MetricPosition, ModelRow, ModelState, NewDataset, NewJob, NewModel, StoredRecipe,
+    MetricPosition, ModelRow, ModelState, NewDataset, NewJob, NewModel, NotedProgress, StoredRecipe,
 };
 pub use outlook::{Collected, Outlook, Part, Standing, outlook};
 pub use queue::{CODE_VERSION, JobQueue};

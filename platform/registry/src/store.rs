@@ -8,7 +8,7 @@ use twin_backend::Error;
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
 
 use crate::lineage::{TaughtDocument, TaughtPosition};
-use crate::model::{JobProgress, Metric, MetricPosition};
+use crate::model::{JobProgress, Metric, MetricPosition, NotedProgress};
 use crate::rows::{Kind, Row, RowPosition};
 use crate::rules::{Event, Step};
 
@@ -118,7 +118,7 @@ pub trait Store: Send + Sync {
     async fn put_progress(&self, job: &JobId, attempt: u32, progress: &JobProgress) -> Result<bool, Error>;
 
     /// How far these jobs are, as far as they have said.
-    async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error>;
+    async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, NotedProgress>, Error>;
 
     /// Adds values of a run. One of a step that is there already is replaced.
     async fn put_metrics(&self, job: &JobId, metrics: &[Metric]) -> Result<(), Error>;

@@ -8,7 +8,8 @@ use twin_schemas::{AuthorId, DatasetId, DocumentId, DocumentKey, JobId, Revision
 
 use crate::rules::{Event, Step};
 use crate::{
-    JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowPosition, RowQuery, SortOrder, Store, TaughtPosition,
+    JobProgress, Kind, Metric, MetricPosition, NewStep, NotedProgress, Row, RowPosition, RowQuery, SortOrder, Store,
+    TaughtPosition,
 };
 
 /// The tests of a backend. `$open` is an async function that makes an empty store; what it returns lives as long as the
@@ -259,7 +260,7 @@ pub async fn progress_is_replaced_and_values_are_by_name_and_step(store: Arc<dyn
         assert!(store.put_progress(&job, 1, &progress).await.unwrap());
     }
     let progress = store.progress(&[job.clone(), other.clone()]).await.unwrap();
-    assert_eq!(progress.into_iter().map(|(job, now)| (job, now.step)).collect::<Vec<_>>(), [(job.clone(), 7)]);
+    assert_eq!(progress.into_iter().map(|(job, now)| (job, now.progress.step)).collect::<Vec<_>>(), [(job.clone(), 7)]);
 
     let metric = |name: &str, step, value| Metric { name: name.to_owned(), step, value };
     let values =
@@ -297,7 +298,7 @@ pub async fn progress_of_a_lower_attempt_or_step_replaces_none(store: Arc<dyn St
     let mut kept = None;
     for (attempt, progress, is_newer) in noted {
         assert_eq!(store.put_progress(&job, attempt, &progress).await.unwrap(), is_newer, "{attempt}: {progress:?}");
-        kept = if is_newer { Some(progress) } else { kept };
+        kept = if is_newer { Some(NotedProgress { attempt, progress }) } else { kept };
         assert_eq!(store.progress(std::slice::from_ref(&job)).await.unwrap().get(&job), kept.as_ref());
     }
     assert!(store.put_progress(&other, 1, &at(0, 1.0)).await.unwrap(), "each job has its own");

@@ -74,8 +74,10 @@ async fn a_job_runs_once_however_often_it_is_asked_for() {
     assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), Some(1));
     assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), None);
     let progress = JobProgress { step: 3, steps: 9, ..JobProgress::default() };
+    assert!(registry.job("11").await.unwrap().unwrap().pending, "it has said nothing yet");
     registry.note_job_progress(&id, 1, progress.clone()).await.unwrap();
-    assert_eq!(registry.job("11").await.unwrap().unwrap().progress, Some(progress));
+    let running = registry.job("11").await.unwrap().unwrap();
+    assert_eq!((running.progress, running.pending), (Some(progress), false));
 
     let first =
         registry.finish_job(&id, 1, JobOutcome::Succeeded(Some(NewModel { manifest: "m".into() })), at(3)).await;

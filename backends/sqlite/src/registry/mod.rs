@@ -19,8 +19,8 @@ use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
 use columns::{collect, from_json, to_json};
 use twin_registry::rules::Step;
 use twin_registry::{
-    JobProgress, Kind, Metric, MetricPosition, NewStep, Registry, Row, RowQuery, Store, TaughtDocument, TaughtPosition,
-    Unsettled,
+    JobProgress, Kind, Metric, MetricPosition, NewStep, NotedProgress, Registry, Row, RowQuery, Store, TaughtDocument,
+    TaughtPosition, Unsettled,
 };
 
 /// A step that its event is missing in the log for: `published` is null where there is no event.
@@ -146,7 +146,7 @@ impl Store for SqliteRegistry {
         self.write(move |tx| runs::put_progress(tx, &job, attempt, &progress)).await
     }
 
-    async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error> {
+    async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, NotedProgress>, Error> {
         let jobs = jobs.to_vec();
         self.read(move |c| runs::progress(c, &jobs)).await
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use twin_backend::Error;
-use twin_registry::{JobProgress, Metric, MetricPosition, TaughtDocument, TaughtPosition};
+use twin_registry::{JobProgress, Metric, MetricPosition, NotedProgress, TaughtDocument, TaughtPosition};
 use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
 
 use super::columns::{self, collect, failed, from_json, optional_time, parsed, time_text, to_json};
@@ -75,13 +75,13 @@ pub(super) fn put_progress(tx: &Connection, job: &JobId, attempt: u32, progress:
     Ok(columns::prepare(tx, sql)?.execute(values).map_err(failed)? > 0)
 }
 
-pub(super) fn progress(c: &Connection, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error> {
-    let mut statement = columns::prepare(c, "SELECT progress FROM job_progress WHERE job = ?1")?;
+pub(super) fn progress(c: &Connection, jobs: &[JobId]) -> Result<BTreeMap<JobId, NotedProgress>, Error> {
+    let mut statement = columns::prepare(c, "SELECT attempt, progress FROM job_progress WHERE job = ?1")?;
     let mut found = BTreeMap::new();
     for job in jobs {
-        let text: Option<String> = statement.query_row([&job.0], |row| row.get(0)).optional().map_err(failed)?;
-        if let Some(text) = text {
-            found.insert(job.clone(), from_json("progress", &text)?);
+        let noted = statement.query_row([&job.0], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
+        if let Some((attempt, text)) = noted.optional().map_err(failed)? {
+            found.insert(job.clone(), NotedProgress { attempt, progress: from_json("progress", &text)? });
         }
     }
     Ok(found)

@@ -105,6 +105,7 @@ impl Shown for JobRow {
             reason: self.reason,
             attempts: self.attempts,
             cancel_requested: self.cancel_requested,
+            pending: self.pending,
             progress: self.progress.map(Shown::shown),
             plan: plan.map(Shown::shown),
             created_at: self.created_at,
