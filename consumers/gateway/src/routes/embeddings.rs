@@ -188,7 +188,13 @@ impl EmbeddingRequest {
 /// model's window has no room for is refused.
 #[utoipa::path(
     post, path = "/v1/embeddings", operation_id = "create_embeddings", tag = "openai", request_body = EmbeddingRequest,
-    responses((status = 200, description = "The vectors", body = EmbeddingList), ChatProblems)
+    responses(
+        (
+            status = 200, description = "The vectors", body = EmbeddingList,
+            headers(("x-request-id" = String, description = "Names the question in the log"))
+        ),
+        ChatProblems
+    )
 )]
 pub async fn embeddings(
     State(app): State<Arc<App>>,

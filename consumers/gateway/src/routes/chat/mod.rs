@@ -43,7 +43,7 @@ use response::{Completion, data};
     responses(
         (status = 200, description = "The completion; with `stream` chunks as events, then `[DONE]`", content(
             (ChatCompletion = "application/json"), (ServerSentEvent = "text/event-stream")
-        )),
+        ), headers(("x-request-id" = String, description = "Names the question in the log"))),
         ChatProblems
     )
 )]
