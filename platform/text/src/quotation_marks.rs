@@ -24,6 +24,11 @@ pub fn closing_of_any(opening: char) -> &'static [char] {
     }
 }
 
+/// Whether it is one of the marks of [`closing`], on either side.
+pub fn is_mark(character: char) -> bool {
+    matches!(character, '"' | '“' | '”' | '„' | '«' | '»')
+}
+
 /// A typographic quotation mark or apostrophe as a keyboard has it; every other character as it is. Those that point are no
 /// habit of an editor, and stay.
 pub fn plain(character: char) -> char {
@@ -42,6 +47,7 @@ mod tests {
     fn each_mark_that_opens_has_what_closes_it() {
         for (opening, marks) in [('"', "\""), ('“', "”"), ('„', "“”"), ('«', "»")] {
             assert_eq!(closing(opening).iter().collect::<String>(), marks, "{opening}");
+            assert!(is_mark(opening) && closing(opening).iter().all(|mark| is_mark(*mark)), "{opening}");
             assert_eq!(closing_of_any(opening), closing(opening), "{opening}");
         }
         for (opening, mark) in [('»', '«'), ('「', '」'), ('『', '』')] {
