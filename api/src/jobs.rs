@@ -118,8 +118,8 @@ pub struct JobView {
     pub attempts: u32,
     /// Somebody wants it stopped.
     pub cancel_requested: bool,
-    /// It is `running`, and its present attempt has said nothing yet: its process is being started, or waits for a place to
-    /// run. `progress` is then that of the attempt before.
+    /// It is `running`, and its present attempt has said nothing yet: its process is being started, or waits for a place
+    /// to run. `progress` is then that of the attempt before.
     #[serde(default)]
     pub pending: bool,
     /// How far it is; null before it was first started.

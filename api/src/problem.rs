@@ -33,7 +33,8 @@ pub struct Problem {
 pub enum Code {
     /// The request can not be read: no JSON, a cut-off body.
     Malformed,
-    /// A field is missing, unknown, of a wrong type or out of its range; see `errors`. A 422, and a 400 on the routes of OpenAI's API.
+    /// A field is missing, unknown, of a wrong type or out of its range; see `errors`. A 422, and a 400 on the routes of
+    /// OpenAI's API.
     InvalidField,
     /// The content type is not one that this route reads.
     UnsupportedMediaType,
@@ -47,8 +48,8 @@ pub enum Code {
     Refused,
     /// Too many queries are worked on; try again after `Retry-After` seconds.
     Overloaded,
-    /// The model or a store can not be reached; try again after `Retry-After` seconds. Without that header this twin does not
-    /// have what is asked for, and says the same later.
+    /// The model or a store can not be reached; try again after `Retry-After` seconds. Without that header this twin does
+    /// not have what is asked for, and says the same later.
     Unavailable,
     /// The answer did not come in time.
     Expired,

@@ -184,8 +184,8 @@ pub struct JobRow {
     pub cancel_requested: bool,
     /// How far it is.
     pub progress: Option<JobProgress>,
-    /// It runs, and the present attempt has said nothing yet: its process is being started, or waits for a place to run. Told
-    /// where the progress is, and no part of what is stored.
+    /// It runs, and the present attempt has said nothing yet: its process is being started, or waits for a place to run.
+    /// Told where the progress is, and no part of what is stored.
     #[serde(skip)]
     pub pending: bool,
     /// When it was queued.

@@ -1,7 +1,7 @@
 //! The marks that quotations stand between.
 
-/// What closes a quotation that is opened by this mark, the usual one first; nothing where the mark opens none. These are the
-/// marks that a prompt and a paragraph are read by: `"…"`, `“…”`, `„…“`, `«…»`.
+/// What closes a quotation that is opened by this mark, the usual one first; nothing where the mark opens none. These are
+/// the marks that a prompt and a paragraph are read by: `"…"`, `“…”`, `„…“`, `«…»`.
 pub fn closing(opening: char) -> &'static [char] {
     match opening {
         '"' => &['"'],

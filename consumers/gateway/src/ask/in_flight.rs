@@ -32,8 +32,8 @@ pub(super) enum Worker {
     Told,
 }
 
-/// A query in flight. Dropped before the answer is complete (the client has gone, the deadline passed), it tells the workers
-/// to stop.
+/// A query in flight. Dropped before the answer is complete (the client has gone, the deadline passed), it tells the
+/// workers to stop.
 pub(super) struct InFlight {
     request_id: RequestId,
     kind: Kind,

@@ -35,7 +35,8 @@ pub struct PendingAnswer {
 }
 
 impl PendingAnswer {
-    /// Of a query that was sent at `started`, whose parts come as `events`. It ends at `deadline`, or when everything is cut.
+    /// Of a query that was sent at `started`, whose parts come as `events`. It ends at `deadline`, or when everything is
+    /// cut.
     pub(super) fn new(
         events: mpsc::Receiver<AnswerEvent>,
         in_flight: InFlight,

@@ -31,14 +31,12 @@ struct RefusedValue {
 }
 
 impl RefusedValues {
-    /// Remembers, at `now`, the value that a request's body had. False: it is not remembered. The limit of tokens never is:
-    /// it is another number in nearly every request.
+    /// Remembers, at `now`, the value that a request's body had. False: it is not remembered. The limit of tokens never
+    /// is: it is another number in nearly every request.
     pub(super) fn learn(&mut self, parameter: Parameter, body: &Value, now: Instant) -> bool {
         let is_limit = matches!(parameter, Parameter::MaxTokens | Parameter::MaxCompletionTokens);
-        let Some(value) = body.get(parameter.name()).filter(|value| !is_limit && value.to_string().len() <= VALUE_BYTES)
-        else {
-            return false;
-        };
+        let is_fit = |value: &&Value| !is_limit && value.to_string().len() <= VALUE_BYTES;
+        let Some(value) = body.get(parameter.name()).filter(is_fit) else { return false };
         self.refused.retain(|one| is_remembered(one, now) && !(one.parameter == parameter && one.value == *value));
         if self.refused.iter().filter(|one| one.parameter == parameter).count() >= VALUES
             && let Some(oldest) = self.refused.iter().position(|one| one.parameter == parameter)
