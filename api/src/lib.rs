@@ -43,8 +43,8 @@ pub use jobs::{
 };
 pub use learning::{LearningPart, LearningView, PartStanding, PartStatus};
 pub use models::{
-    EvaluationState, EvaluationView, LineageFilter, LineageView, ModelFileList, ModelFileView, ModelVersionDetail, ModelVersionList,
-    ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,
+    EvaluationState, EvaluationView, LineageFilter, LineageView, ModelFileList, ModelFileView, ModelVersionDetail,
+    ModelVersionList, ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,
 };
 pub use problem::{Code, FieldError, OpenAiError, Problem};
 pub use secret::SecretText;

@@ -43,12 +43,7 @@ pub struct TaughtPosition {
 
 impl Registry {
     /// Which documents taught this model, and how: at most `limit` of the documents, by id.
-    pub async fn lineage(
-        &self,
-        id: &ModelId,
-        after: Option<&TaughtPosition>,
-        limit: usize,
-    ) -> Result<Lineage, Error> {
+    pub async fn lineage(&self, id: &ModelId, after: Option<&TaughtPosition>, limit: usize) -> Result<Lineage, Error> {
         let model = self.require_model(id).await?;
         let job = self.job(&model.job.0).await?.ok_or_else(|| Error::missing("job", &model.job))?;
         let dataset = self.dataset(&model.dataset.0).await?;

@@ -70,10 +70,7 @@ impl Asker {
         self.send(question.unsent()).await
     }
 
-    async fn send(
-        &self,
-        unsent: Unsent<impl FnOnce(Asked) -> QueryEvent>,
-    ) -> Result<PendingAnswer, Failure> {
+    async fn send(&self, unsent: Unsent<impl FnOnce(Asked) -> QueryEvent>) -> Result<PendingAnswer, Failure> {
         let Unsent { kind, permit, trace_parent, event } = unsent;
         let request_id = RequestId::new();
         let started = Instant::now();
@@ -99,13 +96,17 @@ impl Asker {
         };
         match appended {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(twin_stream::Error::TooLarge { .. })) => {
-                Err((Failure::TooLarge("the request is too large for the event log; ask with less text".to_owned()), Worker::Told))
-            }
+            Ok(Err(twin_stream::Error::TooLarge { .. })) => Err((
+                Failure::TooLarge("the request is too large for the event log; ask with less text".to_owned()),
+                Worker::Told,
+            )),
             Ok(Err(error)) => {
                 tracing::error!(%request_id, %error, "a query could not be published");
                 let why = if error.is_of_the_disk() { ": the disk is full or failing" } else { "" };
-                Err((Failure::Unavailable(format!("the query could not be published{why}; ask again later")), Worker::AtWork))
+                Err((
+                    Failure::Unavailable(format!("the query could not be published{why}; ask again later")),
+                    Worker::AtWork,
+                ))
             }
             Err(_) => {
                 tracing::error!(%request_id, timeout = ?self.publish_timeout, "the log does not take a query");

@@ -111,7 +111,13 @@ impl OpenAiModel {
         if values.learn(refused, body, Instant::now()) {
             let (endpoint, model, refused) = (self.endpoint.as_str(), self.model.as_str(), refused.name());
             let seconds = REMEMBERED.as_secs();
-            tracing::warn!(endpoint, model, refused, seconds, "the endpoint refuses a value; it is left out for a while");
+            tracing::warn!(
+                endpoint,
+                model,
+                refused,
+                seconds,
+                "the endpoint refuses a value; it is left out for a while"
+            );
         }
     }
 

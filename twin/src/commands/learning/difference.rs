@@ -84,7 +84,10 @@ mod tests {
         let text = description(&serde_json::from_value(difference).unwrap());
         assert!(text.starts_with("aaaaaaaaaaaa -> bbbbbbbbbbbb\n\nSPLIT"), "{text}");
         assert!(text.contains("train  voice        12      9      -3"), "{text}");
-        assert!(text.contains(&format!("25 documents added\n  {}", document(0))) && text.contains("and 5 more"), "{text}");
+        assert!(
+            text.contains(&format!("25 documents added\n  {}", document(0))) && text.contains("and 5 more"),
+            "{text}"
+        );
         assert!(text.contains(&format!("1 document removed\n  {}", document(99))), "{text}");
         assert!(text.ends_with("the options of the two differ"), "{text}");
         let same = serde_json::from_value(json!({"from": "a", "to": "a"})).unwrap();

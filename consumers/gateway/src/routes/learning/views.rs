@@ -1,8 +1,8 @@
 //! Datasets and jobs, as they are shown.
 
 use twin_api::{
-    CountChangeView, DatasetDiff, DatasetView, FreezeView, JobProgressView, JobStateView, JobView, MetricView, PlanView,
-    SampleFit,
+    CountChangeView, DatasetDiff, DatasetView, FreezeView, JobProgressView, JobStateView, JobView, MetricView,
+    PlanView, SampleFit,
 };
 use twin_registry::{CountChange, DatasetRow, Diff, FreezeRequest, JobProgress, JobRow, JobState, Metric};
 use twin_schemas::DocumentId;
