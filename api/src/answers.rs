@@ -16,8 +16,8 @@ pub struct QueryRequest {
     /// Whose twin; `gateway.default_author` if absent.
     #[schema(value_type = Option<String>, example = "ada")]
     pub author: Option<AuthorId>,
-    /// Passages to find, at most; 1 to `gateway.max_k`, `gateway.k` if absent. Answers are quoted from all of them; a model is given the best,
-    /// at most `llm.prompt.passages`.
+    /// Passages to find, at most; 1 to `gateway.max_k`, `gateway.k` if absent. Answers are quoted from all of them; a model
+    /// is given the best, at most `llm.prompt.passages`.
     pub k: Option<u32>,
     /// Answer only from documents of this category: `article`, `post` or `code`.
     #[schema(value_type = Option<String>, example = "article")]

@@ -51,7 +51,8 @@ mod tests {
             assert_eq!(closing_of_any(opening), closing(opening), "{opening}");
         }
         for (opening, mark) in [('»', '«'), ('「', '」'), ('『', '』')] {
-            assert_eq!((closing(opening), closing_of_any(opening)), ([].as_slice(), [mark].as_slice()), "{opening}");
+            assert!(closing(opening).is_empty(), "{opening}");
+            assert_eq!(closing_of_any(opening), [mark], "{opening}");
         }
         for other in ['”', '\'', '’', '」', 'a', ' '] {
             assert!(closing_of_any(other).is_empty(), "{other}");
