@@ -16,8 +16,8 @@ pub struct QueryRequest {
     /// Whose twin; `gateway.default_author` if absent.
     #[schema(value_type = Option<String>, example = "ada")]
     pub author: Option<AuthorId>,
-    /// Passages to find, at most; 1 to `gateway.max_k`. Answers are quoted from all of them; a model is given the best,
-    /// at most `llm.prompt.passages`.
+    /// Passages to find, at most; 1 to `gateway.max_k`, `gateway.k` if absent. Answers are quoted from all of them; a model
+    /// is given the best, at most `llm.prompt.passages`.
     pub k: Option<u32>,
     /// Answer only from documents of this category: `article`, `post` or `code`.
     #[schema(value_type = Option<String>, example = "article")]
@@ -134,7 +134,7 @@ pub struct RetrieveRequest {
     /// Whose documents; `gateway.default_author` if absent.
     #[schema(value_type = Option<String>, example = "ada")]
     pub author: Option<AuthorId>,
-    /// Passages wanted, at most; 1 to `gateway.max_k`.
+    /// Passages wanted, at most; 1 to `gateway.max_k`, `gateway.k` if absent.
     pub k: Option<u32>,
     /// Only this category: `article`, `post` or `code`.
     #[schema(value_type = Option<String>, example = "article")]
@@ -144,7 +144,7 @@ pub struct RetrieveRequest {
     pub source_kind: Option<SourceKind>,
     /// Published at or after.
     pub published_after: Option<DateTime<Utc>>,
-    /// Published before.
+    /// Published before; later than `published_after`.
     pub published_before: Option<DateTime<Utc>>,
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use twin_schemas::AuthorId;
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 /// Which rows of the learning loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
@@ -70,6 +71,51 @@ pub struct DatasetView {
     pub deleted_documents: u64,
 }
 
+/// What changed from one dataset version to another. What is absent has not changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DatasetDiff {
+    /// The version compared.
+    pub from: String,
+    /// The version compared with.
+    pub to: String,
+    /// Documents that only the second was made of.
+    #[serde(default)]
+    pub added: Vec<Uuid>,
+    /// Documents that only the first was made of.
+    #[serde(default)]
+    pub removed: Vec<Uuid>,
+    /// Documents of which the two read other content.
+    #[serde(default)]
+    pub changed: Vec<Uuid>,
+    /// Documents that are in another split.
+    #[serde(default)]
+    pub moved: Vec<Uuid>,
+    /// Samples of both, where they differ.
+    #[serde(default)]
+    pub counts: Vec<CountChangeView>,
+    /// The options differ.
+    #[serde(default)]
+    pub options_changed: bool,
+    /// They were made by different versions of the code.
+    #[serde(default)]
+    pub build_changed: bool,
+}
+
+/// Samples of a split and kind in two versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CountChangeView {
+    /// The split: `train`, `validation` or `test`.
+    #[schema(example = "train")]
+    pub split: String,
+    /// The kind: `voice`, `grounded`, `refusal` or `preference`.
+    #[schema(example = "voice")]
+    pub kind: String,
+    /// In the first.
+    pub before: u64,
+    /// In the second.
+    pub after: u64,
+}
+
 /// A request to freeze a version now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FreezeView {
@@ -92,7 +138,7 @@ pub struct NewFreeze {
     /// Whose; `gateway.default_author` if absent.
     #[schema(value_type = Option<String>, example = "ada")]
     pub author: Option<AuthorId>,
-    /// Who asks; `unnamed` if absent.
+    /// Who asks, 1 to 100 characters; `unnamed` if absent.
     #[schema(example = "Grace")]
     pub by: Option<String>,
 }

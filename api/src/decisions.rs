@@ -8,10 +8,10 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
-    /// Who.
+    /// Who; 1 to 100 characters.
     #[schema(example = "Grace")]
     pub by: String,
-    /// Why; nothing if absent.
+    /// Why, up to 2000 characters; nothing if absent.
     #[serde(default)]
     #[schema(example = "reads like her")]
     pub why: String,

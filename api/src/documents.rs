@@ -18,7 +18,8 @@ pub struct PushRequest {
     /// `article`, `post` or `code`.
     #[schema(value_type = String, example = "article")]
     pub category: Category,
-    /// Your own name for it, unique for the author: pushing it again revises the document. Up to 1024 characters.
+    /// Your own name for it, unique for the author: pushing it again revises the document. 1 to 1024 characters, none of
+    /// them a control character.
     #[schema(example = "2026/parsers.md")]
     pub natural_key: String,
     /// Its title; up to 1024 characters.

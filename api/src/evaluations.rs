@@ -7,21 +7,21 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvaluationRequest {
-    /// Who asks; `unnamed` if absent.
+    /// Who asks, 1 to 100 characters; `unnamed` if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "Grace")]
     pub by: Option<String>,
-    /// Voice samples, at most.
+    /// Voice samples, at most; 0 to 10000.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 120)]
     pub max_voice: Option<u32>,
-    /// Grounded samples, at most.
+    /// Grounded samples, at most; 0 to 10000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_grounded: Option<u32>,
-    /// Refusal samples, at most.
+    /// Refusal samples, at most; 0 to 10000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_refusal: Option<u32>,
-    /// Pairs of answers that a judge is shown, at most.
+    /// Pairs of answers that a judge is shown, at most; 0 to 10000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_judged: Option<u32>,
     /// The metric that must have improved.
@@ -35,10 +35,10 @@ pub struct EvaluationRequest {
     /// Level of the intervals, two-sided: above 0.5 and below 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
-    /// Samples that a metric needs to say something.
+    /// Samples that a metric needs to say something; 1 to 10000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_samples: Option<u32>,
-    /// Documents that a metric needs to say something.
+    /// Documents that a metric needs to say something; 1 to 10000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_documents: Option<u32>,
 }

@@ -63,7 +63,7 @@ pub struct NewSweepRequest {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asker {
-    /// Who; `unnamed` if absent.
+    /// Who, 1 to 100 characters; `unnamed` if absent.
     #[schema(example = "Grace")]
     pub by: Option<String>,
 }
@@ -118,6 +118,10 @@ pub struct JobView {
     pub attempts: u32,
     /// Somebody wants it stopped.
     pub cancel_requested: bool,
+    /// It is `running`, and its present attempt has said nothing yet: its process is being started, or waits for a place
+    /// to run. `progress` is then that of the attempt before.
+    #[serde(default)]
+    pub pending: bool,
     /// How far it is; null before it was first started.
     pub progress: Option<JobProgressView>,
     /// What its run is, and which samples it leaves out; null before that is known, and of jobs of earlier versions.
@@ -191,7 +195,7 @@ pub struct PlannedJob {
 pub enum JobStateView {
     /// Waits for its turn.
     Queued,
-    /// Under way.
+    /// Under way: its process works, is being started, or waits for something that is away.
     Running,
     /// Ended well.
     Succeeded,
@@ -247,7 +251,7 @@ pub struct RecipeView {
 pub struct NewRecipe {
     /// The recipe, TOML or, as it is shown, its canonical text.
     pub recipe: String,
-    /// Who sets it; `unnamed` if absent.
+    /// Who sets it, 1 to 100 characters; `unnamed` if absent.
     #[schema(example = "Grace")]
     pub by: Option<String>,
 }

@@ -25,7 +25,9 @@ pub use answers::{
     AnswerCheckView, CitationView, PassageView, QueryAnswer, QueryRequest, RetrieveAnswer, RetrieveRequest,
     SentenceSupportView, Speaker, TimingsView, Turn, UsageView,
 };
-pub use datasets::{AuthorAndLimit, DatasetDetail, DatasetList, DatasetView, FreezeView, NewFreeze};
+pub use datasets::{
+    AuthorAndLimit, CountChangeView, DatasetDetail, DatasetDiff, DatasetList, DatasetView, FreezeView, NewFreeze,
+};
 pub use dead_letters::{DeadLetterFilter, DeadLetterList, DeadLetterView, Replayed};
 pub use decisions::{
     Action, Decision, DecisionView, DeploymentFilter, DeploymentList, DeploymentState, DeploymentView,
@@ -41,8 +43,8 @@ pub use jobs::{
 };
 pub use learning::{LearningPart, LearningView, PartStanding, PartStatus};
 pub use models::{
-    EvaluationState, EvaluationView, LineageView, ModelFileList, ModelFileView, ModelVersionDetail, ModelVersionList,
-    ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,
+    EvaluationState, EvaluationView, LineageFilter, LineageView, ModelFileList, ModelFileView, ModelVersionDetail,
+    ModelVersionList, ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,
 };
 pub use problem::{Code, FieldError, OpenAiError, Problem};
 pub use secret::SecretText;

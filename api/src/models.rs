@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use twin_schemas::Verdict;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{DatasetView, DecisionView, JobView, PlanView};
@@ -127,6 +127,17 @@ pub struct TaughtDocumentView {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
+/// Which documents of a lineage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LineageFilter {
+    /// At most so many, 1 to 1000; 1000 if absent.
+    pub limit: Option<u32>,
+    /// Those that come after an earlier part of the list: its `next`.
+    pub after: Option<String>,
+}
+
 /// Everything that a model version came from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LineageView {
@@ -136,8 +147,11 @@ pub struct LineageView {
     pub job: JobView,
     /// What it was trained on.
     pub dataset: DatasetView,
-    /// The documents of that dataset version.
+    /// The documents of that dataset version, by id.
     pub documents: Vec<TaughtDocumentView>,
+    /// The `after` of the next part of the documents; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// The files of a model version.

@@ -22,7 +22,7 @@ pub struct Problem {
     /// The fields that are wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// The same for OpenAI clients; on `/v1/chat/completions` and `/v1/models` only.
+    /// The same for OpenAI clients; on `/v1/chat/completions`, `/v1/embeddings` and `/v1/models` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<OpenAiError>>,
 }
@@ -33,7 +33,8 @@ pub struct Problem {
 pub enum Code {
     /// The request can not be read: no JSON, a cut-off body.
     Malformed,
-    /// A field is missing, unknown, of a wrong type or out of its range; see `errors`.
+    /// A field is missing, unknown, of a wrong type or out of its range; see `errors`. A 422, and a 400 on the routes of
+    /// OpenAI's API.
     InvalidField,
     /// The content type is not one that this route reads.
     UnsupportedMediaType,
@@ -47,7 +48,8 @@ pub enum Code {
     Refused,
     /// Too many queries are worked on; try again after `Retry-After` seconds.
     Overloaded,
-    /// The model or a store can not be reached; try again after `Retry-After` seconds.
+    /// The model or a store can not be reached; try again after `Retry-After` seconds. Without that header this twin does
+    /// not have what is asked for, and says the same later.
     Unavailable,
     /// The answer did not come in time.
     Expired,

@@ -12,7 +12,7 @@ use crate::SourceView;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct StatusFilter {
-    /// Totals, pending documents and sources of this author only.
+    /// Totals, pending documents, sources and threshold of this author only.
     #[param(value_type = Option<String>, example = "ada")]
     pub author: Option<AuthorId>,
 }

@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use twin_coordination::{Leases, Owner};
 use twin_registry::rules::Step;
-use twin_registry::{JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowQuery, SortOrder, Store};
+use twin_registry::{
+    JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowQuery, SortOrder, Store, TaughtPosition,
+};
 use twin_schemas::{Category, DatasetId, JobId, Revision, Topic};
 use twin_sqlite::testing::{Statements, plan};
 use twin_sqlite::{Database, Error, SqliteLeases, SqliteLog, SqliteRegistry, SqliteVectors, SqliteWarehouse};
@@ -255,7 +257,9 @@ async fn of_the_learning_loop() {
     plans.of_list("rows_like", store.rows_like(Kind::Job, "bb")).await;
     plans.of("put_members", store.put_members(&dataset, &[(document, Revision(1))])).await;
     plans.of("mark_deleted", store.mark_deleted(document, at)).await;
-    plans.of("members", store.members(&dataset)).await;
+    plans.of_list("members", store.members(&dataset, None, 10)).await;
+    let position = TaughtPosition { document_id: document };
+    plans.of_list("members, after", store.members(&dataset, Some(&position), 10)).await;
     plans.of("deleted_members", store.deleted_members(std::slice::from_ref(&dataset))).await;
     plans.of("datasets_with", store.datasets_with(document)).await;
     plans.of("put_progress", store.put_progress(&job, 1, &JobProgress::default())).await;

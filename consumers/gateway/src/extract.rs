@@ -63,7 +63,10 @@ impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> OptionalFromRequest<S
 /// The whole body, within the limit set for the router.
 async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large("the request body is larger than gateway.max_body_bytes"),
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(
+            "the request body is larger than gateway.max_body_bytes; many documents are sent one a line, as \
+             application/x-ndjson, whose body may have any length",
+        ),
         _ => Problem::malformed(rejection.body_text()),
     })
 }
@@ -78,7 +81,7 @@ pub async fn on_own_thread_if_long<R: Send + 'static>(
     }
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(%error, "reading a request failed");
-        Problem::internal("the request could not be read")
+        Problem::internal("the request could not be read; the gateway's log has more")
     })
 }
 
@@ -218,7 +221,7 @@ async fn path_parameters<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result
 /// The handler reads a parameter that its route does not have.
 fn wrong_route(parts: &Parts) -> Problem {
     tracing::error!(path = parts.uri.path(), "the route lacks a parameter");
-    Problem::internal("a fault of the gateway")
+    Problem::internal("a fault of the gateway; its log has more")
 }
 
 /// Collects what is wrong with the fields of a request, so that the client is told of all at once.

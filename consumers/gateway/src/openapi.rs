@@ -124,6 +124,15 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_through_the_log_is_said_to_be_named_in_a_header() {
+        let document = serde_json::to_value(openapi()).unwrap();
+        for path in ["/v1/query", "/v1/retrieve", "/v1/write", "/v1/chat/completions", "/v1/embeddings"] {
+            let headers = &document["paths"][path]["post"]["responses"]["200"]["headers"];
+            assert!(headers["x-request-id"]["description"].is_string(), "{path}: {headers}");
+        }
+    }
+
+    #[test]
     fn every_route_under_v1_describes_its_problems() {
         let document = serde_json::to_value(openapi()).unwrap();
         for (path, operations) in document["paths"].as_object().unwrap() {

@@ -173,9 +173,11 @@ impl From<twin_artifacts::Error> for Problem {
 
 fn store_problem(store: &str, transient: bool, of_the_disk: bool) -> Problem {
     match (transient, of_the_disk) {
-        (true, true) => Problem::unavailable(format!("the {store}'s disk is full or failing; nothing was recorded")),
-        (true, false) => Problem::unavailable(format!("the {store} is busy")),
-        (false, _) => Problem::internal(format!("the {store} failed")),
+        (true, true) => Problem::unavailable(format!(
+            "the {store}'s disk is full or failing; nothing was recorded, try again when there is room"
+        )),
+        (true, false) => Problem::unavailable(format!("the {store} is busy or away; try again later")),
+        (false, _) => Problem::internal(format!("the {store} failed; the gateway's log has more")),
     }
 }
 

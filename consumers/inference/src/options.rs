@@ -60,8 +60,8 @@ pub struct LlmOptions {
     /// Key for the endpoint. Better given as `TWIN_LLM_API_KEY`.
     pub api_key: Option<String>,
     /// How the endpoint is asked. `auto`: with all parameters, and without those that it refuses by name (`max_tokens` becomes
-    /// `max_completion_tokens`), which is learned from its first refusal; a value that it refuses is left out of that request
-    /// alone, which is then sent twice. `openai`: with all of them; a refusal fails the question. `reasoning`: from the first
+    /// `max_completion_tokens`), which is learned from its first refusal; a value that it refuses is left out for an hour,
+    /// and another value is sent. `openai`: with all of them; a refusal fails the question. `reasoning`: from the first
     /// question on as models take it that reason, without temperature, `top_p`, penalties and `stop`; else as `auto`.
     pub profile: Profile,
     /// Tokens of a prompt and its answer that the endpoint's model has room for.

@@ -1,6 +1,7 @@
 //! What an answer gives out as somebody's words, and whether a passage has these words.
 
 use twin_text::code_marks::{blanked, fenced};
+use twin_text::quotation_marks::{closing, plain};
 use twin_text::words::words;
 
 use crate::quote::quoted;
@@ -33,22 +34,13 @@ fn quotations_of_paragraph(paragraph: &str) -> Vec<String> {
                 // A straight mark after a letter, or before a space, closes what was not opened here, or means inches.
                 let follows = rest.clone().next().is_some_and(|next| !next.is_whitespace());
                 let can_open = character != '"' || (!previous.is_alphanumeric() && follows);
-                open = closing_marks(character).filter(|_| can_open).map(|closing| (closing, String::new()));
+                let marks = closing(character);
+                open = (can_open && !marks.is_empty()).then(|| (marks, String::new()));
             }
         }
         previous = character;
     }
     found
-}
-
-fn closing_marks(opening: char) -> Option<&'static [char]> {
-    match opening {
-        '"' => Some(&['"']),
-        '\u{201c}' => Some(&['\u{201d}']),
-        '\u{201e}' => Some(&['\u{201c}', '\u{201d}']),
-        '\u{ab}' => Some(&['\u{bb}']),
-        _ => None,
-    }
 }
 
 /// The quotations of so many words or more that are in none of the passages. A shorter one may be a title, a term or irony;
@@ -95,7 +87,7 @@ fn parts(quote: &str) -> Vec<String> {
 
 /// The text with one space for each run of white space, and one form for each kind of quotation mark and apostrophe.
 pub fn normalised(text: &str) -> String {
-    let text = text.replace(['\u{2018}', '\u{2019}'], "'").replace(['\u{201c}', '\u{201d}', '\u{201e}'], "\"");
+    let text: String = text.chars().map(plain).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -94,12 +94,12 @@ async fn what_an_endpoint_refuses_is_given_up_once_and_for_all_and_a_stop_is_kep
     }
     assert_eq!(llm.requests(), 7, "one more for each of six parameters");
     whole(model.chat(demanding()).await?).await?;
-    assert_eq!(llm.requests(), 9, "of the second question, the value of the temperature alone is refused");
+    assert_eq!(llm.requests(), 8, "of the second question nothing is refused");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_value_that_is_refused_is_left_out_of_its_request_and_another_one_is_sent() -> Result<()> {
+async fn a_value_that_is_refused_is_learned_once_and_another_one_is_sent() -> Result<()> {
     let (llm, model) = endpoint().await?;
     llm.refuse_as(|request| {
         let is_refused = request["temperature"].as_f64().is_some_and(|temperature| temperature < 0.5);
@@ -111,6 +111,27 @@ async fn a_value_that_is_refused_is_left_out_of_its_request_and_another_one_is_s
     assert_eq!((llm.requests(), llm.last_request().get("temperature")), (2, None));
     whole(model.chat(ChatRequest { temperature: 0.9, ..greedy() }).await?).await?;
     assert_eq!((llm.requests(), &llm.last_request()["temperature"]), (3, &json!(0.9)));
+    whole(model.chat(greedy()).await?).await?;
+    assert_eq!((llm.requests(), llm.last_request().get("temperature")), (4, None), "it is known to be refused");
+    whole(model.chat(ChatRequest { temperature: 0.1, ..greedy() }).await?).await?;
+    assert_eq!((llm.requests(), llm.last_request().get("temperature")), (6, None), "another value is another refusal");
+    let other = OpenAiModel::new(&llm.endpoint().parse()?, "other", None)?;
+    whole(other.chat(greedy()).await?).await?;
+    assert_eq!(llm.requests(), 8, "of another model nothing is known");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stop_whose_value_is_refused_ends_the_answer_of_every_request() -> Result<()> {
+    let (llm, model) = endpoint().await?;
+    llm.refuse_as(|request| {
+        let error = json!({ "message": "this is not allowed", "param": "stop", "code": "unsupported_value" });
+        request.get("stop").is_some().then(|| json!({ "error": error }))
+    });
+    for requests in [2, 3] {
+        let reply = whole(model.chat(ChatRequest { stop: vec!["vers".to_owned()], ..greedy() }).await?).await?;
+        assert_eq!((reply.text.as_str(), llm.requests()), ("{\"title\": \"Ri", requests));
+    }
     Ok(())
 }
 

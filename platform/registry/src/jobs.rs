@@ -126,7 +126,10 @@ impl Registry {
         if !begun.is_empty() {
             let mut progress = self.store.progress(&begun).await?;
             for row in &mut rows {
-                row.progress = progress.remove(&row.job);
+                let noted = progress.remove(&row.job);
+                let is_of_this_attempt = noted.as_ref().is_some_and(|noted| noted.attempt >= row.attempts);
+                row.pending = row.state == JobState::Running && !is_of_this_attempt;
+                row.progress = noted.map(|noted| noted.progress);
             }
         }
         Ok(rows)

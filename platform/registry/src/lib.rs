@@ -37,13 +37,13 @@ pub use changes::Interest;
 pub use deployments::By;
 pub use diff::{CountChange, Diff, diff};
 pub use error::Error;
-pub use lineage::{Lineage, TaughtDocument};
+pub use lineage::{Lineage, TaughtDocument, TaughtPosition};
 pub use manifest::{ModelManifest, read_dataset_manifest};
 pub use measure::MeasureChanges;
 pub use model::{
     Action, Against, DatasetRow, DecisionRow, DeploymentPosition, DeploymentRow, DeploymentState, EvaluationOutcome,
     EvaluationRow, EvaluationState, FreezeRequest, JobCheckpoint, JobOutcome, JobProgress, JobRow, JobState, Metric,
-    MetricPosition, ModelRow, ModelState, NewDataset, NewJob, NewModel, StoredRecipe,
+    MetricPosition, ModelRow, ModelState, NewDataset, NewJob, NewModel, NotedProgress, StoredRecipe,
 };
 pub use outlook::{Collected, Outlook, Part, Standing, outlook};
 pub use queue::{CODE_VERSION, JobQueue};

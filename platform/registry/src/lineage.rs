@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use twin_backend::Page;
 use twin_schemas::{DocumentId, ModelId, Revision};
 
 use crate::model::{DatasetRow, JobRow, ModelRow};
@@ -9,7 +10,7 @@ use crate::rows::Kind;
 use crate::{Error, Registry};
 
 /// Everything that a model came from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Lineage {
     /// The model.
     pub model: ModelRow,
@@ -17,8 +18,8 @@ pub struct Lineage {
     pub job: JobRow,
     /// What it was trained on.
     pub dataset: DatasetRow,
-    /// The documents of that dataset.
-    pub documents: Vec<TaughtDocument>,
+    /// The documents of that dataset, by id: as many as were asked for.
+    pub documents: Page<TaughtDocument, TaughtPosition>,
 }
 
 /// A document that a dataset holds.
@@ -32,14 +33,27 @@ pub struct TaughtDocument {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
+/// A position in the documents of a dataset version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaughtPosition {
+    /// The document.
+    pub document_id: DocumentId,
+}
+
 impl Registry {
-    /// Which documents taught this model, and how.
-    pub async fn lineage(&self, id: &ModelId) -> Result<Lineage, Error> {
+    /// Which documents taught this model, and how: at most `limit` of the documents, by id.
+    pub async fn lineage(&self, id: &ModelId, after: Option<&TaughtPosition>, limit: usize) -> Result<Lineage, Error> {
         let model = self.require_model(id).await?;
         let job = self.job(&model.job.0).await?.ok_or_else(|| Error::missing("job", &model.job))?;
         let dataset = self.dataset(&model.dataset.0).await?;
         let dataset = dataset.ok_or_else(|| Error::missing("dataset", &model.dataset))?;
-        let documents = self.store.members(&model.dataset).await?;
+        let members = self.store.members(&model.dataset, after, limit.saturating_add(1)).await?;
+        let placed = members.into_iter().map(|member| {
+            let position = TaughtPosition { document_id: member.document_id };
+            (member, position)
+        });
+        let documents = Page::of(placed.collect(), limit);
         Ok(Lineage { model, job, dataset, documents })
     }
 

@@ -137,6 +137,15 @@ pub struct JobProgress {
     pub checkpoint: Option<JobCheckpoint>,
 }
 
+/// How far a job is, as one of its attempts has said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NotedProgress {
+    /// The attempt's number.
+    pub attempt: u32,
+    /// What it has said last.
+    pub progress: JobProgress,
+}
+
 /// All that a job had done up to a step, in the artifact store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobCheckpoint {
@@ -175,6 +184,10 @@ pub struct JobRow {
     pub cancel_requested: bool,
     /// How far it is.
     pub progress: Option<JobProgress>,
+    /// It runs, and the present attempt has said nothing yet: its process is being started, or waits for a place to run.
+    /// Told where the progress is, and no part of what is stored.
+    #[serde(skip)]
+    pub pending: bool,
     /// When it was queued.
     pub created_at: DateTime<Utc>,
     /// When it was last started.

@@ -70,6 +70,7 @@ impl Registry {
             Some(job) => self.store.progress(std::slice::from_ref(job)).await?.remove(job),
             None => None,
         };
+        let progress = progress.map(|noted| noted.progress);
         Ok(outlook(&state, collected, progress.as_ref()))
     }
 }

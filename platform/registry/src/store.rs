@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use twin_backend::Error;
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
 
-use crate::lineage::TaughtDocument;
-use crate::model::{JobProgress, Metric, MetricPosition};
+use crate::lineage::{TaughtDocument, TaughtPosition};
+use crate::model::{JobProgress, Metric, MetricPosition, NotedProgress};
 use crate::rows::{Kind, Row, RowPosition};
 use crate::rules::{Event, Step};
 
@@ -99,8 +99,13 @@ pub trait Store: Send + Sync {
     /// A document is gone: versions that hold it are marked, unless they are already.
     async fn mark_deleted(&self, document: DocumentId, at: DateTime<Utc>) -> Result<(), Error>;
 
-    /// The documents of a version.
-    async fn members(&self, dataset: &DatasetId) -> Result<Vec<TaughtDocument>, Error>;
+    /// At most `limit` documents of a version, by id.
+    async fn members(
+        &self,
+        dataset: &DatasetId,
+        after: Option<&TaughtPosition>,
+        limit: usize,
+    ) -> Result<Vec<TaughtDocument>, Error>;
 
     /// How many documents of each of these versions were deleted since.
     async fn deleted_members(&self, datasets: &[DatasetId]) -> Result<BTreeMap<DatasetId, u64>, Error>;
@@ -113,7 +118,7 @@ pub trait Store: Send + Sync {
     async fn put_progress(&self, job: &JobId, attempt: u32, progress: &JobProgress) -> Result<bool, Error>;
 
     /// How far these jobs are, as far as they have said.
-    async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error>;
+    async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, NotedProgress>, Error>;
 
     /// Adds values of a run. One of a step that is there already is replaced.
     async fn put_metrics(&self, job: &JobId, metrics: &[Metric]) -> Result<(), Error>;

@@ -7,7 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, DocumentKey, JobId, Revision, SourceKind};
 
 use crate::rules::{Event, Step};
-use crate::{JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowPosition, RowQuery, SortOrder, Store};
+use crate::{
+    JobProgress, Kind, Metric, MetricPosition, NewStep, NotedProgress, Row, RowPosition, RowQuery, SortOrder, Store,
+    TaughtPosition,
+};
 
 /// The tests of a backend. `$open` is an async function that makes an empty store; what it returns lives as long as the
 /// store and has it as `store()`.
@@ -23,6 +26,7 @@ macro_rules! store_contract {
             at_most_two_rows_whose_ids_begin_so_are_found,
             what_is_unsettled_is_told_in_order_until_it_is_settled,
             members_are_noted_once_and_a_deletion_marks_every_version,
+            members_come_by_id_in_parts,
             progress_is_replaced_and_values_are_by_name_and_step,
             progress_of_a_lower_attempt_or_step_replaces_none
         );
@@ -214,12 +218,12 @@ pub async fn members_are_noted_once_and_a_deletion_marks_every_version(store: Ar
         store.put_members(&first, &[rivers, lakes]).await.unwrap();
         store.put_members(&second, &[rivers]).await.unwrap();
     }
-    assert_eq!(store.members(&first).await.unwrap().len(), 2);
+    assert_eq!(store.members(&first, None, 9).await.unwrap().len(), 2);
     store.mark_deleted(rivers.0, at(5)).await.unwrap();
     store.mark_deleted(rivers.0, at(9)).await.unwrap();
     let counted = store.deleted_members(&[first.clone(), second.clone()]).await.unwrap();
     assert_eq!(counted, BTreeMap::from([(first.clone(), 1), (second.clone(), 1)]));
-    let members = store.members(&first).await.unwrap();
+    let members = store.members(&first, None, 9).await.unwrap();
     let of = |id| members.iter().find(|member| member.document_id == id).unwrap();
     assert_eq!((of(rivers.0).revision, of(rivers.0).deleted_at), (Revision(1), Some(at(5))));
     assert_eq!((of(lakes.0).revision, of(lakes.0).deleted_at), (Revision(4), None));
@@ -230,6 +234,25 @@ pub async fn members_are_noted_once_and_a_deletion_marks_every_version(store: Ar
 }
 
 #[doc(hidden)]
+pub async fn members_come_by_id_in_parts(store: Arc<dyn Store>) {
+    let (dataset, other) = (DatasetId("first".to_owned()), DatasetId("second".to_owned()));
+    let names = ["rivers", "lakes", "seas", "ponds", "wells"];
+    store.put_members(&dataset, &names.map(|name| (document(name), Revision(1)))).await.unwrap();
+    store.put_members(&other, &[(document("moors"), Revision(1))]).await.unwrap();
+    let mut wanted = names.map(document);
+    wanted.sort();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let part = store.members(&dataset, after.as_ref(), 2).await.unwrap();
+        let Some(last) = part.last() else { break };
+        after = Some(TaughtPosition { document_id: last.document_id });
+        assert!(part.len() <= 2, "{part:?}");
+        found.extend(part.into_iter().map(|member| member.document_id));
+    }
+    assert_eq!(found, wanted);
+}
+
+#[doc(hidden)]
 pub async fn progress_is_replaced_and_values_are_by_name_and_step(store: Arc<dyn Store>) {
     let (job, other) = (JobId("a".to_owned()), JobId("b".to_owned()));
     for step in [3, 7] {
@@ -237,7 +260,7 @@ pub async fn progress_is_replaced_and_values_are_by_name_and_step(store: Arc<dyn
         assert!(store.put_progress(&job, 1, &progress).await.unwrap());
     }
     let progress = store.progress(&[job.clone(), other.clone()]).await.unwrap();
-    assert_eq!(progress.into_iter().map(|(job, now)| (job, now.step)).collect::<Vec<_>>(), [(job.clone(), 7)]);
+    assert_eq!(progress.into_iter().map(|(job, now)| (job, now.progress.step)).collect::<Vec<_>>(), [(job.clone(), 7)]);
 
     let metric = |name: &str, step, value| Metric { name: name.to_owned(), step, value };
     let values =
@@ -275,7 +298,7 @@ pub async fn progress_of_a_lower_attempt_or_step_replaces_none(store: Arc<dyn St
     let mut kept = None;
     for (attempt, progress, is_newer) in noted {
         assert_eq!(store.put_progress(&job, attempt, &progress).await.unwrap(), is_newer, "{attempt}: {progress:?}");
-        kept = if is_newer { Some(progress) } else { kept };
+        kept = if is_newer { Some(NotedProgress { attempt, progress }) } else { kept };
         assert_eq!(store.progress(std::slice::from_ref(&job)).await.unwrap().get(&job), kept.as_ref());
     }
     assert!(store.put_progress(&other, 1, &at(0, 1.0)).await.unwrap(), "each job has its own");

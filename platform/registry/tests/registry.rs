@@ -4,7 +4,7 @@ mod support;
 
 use support::{Fixture, ada, at, dataset, document, evaluated, evaluated_again, fixture, job, outcome, report};
 use twin_registry::{
-    Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, MeasureChanges, Metric,
+    Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, Lineage, MeasureChanges, Metric,
     ModelState, NewModel, relay,
 };
 use twin_schemas::{ModelId, Topic, Verdict};
@@ -74,8 +74,10 @@ async fn a_job_runs_once_however_often_it_is_asked_for() {
     assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), Some(1));
     assert_eq!(registry.start_job(&id, at(2)).await.unwrap(), None);
     let progress = JobProgress { step: 3, steps: 9, ..JobProgress::default() };
+    assert!(registry.job("11").await.unwrap().unwrap().pending, "it has said nothing yet");
     registry.note_job_progress(&id, 1, progress.clone()).await.unwrap();
-    assert_eq!(registry.job("11").await.unwrap().unwrap().progress, Some(progress));
+    let running = registry.job("11").await.unwrap().unwrap();
+    assert_eq!((running.progress, running.pending), (Some(progress), false));
 
     let first =
         registry.finish_job(&id, 1, JobOutcome::Succeeded(Some(NewModel { manifest: "m".into() })), at(3)).await;
@@ -316,9 +318,16 @@ async fn lineage_leads_from_a_model_to_its_documents_and_back() {
     let registry = &fixture.registry;
     let model = evaluated(registry, "1", Verdict::Passed).await;
     registry.mark_deleted(document(1), at(6)).await.unwrap();
-    let lineage = registry.lineage(&model).await.unwrap();
-    let documents: Vec<_> = lineage.documents.iter().map(|taught| (taught.document_id, taught.deleted_at)).collect();
-    assert_eq!(documents, [(document(1), Some(at(6))), (document(2), None)]);
+    let lineage = registry.lineage(&model, None, 9).await.unwrap();
+    let documents = |lineage: &Lineage| -> Vec<_> {
+        lineage.documents.items.iter().map(|taught| (taught.document_id, taught.deleted_at)).collect()
+    };
+    assert_eq!(documents(&lineage), [(document(1), Some(at(6))), (document(2), None)]);
+    assert_eq!(lineage.documents.next, None);
+    let first = registry.lineage(&model, None, 1).await.unwrap();
+    let second = registry.lineage(&model, first.documents.next.as_ref(), 1).await.unwrap();
+    assert_eq!((documents(&first).as_slice(), documents(&second).as_slice()), documents(&lineage).split_at(1));
+    assert!(first.documents.next.is_some() && second.documents.next.is_none());
     assert_eq!((lineage.job.recipe.as_str(), lineage.dataset.number), ("rank = 8", 1));
     assert_eq!(registry.models_taught_by(document(1)).await.unwrap(), [model]);
     assert!(registry.models_taught_by(document(9)).await.unwrap().is_empty());

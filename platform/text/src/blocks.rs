@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::markdown::{Fence, atx_heading, underline_level};
+use crate::quotation_marks::closing;
 
 /// What a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,15 +175,10 @@ fn is_quoted(paragraph: &str) -> bool {
     let named = last_line.trim_start().starts_with(['—', '―', '–']) && last_line.len() < paragraph.len();
     let said = if named { paragraph[..paragraph.len() - last_line.len()].trim_end() } else { paragraph };
     let mut characters = said.chars();
-    let closing = match characters.next() {
-        Some('"') => '"',
-        Some('“') => '”',
-        Some('«') => '»',
-        Some('„') => '“',
-        _ => return false,
-    };
+    // The usual mark alone: the datasets that there are were made by it.
+    let Some(mark) = characters.next().and_then(|opening| closing(opening).first().copied()) else { return false };
     let rest = characters.as_str();
-    rest.find(closing).is_some_and(|at| at + closing.len_utf8() == rest.len())
+    rest.find(mark).is_some_and(|at| at + mark.len_utf8() == rest.len())
 }
 
 /// A line that only parts what stands above from what stands below (CommonMark 4.1).

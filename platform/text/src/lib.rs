@@ -1,5 +1,5 @@
-//! What several stages read of a text: the blocks, lines and sentences of Markdown, words, the language that it is written
-//! in, the language of a source file and its syntax tree.
+//! What several stages read of a text: the blocks, lines and sentences of Markdown, words, quotation marks, the language that
+//! it is written in, the language of a source file and its syntax tree.
 //!
 //! Promises: the same text is read the same way everywhere and on any machine.
 //!
@@ -12,6 +12,7 @@ pub mod code_marks;
 pub mod language;
 pub mod markdown;
 pub mod natural;
+pub mod quotation_marks;
 pub mod repetition;
 pub mod sentences;
 pub mod words;

@@ -159,6 +159,7 @@ fn job(row: &Row<'_>) -> Result<(JobRow, Option<String>), Error> {
         attempts: get(row, "attempts")?,
         cancel_requested: get(row, "cancel_requested")?,
         progress: None,
+        pending: false,
         created_at: time(row, "created_at")?,
         started_at: optional_time(row, "started_at")?,
         ended_at: optional_time(row, "ended_at")?,

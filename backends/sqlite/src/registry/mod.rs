@@ -19,7 +19,8 @@ use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
 use columns::{collect, from_json, to_json};
 use twin_registry::rules::Step;
 use twin_registry::{
-    JobProgress, Kind, Metric, MetricPosition, NewStep, Registry, Row, RowQuery, Store, TaughtDocument, Unsettled,
+    JobProgress, Kind, Metric, MetricPosition, NewStep, NotedProgress, Registry, Row, RowQuery, Store, TaughtDocument,
+    TaughtPosition, Unsettled,
 };
 
 /// A step that its event is missing in the log for: `published` is null where there is no event.
@@ -121,9 +122,14 @@ impl Store for SqliteRegistry {
         self.write(move |tx| runs::mark_deleted(tx, document, at)).await
     }
 
-    async fn members(&self, dataset: &DatasetId) -> Result<Vec<TaughtDocument>, Error> {
-        let dataset = dataset.clone();
-        self.read(move |c| runs::members(c, &dataset)).await
+    async fn members(
+        &self,
+        dataset: &DatasetId,
+        after: Option<&TaughtPosition>,
+        limit: usize,
+    ) -> Result<Vec<TaughtDocument>, Error> {
+        let (dataset, after) = (dataset.clone(), after.copied());
+        self.read(move |c| runs::members(c, &dataset, after.as_ref(), limit)).await
     }
 
     async fn deleted_members(&self, datasets: &[DatasetId]) -> Result<BTreeMap<DatasetId, u64>, Error> {
@@ -140,7 +146,7 @@ impl Store for SqliteRegistry {
         self.write(move |tx| runs::put_progress(tx, &job, attempt, &progress)).await
     }
 
-    async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error> {
+    async fn progress(&self, jobs: &[JobId]) -> Result<BTreeMap<JobId, NotedProgress>, Error> {
         let jobs = jobs.to_vec();
         self.read(move |c| runs::progress(c, &jobs)).await
     }

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use twin_backend::Error;
+use twin_registry::{JobProgress, Metric, MetricPosition, NotedProgress, TaughtDocument, TaughtPosition};
 use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
 
 use super::columns::{self, collect, failed, from_json, optional_time, parsed, time_text, to_json};
-use twin_registry::TaughtDocument;
-use twin_registry::{JobProgress, Metric, MetricPosition};
 
 pub(super) fn put_members(
     tx: &Connection,
@@ -30,10 +29,18 @@ pub(super) fn mark_deleted(tx: &Connection, document: DocumentId, at: DateTime<U
     Ok(())
 }
 
-pub(super) fn members(c: &Connection, dataset: &DatasetId) -> Result<Vec<TaughtDocument>, Error> {
-    let sql = "SELECT document_id, revision, deleted_at FROM dataset_members WHERE dataset = ?1 ORDER BY document_id";
+pub(super) fn members(
+    c: &Connection,
+    dataset: &DatasetId,
+    after: Option<&TaughtPosition>,
+    limit: usize,
+) -> Result<Vec<TaughtDocument>, Error> {
+    let sql = "SELECT document_id, revision, deleted_at FROM dataset_members WHERE dataset = ?1 AND document_id > ?2
+               ORDER BY document_id LIMIT ?3";
     let mut statement = columns::prepare(c, sql)?;
-    collect(&mut statement, [&dataset.0], |row| {
+    // No document has an empty id.
+    let after = after.map_or(String::new(), |after| after.document_id.to_string());
+    collect(&mut statement, params![dataset.0, after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
         Ok(TaughtDocument {
             document_id: parsed(row, "document_id")?,
             revision: Revision(columns::get::<i64>(row, "revision")?.unsigned_abs()),
@@ -68,13 +75,13 @@ pub(super) fn put_progress(tx: &Connection, job: &JobId, attempt: u32, progress:
     Ok(columns::prepare(tx, sql)?.execute(values).map_err(failed)? > 0)
 }
 
-pub(super) fn progress(c: &Connection, jobs: &[JobId]) -> Result<BTreeMap<JobId, JobProgress>, Error> {
-    let mut statement = columns::prepare(c, "SELECT progress FROM job_progress WHERE job = ?1")?;
+pub(super) fn progress(c: &Connection, jobs: &[JobId]) -> Result<BTreeMap<JobId, NotedProgress>, Error> {
+    let mut statement = columns::prepare(c, "SELECT attempt, progress FROM job_progress WHERE job = ?1")?;
     let mut found = BTreeMap::new();
     for job in jobs {
-        let text: Option<String> = statement.query_row([&job.0], |row| row.get(0)).optional().map_err(failed)?;
-        if let Some(text) = text {
-            found.insert(job.clone(), from_json("progress", &text)?);
+        let noted = statement.query_row([&job.0], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
+        if let Some((attempt, text)) = noted.optional().map_err(failed)? {
+            found.insert(job.clone(), NotedProgress { attempt, progress: from_json("progress", &text)? });
         }
     }
     Ok(found)

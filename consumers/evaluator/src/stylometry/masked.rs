@@ -10,6 +10,8 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use twin_text::quotation_marks::plain;
+
 /// Whose function words stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -137,10 +139,8 @@ fn spaced(between: &str, language: Language) -> Vec<char> {
                     characters.push(' ');
                 }
             }
-            '\u{201c}' | '\u{201d}' | '\u{201e}' => characters.push('"'),
-            '\u{2018}' | '\u{2019}' => characters.push('\''),
             '\u{2014}' | '\u{2013}' => characters.extend(['-', '-']),
-            other => characters.push(other),
+            other => characters.push(plain(other)),
         }
     }
     characters

@@ -61,5 +61,5 @@ pub async fn replay(
 }
 
 fn not_found(id: &str) -> Problem {
-    Problem::not_found(format!("there is no dead letter {id:?}"))
+    Problem::not_found(format!("there is no dead letter {id:?}; GET /v1/dlq lists those that there are"))
 }

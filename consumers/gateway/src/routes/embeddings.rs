@@ -31,8 +31,8 @@ pub struct EmbeddingRequest {
     /// `twin/<author>`, or the name of the index's embedding model, which all authors share.
     #[schema(example = "twin/ada")]
     model: String,
-    /// A text, or up to `gateway.max_embedding_texts`, none of them empty or longer than the model's window. Tokens are
-    /// refused: they are those of another model.
+    /// A text, or up to `gateway.max_embedding_texts` of `gateway.max_embedding_chars` characters in all, none of them empty
+    /// or longer than the model's window. Tokens are refused: they are those of another model.
     input: Input,
     /// How vectors are written: `float` (as numbers, if absent) or `base64` (of 32-bit numbers, the lowest byte first).
     encoding_format: Option<EncodingFormat>,
@@ -188,7 +188,13 @@ impl EmbeddingRequest {
 /// model's window has no room for is refused.
 #[utoipa::path(
     post, path = "/v1/embeddings", operation_id = "create_embeddings", tag = "openai", request_body = EmbeddingRequest,
-    responses((status = 200, description = "The vectors", body = EmbeddingList), ChatProblems)
+    responses(
+        (
+            status = 200, description = "The vectors", body = EmbeddingList,
+            headers(("x-request-id" = String, description = "Names the question in the log"))
+        ),
+        ChatProblems
+    )
 )]
 pub async fn embeddings(
     State(app): State<Arc<App>>,

@@ -114,7 +114,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
     tracing::error!(panic = text, "a request panicked");
-    Problem::internal("a fault of the gateway").into_response()
+    Problem::internal("a fault of the gateway; its log has more").into_response()
 }
 
 /// Gives problems on the routes of OpenAI's API the shape that its clients read too.

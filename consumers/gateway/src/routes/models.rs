@@ -95,5 +95,5 @@ pub async fn show(State(app): State<Arc<App>>, Path(model): Path<String>) -> Res
 }
 
 fn no_model(model: &str) -> Problem {
-    Problem::not_found(format!("there is no model {model:?}"))
+    Problem::not_found(format!("there is no model {model:?}; GET /v1/models lists those that there are"))
 }

@@ -48,7 +48,7 @@ fn answer(mut answered: Answered, total_ms: f64) -> QueryAnswer {
     responses(
         (status = 200, description = "The answer; with `stream` as server-sent events", content(
             (QueryAnswer = "application/json"), (ServerSentEvent = "text/event-stream")
-        )),
+        ), headers(("x-request-id" = String, description = "Names the question in the log"))),
         QueryProblems
     )
 )]
@@ -80,7 +80,13 @@ pub async fn query(
 /// The search that answers rest on: the author's passages of live revisions only.
 #[utoipa::path(
     post, path = "/v1/retrieve", tag = "twin", request_body = RetrieveRequest,
-    responses((status = 200, description = "What was found", body = RetrieveAnswer), QueryProblems)
+    responses(
+        (
+            status = 200, description = "What was found", body = RetrieveAnswer,
+            headers(("x-request-id" = String, description = "Names the question in the log"))
+        ),
+        QueryProblems
+    )
 )]
 pub async fn retrieve(
     State(app): State<Arc<App>>,

@@ -198,7 +198,7 @@ async fn resolve(app: &App, kind: Option<String>, location: String) -> Result<(S
     let resolved = tokio::task::spawn_blocking(move || sources.resolve(kind.as_deref(), location.trim())).await;
     let resolved = resolved.map_err(|error| {
         tracing::error!(%error, "resolving a source failed");
-        Problem::internal("the source could not be resolved")
+        Problem::internal("the source could not be resolved; the gateway's log has more")
     })?;
     resolved.map_err(|error| Problem::of_field("location", error))
 }
@@ -338,5 +338,5 @@ async fn request_sync(
 }
 
 pub(super) fn not_found(id: SourceId) -> Problem {
-    Problem::not_found(format!("there is no source {id}"))
+    Problem::not_found(format!("there is no source {id}; GET /v1/sources lists those that there are"))
 }

@@ -59,7 +59,7 @@ fn answer(written: WrittenText, total_ms: f64) -> WriteAnswer {
     responses(
         (status = 200, description = "The text; with `stream` as server-sent events", content(
             (WriteAnswer = "application/json"), (ServerSentEvent = "text/event-stream")
-        )),
+        ), headers(("x-request-id" = String, description = "Names the question in the log"))),
         QueryProblems
     )
 )]

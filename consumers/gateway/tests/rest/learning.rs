@@ -259,12 +259,15 @@ async fn a_job_is_followed_cancelled_and_tried_again() {
     assert!(early.contains("nothing to try again"), "{early}");
 
     assert_eq!(node.registry.start_job(&id, Utc::now()).await.unwrap(), Some(1));
+    let starting = node.read("/v1/jobs").await["jobs"][0].clone();
+    assert_eq!((starting["state"].as_str(), &starting["pending"]), (Some("running"), &json!(true)));
     let plan = Some(planned(&Recipe::default()));
     let progress =
         JobProgress { step: 30, steps: 120, loss: Some(1.5), eta_s: Some(60.0), plan, ..JobProgress::default() };
     node.registry.note_job_progress(&id, 1, progress).await.unwrap();
     let running = node.read(&path).await;
     assert_eq!((running["state"].as_str(), &running["progress"]["step"]), (Some("running"), &json!(30)));
+    assert_eq!(running["pending"], false);
     assert_eq!(running["plan"]["samples"], json!({"grounded": {"read": 2, "too_long": 1, "unseen": 1}}));
     assert_eq!(node.read("/v1/jobs?state=running").await["jobs"].as_array().unwrap().len(), 1);
     assert_eq!(node.read("/v1/jobs?state=queued").await["jobs"], json!([]));

@@ -2,11 +2,11 @@
 
 use chrono::Utc;
 use serde_json::{Value, json};
-use twin_registry::Metric;
-use twin_schemas::Verdict;
+use twin_registry::{Metric, NewDataset};
+use twin_schemas::{DatasetId, Revision, Verdict};
 
-use crate::learning::frozen;
-use crate::models::{evaluated, step};
+use crate::learning::{document, frozen, without_files};
+use crate::models::{evaluated, step, trained_on};
 use crate::support::{Node, body, problem};
 
 /// The rows of a list, read in parts of `limit`, and the cursors on the way.
@@ -89,6 +89,17 @@ async fn what_was_learned_is_listed_in_parts_to_the_end() {
     let metrics = (1..=5).flat_map(|step| [metric("loss", step), metric("evaluation_loss", step)]).collect();
     node.registry.add_metrics(&job, metrics).await.unwrap();
     check(&node, &format!("/v1/jobs/{}/metrics", job.short()), "metrics", "after", 10).await;
+
+    let members = (1..=5).map(|number| (document(number), Revision(1))).collect();
+    let five = NewDataset { members, dataset: DatasetId("f".repeat(64)), ..without_files() };
+    node.registry.add_dataset(five, Utc::now()).await.unwrap();
+    let taught = trained_on(&node, "ff").await;
+    check(&node, &format!("/v1/model-versions/{taught}/lineage"), "documents", "after", 5).await;
+    let lineage = node.read(&format!("/v1/model-versions/{taught}/lineage?limit=1")).await;
+    assert_eq!((&lineage["model"]["model"], &lineage["dataset"]["documents"]), (&json!(taught), &json!(5)));
+    let elsewhere = format!("/v1/model-versions/{taught}/lineage?after={of_datasets}");
+    let refused = problem(node.get(&elsewhere).send().await.unwrap(), 422).await;
+    assert_eq!(refused["errors"][0]["field"], "after", "a cursor of another list: {refused}");
 
     let refused = node.get(&format!("/v1/jobs?before={of_datasets}")).send().await.unwrap();
     assert_eq!(problem(refused, 422).await["errors"][0]["field"], "before", "a cursor of another list");

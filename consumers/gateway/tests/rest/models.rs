@@ -43,8 +43,16 @@ async fn trained(node: &Node, rank: u32) -> ModelId {
     if node.registry.dataset("aa").await.unwrap().is_none() {
         frozen(node, "ada", "a", 12).await;
     }
-    let job = json!({"dataset": "aa", "recipe": format!("rank = {rank}")});
-    let queued = body(node.post("/v1/jobs", &job).await, 202).await;
+    trained_by(node, &json!({"dataset": "aa", "recipe": format!("rank = {rank}")})).await
+}
+
+/// A model version that was trained on a dataset version that is there.
+pub async fn trained_on(node: &Node, dataset: &str) -> ModelId {
+    trained_by(node, &json!({"dataset": dataset, "recipe": "rank = 2"})).await
+}
+
+async fn trained_by(node: &Node, job: &Value) -> ModelId {
+    let queued = body(node.post("/v1/jobs", job).await, 202).await;
     let job = JobId(queued["job"].as_str().unwrap().to_owned());
     assert_eq!(node.registry.start_job(&job, Utc::now()).await.unwrap(), Some(1));
     let manifest = stored_files(node, &job).await;

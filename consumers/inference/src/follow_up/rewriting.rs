@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use twin_llm::{ChatRequest, standalone_prompt};
 use twin_schemas::{ChatMessage, Role};
 use twin_text::natural::Language;
+use twin_text::quotation_marks::is_mark;
 use twin_text::words::words;
 
 use super::{MESSAGES, ends};
@@ -26,7 +27,7 @@ pub(super) fn request(conversation: &[ChatMessage]) -> ChatRequest {
 /// answer. It has a word of the last message, if that has any of its own, and most of its words were said before.
 pub(super) fn question(reply: &str, conversation: &[ChatMessage]) -> Option<String> {
     let line = reply.lines().map(str::trim).find(|line| !line.is_empty())?;
-    let question = line.trim_matches(['"', '“', '”', '„', '«', '»', '*', ' ']);
+    let question = line.trim_matches(|c| is_mark(c) || matches!(c, '*' | ' '));
     // It is asked in the language of the conversation.
     let language = Language::told(question);
     let telling = |text: &str| -> HashSet<String> {

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use twin_text::quotation_marks::closing_of_any;
 use twin_text::sentences::sentences;
 use twin_text::words::{Word, located_words};
 
@@ -165,34 +166,16 @@ fn quoted(text: &str) -> Vec<Range<usize>> {
         for (at, character) in text[paragraph.clone()].char_indices() {
             let at = paragraph.start + at;
             match opened {
-                Some((start, mark)) if closes(mark, character) => {
+                Some((start, mark)) if closing_of_any(mark).contains(&character) => {
                     found.push(start..at + character.len_utf8());
                     opened = None;
                 }
-                None if opens(character) => opened = Some((at, character)),
+                None if !closing_of_any(character).is_empty() => opened = Some((at, character)),
                 _ => {}
             }
         }
     }
     found
-}
-
-fn opens(mark: char) -> bool {
-    matches!(mark, '"' | '“' | '„' | '«' | '»' | '「' | '『')
-}
-
-fn closes(opened: char, mark: char) -> bool {
-    match opened {
-        '"' => mark == '"',
-        '“' => mark == '”',
-        // German and Polish close with one or the other.
-        '„' => matches!(mark, '“' | '”'),
-        '«' => mark == '»',
-        '»' => mark == '«',
-        '「' => mark == '」',
-        '『' => mark == '』',
-        _ => false,
-    }
 }
 
 #[cfg(test)]

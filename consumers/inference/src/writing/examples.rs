@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use twin_schemas::{Category, Passage, Query, QueryFilter};
 use twin_text::blocks::{Kind, blocks};
-use twin_text::language::language_of_path;
+use twin_text::language::is_prose;
 use twin_text::markdown::list_item;
 use twin_text::sentences::ends_sentence;
 use twin_text::words::words;
@@ -67,18 +67,14 @@ fn choose(passages: Vec<Passage>, facts: &[Passage], chosen: &mut Vec<Example>) 
             return;
         }
         let is_new = chosen.iter().all(|example| example.passage.document_id != passage.document_id);
-        if !is_new || shown.contains(&key(&passage)) || !is_prose(&passage) {
+        let is_code = passage.category == Category::Code;
+        if !is_new || shown.contains(&key(&passage)) || !is_prose(is_code, &passage.natural_key) {
             continue;
         }
         if let Some(text) = paragraphs(&passage.text) {
             chosen.push(Example { passage, text });
         }
     }
-}
-
-/// A Markdown file of a repository is code by its category and prose by what it is.
-fn is_prose(passage: &Passage) -> bool {
-    passage.category != Category::Code || language_of_path(&passage.natural_key) == Some("markdown")
 }
 
 /// The paragraphs of a passage, from the first on, as many as an example has. None if they are too short to show anything.

@@ -181,6 +181,7 @@ where
 {
     match look {
         Look::Gone(said) => Status::Absent(said),
+        // For a moment: processes start at once here, and no more are submitted than may run.
         Look::Starting => Status::Pending,
         // A report of another version says nothing.
         Look::Working(report) => Status::Running(report.and_then(|report| serde_json::from_value(report).ok())),

@@ -14,7 +14,7 @@ use crate::model::ChatRequest;
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// With everything, and without what the endpoint refuses by name: it is asked again, and differently from then on. Where
-    /// it refuses a value alone, only that request is put without it.
+    /// it refuses a value alone, that value is left out for an hour.
     #[default]
     Auto,
     /// With everything. What the endpoint refuses is refused.

@@ -3,21 +3,23 @@
 //!
 //! Endpoints differ in what they take: models that reason want `max_completion_tokens` and no temperature, older servers know
 //! no `stream_options`. What one refuses by name is learned ([`Profile`]), and it is asked again without. A value that it
-//! refuses is left out of that request alone: another value of the same parameter may be taken.
+//! refuses is left out for an hour: another value of the same parameter may be taken.
 
 mod dialect;
 mod refusal;
+mod refused_values;
 mod stop;
 mod stream;
 
 use std::collections::BTreeSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use reqwest::Response;
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::Error;
@@ -27,6 +29,7 @@ use crate::window::{estimated_prompt, within_window};
 pub use dialect::Profile;
 use dialect::{Dialect, Parameter};
 use refusal::Refusal;
+use refused_values::{REMEMBERED, RefusedValues};
 
 /// Characters of an endpoint's error that are told.
 const ERROR_CHARS: usize = 500;
@@ -45,6 +48,8 @@ pub struct OpenAiModel {
     window: usize,
     /// What it takes, as far as it has shown.
     dialect: RwLock<Dialect>,
+    /// Values that it has refused of late.
+    refused_values: Mutex<RefusedValues>,
 }
 
 impl OpenAiModel {
@@ -60,7 +65,16 @@ impl OpenAiModel {
             .map_err(|error| failure(endpoint, &error))?;
         let (profile, window) = (Profile::default(), Self::WINDOW as usize);
         let dialect = RwLock::new(Dialect::of(profile));
-        Ok(Self { client, endpoint: endpoint.clone(), model: model.to_owned(), api_key, profile, window, dialect })
+        Ok(Self {
+            client,
+            endpoint: endpoint.clone(),
+            model: model.to_owned(),
+            api_key,
+            profile,
+            window,
+            dialect,
+            refused_values: Mutex::default(),
+        })
     }
 
     /// The same, asked as the profile says.
@@ -91,6 +105,29 @@ impl OpenAiModel {
         }
     }
 
+    /// For a while requests are put without the value that this body has of it.
+    fn learn_value(&self, refused: Parameter, body: &Value) {
+        let mut values = self.refused_values.lock().unwrap_or_else(PoisonError::into_inner);
+        if values.learn(refused, body, Instant::now()) {
+            let (endpoint, model, refused) = (self.endpoint.as_str(), self.model.as_str(), refused.name());
+            let seconds = REMEMBERED.as_secs();
+            tracing::warn!(
+                endpoint,
+                model,
+                refused,
+                seconds,
+                "the endpoint refuses a value; it is left out for a while"
+            );
+        }
+    }
+
+    /// Parameters of which the request's value was refused of late.
+    fn known_to_be_refused(&self, request: &ChatRequest) -> BTreeSet<Parameter> {
+        let body = self.dialect().body(&self.model, request);
+        let values = self.refused_values.lock().unwrap_or_else(PoisonError::into_inner);
+        values.of(&body, Instant::now()).collect()
+    }
+
     async fn post(&self, body: &Value) -> Result<Response, Error> {
         let url = format!("{}/chat/completions", self.endpoint.as_str().trim_end_matches('/'));
         let mut post = self.client.post(url).json(body);
@@ -103,8 +140,8 @@ impl OpenAiModel {
     /// The head of a good answer. Each parameter is given up once: what is refused without it, too, is refused.
     async fn accepted(&self, request: &ChatRequest) -> Result<(Response, Dialect), Error> {
         let mut given_up = BTreeSet::new();
-        // Those of them of which it is this request's value that is refused.
-        let mut values = BTreeSet::new();
+        // Those of which it is this request's value that is refused.
+        let mut values = self.known_to_be_refused(request);
         loop {
             let mut dialect = self.dialect();
             for parameter in &values {
@@ -124,10 +161,7 @@ impl OpenAiModel {
                     if self.profile != Profile::Openai && given_up.insert(parameter) =>
                 {
                     if is_of_value {
-                        tracing::debug!(
-                            refused = parameter.name(),
-                            "the endpoint refuses a value; it is asked without"
-                        );
+                        self.learn_value(parameter, &body);
                         values.insert(parameter);
                     } else {
                         self.learn(parameter);

@@ -157,6 +157,7 @@ impl AuthorState {
             attempts: 0,
             cancel_requested: false,
             progress: None,
+            pending: false,
             created_at: at,
             started_at: None,
             ended_at: None,

@@ -1,6 +1,7 @@
 //! `twin datasets diff`: what changed between two versions.
 
-use serde::Deserialize;
+use twin_api::{CountChangeView, DatasetDiff};
+use uuid::Uuid;
 
 use super::super::Context;
 use super::super::text::{Align, Table, count};
@@ -9,36 +10,6 @@ use crate::error::CommandError;
 
 /// Documents that are named, of each kind of change.
 const NAMED: usize = 20;
-
-/// What changed.
-#[derive(Debug, Deserialize)]
-struct Difference {
-    from: String,
-    to: String,
-    #[serde(default)]
-    added: Vec<String>,
-    #[serde(default)]
-    removed: Vec<String>,
-    #[serde(default)]
-    changed: Vec<String>,
-    #[serde(default)]
-    moved: Vec<String>,
-    #[serde(default)]
-    counts: Vec<CountChange>,
-    #[serde(default)]
-    options_changed: bool,
-    #[serde(default)]
-    build_changed: bool,
-}
-
-/// Samples of a split and kind.
-#[derive(Debug, Deserialize)]
-struct CountChange {
-    split: String,
-    kind: String,
-    before: u64,
-    after: u64,
-}
 
 /// Runs the command.
 pub async fn run(a: &str, b: &str, context: &mut Context) -> Result<(), CommandError> {
@@ -49,7 +20,7 @@ pub async fn run(a: &str, b: &str, context: &mut Context) -> Result<(), CommandE
     context.out.line(&description(&reply.parse()?))
 }
 
-fn description(difference: &Difference) -> String {
+fn description(difference: &DatasetDiff) -> String {
     let mut blocks = Vec::new();
     if !difference.counts.is_empty() {
         blocks.push(counts(&difference.counts).render());
@@ -73,18 +44,18 @@ fn description(difference: &Difference) -> String {
     format!("{heading}\n\n{}", blocks.join("\n\n"))
 }
 
-fn counts(changes: &[CountChange]) -> Table {
+fn counts(changes: &[CountChangeView]) -> Table {
     use Align::{Left, Right};
     let mut table =
         Table::new(&[("SPLIT", Left), ("SAMPLES", Left), ("BEFORE", Right), ("AFTER", Right), ("CHANGE", Right)]);
-    for CountChange { split, kind, before, after } in changes {
+    for CountChangeView { split, kind, before, after } in changes {
         let change = i128::from(*after) - i128::from(*before);
         table.row(vec![split.clone(), kind.clone(), before.to_string(), after.to_string(), format!("{change:+}")]);
     }
     table
 }
 
-fn listed(what: &str, ids: &[String]) -> String {
+fn listed(what: &str, ids: &[Uuid]) -> String {
     let mut text = format!("{} {what}", count(ids.len() as u64, "document"));
     for id in ids.iter().take(NAMED) {
         text += &format!("\n  {id}");
@@ -103,20 +74,22 @@ mod tests {
 
     #[test]
     fn a_difference_names_documents_and_counts_and_says_if_there_is_none() {
-        let many: Vec<String> = (0..25).map(|number| format!("document-{number}")).collect();
+        let document = |number: u128| Uuid::from_u128(number).to_string();
+        let many: Vec<String> = (0..25).map(document).collect();
         let difference = json!({
-            "from": "a".repeat(64), "to": "b".repeat(64), "added": many, "removed": ["gone"], "changed": [], "moved": [],
+            "from": "a".repeat(64), "to": "b".repeat(64), "added": many, "removed": [document(99)], "changed": [], "moved": [],
             "counts": [{"split": "train", "kind": "voice", "before": 12, "after": 9}],
             "options_changed": true, "build_changed": false,
         });
         let text = description(&serde_json::from_value(difference).unwrap());
         assert!(text.starts_with("aaaaaaaaaaaa -> bbbbbbbbbbbb\n\nSPLIT"), "{text}");
         assert!(text.contains("train  voice        12      9      -3"), "{text}");
-        assert!(text.contains("25 documents added\n  document-0") && text.contains("and 5 more"), "{text}");
         assert!(
-            text.contains("1 document removed\n  gone") && text.ends_with("the options of the two differ"),
+            text.contains(&format!("25 documents added\n  {}", document(0))) && text.contains("and 5 more"),
             "{text}"
         );
+        assert!(text.contains(&format!("1 document removed\n  {}", document(99))), "{text}");
+        assert!(text.ends_with("the options of the two differ"), "{text}");
         let same = serde_json::from_value(json!({"from": "a", "to": "a"})).unwrap();
         assert_eq!(description(&same), "a -> a: no difference");
     }

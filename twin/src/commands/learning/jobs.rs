@@ -176,7 +176,12 @@ fn table(jobs: &[JobView], now: DateTime<Utc>) -> Table {
 }
 
 fn state(job: &JobView) -> &'static str {
-    if job.cancel_requested && !job.state.has_ended() { "stopping" } else { job.state.as_str() }
+    match job.state {
+        state if state.has_ended() => state.as_str(),
+        _ if job.cancel_requested => "stopping",
+        _ if job.pending => "starting",
+        state => state.as_str(),
+    }
 }
 
 async fn show(args: One, context: &mut Context) -> Result<(), CommandError> {
@@ -254,7 +259,9 @@ mod tests {
         assert!(text.contains("took        1 min 30 s") && text.contains("model       ada-v3"), "{text}");
         assert!(text.ends_with("recipe:\n  rank = 8\n  seed = 1"), "{text}");
         let stopping = JobView { state: JobStateView::Running, cancel_requested: true, ..job("cd") };
-        let rows = table(&[made, stopping], now).render();
+        let starting = JobView { state: JobStateView::Running, pending: true, ..job("ef") };
+        let rows = table(&[made, stopping, starting], now).render();
         assert!(rows.contains("succeeded") && rows.contains("stopping") && rows.contains("2 h ago"), "{rows}");
+        assert!(rows.contains("starting") && !rows.contains("running"), "{rows}");
     }
 }

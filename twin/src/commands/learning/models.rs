@@ -11,8 +11,10 @@ use twin_api::{
 use twin_schemas::{AuthorId, DocumentId, Verdict};
 
 use super::super::Context;
+use super::super::lists::{Limit, List};
 use super::super::text::{Align, Table, cut, fields, moment, relative};
 use super::{Decider, Which, deployment, evaluate, export, listed, plan, recipe, report, short};
+use crate::client::parse;
 use crate::error::CommandError;
 
 /// Width of a document's title in a table, columns.
@@ -26,7 +28,7 @@ pub enum Models {
     /// Show a model version, its evaluation and what was decided about it.
     Show(One),
     /// Show what a model version came from: job, recipe, dataset version, documents.
-    Lineage(One),
+    Lineage(Ancestry),
     /// Write the files of a model version into a folder: the adapter, the merged model, the losses, the manifest.
     Export(Export),
     /// Show the report of a model version's evaluation.
@@ -51,6 +53,15 @@ pub enum Models {
 pub struct One {
     /// Its name: `<author>-v<number>`.
     model: String,
+}
+
+/// How much of what a model version came from.
+#[derive(Debug, Args)]
+pub struct Ancestry {
+    /// Its name: `<author>-v<number>`.
+    model: String,
+    #[command(flatten)]
+    limit: Limit,
 }
 
 /// Where to write which model version.
@@ -229,15 +240,21 @@ fn next_step(ModelVersionDetail { model, evaluation, .. }: &ModelVersionDetail) 
     }
 }
 
-async fn lineage(args: One, context: &mut Context) -> Result<(), CommandError> {
-    let reply = context.client.get(&["model-versions", &args.model, "lineage"], &[]).await?;
+async fn lineage(args: Ancestry, context: &mut Context) -> Result<(), CommandError> {
+    let path = ["model-versions", args.model.as_str(), "lineage"];
+    let document = List::by_name(&path, "documents").read(&context.client, &[], None, args.limit).await?;
     if context.json {
-        return context.out.json(reply.json());
+        return context.out.json(&document);
     }
-    context.out.line(&ancestry(&reply.parse()?))
+    let lineage: LineageView = parse(&document)?;
+    context.out.line(&ancestry(&lineage))?;
+    if lineage.next.is_some() {
+        context.out.note("there are more documents; see --limit");
+    }
+    Ok(())
 }
 
-fn ancestry(LineageView { model, job, dataset, documents }: &LineageView) -> String {
+fn ancestry(LineageView { model, job, dataset, documents, next: _ }: &LineageView) -> String {
     let pairs = [
         ("model", model.model.clone()),
         ("made", moment(model.created_at)),

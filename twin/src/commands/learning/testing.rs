@@ -19,6 +19,7 @@ pub fn job(digits: &str) -> JobView {
         reason: None,
         attempts: 1,
         cancel_requested: false,
+        pending: false,
         progress: None,
         plan: None,
         created_at,

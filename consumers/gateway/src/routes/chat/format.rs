@@ -44,7 +44,7 @@ pub struct NamedSchema {
     name: String,
     /// What the answer is for, as an endpoint's model is told it.
     description: Option<String>,
-    /// The JSON Schema, an object.
+    /// The JSON Schema, an object; with the description up to 16000 characters.
     #[schema(value_type = Object)]
     schema: Option<Map<String, Value>>,
     /// Nothing that the schema does not allow may be written. A local model keeps to the schema in any case.

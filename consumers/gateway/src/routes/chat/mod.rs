@@ -35,15 +35,16 @@ use response::{Completion, data};
 ///
 /// For every client of that API: the model is `twin/<author>`. Every field of the API is honoured, or refused by its name,
 /// but for those that are said to change nothing. Besides the API's own fields the answer has `citations`, `abstained`,
-/// `mode` and `searched_question`. Where a `response_format` asks for JSON and the twin does not know, that is a `refusal`. Problems
-/// have OpenAI's `error` member too.
+/// `mode`, `finish_detail`, `searched_question` and what the check of a generated text has found. Where a
+/// `response_format` asks for JSON and the twin does not know, that is a `refusal`. Problems have OpenAI's `error` member
+/// too.
 #[utoipa::path(
     post, path = "/v1/chat/completions", operation_id = "create_chat_completion", tag = "openai",
     request_body = ChatRequest,
     responses(
         (status = 200, description = "The completion; with `stream` chunks as events, then `[DONE]`", content(
             (ChatCompletion = "application/json"), (ServerSentEvent = "text/event-stream")
-        )),
+        ), headers(("x-request-id" = String, description = "Names the question in the log"))),
         ChatProblems
     )
 )]

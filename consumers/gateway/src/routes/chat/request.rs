@@ -19,7 +19,8 @@ pub struct ChatRequest {
     /// `twin/<author>`.
     #[schema(example = "twin/ada")]
     pub model: String,
-    /// The conversation, oldest first; the last message is the user's question.
+    /// The conversation, oldest first, up to `gateway.max_conversation_chars` characters; the last message is the user's
+    /// question, up to `gateway.max_question_chars`.
     pub messages: Vec<Message>,
     /// 0 (always the likeliest token) to 2.
     pub(super) temperature: Option<f64>,

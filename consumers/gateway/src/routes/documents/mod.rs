@@ -116,5 +116,5 @@ pub async fn remove(
 }
 
 fn not_found(id: DocumentId) -> Problem {
-    Problem::not_found(format!("there is no document {id}"))
+    Problem::not_found(format!("there is no document {id}; GET /v1/documents lists those that there are"))
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use twin_api::{AuthorAndLimit, DatasetDetail, DatasetList};
-use twin_registry::{Diff, read_dataset_manifest};
+use twin_api::{AuthorAndLimit, DatasetDetail, DatasetDiff, DatasetList};
+use twin_registry::read_dataset_manifest;
 
 use super::{find_dataset, json_artifact, newest_first};
 use crate::extract::{Path, PathPair, Query};
@@ -51,12 +51,15 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result
         ("id" = String, Path, description = "The version to compare from: its id, or the beginning of it"),
         ("other" = String, Path, description = "The version to compare to: its id, or the beginning of it")
     ),
-    responses((status = 200, description = "What changed", body = Object), ReadProblems)
+    responses((status = 200, description = "What changed", body = DatasetDiff), ReadProblems)
 )]
-pub async fn diff(State(app): State<Arc<App>>, PathPair(from, to): PathPair) -> Result<axum::Json<Diff>, Problem> {
+pub async fn diff(
+    State(app): State<Arc<App>>,
+    PathPair(from, to): PathPair,
+) -> Result<axum::Json<DatasetDiff>, Problem> {
     let learning = app.learning()?;
     let (from, to) = (find_dataset(&learning.registry, &from).await?, find_dataset(&learning.registry, &to).await?);
     let from = read_dataset_manifest(&learning.artifacts, &from.manifest).await?;
     let to = read_dataset_manifest(&learning.artifacts, &to.manifest).await?;
-    Ok(axum::Json(twin_registry::diff(&from, &to)))
+    Ok(axum::Json(twin_registry::diff(&from, &to).shown()))
 }

@@ -126,7 +126,7 @@ async fn evaluation_of(registry: &Registry, id: String) -> Result<(ModelRow, Opt
 
 fn no_report(model: &ModelRow, evaluation: Option<&EvaluationRow>) -> Problem {
     let why = match evaluation {
-        None => "no evaluation was queued".to_owned(),
+        None => format!("no evaluation was queued; POST /v1/model-versions/{}/evaluate queues one", model.model),
         Some(EvaluationRow { reason: Some(reason), .. }) => format!("its evaluation failed: {reason}"),
         Some(row) => format!("its evaluation is {}", row.state.shown().as_str()),
     };

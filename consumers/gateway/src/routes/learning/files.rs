@@ -75,7 +75,7 @@ async fn concatenated(
 fn files_of(manifest: &Value) -> Result<Vec<DatasetFile>, Problem> {
     Vec::deserialize(&manifest["files"]).map_err(|error| {
         tracing::error!(%error, "a manifest has no list of files");
-        Problem::internal("the manifest has no list of files")
+        Problem::internal("the manifest has no list of files; the gateway's log has more")
     })
 }
 

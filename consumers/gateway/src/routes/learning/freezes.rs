@@ -49,5 +49,5 @@ pub async fn show(
 }
 
 fn not_found(author: &AuthorId) -> Problem {
-    Problem::not_found(format!("nobody has asked for a dataset version of {author}"))
+    Problem::not_found(format!("nobody has asked for a dataset version of {author}; POST /v1/datasets asks for one"))
 }

@@ -55,13 +55,17 @@ fn check_by(checks: &mut Checks, by: &str) {
 /// The version that an id, or the beginning of one, names.
 async fn find_dataset(registry: &Registry, id: &str) -> Result<DatasetRow, Problem> {
     let found = registry.dataset(id).await?;
-    found.ok_or_else(|| Problem::not_found(format!("there is no dataset {id:?}, or several begin so")))
+    found.ok_or_else(|| {
+        Problem::not_found(format!("there is no dataset {id:?}, or several begin so; GET /v1/datasets lists them"))
+    })
 }
 
 /// The job that an id, or the beginning of one, names.
 async fn find_job(registry: &Registry, id: &str) -> Result<JobRow, Problem> {
     let found = registry.job(id).await?;
-    found.ok_or_else(|| Problem::not_found(format!("there is no job {id:?}, or several begin so")))
+    found.ok_or_else(|| {
+        Problem::not_found(format!("there is no job {id:?}, or several begin so; GET /v1/jobs lists them"))
+    })
 }
 
 /// A recipe as people write it, or repeat what they were shown.
@@ -72,7 +76,8 @@ fn checked_recipe(text: &str) -> Result<Recipe, Problem> {
 async fn find_model(registry: &Registry, id: String) -> Result<ModelRow, Problem> {
     let id = ModelId(id);
     let found = registry.model(&id).await?;
-    found.ok_or_else(|| Problem::not_found(format!("there is no model {id}")))
+    found
+        .ok_or_else(|| Problem::not_found(format!("there is no model version {id}; GET /v1/model-versions lists them")))
 }
 
 /// An artifact that holds JSON.
@@ -80,6 +85,6 @@ async fn json_artifact(artifacts: &Artifacts, name: &str) -> Result<Value, Probl
     let content = artifacts.get(name).await?;
     serde_json::from_slice(&content).map_err(|error| {
         tracing::error!(artifact = name, %error, "an artifact is no JSON");
-        Problem::internal(format!("the artifact {name} can not be read"))
+        Problem::internal(format!("the artifact {name} can not be read; the gateway's log has more"))
     })
 }

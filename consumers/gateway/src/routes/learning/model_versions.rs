@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use twin_api::{AuthorAndLimit, LineageView, ModelVersionDetail, ModelVersionList, TaughtModels};
+use twin_api::{AuthorAndLimit, LineageFilter, LineageView, ModelVersionDetail, ModelVersionList, TaughtModels};
 use twin_schemas::{DocumentId, ModelId};
 use twin_warehouse::LOOK_UP_MAX;
 
@@ -17,6 +17,8 @@ use crate::state::App;
 use crate::views::Shown;
 
 const LIST: List = newest_first("model-versions");
+/// Documents of a version's lineage.
+const TAUGHT: List = List { name: "lineage", cursor: "after", default: 1_000, max: 1_000 };
 
 /// List model versions.
 #[utoipa::path(
@@ -54,17 +56,23 @@ pub async fn show(
 /// Show what a model version came from: its job, its dataset version and the documents of that.
 #[utoipa::path(
     get, path = "/v1/model-versions/{id}/lineage", operation_id = "show_lineage", tag = "learning",
-    params(("id" = String, Path, description = "The model version's name", example = "ada-v3")),
+    params(("id" = String, Path, description = "The model version's name", example = "ada-v3"), LineageFilter),
     responses((status = 200, description = "What it came from", body = LineageView), ReadProblems)
 )]
-pub async fn lineage(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<LineageView>, Problem> {
-    let lineage = app.learning()?.registry.lineage(&ModelId(id)).await?;
-    let ids: Vec<DocumentId> = lineage.documents.iter().map(|document| document.document_id).collect();
+pub async fn lineage(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(filter): Query<LineageFilter>,
+) -> Result<axum::Json<LineageView>, Problem> {
+    let Part { limit, from } = TAUGHT.part(filter.limit, filter.after.as_deref())?;
+    let lineage = app.learning()?.registry.lineage(&ModelId(id), from.as_ref(), limit).await?;
+    let ids: Vec<DocumentId> = lineage.documents.items.iter().map(|document| document.document_id).collect();
     let mut known = Vec::with_capacity(ids.len());
     for ids in ids.chunks(LOOK_UP_MAX) {
         known.extend(app.warehouse.summaries(ids).await?);
     }
-    Ok(axum::Json(lineage_view(lineage, &known)))
+    let next = TAUGHT.next(lineage.documents.next);
+    Ok(axum::Json(lineage_view(lineage, &known, next)))
 }
 
 /// List the model versions that learned from a document.

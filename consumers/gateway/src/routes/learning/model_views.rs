@@ -127,8 +127,8 @@ fn taught_view(taught: TaughtDocument, known: Option<&DocumentRow>) -> TaughtDoc
     }
 }
 
-/// `known` is what the warehouse has of the documents, deleted ones too.
-pub fn lineage_view(lineage: Lineage, known: &[DocumentRow]) -> LineageView {
+/// `known` is what the warehouse has of the documents, deleted ones too; `next` is where their list goes on.
+pub fn lineage_view(lineage: Lineage, known: &[DocumentRow], next: Option<String>) -> LineageView {
     let known: HashMap<DocumentId, &DocumentRow> = known.iter().map(|row| (row.meta.document_id, row)).collect();
     let view = |taught: TaughtDocument| {
         let row = known.get(&taught.document_id).copied();
@@ -138,6 +138,7 @@ pub fn lineage_view(lineage: Lineage, known: &[DocumentRow]) -> LineageView {
         model: lineage.model.shown(),
         job: lineage.job.shown(),
         dataset: lineage.dataset.shown(),
-        documents: lineage.documents.into_iter().map(view).collect(),
+        documents: lineage.documents.items.into_iter().map(view).collect(),
+        next,
     }
 }

@@ -1,7 +1,11 @@
 //! Datasets and jobs, as they are shown.
 
-use twin_api::{DatasetView, FreezeView, JobProgressView, JobStateView, JobView, MetricView, PlanView, SampleFit};
-use twin_registry::{DatasetRow, FreezeRequest, JobProgress, JobRow, JobState, Metric};
+use twin_api::{
+    CountChangeView, DatasetDiff, DatasetView, FreezeView, JobProgressView, JobStateView, JobView, MetricView,
+    PlanView, SampleFit,
+};
+use twin_registry::{CountChange, DatasetRow, Diff, FreezeRequest, JobProgress, JobRow, JobState, Metric};
+use twin_schemas::DocumentId;
 use twin_training::{Fit, Plan};
 
 use crate::views::Shown;
@@ -23,6 +27,34 @@ impl Shown for DatasetRow {
             documents: self.documents,
             deleted_documents: self.deleted_documents,
         }
+    }
+}
+
+impl Shown for Diff {
+    type View = DatasetDiff;
+
+    fn shown(self) -> DatasetDiff {
+        let ids = |documents: Vec<DocumentId>| documents.into_iter().map(|document| document.0).collect();
+        DatasetDiff {
+            from: self.from.0,
+            to: self.to.0,
+            added: ids(self.added),
+            removed: ids(self.removed),
+            changed: ids(self.changed),
+            moved: ids(self.moved),
+            counts: self.counts.into_iter().map(Shown::shown).collect(),
+            options_changed: self.options_changed,
+            build_changed: self.build_changed,
+        }
+    }
+}
+
+impl Shown for CountChange {
+    type View = CountChangeView;
+
+    fn shown(self) -> CountChangeView {
+        let (split, kind) = (self.split.as_str().to_owned(), self.kind.as_str().to_owned());
+        CountChangeView { split, kind, before: self.before, after: self.after }
     }
 }
 
@@ -105,6 +137,7 @@ impl Shown for JobRow {
             reason: self.reason,
             attempts: self.attempts,
             cancel_requested: self.cancel_requested,
+            pending: self.pending,
             progress: self.progress.map(Shown::shown),
             plan: plan.map(Shown::shown),
             created_at: self.created_at,

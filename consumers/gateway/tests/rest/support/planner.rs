@@ -1,0 +1,46 @@
+//! A planner of jobs and dataset versions, whose plans are always the same.
+
+use async_trait::async_trait;
+use serde_json::Value;
+use twin_gateway::{JobPlanner, NextVersions, PlannedRun, PortError};
+use twin_registry::Collected;
+use twin_schemas::{AuthorId, DatasetId};
+use twin_training::{Fit, Plan, Recipe};
+
+/// Plans what it is asked for, and leaves one grounded sample of two out.
+pub struct Planned;
+
+#[async_trait]
+impl NextVersions for Planned {
+    async fn collected(&self, _: &AuthorId) -> Result<Collected, PortError> {
+        Ok(Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples" })
+    }
+}
+
+#[async_trait]
+impl JobPlanner for Planned {
+    async fn plan(&self, _: &DatasetId, recipe: &Recipe) -> Result<PlannedRun, PortError> {
+        Ok(PlannedRun { plan: planned(recipe), seconds: 60.0, by_a_job: true, refused: None })
+    }
+}
+
+/// A plan by that recipe.
+pub fn planned(recipe: &Recipe) -> Plan {
+    Plan {
+        recipe: recipe.clone(),
+        samples: [("grounded".to_owned(), Fit { read: 2, too_long: 1, unseen: 1 })].into(),
+        longest: 300,
+        limit: 256,
+        positions: 512,
+        steps: 120,
+        tokens: 30_000,
+        evaluation_tokens: 2_000,
+        memory_bytes: 1 << 30,
+        parameters: 135_000_000,
+    }
+}
+
+/// The rank in the recipe of a job.
+pub fn rank(job: &Value) -> usize {
+    Recipe::from_canonical(job["recipe"].as_str().unwrap()).unwrap().rank
+}
