@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use twin_schemas::{
     AnswerEvent, AnswerPart, Attributes, AuthorId, ChatMessage, EmbedQuery, Embedded, EmbeddingInput, FailureKind,
-    GatewayId, Passage, Query, QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Sampling, Service,
-    StageTimings, Writing, WrittenText,
+    GatewayId, Passage, Query, QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Sampling,
+    SentenceSupport, Service, StageTimings, Writing, WrittenText,
 };
 use twin_stream::{EventLog, NewEvent, NewRecord};
 
@@ -280,6 +280,8 @@ pub enum Part {
     Retrieved(Vec<Passage>, StageTimings),
     /// More text.
     Delta(String),
+    /// What was found of a sentence of it.
+    Support(SentenceSupport),
     /// The end. Of an answer there is nothing in it but that.
     Finished(Box<WrittenText>),
     /// Vectors, from that text on.
@@ -328,6 +330,7 @@ impl PendingAnswer {
                 return match part {
                     AnswerPart::Retrieved { passages, timings } => Ok(Part::Retrieved(passages, timings)),
                     AnswerPart::Delta { text } => Ok(Part::Delta(text)),
+                    AnswerPart::Support(sentence) => Ok(Part::Support(*sentence)),
                     AnswerPart::Finished(answered) => Ok(Part::Finished(Box::new((*answered).into()))),
                     AnswerPart::Written(written) => Ok(Part::Finished(written)),
                     AnswerPart::Vectors { first, vectors } => Ok(Part::Vectors(first, vectors)),

@@ -20,7 +20,8 @@ use twin_registry::{Collected, JobQueue};
 use twin_schemas::{
     AnswerCheck, AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, AuthorId, Category, Citation, Copied,
     DatasetId, DocumentId, EmbedQuery, Embedded, FailureKind, FinishReason, Passage, Payload, Query, QueryEvent,
-    QueryKind, RequestId, Revision, SourceKind, StageTimings, Topic, Usage, Voice, WrittenText,
+    QueryKind, RequestId, Revision, SentenceSupport, SourceKind, StageTimings, SupportReason, Topic, Usage, Voice,
+    WrittenText,
 };
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{DeadLetterCursor, EventLog, NewEvent, StartAt, TopicPartition, TopicSpec};
@@ -331,6 +332,13 @@ async fn answer(log: &dyn EventLog, query: &Query) {
         "expired" => vec![(first, 0, failed(FailureKind::Expired))],
         "unavailable" => vec![(first, 0, failed(FailureKind::Unavailable))],
         "invalid" => vec![(first, 0, failed(FailureKind::Invalid))],
+        "checked" => vec![
+            (first, 0, retrieved()),
+            (first, 1, delta("Yes [1]. And")),
+            (first, 2, support("Yes [1].")),
+            (first, 3, delta(" no.")),
+            (first, 4, finished("Yes [1]. And no.", false)),
+        ],
         "late failure" => {
             vec![(first, 0, retrieved()), (first, 1, delta("Yes")), (first, 2, failed(FailureKind::Unavailable))]
         }
@@ -423,6 +431,17 @@ fn retrieved() -> AnswerPart {
 
 fn delta(text: &str) -> AnswerPart {
     AnswerPart::Delta { text: text.into() }
+}
+
+fn support(sentence: &str) -> AnswerPart {
+    AnswerPart::Support(Box::new(SentenceSupport {
+        text: sentence.into(),
+        supported: true,
+        marker: Some(1),
+        score: 0.75,
+        reason: SupportReason::Supported,
+        unknown: None,
+    }))
 }
 
 fn failed(kind: FailureKind) -> AnswerPart {
