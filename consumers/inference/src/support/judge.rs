@@ -6,6 +6,7 @@ use twin_schemas::{SentenceSupport, SupportReason};
 use twin_text::words::words;
 
 use super::claims::Claim;
+use super::enumeration::invented_item;
 use super::evidence::{Evidence, View, without_space};
 use super::exchange::{exchanged, is_within};
 use super::facts::{Known, Stated, facts, initial_word};
@@ -152,6 +153,8 @@ struct Comparison<'a> {
     stems: HashSet<String>,
     /// The word that begins it, where it may be a name that no passage has.
     unknown_initial: Option<String>,
+    /// One of the items that it enumerates is in no passage.
+    has_invented_item: bool,
 }
 
 impl<'a> Comparison<'a> {
@@ -166,6 +169,7 @@ impl<'a> Comparison<'a> {
             stems: weighted.iter().map(|(stem, _)| stem.clone()).collect(),
             weighted,
             unknown_initial,
+            has_invented_item: invented_item(claim, |word| evidence.all().has_word(word)).is_some(),
         }
     }
 
@@ -202,6 +206,10 @@ impl<'a> Comparison<'a> {
         if contrary >= CONTRARY && best < contrary - CONTRARY_BEFORE {
             let reason = SupportReason::Negation;
             return Outcome::Decided(Verdict { marker: None, score: contrary, reason, unknown: None });
+        }
+        if self.has_invented_item {
+            let (score, reason) = (WORDS_WEIGHT * best, SupportReason::Unlike);
+            return Outcome::Decided(Verdict { marker: None, score, reason, unknown: None });
         }
         self.among(candidates, nearest)
     }

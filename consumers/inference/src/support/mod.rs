@@ -8,8 +8,9 @@
 //! and with two that stand one behind the other: by the share of its words there, the rarer the more (`evidence`), and by how
 //! near the vectors of the two are, made by the embedding model that found the passages. Together they make a score
 //! (`judge`). Whatever the score, a number, date, version, unit, name or identifier that is not there (`facts`), two that have changed
-//! places (`exchange`), and a denial that is not there (`polarity`) are always unsupported. Sentences that claim nothing are not judged (`claims`). Code is compared
-//! line by line, and quotations as they stand.
+//! places (`exchange`), an item of an enumeration that is in no passage (`enumeration`), and a denial that is not there
+//! (`polarity`) are always unsupported. Sentences that claim nothing are not judged (`claims`). Code is compared line by line, and
+//! quotations as they stand.
 //!
 //! Promises: the same answer, passages and model give the same result; a number, a date, a version, an identifier, or a name that is
 //! told by its form, which no passage has, is never supported; an answer that is checked while it is written ends
@@ -24,6 +25,7 @@
 
 mod checking;
 mod claims;
+mod enumeration;
 mod evidence;
 mod exchange;
 mod facts;

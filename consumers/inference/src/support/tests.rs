@@ -113,6 +113,14 @@ fn a_sentence_in_which_two_names_have_changed_places_is_not_supported() {
 }
 
 #[test]
+fn an_item_that_is_invented_is_told_though_all_others_are_there() {
+    let text = "A hive needs a dry place, wool, honey and a roof that the wind does not take away in winter.";
+    let of = |answer: &str| of(answer, &[text]).0;
+    assert_eq!(of("A hive needs a dry place, wool and honey in winter."), SupportReason::Supported);
+    assert_eq!(of("A hive needs a dry place, wool, lanterns and honey, and a roof in winter."), SupportReason::Unlike);
+}
+
+#[test]
 fn a_denial_that_is_put_into_a_passages_words_is_told_whatever_else_is_denied_there() {
     let text = "No stage can decode that, so the event is dead-lettered. The gateway has no authentication and no TLS. The log of \
         the gateway is read by one process, and it can be read again.";
