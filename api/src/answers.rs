@@ -27,7 +27,8 @@ pub struct QueryRequest {
     #[serde(default)]
     pub history: Vec<Turn>,
     /// Answer as server-sent events: `retrieved` (`{"passages": […]}`), `delta` (`{"text": "…"}`, as often as text
-    /// comes) and `done` (the whole answer), or `error` (a problem). `retrieved` may come twice before the first
+    /// comes), `support` (one of the answer's `support`, for each sentence that was checked while the model wrote on) and `done`
+    /// (the whole answer), or `error` (a problem). `retrieved` may come twice before the first
     /// `delta`, where the query was worked on twice: the later one counts. The text of `done` is the one that counts: it is another
     /// than that of the deltas where `replaced` is not null, and shorter where `finish_reason` is `repetition`.
     #[serde(default)]

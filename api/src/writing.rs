@@ -27,8 +27,8 @@ pub struct WriteRequest {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub facts: bool,
-    /// Answer as server-sent events, as of `/v1/query`: `retrieved` (the passages for the facts), `delta` and `done` (a
-    /// `WriteAnswer`), or `error`.
+    /// Answer as server-sent events, as of `/v1/query`: `retrieved` (the passages for the facts), `delta`, `support` and `done`
+    /// (a `WriteAnswer`), or `error`.
     #[serde(default)]
     pub stream: bool,
 }

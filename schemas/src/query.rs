@@ -196,6 +196,9 @@ pub enum AnswerPart {
     Embedded(Embedded),
     /// The end of a text that was to be written.
     Written(Box<WrittenText>),
+    /// What the check has found of a sentence while the model writes on, behind the text of that sentence. The end has all
+    /// sentences of the text that counts.
+    Support(Box<SentenceSupport>),
 }
 
 /// Why a query failed.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use futures::Stream;
 use futures::stream::unfold;
-use twin_schemas::{Answered, Passage, WrittenText};
+use twin_schemas::{Answered, Passage, SentenceSupport, WrittenText};
 
 use crate::ask::{Failure, Part, PendingAnswer};
 
@@ -14,6 +14,8 @@ pub enum Step {
     Retrieved(Vec<Passage>),
     /// More text; never empty.
     Text(String),
+    /// Whether a passage says what a sentence of that text says. Not all sentences have such a step; the end has all.
+    Support(SentenceSupport),
     /// The whole text of an abstention that came in no other piece.
     Abstained(String),
     /// The end, and the milliseconds that it took. Its text is the one that counts: all steps of text together are another where
@@ -65,6 +67,7 @@ impl AnswerSteps {
         match part {
             Part::Retrieved(passages, _) => self.ready.push_back(Step::Retrieved(passages)),
             Part::Delta(text) => self.text(text, Step::Text),
+            Part::Support(sentence) => self.ready.push_back(Step::Support(sentence)),
             Part::Finished(written) => {
                 let answered = &written.answered;
                 // A text that came without deltas, as an abstention may.

@@ -4,32 +4,29 @@ use std::future::Future;
 use std::time::Instant;
 
 use tracing::{info, warn};
-use twin_embedding::Embedder;
 use twin_llm::cited_markers;
-use twin_schemas::{AnswerCheck, AnswerMode, Answered, FailureKind, FinishReason, Passage, Query, Replaced};
+use twin_schemas::{AnswerCheck, AnswerMode, Answered, FailureKind, FinishReason, Query, Replaced};
 
 use crate::answer::{Answerer, citations, said_of_the_unknown, time_left};
-use crate::generate::{Failure, Written};
+use crate::drafting::{Failure, Written};
 use crate::quotes::quote;
 use crate::retrieve::Retrieved;
-use crate::support::check;
+use crate::support::Checking;
 
 impl Answerer {
     /// The answer that counts: what the model wrote with what its passages support of it, or where that is too little, the
-    /// quotations that answer best, out of all passages found. JSON is not checked: its values are no sentences.
+    /// quotations that answer best, out of all passages found.
     pub(crate) async fn checked(
         &self,
         query: &Query,
-        written: Written,
+        mut written: Written,
         model: &str,
         found: Retrieved,
     ) -> Result<Answered, Failure> {
         let given = self.given(&found);
-        let mut outcome = AnswerCheck::default();
-        if query.format.is_text() {
-            outcome = self.compared(query, &written.text, given, found.embedder.as_ref()).await?;
-        }
-        if outcome.grounded_share.is_some_and(|share| share < self.answers.min_grounded) {
+        let outcome = self.compared(query, written.checking.take(), &written.text).await?;
+        let is_too_little = outcome.grounded_share.is_some_and(|share| share < self.answers.min_grounded);
+        if is_too_little || written.is_given_up {
             let request_id = query.request_id;
             info!(%request_id, model, share = ?outcome.grounded_share, "the answer is replaced: passages support too little");
             return self.replaced(query, written, outcome, found).await;
@@ -49,16 +46,16 @@ impl Answerer {
         })
     }
 
-    /// What passages support of a text that a model wrote, counted. `embedder` is the model that found them.
+    /// What passages support of a text that a model wrote, counted; nothing where it is not checked.
     pub(crate) async fn compared(
         &self,
         query: &Query,
+        checking: Option<Checking>,
         text: &str,
-        passages: &[Passage],
-        embedder: &dyn Embedder,
     ) -> Result<AnswerCheck, Failure> {
+        let Some(checking) = checking else { return Ok(AnswerCheck::default()) };
         let began = Instant::now();
-        let outcome = in_time(query, check(text, passages, embedder)).await?;
+        let outcome = in_time(query, checking.finish(text)).await?;
         self.metrics.check_seconds.observe(began.elapsed().as_secs_f64());
         self.metrics.checked(&outcome);
         Ok(outcome)

@@ -9,7 +9,8 @@
 //! said before, a question made of both.
 //!
 //! What a model writes is checked: it is cut where it begins to repeat itself, each of its sentences that claims something is
-//! compared with the passages ([`check`]), and an answer of which they support too little is replaced by quotations.
+//! compared with the passages ([`check`]) as soon as it is complete, while the model writes on, and an answer of which they
+//! support too little is replaced by quotations.
 //!
 //! A query may be delivered again after a crash; its parts then carry a new attempt, and the gateway takes those of one
 //! attempt only. A query that nobody waits for any more is not worked on, and one that could not be answered by its
@@ -24,6 +25,7 @@
 mod answer;
 mod calibration;
 mod checked;
+mod drafting;
 mod embed;
 mod evidence;
 mod follow_up;
@@ -40,6 +42,8 @@ mod retrieve;
 mod support;
 mod switch;
 mod telling;
+#[cfg(test)]
+mod testing;
 mod thresholds;
 mod turns;
 mod workers;

@@ -125,7 +125,7 @@ impl Retriever {
 
     /// Whether what was found answers the question: by the similarity of what is `given` of it that the options name, or else
     /// by all that speaks for it and the author's threshold.
-    pub(crate) async fn knows(&self, author: &AuthorId, found: &Retrieved, given: &[Passage]) -> Result<bool, Error> {
+    pub async fn knows(&self, author: &AuthorId, found: &Retrieved, given: &[Passage]) -> Result<bool, Error> {
         if let Some(least) = self.options.min_score {
             return Ok(given.iter().any(|passage| passage.score >= least));
         }

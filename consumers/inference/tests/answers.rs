@@ -7,23 +7,14 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::Utc;
-use common::models::{Endless, Rewriter, Word, deployed};
-use common::{Fixture, ada};
-use futures::TryStreamExt;
-use twin_inference::{
-    AnswerOptions, Base, LlmOptions, LoadError, Loader, Mode, Models, Queries, SwitchMetrics, Switcher, Workers,
-};
+use common::asked::{Asked, query};
+use common::models::{Endless, Interrupted, Rewriter, Word};
+use twin_inference::{AnswerOptions, Base, LoadError, Loader, Mode};
 use twin_llm::{ABSTENTION, ChatModel};
-use twin_registry::Registry;
 use twin_schemas::{
-    AnswerEvent, AnswerMode, AnswerPart, Answered, Attributes, Category, ChatMessage, FailureKind, FinishReason,
-    GatewayId, ModelId, Query, QueryEvent, QueryFilter, QueryKind, Replaced, RequestId, ResponseFormat, Role, Sampling,
-    SupportReason, Usage,
+    AnswerMode, AnswerPart, Category, ChatMessage, FailureKind, FinishReason, ModelId, Query, Replaced, ResponseFormat,
+    Role, Sampling, SentenceSupport, SupportReason, Usage,
 };
-use twin_sqlite::SqliteLog;
-use twin_stream::{EventLog, Handler, Message, Outcome, Position, TopicPartition, TopicSpec};
-use twin_telemetry::MetricsRegistry;
 
 const NOTES: &str = "# The hive\n\nThe hive survived the frost because I wrapped it in wool. In February the queen had \
     begun to lay eggs again.\n\n## Honey\n\nI left the colony twelve kilos of honey for the winter.\n\n## Tools\n\n\
@@ -41,13 +32,6 @@ impl Loader for Versions {
     }
 }
 
-struct Asked {
-    fixture: Fixture,
-    log: Arc<SqliteLog>,
-    models: Arc<Models>,
-    queries: Queries,
-}
-
 /// A model that writes this, whatever it is asked.
 fn writes(text: &'static str) -> Base {
     Base::Chosen(Arc::new(Word::new("writer", text, &Arc::default())))
@@ -57,75 +41,13 @@ fn base_model() -> Arc<dyn ChatModel> {
     Arc::new(Word::new("base", "The base model wrote this [1].", &Arc::default()))
 }
 
-impl Asked {
-    /// A twin whose answers stay as they are written, since the models here say anything.
-    async fn new(mode: Mode, base: Base) -> Self {
-        Self::with(AnswerOptions { mode, min_grounded: 0.0 }, base).await
-    }
-
-    async fn with(answers: AnswerOptions, base: Base) -> Self {
-        let fixture = Fixture::new(1).await;
-        fixture.publish("hive.md", Category::Article, NOTES).await;
-        let log = Arc::new(SqliteLog::open(fixture.database.clone(), 1 << 20).await.unwrap());
-        log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
-        let models = Arc::new(Models::new(base, 4));
-        let (llm, metrics) = (LlmOptions::default(), MetricsRegistry::new());
-        let queries =
-            Queries::new(fixture.retriever.clone(), answers, models.clone(), llm, log.clone(), &metrics).unwrap();
-        Self { fixture, log, models, queries }
-    }
-
-    /// Deploys a version, as a worker takes it up.
-    async fn deploy(&self, grounded: bool) {
-        let registry: Registry = twin_sqlite::registry(self.fixture.database.clone()).await.unwrap();
-        deployed(&registry, grounded).await;
-        let metrics = SwitchMetrics::new(&MetricsRegistry::new()).unwrap();
-        let versions = Versions(Arc::default());
-        let switcher =
-            Switcher::new(registry, self.log.clone(), versions, self.models.clone(), Workers::alone(), metrics);
-        switcher.catch_up().await;
-    }
-
-    /// The parts of the answer.
-    async fn parts(&self, query: Query) -> Vec<AnswerPart> {
-        let (attributes, payload) =
-            (Attributes::new::<QueryEvent>("gateway", query.request_id.to_string()), QueryEvent::Ask(Box::new(query)));
-        let partition = TopicPartition { topic: "twin.queries.v1".into(), partition: 0 };
-        let position = Position { partition, offset: 0 };
-        let outcomes = self.queries.handle(vec![Message { attributes, payload: Some(payload), position }]).await;
-        assert!(matches!(outcomes[..], [Outcome::Done]), "{outcomes:?}");
-        let partition = TopicPartition { topic: "twin.answers.v1".into(), partition: 0 };
-        let records = self.log.records(&partition, 0..u64::MAX).try_collect::<Vec<_>>().await.unwrap();
-        let part = |record: twin_stream::Record| {
-            let attributes = Attributes::from_headers(&record.headers).unwrap();
-            attributes.decode::<AnswerEvent>(&record.value.unwrap()).unwrap().part
-        };
-        records.into_iter().map(part).collect()
-    }
-
-    async fn answered(&self, query: Query) -> Answered {
-        match self.parts(query).await.pop() {
-            Some(AnswerPart::Finished(answered)) => *answered,
-            other => panic!("{other:?}"),
-        }
-    }
+/// A twin whose answers stay as they are written, since the models here say anything.
+async fn twin(mode: Mode, base: Base) -> Asked {
+    twin_with(AnswerOptions { mode, min_grounded: 0.0 }, base).await
 }
 
-fn query(question: &str) -> Query {
-    let query_id = RequestId::new();
-    Query {
-        request_id: query_id,
-        reply_to: GatewayId(query_id.0),
-        author: ada(),
-        kind: QueryKind::Answer,
-        messages: vec![ChatMessage { role: Role::User, content: question.to_owned() }],
-        k: 5,
-        filter: QueryFilter::default(),
-        sampling: Sampling::default(),
-        format: ResponseFormat::Text,
-        writing: None,
-        deadline: Utc::now() + Duration::from_secs(60),
-    }
+async fn twin_with(answers: AnswerOptions, base: Base) -> Asked {
+    Asked::about(&[("hive.md", Category::Article, NOTES)], answers, base).await
 }
 
 /// The last of these messages is asked; the others were asked and answered before.
@@ -139,7 +61,7 @@ fn conversation(asked: &[&str]) -> Query {
 
 #[tokio::test]
 async fn the_author_is_quoted_in_parts_that_make_up_the_answer_and_name_their_passages() {
-    let asked = Asked::new(Mode::Auto, Base::Default(base_model())).await;
+    let asked = twin(Mode::Auto, Base::Default(base_model())).await;
     let mut parts = asked.parts(query(QUESTION)).await;
     let Some(AnswerPart::Finished(answered)) = parts.pop() else { panic!("{parts:?}") };
     let AnswerPart::Retrieved { passages, .. } = parts.remove(0) else { panic!("{parts:?}") };
@@ -164,20 +86,20 @@ async fn the_author_is_quoted_in_parts_that_make_up_the_answer_and_name_their_pa
 
 #[tokio::test]
 async fn what_writes_answers_is_what_the_mode_says_and_which_model_there_is() {
-    let chosen = Asked::new(Mode::Auto, Base::Chosen(base_model())).await.answered(query(QUESTION)).await;
+    let chosen = twin(Mode::Auto, Base::Chosen(base_model())).await.answered(query(QUESTION)).await;
     assert_eq!((chosen.mode, chosen.model.as_str()), (AnswerMode::Generated, "base"));
     assert!(chosen.citations[0].cited && chosen.text == "The base model wrote this [1].", "{chosen:?}");
-    let generate = Asked::new(Mode::Generate, Base::Default(base_model())).await.answered(query(QUESTION)).await;
+    let generate = twin(Mode::Generate, Base::Default(base_model())).await.answered(query(QUESTION)).await;
     assert_eq!((generate.mode, generate.model.as_str()), (AnswerMode::Generated, "base"));
-    let quote = Asked::new(Mode::Quote, Base::Chosen(base_model())).await.answered(query(QUESTION)).await;
+    let quote = twin(Mode::Quote, Base::Chosen(base_model())).await.answered(query(QUESTION)).await;
     assert_eq!(quote.mode, AnswerMode::Quoted);
 }
 
 #[tokio::test]
 async fn a_version_answers_in_place_of_quotes_once_it_has_passed_for_grounded_answers() {
     for (grounded, mode) in [(false, AnswerMode::Quoted), (true, AnswerMode::Generated)] {
-        let asked = Asked::new(Mode::Auto, Base::Default(base_model())).await;
-        asked.deploy(grounded).await;
+        let asked = twin(Mode::Auto, Base::Default(base_model())).await;
+        asked.deploy(Versions(Arc::default()), grounded).await;
         let answered = asked.answered(query(QUESTION)).await;
         assert_eq!(answered.mode, mode, "grounded: {grounded}");
         assert_eq!(answered.model == "ada-v1", grounded, "{answered:?}");
@@ -187,21 +109,21 @@ async fn a_version_answers_in_place_of_quotes_once_it_has_passed_for_grounded_an
 #[tokio::test]
 async fn json_is_written_by_a_model_and_refused_where_there_is_none() {
     let json = || Query { format: ResponseFormat::JsonObject, ..query(QUESTION) };
-    let quoting = Asked::new(Mode::Quote, Base::Absent).await;
+    let quoting = twin(Mode::Quote, Base::Absent).await;
     match quoting.parts(json()).await.as_slice() {
         [AnswerPart::Failed { kind: FailureKind::Invalid, message }] => {
             assert!(message.contains("answers.mode"), "{message}");
         }
         other => panic!("{other:?}"),
     }
-    let auto = Asked::new(Mode::Auto, Base::Default(base_model())).await.answered(json()).await;
+    let auto = twin(Mode::Auto, Base::Default(base_model())).await.answered(json()).await;
     assert_eq!(auto.mode, AnswerMode::Generated);
 }
 
 #[tokio::test]
 async fn a_question_that_nothing_answers_is_abstained_from_in_either_mode() {
     for (mode, words) in [(Mode::Quote, AnswerMode::Quoted), (Mode::Generate, AnswerMode::Generated)] {
-        let asked = Asked::new(mode, Base::Default(base_model())).await;
+        let asked = twin(mode, Base::Default(base_model())).await;
         let answered = asked.answered(query("Which tax form does a shipping company file?")).await;
         assert!(answered.abstained && answered.text == ABSTENTION && answered.citations.is_empty(), "{answered:?}");
         assert_eq!(answered.mode, words);
@@ -211,7 +133,7 @@ async fn a_question_that_nothing_answers_is_abstained_from_in_either_mode() {
 #[tokio::test]
 async fn limits_and_stop_texts_of_a_request_hold_for_quotes() {
     let asked = |sampling| async {
-        Asked::new(Mode::Quote, Base::Absent).await.answered(Query { sampling, ..query(QUESTION) }).await
+        twin(Mode::Quote, Base::Absent).await.answered(Query { sampling, ..query(QUESTION) }).await
     };
     let cut = asked(Sampling { max_tokens: Some(4), ..Sampling::default() }).await;
     assert_eq!(cut.finish_reason, FinishReason::Length);
@@ -224,7 +146,7 @@ async fn limits_and_stop_texts_of_a_request_hold_for_quotes() {
 async fn a_generated_answer_says_of_each_sentence_that_claims_something_whether_a_passage_does() {
     let text = "Let me tell you. I wrapped the hive in wool, so it survived the frost [1]. I left the colony forty kilos of honey \
         [1]. Do you keep bees?\n\n> I have never owned a single hive.\n\nNobody taught Grace to light the smoker.";
-    let answered = Asked::new(Mode::Generate, writes(text)).await.answered(query(QUESTION)).await;
+    let answered = twin(Mode::Generate, writes(text)).await.answered(query(QUESTION)).await;
     let seen: Vec<(&str, SupportReason, Option<&str>)> = answered
         .check
         .support
@@ -245,10 +167,10 @@ async fn a_generated_answer_says_of_each_sentence_that_claims_something_whether_
 async fn an_answer_that_passages_support_too_little_of_is_replaced_by_what_would_have_been_quoted() {
     let invented = "I sold the hive to Grace in 1999. She lost 300 bees a day.";
     let strict = AnswerOptions { mode: Mode::Generate, ..AnswerOptions::default() };
-    let asked = Asked::with(strict.clone(), writes(invented)).await;
+    let asked = twin_with(strict.clone(), writes(invented)).await;
     let mut parts = asked.parts(query(QUESTION)).await;
     let Some(AnswerPart::Finished(replaced)) = parts.pop() else { panic!("{parts:?}") };
-    let quoted = Asked::new(Mode::Quote, Base::Absent).await.answered(query(QUESTION)).await;
+    let quoted = twin(Mode::Quote, Base::Absent).await.answered(query(QUESTION)).await;
     assert_eq!((&replaced.text, replaced.mode, &replaced.model), (&quoted.text, AnswerMode::Quoted, &quoted.model));
     assert_eq!(replaced.citations, quoted.citations);
     assert_eq!((replaced.check.replaced, replaced.check.grounded_share), (Some(Replaced::Ungrounded), Some(0.0)));
@@ -256,15 +178,69 @@ async fn an_answer_that_passages_support_too_little_of_is_replaced_by_what_would
     assert_eq!(parts.pop(), Some(AnswerPart::Delta { text: invented.to_owned() }), "what was written was streamed");
 
     let json = Query { format: ResponseFormat::JsonObject, ..query(QUESTION) };
-    let json = Asked::with(strict, writes("{\"bees\": 300}")).await.answered(json).await;
+    let json = twin_with(strict, writes("{\"bees\": 300}")).await.answered(json).await;
     assert_eq!((json.text.as_str(), json.check.grounded_share), ("{\"bees\": 300}", None), "JSON is not checked");
+}
+
+/// The sentences of which something was told while the answer was written, and its text so far when each was.
+fn told(parts: &[AnswerPart]) -> Vec<(SentenceSupport, String)> {
+    let (mut text, mut told) = (String::new(), Vec::new());
+    for part in parts {
+        match part {
+            AnswerPart::Delta { text: more } => text.push_str(more),
+            AnswerPart::Support(sentence) => told.push(((**sentence).clone(), text.clone())),
+            _ => {}
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn a_sentence_is_checked_while_the_model_writes_on_and_told_behind_its_text() {
+    let (model, go_on) = Interrupted::new(
+        "I wrapped the hive in wool, so it survived the frost [1]. I left the colony forty kilos of honey [1]. And the smoker",
+        " calms the bees.",
+    );
+    let asked = twin(Mode::Generate, Base::Chosen(Arc::new(model))).await;
+    // The model does not write on before both sentences are told.
+    let all_told = async {
+        while told(&asked.published().await).len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        go_on.notify_one();
+    };
+    let (mut parts, told_in_time) =
+        tokio::join!(asked.parts(query(QUESTION)), tokio::time::timeout(Duration::from_secs(30), all_told));
+    told_in_time.expect("sentences are told while the model waits");
+    let Some(AnswerPart::Finished(answered)) = parts.pop() else { panic!("{parts:?}") };
+    let told = told(&parts);
+    for (sentence, text) in &told {
+        assert!(text.contains(&sentence.text), "{sentence:?} is told before its text: {text:?}");
+    }
+    let sentences: Vec<SentenceSupport> = told.into_iter().map(|(sentence, _)| sentence).collect();
+    assert_eq!(sentences, answered.check.support[..2], "the end says the same of them");
+    let supported: Vec<bool> = answered.check.support.iter().map(|sentence| sentence.supported).collect();
+    assert_eq!(supported, [true, false, true]);
+}
+
+#[tokio::test]
+async fn a_model_whose_answer_can_not_be_supported_any_more_is_stopped() {
+    // Some 120 tokens, of which no passage says anything. It would never end by itself.
+    let invented = (0..8).map(|n| format!("I sold hive {n}70 to Grace for {n}90 euros in Vienna that year. "));
+    let (model, _never) = Interrupted::new(invented.collect::<String>() + "And", "");
+    let strict = AnswerOptions { mode: Mode::Generate, ..AnswerOptions::default() };
+    let asked = twin_with(strict, Base::Chosen(Arc::new(model))).await;
+    let sampling = Sampling { max_tokens: Some(120), ..Sampling::default() };
+    let answered = asked.answered(Query { sampling, ..query(QUESTION) }).await;
+    assert_eq!((answered.mode, answered.check.replaced), (AnswerMode::Quoted, Some(Replaced::Ungrounded)));
+    assert_eq!((answered.check.grounded_share, answered.usage), (Some(0.0), Usage::default()));
+    assert!(answered.text.contains("because I wrapped it in wool"), "{}", answered.text);
 }
 
 #[tokio::test]
 async fn an_answer_that_claims_nothing_is_left_as_it_is() {
     let strict = AnswerOptions { mode: Mode::Generate, min_grounded: 1.0 };
-    let answered =
-        Asked::with(strict, writes("I don't know. What do you think?")).await.answered(query(QUESTION)).await;
+    let answered = twin_with(strict, writes("I don't know. What do you think?")).await.answered(query(QUESTION)).await;
     assert_eq!((answered.check.grounded_share, answered.check.replaced), (None, None), "{answered:?}");
 }
 
@@ -274,20 +250,20 @@ async fn a_model_that_repeats_itself_is_stopped_and_the_answer_cut_before_that()
         [("The hive survived the frost. ", "The hive survived the frost."), ("and the bees, ", "and the bees,")]
     {
         let endless = Base::Chosen(Arc::new(Endless(piece)));
-        let asked = Asked::new(Mode::Generate, endless).await;
+        let asked = twin(Mode::Generate, endless).await;
         let answered = asked.answered(query(QUESTION)).await;
         assert_eq!((answered.text.as_str(), answered.finish_reason), (kept, FinishReason::Repetition));
     }
     let endless = Base::Chosen(Arc::new(Endless("[0, 0, 0], ")));
     let json = Query { format: ResponseFormat::JsonObject, ..query(QUESTION) };
-    let answered = Asked::new(Mode::Generate, endless).await.answered(json).await;
+    let answered = twin(Mode::Generate, endless).await.answered(json).await;
     assert_eq!(answered.finish_reason, FinishReason::Length, "JSON may say the same again and again");
 }
 
 #[tokio::test]
 async fn what_stands_in_code_cites_nothing() {
     let code = writes("See `hives[1]`:\n\n```\nhives[2]\n```\n\nand [3].");
-    let answered = Asked::new(Mode::Generate, code).await.answered(query(QUESTION)).await;
+    let answered = twin(Mode::Generate, code).await.answered(query(QUESTION)).await;
     let cited: Vec<bool> = answered.citations.iter().map(|citation| citation.cited).collect();
     assert_eq!(cited.first(), Some(&false), "{answered:?}");
     for citation in &answered.citations {
@@ -297,7 +273,7 @@ async fn what_stands_in_code_cites_nothing() {
 
 #[tokio::test]
 async fn a_question_that_goes_on_from_another_is_answered_from_what_both_ask_for() {
-    let asked = Asked::new(Mode::Quote, Base::Absent).await;
+    let asked = twin(Mode::Quote, Base::Absent).await;
     let answered = asked.answered(conversation(&[QUESTION, "Why?"])).await;
     assert!(!answered.abstained && answered.text.contains("because I wrapped it in wool"), "{answered:?}");
     assert_eq!(answered.searched_question.as_deref(), Some("How does a hive of bees survive the winter? Why?"));
@@ -311,7 +287,7 @@ async fn a_question_that_goes_on_from_another_is_answered_from_what_both_ask_for
 #[tokio::test]
 async fn thanks_are_answered_with_courtesy_and_nothing_is_searched_or_asked_for_them() {
     for (mode, words) in [(Mode::Quote, AnswerMode::Quoted), (Mode::Generate, AnswerMode::Generated)] {
-        let asked = Asked::new(mode, Base::Default(base_model())).await;
+        let asked = twin(mode, Base::Default(base_model())).await;
         let parts = asked.parts(conversation(&[QUESTION, "Thanks a lot!"])).await;
         let [AnswerPart::Retrieved { passages, .. }, AnswerPart::Delta { text }, AnswerPart::Finished(answered)] =
             parts.as_slice()
@@ -323,7 +299,7 @@ async fn thanks_are_answered_with_courtesy_and_nothing_is_searched_or_asked_for_
         assert_eq!(answered.searched_question, None);
     }
     let json = Query { format: ResponseFormat::JsonObject, ..conversation(&[QUESTION, "Thanks!"]) };
-    let answered = Asked::new(Mode::Quote, Base::Default(base_model())).await.answered(json).await;
+    let answered = twin(Mode::Quote, Base::Default(base_model())).await.answered(json).await;
     assert!(answered.searched_question.is_some(), "courtesy is no JSON: {answered:?}");
 }
 
@@ -340,13 +316,13 @@ async fn a_model_rewrites_what_goes_on_from_a_question_and_is_not_believed_where
         ("", by_rules),
     ] {
         let model: Arc<dyn ChatModel> = Arc::new(Rewriter::new(rewritten));
-        let asked = Asked::new(Mode::Auto, Base::Chosen(model)).await;
+        let asked = twin(Mode::Auto, Base::Chosen(model)).await;
         let answered = asked.answered(followed.clone()).await;
         assert_eq!(answered.searched_question.as_deref(), Some(searched), "{rewritten}");
         assert_eq!((answered.mode, answered.text.as_str()), (AnswerMode::Generated, "Wool keeps it warm [1]."));
     }
     // A question that stands alone is not shown to the model before it is searched.
     let model: Arc<dyn ChatModel> = Arc::new(Rewriter::new("How does a hive of bees survive without honey?"));
-    let alone = Asked::new(Mode::Auto, Base::Chosen(model)).await.answered(query(QUESTION)).await;
+    let alone = twin(Mode::Auto, Base::Chosen(model)).await.answered(query(QUESTION)).await;
     assert_eq!(alone.searched_question.as_deref(), Some(QUESTION));
 }

@@ -3,25 +3,17 @@
 mod common;
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::Utc;
-use common::models::deployed;
-use common::{Fixture, ada};
-use futures::{StreamExt, TryStreamExt};
-use twin_inference::{
-    AnswerOptions, Base, LlmOptions, LoadError, Loader, Mode, Models, Queries, SwitchMetrics, Switcher, Workers,
-};
+use common::ada;
+use common::asked::{Asked, order};
+use futures::StreamExt;
+use twin_inference::{AnswerOptions, Base, LlmOptions, LoadError, Loader, Mode};
 use twin_llm::{ABSTENTION, ChatChunk, ChatModel, ChatRequest, ChatStream, voice_prompt};
 use twin_schemas::{
-    AnswerCheck, AnswerEvent, AnswerPart, Attributes, Category, ChatMessage, FailureKind, FinishReason, GatewayId,
-    ModelId, Query, QueryEvent, QueryFilter, QueryKind, RequestId, ResponseFormat, Role, Sampling, Usage, Voice,
-    Writing, WrittenText,
+    AnswerCheck, AnswerPart, Category, FailureKind, FinishReason, ModelId, Query, QueryKind, Sampling, Usage, Voice,
+    Writing,
 };
-use twin_sqlite::SqliteLog;
-use twin_stream::{EventLog, Handler, Message, Outcome, Position, TopicPartition, TopicSpec};
-use twin_telemetry::MetricsRegistry;
 
 const INSTRUCTION: &str = "Write about how bees get through the winter.";
 
@@ -79,80 +71,14 @@ impl Loader for Versions {
     }
 }
 
-struct Asked {
-    fixture: Fixture,
-    log: Arc<SqliteLog>,
-    models: Arc<Models>,
-    queries: Queries,
+async fn twin(mode: Mode, base: Base) -> Asked {
+    let documents = [("hive.md", Category::Article, HIVE), ("wool.md", Category::Post, POST)];
+    Asked::about(&documents, AnswerOptions { mode, ..AnswerOptions::default() }, base).await
 }
 
-impl Asked {
-    async fn new(mode: Mode, base: Base) -> Self {
-        let fixture = Fixture::new(1).await;
-        fixture.publish("hive.md", Category::Article, HIVE).await;
-        fixture.publish("wool.md", Category::Post, POST).await;
-        let log = Arc::new(SqliteLog::open(fixture.database.clone(), 1 << 20).await.unwrap());
-        log.ensure_topics(&TopicSpec::all(1)).await.unwrap();
-        let models = Arc::new(Models::new(base, 4));
-        let (answers, llm, metrics) =
-            (AnswerOptions { mode, ..AnswerOptions::default() }, LlmOptions::default(), MetricsRegistry::new());
-        let queries =
-            Queries::new(fixture.retriever.clone(), answers, models.clone(), llm, log.clone(), &metrics).unwrap();
-        Self { fixture, log, models, queries }
-    }
-
-    /// Written by this model, which is not the author's own.
-    async fn by(scribe: &Scribe) -> Self {
-        Self::new(Mode::Auto, Base::Default(Arc::new(scribe.clone()))).await
-    }
-
-    async fn deploy(&self, scribe: &Scribe) {
-        let registry = twin_sqlite::registry(self.fixture.database.clone()).await.unwrap();
-        deployed(&registry, false).await;
-        let metrics = SwitchMetrics::new(&MetricsRegistry::new()).unwrap();
-        let (versions, workers) = (Versions(scribe.clone()), Workers::alone());
-        Switcher::new(registry, self.log.clone(), versions, self.models.clone(), workers, metrics).catch_up().await;
-    }
-
-    async fn parts(&self, query: Query) -> Vec<AnswerPart> {
-        let attributes = Attributes::new::<QueryEvent>("gateway", query.request_id.to_string());
-        let partition = TopicPartition { topic: "twin.queries.v1".into(), partition: 0 };
-        let payload = Some(QueryEvent::Ask(Box::new(query)));
-        let message = Message { attributes, payload, position: Position { partition, offset: 0 } };
-        let outcomes = self.queries.handle(vec![message]).await;
-        assert!(matches!(outcomes[..], [Outcome::Done]), "{outcomes:?}");
-        let partition = TopicPartition { topic: "twin.answers.v1".into(), partition: 0 };
-        let records = self.log.records(&partition, 0..u64::MAX).try_collect::<Vec<_>>().await.unwrap();
-        let part = |record: twin_stream::Record| {
-            let attributes = Attributes::from_headers(&record.headers).unwrap();
-            attributes.decode::<AnswerEvent>(&record.value.unwrap()).unwrap().part
-        };
-        records.into_iter().map(part).collect()
-    }
-
-    async fn written(&self, query: Query) -> WrittenText {
-        match self.parts(query).await.pop() {
-            Some(AnswerPart::Written(written)) => *written,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-fn order(instruction: &str, writing: Writing) -> Query {
-    let query_id = RequestId::new();
-    Query {
-        request_id: query_id,
-        reply_to: GatewayId(query_id.0),
-        author: ada(),
-        kind: QueryKind::Write,
-        messages: vec![ChatMessage { role: Role::User, content: instruction.to_owned() }],
-        k: 5,
-        filter: QueryFilter::default(),
-        sampling: Sampling::default(),
-        format: ResponseFormat::Text,
-        writing: Some(writing),
-        deadline: Utc::now() + Duration::from_secs(60),
-    }
+/// One whose texts this model writes, which is not the author's own.
+async fn twin_of(scribe: &Scribe) -> Asked {
+    twin(Mode::Auto, Base::Default(Arc::new(scribe.clone()))).await
 }
 
 fn article(facts: bool) -> Writing {
@@ -162,7 +88,7 @@ fn article(facts: bool) -> Writing {
 #[tokio::test]
 async fn a_text_with_facts_cites_them_and_comes_in_parts_that_make_it_up() {
     let scribe = Scribe::new("base", "I wrapped it in wool [1], as I always do.");
-    let asked = Asked::by(&scribe).await;
+    let asked = twin_of(&scribe).await;
     let mut parts = asked.parts(order(INSTRUCTION, article(true))).await;
     let Some(AnswerPart::Written(written)) = parts.pop() else { panic!("{parts:?}") };
     let AnswerPart::Retrieved { passages, .. } = parts.remove(0) else { panic!("{parts:?}") };
@@ -180,7 +106,7 @@ async fn a_text_with_facts_cites_them_and_comes_in_parts_that_make_it_up() {
 #[tokio::test]
 async fn a_model_that_is_not_the_authors_own_is_shown_texts_of_the_category_first() {
     let scribe = Scribe::new("base", "So they have.");
-    let asked = Asked::by(&scribe).await;
+    let asked = twin_of(&scribe).await;
     for (category, first) in [(Category::Article, "hive.md"), (Category::Post, "wool.md")] {
         let written = asked.written(order(INSTRUCTION, Writing { category, words: Some(50), facts: false })).await;
         let shown: Vec<&str> = written.examples.iter().map(|passage| passage.natural_key.as_str()).collect();
@@ -196,9 +122,9 @@ async fn a_model_that_is_not_the_authors_own_is_shown_texts_of_the_category_firs
 
 #[tokio::test]
 async fn a_version_of_the_authors_own_is_asked_as_it_was_taught() {
-    let asked = Asked::by(&Scribe::new("base", "no")).await;
+    let asked = twin_of(&Scribe::new("base", "no")).await;
     let version = Scribe::new("version", "I wrap them in wool.");
-    asked.deploy(&version).await;
+    asked.deploy(Versions(version.clone()), false).await;
     let written = asked.written(order(INSTRUCTION, article(false))).await;
     assert_eq!((written.voice, written.answered.model.as_str()), (Voice::Trained, "ada-v1"));
     assert!(written.examples.is_empty());
@@ -214,7 +140,7 @@ async fn what_is_copied_without_quotation_marks_is_told_and_what_stands_in_them_
     let two =
         "The hive survived the frost because I wrapped it in wool. In February the queen had begun to lay eggs again";
     let scribe = Scribe::new("base", &format!("{two}. As I said: \"{two}.\""));
-    let asked = Asked::by(&scribe).await;
+    let asked = twin_of(&scribe).await;
     let written = asked.written(order(INSTRUCTION, article(true))).await;
     assert_eq!(written.copied.len(), 1, "{:?}", written.copied);
     let copied = &written.copied[0];
@@ -228,7 +154,7 @@ async fn what_is_copied_without_quotation_marks_is_told_and_what_stands_in_them_
 #[tokio::test]
 async fn a_text_with_facts_is_checked_against_them_and_never_replaced() {
     let text = "The hive survived the frost because I wrapped it in wool [1]. I sold it for 90 euros. It weighed 40 kilos [1].";
-    let asked = Asked::by(&Scribe::new("base", text)).await;
+    let asked = twin_of(&Scribe::new("base", text)).await;
     let answered = asked.written(order(INSTRUCTION, article(true))).await.answered;
     let supported: Vec<bool> = answered.check.support.iter().map(|sentence| sentence.supported).collect();
     assert_eq!(supported, [true, false, false], "{:?}", answered.check);
@@ -241,7 +167,7 @@ async fn a_text_with_facts_is_checked_against_them_and_never_replaced() {
 #[tokio::test]
 async fn where_facts_are_wanted_and_there_are_none_nothing_is_written() {
     let scribe = Scribe::new("base", "Anything.");
-    let asked = Asked::by(&scribe).await;
+    let asked = twin_of(&scribe).await;
     let instruction = "Which tax form does a shipping company file?";
     match asked.parts(order(instruction, article(true))).await.pop() {
         Some(AnswerPart::Finished(answered)) => {
@@ -256,9 +182,9 @@ async fn where_facts_are_wanted_and_there_are_none_nothing_is_written() {
 #[tokio::test]
 async fn a_text_is_written_by_whatever_model_there_is_and_refused_where_there_is_none() {
     let scribe = Scribe::new("endpoint", "I write.");
-    let quoting = Asked::new(Mode::Quote, Base::Chosen(Arc::new(scribe))).await;
+    let quoting = twin(Mode::Quote, Base::Chosen(Arc::new(scribe))).await;
     assert_eq!(quoting.written(order(INSTRUCTION, article(true))).await.answered.model, "endpoint");
-    let without = Asked::new(Mode::Quote, Base::Absent).await;
+    let without = twin(Mode::Quote, Base::Absent).await;
     match without.parts(order(INSTRUCTION, article(true))).await.as_slice() {
         [AnswerPart::Failed { kind: FailureKind::Invalid, message }] => {
             assert!(message.contains("no language model") && message.contains("llm.endpoint"), "{message}");
@@ -270,7 +196,7 @@ async fn a_text_is_written_by_whatever_model_there_is_and_refused_where_there_is
 #[tokio::test]
 async fn what_an_answer_is_asked_for_with_reaches_the_model_and_the_rest_is_configured() {
     let scribe = Scribe::new("base", "Wool [1].");
-    let asked = Asked::new(Mode::Generate, Base::Chosen(Arc::new(scribe.clone()))).await;
+    let asked = twin(Mode::Generate, Base::Chosen(Arc::new(scribe.clone()))).await;
     let question =
         |sampling| Query { kind: QueryKind::Answer, writing: None, sampling, ..order(INSTRUCTION, article(true)) };
     let sampling = Sampling {

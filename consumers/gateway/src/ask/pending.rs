@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use twin_schemas::{AnswerEvent, AnswerPart, Embedded, Passage, RequestId, StageTimings, WrittenText};
+use twin_schemas::{AnswerEvent, AnswerPart, Embedded, Passage, RequestId, SentenceSupport, StageTimings, WrittenText};
 
 use super::failure::{Failure, shutting_down};
 use super::in_flight::{InFlight, Worker};
@@ -15,6 +15,8 @@ pub enum Part {
     Retrieved(Vec<Passage>, StageTimings),
     /// More text.
     Delta(String),
+    /// What was found of a sentence of it.
+    Support(SentenceSupport),
     /// The end. Of an answer there is nothing in it but that.
     Finished(Box<WrittenText>),
     /// Vectors, from that text on.
@@ -74,6 +76,7 @@ impl PendingAnswer {
                 return match part {
                     AnswerPart::Retrieved { passages, timings } => Ok(Part::Retrieved(passages, timings)),
                     AnswerPart::Delta { text } => Ok(Part::Delta(text)),
+                    AnswerPart::Support(sentence) => Ok(Part::Support(*sentence)),
                     AnswerPart::Finished(answered) => Ok(Part::Finished(Box::new((*answered).into()))),
                     AnswerPart::Written(written) => Ok(Part::Finished(written)),
                     AnswerPart::Vectors { first, vectors } => Ok(Part::Vectors(first, vectors)),

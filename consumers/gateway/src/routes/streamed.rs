@@ -16,11 +16,11 @@ use crate::views::Shown;
 #[derive(utoipa::ToSchema)]
 #[allow(dead_code, reason = "axum writes the events; this describes them")]
 pub struct ServerSentEvent {
-    /// On `/v1/query` and `/v1/write`: `retrieved`, `delta`, `done` or `error`. Absent on the routes of OpenAI's API.
+    /// On `/v1/query` and `/v1/write`: `retrieved`, `delta`, `support`, `done` or `error`. Absent on the routes of OpenAI's API.
     #[schema(example = "delta")]
     event: Option<String>,
-    /// JSON. Of `retrieved` the `passages`, of `delta` more `text`, of `done` a `QueryAnswer` or `WriteAnswer`, of `error` a `Problem`;
-    /// on the routes of OpenAI's API a `ChatChunk`, and at the end the text `[DONE]`.
+    /// JSON. Of `retrieved` the `passages`, of `delta` more `text`, of `support` a `SentenceSupportView`, of `done` a `QueryAnswer` or
+    /// `WriteAnswer`, of `error` a `Problem`; on the routes of OpenAI's API a `ChatChunk`, and at the end the text `[DONE]`.
     data: String,
 }
 
@@ -40,6 +40,7 @@ pub fn step_event<A: Serialize>(step: Step, done: impl Fn(WrittenText, f64) -> A
             json_event("retrieved", &serde_json::json!({ "passages": passages }))
         }
         Step::Text(text) | Step::Abstained(text) => json_event("delta", &serde_json::json!({ "text": text })),
+        Step::Support(sentence) => json_event("support", &sentence.shown()),
         Step::Done(written, total_ms) => json_event("done", &done(*written, total_ms)),
         Step::Failed(failure) => json_event("error", &Problem::from(failure)),
     }

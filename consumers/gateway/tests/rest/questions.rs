@@ -73,6 +73,30 @@ async fn a_streamed_answer_comes_as_retrieved_delta_and_done() {
 }
 
 #[tokio::test]
+async fn what_was_found_of_a_sentence_is_streamed_behind_it_and_is_no_chunk_of_a_completion() {
+    let node = Node::start().await;
+    let mut body = ask("checked");
+    body["stream"] = json!(true);
+    let stream = node.post("/v1/query", &body).await.text().await.unwrap();
+    let told = events(&stream);
+    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["retrieved", "delta", "support", "delta", "done"]);
+    let found = json!({"text": "Yes [1].", "supported": true, "marker": 1, "score": 0.75, "reason": "supported",
+        "unknown": null});
+    assert_eq!(parsed(&told[2].1), found);
+    assert_eq!(parsed(&told[4].1)["answer"], "Yes [1]. And no.");
+
+    let mut body = chat("checked");
+    body["stream"] = json!(true);
+    let stream = node.post("/v1/chat/completions", &body).await.text().await.unwrap();
+    let chunks: Vec<Value> =
+        events(&stream).iter().filter(|(_, data)| data != "[DONE]").map(|(_, data)| parsed(data)).collect();
+    let content = |chunk: &Value| chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(chunks.iter().map(content).collect::<String>(), "Yes [1]. And no.");
+    assert_eq!(chunks.len(), 4, "who speaks, two of text, the end: {chunks:?}");
+}
+
+#[tokio::test]
 async fn a_streamed_answer_that_fails_on_its_way_ends_with_a_problem() {
     let node = Node::start().await;
     let mut body = ask("late failure");

@@ -13,36 +13,71 @@ use crate::retrieve::{Error, Retriever};
 /// Questions that are made of an author's texts, at most.
 const QUESTIONS: usize = 200;
 
-/// Chunks that they are made of: not of each one can be made.
-const SAMPLE: usize = 300;
+/// The same where the index still grows: half of them choose a threshold that few of the others are lost by.
+const HASTY_QUESTIONS: usize = 100;
+
+/// Of the general questions, every so many is asked then.
+const HASTY_GENERAL: usize = 3;
+
+/// Chunks for each question: not of each one can be made.
+const SAMPLE: f64 = 1.5;
 
 /// Questions that nobody's notes on one field answer, one a line, in several languages.
 const GENERAL: &str = include_str!("general.txt");
 
+/// How many questions are asked, and how fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    questions: usize,
+    general: usize,
+    pauses: u32,
+}
+
+impl Pace {
+    /// While the author's texts still come in and the shipped threshold holds.
+    pub(super) fn hasty() -> Self {
+        Self { questions: HASTY_QUESTIONS, general: HASTY_GENERAL, pauses: 0 }
+    }
+
+    /// Where the shipped threshold holds: somebody may wait for a better one.
+    pub(super) fn first() -> Self {
+        Self { questions: QUESTIONS, general: 1, pauses: 0 }
+    }
+
+    /// Where a threshold is known: with a pause so many times as long as a question took after it.
+    pub(super) fn again(pauses: u32) -> Self {
+        Self { pauses, ..Self::first() }
+    }
+}
+
 /// Measures what is found for an author who has so many chunks. None: the index went over to another generation meanwhile,
-/// whose scores are others.
+/// whose scores are others, or it still grows and no threshold could be chosen yet.
 pub(super) async fn measure(
     retriever: &Retriever,
     author: &AuthorId,
     chunks: u64,
-    pauses: u32,
+    pace: Pace,
 ) -> Result<Option<Calibration>, Error> {
     let generation = retriever.generation();
-    let mut made = questions(&retriever.sample(author, SAMPLE).await?);
-    made.truncate(QUESTIONS);
+    let sample = (SAMPLE * pace.questions as f64) as usize;
+    let mut made = questions(&retriever.sample(author, sample).await?);
+    made.truncate(pace.questions);
+    if pace == Pace::hasty() && made.len() < LEAST_QUESTIONS {
+        return Ok(None);
+    }
     let mut scores = Scores::default();
     for Made { question, document } in &made {
-        let (there, left_out) = judge(retriever, author, question, Some(*document), pauses).await?;
+        let (there, left_out) = judge(retriever, author, question, Some(*document), pace.pauses).await?;
         scores.answerable.push(there);
         scores.left_out.extend(left_out);
     }
     if made.len() >= LEAST_QUESTIONS {
-        for question in general() {
+        for question in general().step_by(pace.general) {
             // What the author has written down word for word is on no other field.
             if retriever.holds(author, question).await? {
                 continue;
             }
-            scores.general.push(judge(retriever, author, question, None, pauses).await?.0);
+            scores.general.push(judge(retriever, author, question, None, pace.pauses).await?.0);
         }
     }
     if retriever.generation() != generation {

@@ -3,40 +3,19 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use twin_schemas::{Category, DocumentId, Revision};
+use twin_schemas::Category;
 
 use super::select::Selection;
 use super::spans::Form;
 use super::*;
+use crate::testing::{self, vector};
 
 fn passage(number: u32, text: &str) -> Passage {
-    Passage {
-        document_id: DocumentId(format!("00000000-0000-0000-0000-{number:012}").parse().unwrap()),
-        revision: Revision(1),
-        ordinal: 0,
-        natural_key: "notes/a.md".into(),
-        title: Some("Rivers".into()),
-        url: None,
-        category: Category::Article,
-        heading_path: Vec::new(),
-        text: text.into(),
-        score: 0.5,
-    }
+    testing::passage(number, "Rivers", text)
 }
 
 fn passages(texts: &[&str]) -> Vec<Passage> {
-    (1..).zip(texts).map(|(number, text)| passage(number, text)).collect()
-}
-
-/// Stands in for a model: texts are the nearer the more of their words they share.
-fn vector(text: &str) -> Vec<f32> {
-    let mut vector = vec![0_f32; 256];
-    for stem in stems(text) {
-        let hash = stem.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-        vector[hash % 256] += 1.0;
-    }
-    let length = dot(&vector, &vector).sqrt().max(f32::MIN_POSITIVE);
-    vector.iter().map(|value| value / length).collect()
+    testing::passages("Rivers", texts)
 }
 
 fn quoted_within(question: &str, passages: Vec<Passage>, max_tokens: Option<u32>) -> Quoted {

@@ -132,7 +132,7 @@ const FUNCTION_WORDS: [&str; 82] = [
 ];
 
 /// A part of an answer that claims something.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Claim {
     /// As it stands in the answer.
     pub text: String,
@@ -145,11 +145,16 @@ pub(super) struct Claim {
 /// The parts of an answer that claim something, in order. What claims nothing: a greeting, a question, an offer of help, that
 /// the twin does not know, what only leads to a list or to code, and what has too few words to say anything.
 pub(super) fn claims(answer: &str) -> Vec<Claim> {
+    claims_of(answer, pieces(answer))
+}
+
+/// Of these parts of an answer, those that claim something.
+pub(super) fn claims_of(answer: &str, pieces: Vec<Piece>) -> Vec<Claim> {
     let claim = |Piece { range, form, .. }| {
         let text = answer[range].trim();
         Claim { text: text.to_owned(), form, reading: reading(text, form) }
     };
-    pieces(answer).into_iter().map(claim).filter(claims_something).collect()
+    pieces.into_iter().map(claim).filter(claims_something).collect()
 }
 
 /// What a piece says: without markers of passages, marks of lists and bars of tables.

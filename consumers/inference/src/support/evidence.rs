@@ -121,6 +121,21 @@ impl Evidence {
         &self.views
     }
 
+    /// What each of the pieces of a window denies.
+    pub(super) fn polarities(&self, window: Window) -> impl Iterator<Item = &Polarity> {
+        self.pieces[window.first..=window.last].iter().map(|part| &part.polarity)
+    }
+
+    /// The words of each piece in their order, as they are compared.
+    pub(super) fn orders(&self) -> impl Iterator<Item = &[String]> {
+        self.pieces.iter().map(|part| part.polarity.order())
+    }
+
+    /// Whether a word, as it is compared, is a name in one of the passages.
+    pub(super) fn is_name(&self, word: &str) -> bool {
+        self.names.contains(word)
+    }
+
     /// Pieces of a passage, by its marker.
     pub(super) fn pieces_of(&self, marker: u32) -> impl Iterator<Item = (usize, &Known, &Polarity)> {
         let is_of = move |(_, part): &(usize, &Part)| part.passage as u32 + 1 == marker;

@@ -6,7 +6,9 @@ use twin_schemas::{SentenceSupport, SupportReason};
 use twin_text::words::words;
 
 use super::claims::Claim;
+use super::enumeration::invented_item;
 use super::evidence::{Evidence, View, without_space};
+use super::exchange::{exchanged, is_within};
 use super::facts::{Known, Stated, facts, initial_word};
 use super::pieces::Form;
 use super::polarity::Polarity;
@@ -31,6 +33,13 @@ const APART: f32 = 0.7;
 
 /// The share of its words from which on a claim is supported where there was no room for its vector.
 const WORDS_ALONE: f32 = 0.85;
+
+/// The share of its words from which on a claim is one that a part of a passage denies, or that denies it, where no other part
+/// comes as near as that, but for the next number: parts that come less near can not outweigh it.
+const CONTRARY: f32 = 0.9;
+
+/// How much less near, in the share of its words.
+const CONTRARY_BEFORE: f32 = 0.1;
 
 /// What a claim may rest on, at most, that is told by vectors.
 const CANDIDATES: usize = 3;
@@ -77,9 +86,9 @@ pub(super) fn judge(evidence: &Evidence, claim: Claim) -> Judged {
 }
 
 impl Judged {
-    /// What is embedded of the claim.
-    pub(super) fn reading(&self) -> &str {
-        &self.claim.reading
+    /// The claim.
+    pub(super) fn claim(&self) -> &Claim {
+        &self.claim
     }
 
     /// The pieces that have to be embedded.
@@ -144,6 +153,8 @@ struct Comparison<'a> {
     stems: HashSet<String>,
     /// The word that begins it, where it may be a name that no passage has.
     unknown_initial: Option<String>,
+    /// One of the items that it enumerates is in no passage.
+    has_invented_item: bool,
 }
 
 impl<'a> Comparison<'a> {
@@ -158,6 +169,7 @@ impl<'a> Comparison<'a> {
             stems: weighted.iter().map(|(stem, _)| stem.clone()).collect(),
             weighted,
             unknown_initial,
+            has_invented_item: invented_item(claim, |word| evidence.all().has_word(word)).is_some(),
         }
     }
 
@@ -165,6 +177,7 @@ impl<'a> Comparison<'a> {
         let mut candidates: Vec<Candidate> = Vec::new();
         // The nearest part that is not it for what it says otherwise.
         let mut nearest = Verdict { marker: None, score: 0.0, reason: SupportReason::Unlike, unknown: None };
+        let mut contrary = 0.0_f32;
         for view in self.evidence.views() {
             let share = self.share(&view.known);
             match self.obstacle(view) {
@@ -172,10 +185,12 @@ impl<'a> Comparison<'a> {
                     let pieces = (view.window.first..=view.window.last).collect();
                     candidates.push(Candidate { marker: view.marker, pieces, words: share });
                 }
-                Some((reason, unknown)) if share > nearest.score => {
-                    nearest = Verdict { marker: None, score: share, reason, unknown };
+                Some((reason, unknown)) => {
+                    contrary = if reason == SupportReason::Negation { contrary.max(share) } else { contrary };
+                    if share > nearest.score {
+                        nearest = Verdict { marker: None, score: share, reason, unknown };
+                    }
                 }
-                Some(_) => {}
             }
         }
         if let Some(missing) = self.facts.iter().find(|stated| !self.evidence.all().has(&stated.fact)) {
@@ -183,8 +198,35 @@ impl<'a> Comparison<'a> {
             let (reason, unknown) = (missing.reason(), Some(missing.shown.clone()));
             return Outcome::Decided(Verdict { marker: None, score: best, reason, unknown });
         }
+        if let Some(verdict) = self.exchange() {
+            return Outcome::Decided(verdict);
+        }
         candidates.extend(self.evidence.passages().filter_map(|(marker, known)| self.put_together(marker, known)));
+        let best = candidates.iter().map(|candidate| candidate.words).fold(0.0, f32::max);
+        if contrary >= CONTRARY && best < contrary - CONTRARY_BEFORE {
+            let reason = SupportReason::Negation;
+            return Outcome::Decided(Verdict { marker: None, score: contrary, reason, unknown: None });
+        }
+        if self.has_invented_item {
+            let (score, reason) = (WORDS_WEIGHT * best, SupportReason::Unlike);
+            return Outcome::Decided(Verdict { marker: None, score, reason, unknown: None });
+        }
         self.among(candidates, nearest)
+    }
+
+    /// That it is a sentence of a passage in which two names or numbers have changed places, where no passage has it so.
+    fn exchange(&self) -> Option<Verdict> {
+        let is_number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+        let is_fact = |word: &str| is_number(word) || self.evidence.is_name(word);
+        let order = self.polarity.order();
+        if self.evidence.orders().any(|said| is_within(order, said)) {
+            return None;
+        }
+        let unknown = self.evidence.orders().find_map(|said| exchanged(order, said, is_fact))?;
+        let reason = if is_number(unknown) { SupportReason::Number } else { SupportReason::Name };
+        let shown = self.facts.iter().find(|stated| stem(&stated.shown.to_lowercase()) == unknown);
+        let shown = shown.map_or(unknown, |stated| stated.shown.as_str()).to_owned();
+        Some(Verdict { marker: None, score: 1.0, reason, unknown: Some(shown) })
     }
 
     /// What is left to decide. Of equals the first and the smallest comes first.
@@ -205,11 +247,12 @@ impl<'a> Comparison<'a> {
     }
 
     /// Why a part of a passage does not say the same, whatever its words.
-    fn obstacle(&self, View { said, known, polarity, .. }: &View) -> Option<(SupportReason, Option<String>)> {
+    fn obstacle(&self, View { window, said, known, polarity, .. }: &View) -> Option<(SupportReason, Option<String>)> {
         if let Some(missing) = self.facts.iter().find(|stated| !known.has(&stated.fact)) {
             return Some((missing.reason(), Some(missing.shown.clone())));
         }
-        if self.polarity.contradicts(polarity) {
+        let mut of_pieces = self.evidence.polarities(*window);
+        if self.polarity.contradicts(polarity) || of_pieces.any(|piece| self.polarity.undoes(piece)) {
             return Some((SupportReason::Negation, None));
         }
         // One name for another at the beginning, where a capital letter does not tell.

@@ -1,52 +1,56 @@
 //! Whether passages support what a model wrote.
 //!
-//! In: the text of an answer, and the passages that it was written from. Out: each sentence of it that claims something, with
-//! whether a part of a passage says the same and which ([`SentenceSupport`]), and the quotations that are in no passage.
+//! In: the text of an answer, as a whole ([`check`]) or while it is written ([`Checking`]), and the passages that it was written
+//! from. Out: each sentence of it that claims something, with whether a part of a passage says the same and which
+//! ([`twin_schemas::SentenceSupport`]), and the quotations that are in no passage.
 //!
 //! Answer and passages are cut alike (`pieces`). A sentence is compared with each sentence, item, row and line of the passages,
 //! and with two that stand one behind the other: by the share of its words there, the rarer the more (`evidence`), and by how
 //! near the vectors of the two are, made by the embedding model that found the passages. Together they make a score
-//! (`judge`). Whatever the score, a number, date, version, unit, name or identifier that is not there (`facts`) and a denial that is
-//! not there (`polarity`) are always unsupported. Sentences that claim nothing are not judged (`claims`). Code is compared
-//! line by line, and quotations as they stand.
+//! (`judge`). Whatever the score, a number, date, version, unit, name or identifier that is not there (`facts`), two that have changed
+//! places (`exchange`), an item of an enumeration that is in no passage (`enumeration`), and a denial that is not there
+//! (`polarity`) are always unsupported. Sentences that claim nothing are not judged (`claims`). Code is compared line by line, and
+//! quotations as they stand.
 //!
 //! Promises: the same answer, passages and model give the same result; a number, a date, a version, an identifier, or a name that is
-//! told by its form, which no passage has, is never supported; the time is bounded, since no more than [`EMBEDDED`]
-//! texts and [`EMBEDDED_CHARS`] characters are embedded. No language model is asked.
+//! told by its form, which no passage has, is never supported; an answer that is checked while it is written ends
+//! with the result of its whole text; the time is bounded, since no more than [`judging::EMBEDDED`] texts and
+//! [`judging::EMBEDDED_CHARS`] characters are embedded. No language model is asked.
 //!
-//! In English alone: numbers and units as words (`ten`, `minutes`; figures are read in any language), short names of months,
+//! In English alone: numbers and units as words (`ten`, `bytes`; figures and times are read in any language), short names of months,
 //! pairs of opposites (`before`, `after`), and which greetings and offers of help claim nothing. Denials are known in the seven
 //! languages of [`twin_text::natural::Language`], by the language of each sentence.
 //!
 //! Deliberately not here: what follows from it (`checked`), and whether what the author wrote is true.
 
+mod checking;
 mod claims;
+mod enumeration;
 mod evidence;
+mod exchange;
 mod facts;
 mod judge;
+mod judging;
 mod numbers;
 mod pieces;
 mod polarity;
+mod settled;
 #[cfg(test)]
 mod tests;
 mod tokens;
 
+use std::sync::Arc;
+
 use twin_embedding::{Embedder, Error};
 use twin_llm::quotations::{Originals, invented, without_marks};
-use twin_schemas::{AnswerCheck, Passage, SentenceSupport};
+use twin_schemas::{AnswerCheck, Passage};
 use twin_text::blocks::{Kind, blocks};
 use twin_text::words::words;
 
 use crate::quotes::off_the_runtime;
-use claims::{Claim, claims};
-use evidence::Evidence;
-use judge::{Judged, judge};
-
-/// Texts that are embedded for an answer, at most: its sentences and the parts of passages that they are compared with.
-const EMBEDDED: usize = 64;
-
-/// Of these, characters, at most.
-const EMBEDDED_CHARS: usize = 8_000;
+pub(crate) use checking::Checking;
+use claims::claims;
+use judging::Judging;
 
 /// A quotation of fewer words may be a title, a term or irony.
 const QUOTATION_WORDS: usize = 4;
@@ -56,84 +60,30 @@ const QUOTATION_WORDS: usize = 4;
 /// # Errors
 /// The embedding model's.
 pub async fn check(answer: &str, passages: &[Passage], embedder: &dyn Embedder) -> Result<AnswerCheck, Error> {
-    let (answer, passages) = (answer.to_owned(), passages.to_vec());
-    let reading = off_the_runtime(move || Reading::new(&answer, &passages)).await?;
-    let texts = reading.texts();
+    whole(None, answer, passages.into(), embedder).await
+}
+
+/// The check of a whole answer. Claims of its beginning may have been judged before.
+async fn whole(
+    judging: Option<Judging>,
+    answer: &str,
+    passages: Arc<[Passage]>,
+    embedder: &dyn Embedder,
+) -> Result<AnswerCheck, Error> {
+    let answer = answer.to_owned();
+    let reading = off_the_runtime(move || {
+        let mut judging = judging.unwrap_or_else(|| Judging::new(&passages));
+        judging.complete(claims(&answer));
+        (judging, invented_quotations(&answer, &passages))
+    });
+    let (mut judging, invented) = reading.await?;
+    let texts = judging.texts();
     let vectors = if texts.is_empty() { Vec::new() } else { embedder.embed_candidates(texts).await? };
-    off_the_runtime(move || reading.check(&vectors)).await
-}
-
-/// An answer and its passages as they were read.
-struct Reading {
-    evidence: Evidence,
-    claims: Vec<Judged>,
-    /// What is embedded: parts of the passages, then claims; each once.
-    embedded: Vec<Embedded>,
-    invented_quotations: Vec<String>,
-}
-
-/// What a vector is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Embedded {
-    Piece(usize),
-    Claim(usize),
-}
-
-impl Reading {
-    fn new(answer: &str, passages: &[Passage]) -> Self {
-        let evidence = Evidence::new(passages);
-        let claims = claims(answer).into_iter().map(|claim: Claim| judge(&evidence, claim)).collect();
-        let invented_quotations = invented_quotations(answer, passages);
-        let mut reading = Self { evidence, claims, embedded: Vec::new(), invented_quotations };
-        reading.embedded = reading.to_embed();
-        reading
-    }
-
-    /// What has to be embedded: claims that words alone do not decide, each with the parts that it may rest on, the likeliest
-    /// first, as long as there is room.
-    fn to_embed(&self) -> Vec<Embedded> {
-        let mut wanted: Vec<Embedded> = Vec::new();
-        let mut chars = 0;
-        for (index, judged) in self.claims.iter().enumerate() {
-            let pieces = judged.open_pieces();
-            if pieces.is_empty() {
-                continue;
-            }
-            let new = std::iter::once(Embedded::Claim(index)).chain(pieces.into_iter().map(Embedded::Piece));
-            let new: Vec<Embedded> = new.filter(|one| !wanted.contains(one)).collect();
-            let more: usize = new.iter().map(|one| self.text(*one).chars().count()).sum();
-            if wanted.len() + new.len() <= EMBEDDED && chars + more <= EMBEDDED_CHARS {
-                chars += more;
-                wanted.extend(new);
-            }
-        }
-        wanted
-    }
-
-    fn text(&self, embedded: Embedded) -> &str {
-        match embedded {
-            Embedded::Piece(piece) => self.evidence.reading(piece),
-            Embedded::Claim(claim) => self.claims[claim].reading(),
-        }
-    }
-
-    fn texts(&self) -> Vec<String> {
-        self.embedded.iter().map(|one| self.text(*one).to_owned()).collect()
-    }
-
-    fn check(self, vectors: &[Vec<f32>]) -> AnswerCheck {
-        let vector =
-            |wanted: Embedded| self.embedded.iter().zip(vectors).find(|(one, _)| **one == wanted).map(|(_, v)| v);
-        let judged = self.claims.iter().enumerate().map(|(index, judged)| {
-            let claim = vector(Embedded::Claim(index));
-            let meaning = |piece: usize| Some(crate::quotes::dot(claim?, vector(Embedded::Piece(piece))?));
-            judged.support(meaning)
-        });
-        let support: Vec<SentenceSupport> = judged.collect();
-        let supported = support.iter().filter(|sentence| sentence.supported).count();
-        let grounded_share = (!support.is_empty()).then(|| supported as f32 / support.len() as f32);
-        AnswerCheck { support, grounded_share, invented_quotations: self.invented_quotations, replaced: None }
-    }
+    off_the_runtime(move || {
+        judging.learn(vectors);
+        judging.check(invented)
+    })
+    .await
 }
 
 /// What the answer gives out as somebody's words, in quotation marks or as a quotation of Markdown, and no passage has.

@@ -1,6 +1,7 @@
 //! Numbers and units, each in one form: `1,000` is `1000`, `05` is `5`, `twelve` is `12`, `10 minutes` is `10 min`.
 //!
-//! Figures are read in any language; numbers and units that are written as words are those of English alone.
+//! Figures are read in any language, numbers as words in English, and units as words in English, but for those of time, which
+//! are known in the seven languages of [`twin_text::natural::Language`].
 
 /// A unit in its one form.
 pub(super) type Unit = &'static str;
@@ -10,14 +11,56 @@ const UNITS: [(Unit, &[&str]); 34] = [
     ("ns", &["ns", "nanosecond", "nanoseconds"]),
     ("us", &["us", "µs", "μs", "microsecond", "microseconds"]),
     ("ms", &["ms", "millisecond", "milliseconds"]),
-    ("s", &["s", "sec", "secs", "second", "seconds"]),
-    ("min", &["min", "mins", "minute", "minutes"]),
-    ("h", &["h", "hr", "hrs", "hour", "hours"]),
-    ("day", &["d", "day", "days"]),
-    ("week", &["week", "weeks"]),
-    ("month", &["month", "months"]),
-    ("year", &["year", "years", "yr", "yrs"]),
-    ("%", &["%", "percent", "per\u{a0}cent"]),
+    (
+        "s",
+        &[
+            "s", "sec", "secs", "second", "seconds", "sekunde", "sekunden", "seconde", "secondes", "seconden",
+            "segundo", "segundos", "secondo", "secondi",
+        ],
+    ),
+    ("min", &["min", "mins", "minute", "minutes", "minuten", "minuut", "minuto", "minutos", "minuti"]),
+    (
+        "h",
+        &[
+            "h", "hr", "hrs", "hour", "hours", "stunde", "stunden", "heure", "heures", "hora", "horas", "ore", "uur",
+            "uren",
+        ],
+    ),
+    (
+        "day",
+        &[
+            "d", "day", "days", "tage", "tagen", "jour", "jours", "día", "días", "dia", "dias", "giorno", "giorni",
+            "dagen",
+        ],
+    ),
+    (
+        "week",
+        &[
+            "week",
+            "weeks",
+            "woche",
+            "wochen",
+            "semaine",
+            "semaines",
+            "semana",
+            "semanas",
+            "settimana",
+            "settimane",
+            "weken",
+        ],
+    ),
+    (
+        "month",
+        &["month", "months", "monat", "monate", "monaten", "mois", "meses", "mês", "mese", "mesi", "maand", "maanden"],
+    ),
+    (
+        "year",
+        &[
+            "year", "years", "yr", "yrs", "jahr", "jahre", "jahren", "année", "années", "ans", "año", "años", "anno",
+            "anni", "ano", "anos", "jaar", "jaren",
+        ],
+    ),
+    ("%", &["%", "percent", "per\u{a0}cent", "prozent", "procent", "pourcent"]),
     ("B", &["byte", "bytes"]),
     ("kB", &["kb", "kilobyte", "kilobytes"]),
     ("MB", &["mb", "megabyte", "megabytes"]),
@@ -212,6 +255,8 @@ mod tests {
             (Some("12"), None, Some("1"))
         );
         assert_eq!((unit("Minutes"), unit("MB"), unit("files")), (Some("min"), Some("MB"), None));
+        assert_eq!((unit("Stunden"), unit("jours"), unit("años")), (Some("h"), Some("day"), Some("year")));
+        assert_eq!(unit("tag"), None, "an English word");
         assert_eq!((product("3", "100"), product("3", "5")), (Some("300".to_owned()), None));
         assert_eq!(product("1000000", "100000000000000000"), None);
     }

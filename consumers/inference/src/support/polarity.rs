@@ -38,6 +38,15 @@ const TURNS: [&str; 11] = ["but", "unless", "aber", "sondern", "mais", "pero", "
 /// Words that are denied by a word before them, at most, or where that stands behind the verb, by one behind them.
 const SCOPE: usize = 2;
 
+/// Words that a denial is told by the place of: those behind it, at most, up to the first one that tells something.
+const PLACE: usize = 3;
+
+/// What may stand where `no` stood: `has no lock` denies `has a lock`.
+const ARTICLES: [&str; 25] = [
+    "a", "all", "an", "any", "each", "een", "ein", "eine", "einem", "einen", "einer", "eines", "every", "one", "some",
+    "the", "um", "uma", "un", "una", "une", "uno", "unos", "des", "du",
+];
+
 /// English words of which one says the contrary of the other.
 const OPPOSITES: [(&str, &str); 19] = [
     ("before", "after"),
@@ -66,9 +75,41 @@ const OPPOSITES: [(&str, &str); 19] = [
 pub(super) struct Polarity {
     /// For each denial, the words that it is of, as they are compared.
     scopes: Vec<Vec<String>>,
+    /// Where the denials stand that have a word before them.
+    places: Vec<Place>,
     words: HashSet<String>,
+    /// The words in their order.
+    order: Vec<String>,
     /// For each pair of opposites, whether the one and the other stands there.
     opposites: Vec<(bool, bool)>,
+}
+
+/// The words around a denial, as they are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    before: String,
+    behind: Vec<String>,
+}
+
+impl Place {
+    /// Where the denial stands at this index, if words stand on both sides. `tells`: a word tells something.
+    fn of(words: &[String], index: usize, tells: impl Fn(&str) -> bool) -> Option<Self> {
+        let before = stem(words.get(index.checked_sub(1)?)?);
+        let behind = &words[index + 1..words.len().min(index + 1 + PLACE)];
+        let end = behind.iter().position(|word| tells(word)).map_or(behind.len(), |at| at + 1);
+        let behind: Vec<String> = behind[..end].iter().map(|word| stem(word)).collect();
+        (!behind.is_empty()).then_some(Self { before, behind })
+    }
+
+    /// Whether the same words stand there without the denial, or with an article in its place.
+    fn is_plain_in(&self, order: &[String]) -> bool {
+        let is_article = |word: &String| ARTICLES.iter().any(|article| stem(article) == *word);
+        let befores = order.iter().enumerate().filter(|(_, word)| **word == self.before);
+        befores.map(|(at, _)| &order[at + 1..]).any(|behind| {
+            let replaced = behind.split_first().filter(|(first, _)| is_article(first));
+            behind.starts_with(&self.behind) || replaced.is_some_and(|(_, rest)| rest.starts_with(&self.behind))
+        })
+    }
 }
 
 impl Polarity {
@@ -84,7 +125,8 @@ impl Polarity {
         let other = language.filter(|language| *language != Language::English);
         let tells = |word: &str| is_content(word) && other.is_none_or(|language| !language.is_stop_word(word));
         let opposites = OPPOSITES.iter().map(|(one, other)| (has(one), has(other))).collect();
-        let mut polarity = Self { scopes: Vec::new(), opposites, words };
+        let order = lower.iter().map(|word| stem(word)).collect();
+        let mut polarity = Self { scopes: Vec::new(), places: Vec::new(), opposites, words, order };
         for (index, word) in lower.iter().enumerate() {
             if !is_denial(word, language) || is_figure_of_speech(&lower, index) {
                 continue;
@@ -103,13 +145,14 @@ impl Polarity {
                 scope.extend(before.map(|word| stem(word)));
             }
             polarity.scopes.push(scope);
+            polarity.places.extend(Place::of(&lower, index, tells));
         }
         polarity
     }
 
-    /// What both say.
+    /// What both say, wherever it stands.
     pub(super) fn and(&self, other: &Self) -> Self {
-        let mut both = self.clone();
+        let mut both = Self { places: Vec::new(), order: Vec::new(), ..self.clone() };
         both.scopes.extend(other.scopes.iter().cloned());
         both.words.extend(other.words.iter().cloned());
         for (mine, others) in both.opposites.iter_mut().zip(&other.opposites) {
@@ -123,7 +166,8 @@ impl Polarity {
         let are_opposite = |(mine, others): (&(bool, bool), &(bool, bool))| {
             matches!((mine, others), ((true, false), (false, true)) | ((false, true), (true, false)))
         };
-        self.denies(other) || other.denies(self) || self.opposites.iter().zip(&other.opposites).any(are_opposite)
+        let denies = self.denies(other) || other.denies(self) || self.undoes(other);
+        denies || self.opposites.iter().zip(&other.opposites).any(are_opposite)
     }
 
     /// Whether it denies words that the other says and does not deny.
@@ -133,6 +177,29 @@ impl Polarity {
             let shared: Vec<&String> = scope.iter().filter(|word| other.words.contains(*word)).collect();
             !shared.is_empty() && !shared.into_iter().any(is_denied)
         })
+    }
+
+    /// The words of one text in their order, as they are compared.
+    pub(super) fn order(&self) -> &[String] {
+        &self.order
+    }
+
+    /// Whether one of the two says word for word what the other says, but for a denial in that place.
+    pub(super) fn undoes(&self, other: &Self) -> bool {
+        self.denies_in_place(other) || other.denies_in_place(self)
+    }
+
+    /// Whether it says word for word what the other says, but for a denial that the other has not in that place. That tells where
+    /// the other denies a word of the same scope too (`no lock and no lease` beside `a lock and no lease`), unless it denies
+    /// that word as often: `no lock is kept` beside `a lock is not kept`.
+    fn denies_in_place(&self, other: &Self) -> bool {
+        let has_more = self.scopes.len() > other.scopes.len();
+        let denies_too = |place: &Place| {
+            let last = place.behind.last();
+            other.scopes.iter().any(|scope| last.is_some_and(|last| scope.contains(last)))
+        };
+        let is_undone = |place: &Place| !other.places.contains(place) && place.is_plain_in(&other.order);
+        self.places.iter().any(|place| is_undone(place) && (has_more || !denies_too(place)))
     }
 }
 
@@ -174,6 +241,11 @@ mod tests {
             ("It is asked each time.", "It is never asked."),
             ("The claim is there.", "The claim is not."),
             ("It is done before the write.", "It is done after the write."),
+            ("No stage can decode that.", "No stage can not decode that."),
+            ("It can be written again without harm.", "It can not be written again without harm."),
+            ("Who can read the folder can read them.", "Who can not read the folder can read them."),
+            ("The gateway has some authentication and no TLS.", "The gateway has no authentication and no TLS."),
+            ("Without it the model is trained.", "Without it the model is not trained."),
         ] {
             assert!(contradict(said, denied), "{said} {denied}");
         }
@@ -218,6 +290,10 @@ mod tests {
             ("Not only rivers freeze.", "Rivers freeze."),
             ("The Isar rises in spring.", "The Isar rises in spring; the Inn does not freeze."),
             ("It runs before and after the write.", "It runs after the write."),
+            ("The gateway has no authentication or TLS.", "The gateway has no authentication and no TLS."),
+            ("A cache is no database.", "A cache is not a database."),
+            ("A cache is a drawer.", "A cache is a drawer, and it is not a box."),
+            ("No document is published twice.", "A document is not published twice."),
         ] {
             assert!(!contradict(one, other), "{one} {other}");
         }

@@ -1,47 +1,32 @@
 //! Rules over texts made for them. What a real embedding model tells is in `tests/support.rs`.
 
 use proptest::prelude::*;
-use twin_schemas::{Category, DocumentId, Revision, SupportReason};
+use twin_schemas::SupportReason;
 
+use super::judging::{EMBEDDED, EMBEDDED_CHARS};
 use super::*;
-use crate::quotes::dot;
-use crate::quotes::terms::stems;
+use crate::testing::{self, vector};
 
-const HIVE: &str = "# The hive\n\nThe hive survived the frost because I wrapped it in wool. In February the queen had begun to lay \
+pub(super) const HIVE: &str = "# The hive\n\nThe hive survived the frost because I wrapped it in wool. In February the queen had begun to lay \
     eggs again.\n\nI left the colony twelve kilos of honey. I do not feed sugar.\n\n| hive | honey, kg |\n|---|---|\n| east | 12 |\n\
     | west | 7 |\n\n```\nmake honey\nmake wax\n```\n";
 
-fn passage(number: u32, text: &str) -> Passage {
-    Passage {
-        document_id: DocumentId(format!("00000000-0000-0000-0000-{number:012}").parse().unwrap()),
-        revision: Revision(1),
-        ordinal: 0,
-        natural_key: "notes/hive.md".into(),
-        title: Some("Notes of Ada".into()),
-        url: None,
-        category: Category::Article,
-        heading_path: Vec::new(),
-        text: text.into(),
-        score: 0.5,
-    }
+fn passages(texts: &[&str]) -> Vec<Passage> {
+    testing::passages("Notes of Ada", texts)
 }
 
-/// Stands in for a model: texts are the nearer the more of their words they share.
-fn vector(text: &str) -> Vec<f32> {
-    let mut vector = vec![0_f32; 256];
-    for stem in stems(text) {
-        let hash = stem.bytes().fold(7_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-        vector[hash % 256] += 1.0;
-    }
-    let length = dot(&vector, &vector).sqrt().max(f32::MIN_POSITIVE);
-    vector.iter().map(|value| value / length).collect()
+/// An answer as it was read, with what is embedded of it.
+fn read(answer: &str, passages: &[Passage]) -> Judging {
+    let mut judging = Judging::new(passages);
+    judging.complete(claims(answer));
+    judging
 }
 
 fn checked(answer: &str, texts: &[&str]) -> AnswerCheck {
-    let passages: Vec<Passage> = (1..).zip(texts).map(|(number, text)| passage(number, text)).collect();
-    let reading = Reading::new(answer, &passages);
-    let vectors: Vec<Vec<f32>> = reading.texts().iter().map(|text| vector(text)).collect();
-    reading.check(&vectors)
+    let passages = passages(texts);
+    let mut judging = read(answer, &passages);
+    judging.learn(judging.texts().iter().map(|text| vector(text)).collect());
+    judging.check(invented_quotations(answer, &passages))
 }
 
 /// Why the only sentence of an answer counts as supported or not, and what is unknown in it.
@@ -96,6 +81,59 @@ fn a_number_a_name_or_a_unit_that_no_passage_has_is_never_supported() {
 #[test]
 fn a_number_that_stands_elsewhere_in_the_passage_does_not_support_it() {
     assert_eq!(of("I left the colony seven kilos of honey.", &[HIVE]), (SupportReason::Number, unknown("seven")));
+}
+
+#[test]
+fn a_time_in_another_unit_is_not_supported_in_other_languages_either() {
+    for (text, same, other) in [
+        (
+            "It waits for 5 s before the write.",
+            "It waits for 5 seconds before the write.",
+            "It waits for 5 ms before the write.",
+        ),
+        ("Der Dienst wartet vor dem Schreiben 5 Sekunden.", "Der Dienst wartet 5 s.", "Der Dienst wartet 5 Minuten."),
+        ("Le service attend 5 jours avant de finir.", "Le service attend 5 jours.", "Le service attend 5 semaines."),
+    ] {
+        assert_eq!(of(same, &[text]).0, SupportReason::Supported, "{same}");
+        assert_eq!(of(other, &[text]), (SupportReason::Number, unknown("5")), "{other}");
+    }
+}
+
+#[test]
+fn a_sentence_in_which_two_names_have_changed_places_is_not_supported() {
+    let text =
+        "In the embedded mode SQLite replaces Kafka for all topics. A twin of Ada asks the twin of Grace in Vienna.";
+    let (reason, unknown) = of("In the embedded mode Kafka replaces SQLite for all topics.", &[text]);
+    assert_eq!((reason, unknown.as_deref()), (SupportReason::Name, Some("Kafka")));
+    assert_eq!(of("As I wrote, a twin of Grace asks the twin of Ada in Vienna.", &[text]).0, SupportReason::Name);
+    let both = "A twin of Grace asks the twin of Ada in Vienna.";
+    for said in [both, "As I wrote, a twin of Grace asks the twin of Ada in Vienna."] {
+        assert_eq!(of(said, &[text, both]).0, SupportReason::Supported, "a passage has it so: {said}");
+    }
+}
+
+#[test]
+fn an_item_that_is_invented_is_told_though_all_others_are_there() {
+    let text = "A hive needs a dry place, wool, honey and a roof that the wind does not take away in winter.";
+    let of = |answer: &str| of(answer, &[text]).0;
+    assert_eq!(of("A hive needs a dry place, wool and honey in winter."), SupportReason::Supported);
+    assert_eq!(of("A hive needs a dry place, wool, lanterns and honey, and a roof in winter."), SupportReason::Unlike);
+}
+
+#[test]
+fn a_denial_that_is_put_into_a_passages_words_is_told_whatever_else_is_denied_there() {
+    let text = "No stage can decode that, so the event is dead-lettered. The gateway has no authentication and no TLS. The log of \
+        the gateway is read by one process, and it can be read again.";
+    for denied in [
+        "No stage can not decode that, so the event is dead-lettered.",
+        "The gateway has some authentication and no TLS.",
+        "The log of the gateway is not read by one process, and it can be read again.",
+    ] {
+        assert_eq!(of(denied, &[text]).0, SupportReason::Negation, "{denied}");
+    }
+    for said in ["The gateway has no authentication or TLS.", "No stage can decode that."] {
+        assert_eq!(of(said, &[text]).0, SupportReason::Supported, "{said}");
+    }
 }
 
 #[test]
@@ -178,12 +216,12 @@ fn where_nouns_begin_with_capital_letters_they_are_no_names() {
 fn however_long_an_answer_is_no_more_than_so_much_is_embedded() {
     let answer: String = (0..300).map(|n| format!("The hive survived a frost of kind {n} in cold wool. ")).collect();
     let text: String = (0..300).map(|n| format!("The hive survived the frost of kind {n} wrapped in wool. ")).collect();
-    let reading = Reading::new(&answer, &[passage(1, &text)]);
-    let texts = reading.texts();
+    let texts = read(&answer, &passages(&[&text])).texts();
     assert!(texts.len() <= EMBEDDED && texts.concat().chars().count() <= EMBEDDED_CHARS, "{}", texts.len());
 }
 
-fn fragment() -> impl Strategy<Value = &'static str> {
+/// Pieces of an answer, and of what is none.
+pub(super) fn fragment() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
         "# Heading\n",
         "A river rises in 1950. ",

@@ -18,18 +18,19 @@ use chrono::{DateTime, Utc};
 use twin_embedding::Embedder;
 use twin_llm::{Writer, WritingOrder, cited_markers, writing_prompt};
 use twin_schemas::{
-    AnswerCheck, AnswerMode, AnswerPart, Answered, Copied, FailureKind, Passage, Query, StageTimings, Voice, Writing,
-    WrittenText,
+    AnswerMode, AnswerPart, Answered, Copied, FailureKind, Passage, Query, StageTimings, Voice, Writing, WrittenText,
 };
 use twin_stream::Error as LogError;
 
 use crate::answer::{Answerer, Ended, abstain, citations, fail, overloaded, question, queue_ms, take_turn, time_left};
-use crate::generate::{Counted, Written};
+use crate::drafting::{Failure, Order, Written};
+use crate::generate::Counted;
 use crate::mode;
 use crate::models::Assigned;
 use crate::publisher::Publisher;
 use crate::quotes::off_the_runtime;
 use crate::retrieve::{Retrieved, milliseconds};
+use crate::support::Checking;
 use crate::turns::Turn;
 
 use copied::copied;
@@ -113,7 +114,7 @@ impl Answerer {
         &self,
         query: &Query,
         writing: &Writing,
-        material: Material,
+        mut material: Material,
         turn: Turn<'_>,
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
@@ -123,10 +124,38 @@ impl Answerer {
             Ok(None) => return no_model(publisher).await,
             Err((kind, message)) => return fail(publisher, kind, message).await,
         };
-        let Material { facts, embedder, mut examples, timings } = material;
         if is_own {
-            examples.clear();
+            material.examples.clear();
         }
+        let order = self.order(query, writing, &material, is_own);
+        let began = Instant::now();
+        let generating = Counted::new(&self.metrics.generating);
+        let written = self.write(model.as_ref(), query, order, material.timings, publisher).await?;
+        drop(generating);
+        let written = match written {
+            Ok(written) => written,
+            Err((kind, message)) => {
+                if kind == FailureKind::Expired {
+                    turn.used();
+                }
+                return fail(publisher, kind, message).await;
+            }
+        };
+        turn.used();
+        let mut told = match self.told(query, written, material, model.name(), is_own).await {
+            Ok(told) => told,
+            Err((kind, message)) => return fail(publisher, kind, message).await,
+        };
+        told.answered.timings.generate_ms = milliseconds(began);
+        told.answered.searched_question = publisher.searched_question();
+        publisher.publish(AnswerPart::Written(Box::new(told))).await?;
+        Ok(Ended::Written)
+    }
+
+    /// What a model is asked for. Where there are facts, the text is checked against them while it is written; however little of
+    /// it they support, it is written to its end.
+    fn order(&self, query: &Query, writing: &Writing, material: &Material, is_own: bool) -> Order {
+        let Material { facts, embedder, examples, .. } = material;
         let texts: Vec<String> = examples.iter().map(|example| example.text.clone()).collect();
         let usual = usual_words(writing.category);
         let order = WritingOrder {
@@ -139,58 +168,50 @@ impl Answerer {
         };
         let messages = writing_prompt(&query.author, &order, &self.options.prompt);
         let max_tokens = tokens_for(writing.words.unwrap_or(usual), &sample(query, facts.as_deref(), &texts));
-        let request = self.chat_request(query, messages, max_tokens);
-        let began = Instant::now();
-        let generating = Counted::new(&self.metrics.generating);
-        let written = self.write(model.as_ref(), query, request, timings, publisher).await?;
-        drop(generating);
-        let Written { text, finish_reason, usage, mut timings } = match written {
-            Ok(written) => written,
-            Err((kind, message)) => {
-                if kind == FailureKind::Expired {
-                    turn.used();
-                }
-                return fail(publisher, kind, message).await;
-            }
-        };
-        turn.used();
-        let voice = match (is_own, examples.is_empty()) {
-            (true, _) => Voice::Trained,
-            (false, false) => Voice::Examples,
-            (false, true) => Voice::Unknown,
-        };
-        let facts = facts.unwrap_or_default();
-        let examples: Vec<Passage> = examples.into_iter().map(|example| example.passage).collect();
-        let check = match &embedder {
-            Some(embedder) => self.compared(query, &text, &facts, embedder.as_ref()).await,
-            None => Ok(AnswerCheck::default()),
-        };
-        let check = match check {
-            Ok(check) => check,
-            Err((kind, message)) => return fail(publisher, kind, message).await,
-        };
+        let checking = facts.as_deref().zip(embedder.clone()).map(|(facts, embedder)| Checking::new(facts, embedder));
+        Order { request: self.chat_request(query, messages, max_tokens), checking, least_share: 0.0 }
+    }
+
+    /// The text, with what its facts support of it and what it copies.
+    async fn told(
+        &self,
+        query: &Query,
+        written: Written,
+        material: Material,
+        model: &str,
+        is_own: bool,
+    ) -> Result<WrittenText, Failure> {
+        let Written { text, finish_reason, usage, timings, checking, .. } = written;
+        let voice = voice(is_own, &material.examples);
+        let facts = material.facts.unwrap_or_default();
+        let examples: Vec<Passage> = material.examples.into_iter().map(|example| example.passage).collect();
+        let check = self.compared(query, checking, &text).await?;
         let copying = off_the_runtime(move || (copies(&text, &facts, &examples), text, facts, examples));
-        let (copied, text, facts, examples) = match copying.await {
-            Ok(done) => done,
-            Err(error) => return fail(publisher, FailureKind::Unavailable, error.to_string()).await,
-        };
-        timings.generate_ms = milliseconds(began);
+        let copied = copying.await.map_err(|error| (FailureKind::Unavailable, error.to_string()));
+        let (copied, text, facts, examples) = copied?;
         let cited = cited_markers(&text, facts.len());
         let answered = Answered {
             citations: citations(facts, &cited),
             text,
             abstained: false,
             mode: AnswerMode::Generated,
-            model: model.name().to_owned(),
+            model: model.to_owned(),
             finish_reason,
             usage,
             timings,
             check,
-            searched_question: publisher.searched_question(),
+            searched_question: None,
         };
-        let written = WrittenText { answered, voice, examples, copied };
-        publisher.publish(AnswerPart::Written(Box::new(written))).await?;
-        Ok(Ended::Written)
+        Ok(WrittenText { answered, voice, examples, copied })
+    }
+}
+
+/// Where the author's voice is from.
+fn voice(is_own: bool, examples: &[Example]) -> Voice {
+    match (is_own, examples.is_empty()) {
+        (true, _) => Voice::Trained,
+        (false, false) => Voice::Examples,
+        (false, true) => Voice::Unknown,
     }
 }
 

@@ -1,6 +1,7 @@
 //! An author's documents in a real index and ledger, with the real embedding model.
 #![allow(dead_code)] // Each file of tests uses a part of it.
 
+pub mod asked;
 pub mod models;
 
 use std::path::PathBuf;
@@ -12,8 +13,8 @@ use twin_index::{Index, Pair};
 use twin_inference::{RetrievalOptions, Retrieved, Retriever};
 use twin_onnx::{EmbedderOptions, HuggingFaceTokenizer, OnnxLoader};
 use twin_schemas::{
-    AuthorId, Category, Chunk, CleanedDocument, ContentHash, DocumentKey, DocumentMeta, MediaType, QueryFilter,
-    RawDocument, Revision, SourceKind, Span,
+    AuthorId, Category, Chunk, CleanedDocument, ContentHash, DocumentId, DocumentKey, DocumentMeta, MediaType,
+    QueryFilter, RawDocument, Revision, SourceKind, Span,
 };
 use twin_sqlite::{Database, SqliteVectors, SqliteWarehouse};
 use twin_telemetry::MetricsRegistry;
@@ -66,7 +67,7 @@ impl Fixture {
 
     /// Records a revision and puts it into the index as one chunk, not into the ledger.
     pub async fn index(&self, name: &str, text: &str) -> Revision {
-        let meta = self.record(name, Category::Article, text).await;
+        let meta = self.record(key(name), Category::Article, text).await;
         let revision = meta.revision;
         let chunk = Chunk {
             ordinal: 0,
@@ -81,8 +82,12 @@ impl Fixture {
     }
 
     pub async fn ledger(&self, name: &str, revision: Revision, chunks: u32) {
+        self.live(key(name).id(), revision, chunks).await;
+    }
+
+    async fn live(&self, document_id: DocumentId, revision: Revision, chunks: u32) {
         let entry = LedgerEntry {
-            document_id: key(name).id(),
+            document_id,
             revision,
             chunks,
             model: self.embedder.model().id.to_string(),
@@ -93,13 +98,19 @@ impl Fixture {
 
     /// Makes a document searchable as the stages do: cleaned, cut into chunks, embedded, live.
     pub async fn publish(&self, name: &str, category: Category, text: &str) -> CleanedDocument {
-        let meta = self.record(name, category, text).await;
+        self.publish_of(&ada(), name, category, text).await
+    }
+
+    /// As [`Fixture::publish`], another author's.
+    pub async fn publish_of(&self, author: &AuthorId, name: &str, category: Category, text: &str) -> CleanedDocument {
+        let key = DocumentKey { author: author.clone(), ..key(name) };
+        let meta = self.record(key, category, text).await;
         let raw = RawDocument { meta, media_type: MediaType::Markdown, content: text.to_owned() };
         let cleaned = twin_cleaner::clean(&raw, &twin_cleaner::Options::default()).unwrap();
         let chunks = twin_chunker::chunk(&cleaned, &tokenizer(), &twin_chunker::Options::default()).unwrap();
         let count = chunks.len() as u32;
         self.upsert(&cleaned.meta, chunks).await;
-        self.ledger(name, cleaned.meta.revision, count).await;
+        self.live(cleaned.meta.document_id, cleaned.meta.revision, count).await;
         cleaned
     }
 
@@ -107,12 +118,13 @@ impl Fixture {
         self.retriever.retrieve(&ada(), question, k, &QueryFilter::default()).await.unwrap()
     }
 
-    async fn record(&self, name: &str, category: Category, text: &str) -> DocumentMeta {
+    async fn record(&self, key: DocumentKey, category: Category, text: &str) -> DocumentMeta {
+        let natural_key = key.identity.clone();
         let observation = Observation {
-            key: key(name),
+            key: key.clone(),
             claim: None,
             category,
-            natural_key: name.to_owned(),
+            natural_key: natural_key.clone(),
             title: None,
             url: None,
             published_at: None,
@@ -123,12 +135,12 @@ impl Fixture {
         };
         let revision = self.warehouse.record(observation).await.unwrap().revision();
         DocumentMeta {
-            document_id: key(name).id(),
+            document_id: key.id(),
             revision,
-            author: ada(),
+            author: key.author,
             category,
             source_kind: SourceKind::push(),
-            natural_key: name.to_owned(),
+            natural_key,
             title: None,
             url: None,
             published_at: None,

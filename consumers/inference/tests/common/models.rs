@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
+use tokio::sync::Notify;
 use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream};
 use twin_registry::{By, EvaluationOutcome, JobOutcome, NewDataset, NewJob, NewModel, Registry};
 use twin_schemas::{AuthorId, DatasetId, FinishReason, JobId, ModelId, Usage, Verdict};
@@ -43,6 +44,40 @@ impl ChatModel for Word {
         let end = ChatChunk::End { finish_reason: FinishReason::Stop, usage: Usage::default() };
         let chunks = [Ok(ChatChunk::Text(self.text.to_owned())), Ok(end)];
         Ok(futures::stream::iter(chunks).boxed())
+    }
+}
+
+/// A model that stops in the midst of its text until it is told to go on.
+pub struct Interrupted {
+    text: String,
+    rest: String,
+    go_on: Arc<Notify>,
+}
+
+impl Interrupted {
+    /// What it writes first and then, and what tells it to go on.
+    pub fn new(text: impl Into<String>, rest: impl Into<String>) -> (Self, Arc<Notify>) {
+        let go_on = Arc::new(Notify::new());
+        (Self { text: text.into(), rest: rest.into(), go_on: go_on.clone() }, go_on)
+    }
+}
+
+#[async_trait]
+impl ChatModel for Interrupted {
+    fn name(&self) -> &str {
+        "interrupted"
+    }
+
+    async fn chat(&self, _: ChatRequest) -> Result<ChatStream, twin_llm::Error> {
+        let (rest, go_on) = (self.rest.clone(), self.go_on.clone());
+        let words: Vec<String> = self.text.split_inclusive(' ').map(str::to_owned).collect();
+        let first = futures::stream::iter(words.into_iter().map(|word| Ok(ChatChunk::Text(word))));
+        let then = futures::stream::once(async move {
+            go_on.notified().await;
+            Ok(ChatChunk::Text(rest))
+        });
+        let end = Ok(ChatChunk::End { finish_reason: FinishReason::Stop, usage: Usage::default() });
+        Ok(first.chain(then).chain(futures::stream::iter([end])).boxed())
     }
 }
 

@@ -88,7 +88,8 @@ pub async fn completions(
 
 fn step_events(completion: &Completion, step: Step) -> Vec<Event> {
     match step {
-        Step::Retrieved(_) => Vec::new(),
+        // The last chunk has what was found of all sentences.
+        Step::Retrieved(_) | Step::Support(_) => Vec::new(),
         Step::Text(text) => vec![data(&completion.text(text))],
         Step::Abstained(text) => vec![data(&completion.abstention(text))],
         Step::Done(written, _) => {

@@ -2,7 +2,7 @@
 
 use twin_schemas::{
     AnswerCheck, AnswerMode, AnswerPart, Answered, Category, Citation, Copied, DocumentId, FailureKind, FinishReason,
-    Passage, Revision, StageTimings, Usage, Voice, WrittenText,
+    Passage, Revision, SentenceSupport, StageTimings, SupportReason, Usage, Voice, WrittenText,
 };
 use uuid::Uuid;
 
@@ -27,6 +27,17 @@ pub fn retrieved() -> AnswerPart {
 
 pub fn delta(text: &str) -> AnswerPart {
     AnswerPart::Delta { text: text.into() }
+}
+
+pub fn support(sentence: &str) -> AnswerPart {
+    AnswerPart::Support(Box::new(SentenceSupport {
+        text: sentence.into(),
+        supported: true,
+        marker: Some(1),
+        score: 0.75,
+        reason: SupportReason::Supported,
+        unknown: None,
+    }))
 }
 
 pub fn failed(kind: FailureKind) -> AnswerPart {

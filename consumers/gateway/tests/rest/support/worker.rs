@@ -10,7 +10,7 @@ use twin_schemas::{
 use twin_stream::{EventLog, NewEvent, StartAt, TopicPartition};
 
 use super::eventually;
-use super::parts::{delta, failed, finished, retrieved, written};
+use super::parts::{delta, failed, finished, retrieved, support, written};
 
 /// Answers queries by the text of the question and notes what it is asked.
 pub struct Worker {
@@ -91,6 +91,13 @@ async fn answer(log: &dyn EventLog, query: &Query) {
         "expired" => vec![(first, 0, failed(FailureKind::Expired))],
         "unavailable" => vec![(first, 0, failed(FailureKind::Unavailable))],
         "invalid" => vec![(first, 0, failed(FailureKind::Invalid))],
+        "checked" => vec![
+            (first, 0, retrieved()),
+            (first, 1, delta("Yes [1]. And")),
+            (first, 2, support("Yes [1].")),
+            (first, 3, delta(" no.")),
+            (first, 4, finished("Yes [1]. And no.", false)),
+        ],
         "late failure" => {
             vec![(first, 0, retrieved()), (first, 1, delta("Yes")), (first, 2, failed(FailureKind::Unavailable))]
         }
