@@ -68,10 +68,9 @@ impl MistralModel {
             .map_err(|error| failed(error.to_string()))?;
         let model = receiver.await.map_err(|_| failed("loading panicked; the log above says where".to_owned()))?;
         let (model, template) = model.map_err(failed)?;
-        let (model, template) = (Arc::new(model), Arc::new(template));
         let window = model.max_sequence_length().map_err(|error| failed(error.to_string()))?;
         info!(model = name, window, "local model loaded");
-        Ok(Self { model, template, name: name.to_owned(), window })
+        Ok(Self { model: Arc::new(model), template: Arc::new(template), name: name.to_owned(), window })
     }
 }
 
@@ -147,113 +146,130 @@ impl ChatModel for MistralModel {
         &self.name
     }
 
-    /// As many tokens as were asked for, or as the window leaves. Beyond it mistral.rs would write on, at positions that the
-    /// model does not know. A prompt that has no room at all is refused by mistral.rs.
     async fn chat(&self, chat: ChatRequest) -> Result<ChatStream, Error> {
-        let prompt = prompts::prompt(&self.model, &self.template, &chat.messages).await?;
-        let max_tokens =
-            self.window.map_or(chat.max_tokens, |window| within_window(chat.max_tokens, window, prompt.tokens));
-        let chat = ChatRequest { max_tokens, ..chat };
         let (sender, receiver) = mpsc::channel(BUFFERED_CHUNKS);
-        let model = self.model.clone();
-        tokio::spawn(async move { generate(&model, chat, prompt, &sender).await });
+        let (model, template, window) = (self.model.clone(), self.template.clone(), self.window);
+        // On a task of its own, since mistral.rs 0.8.1 panics where nobody waits any more for the tokens of a text.
+        tokio::spawn(async move {
+            match Answer::ask(&model, &template, window, chat).await {
+                Ok(answer) => answer.hand_on(&sender).await,
+                // Whoever asked may be gone.
+                Err(error) => drop(sender.send(Err(error)).await),
+            }
+        });
         Ok(ReceiverStream::new(receiver).boxed())
     }
 }
 
 type Item = Result<ChatChunk, Error>;
 
-/// Hands on what the model writes. Ends, and with it the engine's channel and the generation, when nobody reads.
-async fn generate(model: &Model, chat: ChatRequest, prompt: Prompt, reader: &mpsc::Sender<Item>) {
-    let counted = Counted::new();
-    let (sender, mut responses) = mpsc::channel(1);
-    let Prompt { messages, tokens: prompt_tokens, thoughts } = prompt;
-    let engine = match asked(model, request(&chat, messages, &counted, sender)).await {
-        Ok(engine) => engine,
-        Err(problem) => {
-            let _ = reader.send(Err(Error::Generation(problem))).await;
-            return;
-        }
-    };
-    let usage = || Usage {
-        prompt_tokens: u32::try_from(prompt_tokens).unwrap_or(u32::MAX),
-        completion_tokens: counted.tokens(),
-    };
-    // A form is kept to from the first token on: there is no room for thoughts.
-    let mut thoughts = if chat.format.is_text() { thoughts } else { Thoughts::none() };
-    let mut json = (!chat.format.is_text()).then(String::new);
-    loop {
-        let response = tokio::select! {
-            response = responses.recv() => response,
-            () = reader.closed() => return,
+/// An answer that the engine writes.
+struct Answer {
+    engine: mpsc::Sender<Request>,
+    responses: mpsc::Receiver<Response>,
+    thoughts: Thoughts,
+    /// What was written of a text that has to be JSON.
+    json: Option<String>,
+    prompt_tokens: usize,
+    counted: Counted,
+}
+
+impl Answer {
+    /// Asks for as many tokens as are wanted, or as the window leaves. Beyond it mistral.rs would write on, at positions that
+    /// the model does not know. A prompt that has no room at all is refused by mistral.rs.
+    async fn ask(
+        model: &Model,
+        template: &ChatTemplate,
+        window: Option<usize>,
+        chat: ChatRequest,
+    ) -> Result<Self, Error> {
+        let Prompt { messages, tokens, thoughts } = prompts::prompt(model, template, &chat.messages).await?;
+        let max_tokens = window.map_or(chat.max_tokens, |window| within_window(chat.max_tokens, window, tokens));
+        let chat = ChatRequest { max_tokens, ..chat };
+        let counted = Counted::new();
+        let (sender, responses) = mpsc::channel(1);
+        let engine = model.inner().get_sender(None).map_err(|error| Error::Generation(error.to_string()))?;
+        let asked = engine.send(request(&chat, messages, &counted, sender)).await;
+        asked.map_err(|error| Error::Generation(error.to_string()))?;
+        // A form is kept to from the first token on: there is no room for thoughts.
+        let (thoughts, json) = match chat.format.is_text() {
+            true => (thoughts, None),
+            false => (Thoughts::none(), Some(String::new())),
         };
-        let mut items = match response {
-            Some(response) => read(response, &mut thoughts, usage),
-            // mistral.rs 0.8.1 sends no last chunk where an answer ends within a character (`Sequence::get_delta`): it just
-            // closes the stream, as it does when its thread has died.
-            None if !engine.is_closed() => {
-                vec![Ok(ChatChunk::End { finish_reason: FinishReason::Length, usage: usage() })]
+        Ok(Self { engine, responses, thoughts, json, prompt_tokens: tokens, counted })
+    }
+
+    /// Hands on what the model writes. Ends, and with it the engine's channel and the generation, when nobody reads.
+    async fn hand_on(mut self, reader: &mpsc::Sender<Item>) {
+        loop {
+            let response = tokio::select! {
+                response = self.responses.recv() => response,
+                () = reader.closed() => return,
+            };
+            let mut items = match response {
+                Some(response) => self.read(response),
+                // mistral.rs 0.8.1 sends no last chunk where an answer ends within a character (`Sequence::get_delta`): it
+                // just closes the stream, as it does when its thread has died.
+                None if !self.engine.is_closed() => vec![Ok(self.end(FinishReason::Length))],
+                None => vec![Err(Error::Generation("the model's engine ended".to_owned()))],
+            };
+            // A constraint ends a text with the token that llguidance takes for the end. Where that is another one than
+            // mistral.rs knows (`<|endoftext|>` beside `<|im_end|>`), the model goes on writing it, which is no text.
+            if items.is_empty() && self.json.as_deref().is_some_and(is_document) {
+                items.push(Ok(self.end(FinishReason::Stop)));
             }
-            None => vec![Err(Error::Generation("the model's engine ended".to_owned()))],
-        };
-        // A constraint ends a text with the token that llguidance takes for the end. Where that is another one than
-        // mistral.rs knows (`<|endoftext|>` beside `<|im_end|>`), the model goes on writing it, which is no text.
-        if items.is_empty() && json.as_deref().is_some_and(is_document) {
-            items.push(Ok(ChatChunk::End { finish_reason: FinishReason::Stop, usage: usage() }));
-        }
-        for item in items {
-            if let (Some(json), Ok(ChatChunk::Text(more))) = (&mut json, &item) {
-                json.push_str(more);
-            }
-            let last = !matches!(item, Ok(ChatChunk::Text(_)));
-            if reader.send(item).await.is_err() || last {
-                return;
+            for item in items {
+                if let (Some(json), Ok(ChatChunk::Text(more))) = (&mut self.json, &item) {
+                    json.push_str(more);
+                }
+                let last = !matches!(item, Ok(ChatChunk::Text(_)));
+                if reader.send(item).await.is_err() || last {
+                    return;
+                }
             }
         }
     }
-}
 
-/// Asks the engine, and gives the way to it.
-async fn asked(model: &Model, request: Request) -> Result<mpsc::Sender<Request>, String> {
-    let engine = model.inner().get_sender(None).map_err(|error| error.to_string())?;
-    engine.send(request).await.map_err(|error| error.to_string())?;
-    Ok(engine)
+    /// What a response of the engine says: text of the answer, its end, or why there is none.
+    fn read(&mut self, response: Response) -> Vec<Item> {
+        let (text, finish_reason) = match response {
+            Response::CompletionChunk(chunk) => match chunk.choices.into_iter().next() {
+                Some(choice) => (choice.text, choice.finish_reason),
+                None => return Vec::new(),
+            },
+            Response::Chunk(chunk) => match chunk.choices.into_iter().next() {
+                Some(choice) => (choice.delta.content.unwrap_or_default(), choice.finish_reason),
+                None => return Vec::new(),
+            },
+            Response::ValidationError(error) => return vec![Err(Error::Refused(error.to_string()))],
+            Response::InternalError(error) => return vec![Err(Error::Generation(error.to_string()))],
+            Response::ModelError(message, _) | Response::CompletionModelError(message, _) => {
+                return vec![Err(Error::Generation(message))];
+            }
+            _ => return vec![Err(Error::Generation("the model answered with something that is no text".to_owned()))],
+        };
+        let mut text = self.thoughts.without(&text);
+        if finish_reason.is_some() {
+            text.push_str(&self.thoughts.rest());
+        }
+        let mut items = Vec::new();
+        if !text.is_empty() {
+            items.push(Ok(ChatChunk::Text(text)));
+        }
+        if let Some(reason) = finish_reason {
+            let reason = if reason == "length" { FinishReason::Length } else { FinishReason::Stop };
+            items.push(Ok(self.end(reason)));
+        }
+        items
+    }
+
+    fn end(&self, finish_reason: FinishReason) -> ChatChunk {
+        let prompt_tokens = u32::try_from(self.prompt_tokens).unwrap_or(u32::MAX);
+        ChatChunk::End { finish_reason, usage: Usage { prompt_tokens, completion_tokens: self.counted.tokens() } }
+    }
 }
 
 /// Whether a text is JSON from its beginning to its end.
 fn is_document(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
-}
-
-/// What a response of the engine says: text of the answer, its end, or why there is none.
-fn read(response: Response, thoughts: &mut Thoughts, usage: impl Fn() -> Usage) -> Vec<Item> {
-    let (text, finish_reason) = match response {
-        Response::CompletionChunk(chunk) => match chunk.choices.into_iter().next() {
-            Some(choice) => (Some(choice.text), choice.finish_reason),
-            None => return Vec::new(),
-        },
-        Response::Chunk(chunk) => match chunk.choices.into_iter().next() {
-            Some(choice) => (choice.delta.content, choice.finish_reason),
-            None => return Vec::new(),
-        },
-        Response::ValidationError(error) => return vec![Err(Error::Refused(error.to_string()))],
-        Response::InternalError(error) => return vec![Err(Error::Generation(error.to_string()))],
-        Response::ModelError(message, _) | Response::CompletionModelError(message, _) => {
-            return vec![Err(Error::Generation(message))];
-        }
-        _ => return vec![Err(Error::Generation("the model answered with something that is no text".to_owned()))],
-    };
-    let mut text = thoughts.without(&text.unwrap_or_default());
-    if finish_reason.is_some() {
-        text.push_str(&thoughts.rest());
-    }
-    let mut items = Vec::new();
-    if !text.is_empty() {
-        items.push(Ok(ChatChunk::Text(text)));
-    }
-    if let Some(reason) = finish_reason {
-        let finish_reason = if reason == "length" { FinishReason::Length } else { FinishReason::Stop };
-        items.push(Ok(ChatChunk::End { finish_reason, usage: usage() }));
-    }
-    items
 }

@@ -286,6 +286,10 @@ mod tests {
         ChatMessage { role, content: content.to_owned() }
     }
 
+    fn after(first: ChatMessage, others: &[ChatMessage]) -> Vec<ChatMessage> {
+        std::iter::once(first).chain(others.iter().cloned()).collect()
+    }
+
     fn template(source: &str) -> ChatTemplate {
         let token = |text: &str| Some(text.to_owned());
         ChatTemplate::new(source, SpecialTokens { beginning: token("<s>"), end: token("</s>"), unknown: None })
@@ -300,10 +304,10 @@ mod tests {
     fn what_the_system_says_stands_in_the_first_turn_where_a_template_knows_no_system() {
         let template = template(NO_SYSTEM);
         let turns = [message(Role::User, "why?"), message(Role::Assistant, "so."), message(Role::User, "and?")];
-        let told = [&[message(Role::System, "Be brief.")], turns.as_slice()].concat();
+        let told = after(message(Role::System, "Be brief."), &turns);
         assert_eq!(template.render(&told, true).unwrap(), "<s>[Be brief.\n\nwhy?]so.</s>[and?]");
         // Nothing is said: no empty lines.
-        let nothing = [&[message(Role::System, "")], turns.as_slice()].concat();
+        let nothing = after(message(Role::System, ""), &turns);
         assert_eq!(template.render(&nothing, true).unwrap(), template.render(&turns, true).unwrap());
         assert_eq!(template.render(&told[..1], true).unwrap(), "<s>[Be brief.]");
     }
