@@ -16,7 +16,7 @@ export LLM_MODEL ?=
 export LLM_ENDPOINT ?=
 export LEARN ?=
 
-.PHONY: help demo demo-stop test test-long lint bench models clean packages target build lint-tools kafka python
+.PHONY: help demo demo-stop test test-long lint bench models clean packages target build lint-tools kafka python tokenizers
 
 # Lists the commands: the targets below that have a description.
 help:
@@ -29,10 +29,10 @@ demo: models ## build, start a twin that has read this repository, ask it three 
 demo-stop: ## stop the twin that the demo left running
 	@scripts/demo-stop
 
-test: lint models kafka python ## lints and all tests, with real servers; ends with "N passed, N failed"
+test: lint models kafka python tokenizers ## lints and all tests, with real servers; ends with "N passed, N failed"
 	@scripts/test
 
-test-long: models kafka python ## the fault tests at length: 500 kills over each log, load, half an hour of use, PEFT and TRL
+test-long: models kafka python tokenizers ## the fault tests at length: 500 kills over each log, load, half an hour of use, PEFT and TRL
 	@scripts/test-long
 
 lint: packages target lint-tools ## check format, scripts, code and dependencies
@@ -66,6 +66,9 @@ lint-tools: packages
 
 python: packages
 	@scripts/python
+
+tokenizers: packages
+	@scripts/tokenizers
 
 kafka: packages
 	@scripts/kafka

@@ -124,6 +124,18 @@ impl Error {
     }
 }
 
+impl From<twin_llm::Error> for Error {
+    /// What reading and rendering a chat template ends with.
+    fn from(error: twin_llm::Error) -> Self {
+        match error {
+            twin_llm::Error::File { path, source } => Self::File { path, source },
+            twin_llm::Error::Malformed { path, problem } => Self::Malformed { path, problem },
+            twin_llm::Error::Template(problem) => Self::Template(problem),
+            other => Self::Template(other.to_string()),
+        }
+    }
+}
+
 impl From<Error> for twin_backend::Error {
     fn from(error: Error) -> Self {
         let kind = match (error.is_of_a_full_disk(), error.is_transient()) {

@@ -6,26 +6,25 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use mistralrs::{
-    Constraint, GgufModelBuilder, Model, ModelDType, RequestBuilder, Response, SamplingParams, StopTokens,
-    TextMessageRole, TextMessages, TextModelBuilder, TokenSource,
+    Constraint, CustomLogitsProcessor, GgufModelBuilder, Model, ModelDType, NormalRequest, Request, RequestMessage,
+    Response, SamplingParams, StopTokens, TextModelBuilder, TokenSource,
 };
 use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::info;
-use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream, Device, Engine, Error, within_window};
-use twin_schemas::{ChatMessage, FinishReason, ResponseFormat, Role, Usage};
+use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream, ChatTemplate, Device, Engine, Error, within_window};
+use twin_schemas::{FinishReason, ResponseFormat, Usage};
 
+use crate::counted::Counted;
 use crate::penalties::Penalties;
+use crate::prompts::{self, Prompt};
 use crate::seeded::Seeded;
+use crate::thoughts::Thoughts;
 
 /// Chunks that wait for a slow reader before the model waits too.
 const BUFFERED_CHUNKS: usize = 32;
-
-/// Tokens that chat templates put around a message, at most, and those before all of them (a system message that is not
-/// there has some twenty in SmolLM's).
-const TEMPLATE_TOKENS: usize = 64;
 
 /// mistral.rs in this process.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +43,7 @@ impl Engine for Mistral {
 /// A model in this process.
 pub struct MistralModel {
     model: Arc<Model>,
+    template: Arc<ChatTemplate>,
     name: String,
     /// Tokens of a prompt and its answer, at most.
     window: Option<usize>,
@@ -67,30 +67,18 @@ impl MistralModel {
             .spawn(move || drop(sender.send(load_blocking(&target, cpu))))
             .map_err(|error| failed(error.to_string()))?;
         let model = receiver.await.map_err(|_| failed("loading panicked; the log above says where".to_owned()))?;
-        let model = Arc::new(model.map_err(failed)?);
+        let (model, template) = model.map_err(failed)?;
         let window = model.max_sequence_length().map_err(|error| failed(error.to_string()))?;
         info!(model = name, window, "local model loaded");
-        Ok(Self { model, name: name.to_owned(), window })
-    }
-
-    /// As many tokens as were asked for, or as the window leaves. Beyond it mistral.rs would write on, at positions that the
-    /// model does not know. A prompt that has no room at all is refused by mistral.rs.
-    async fn within_window(&self, chat: &ChatRequest) -> u32 {
-        let Some(window) = self.window else { return chat.max_tokens };
-        // No token is shorter than a byte, and a template adds a few to each message.
-        let bytes = chat.messages.iter().map(|message| message.content.len() + TEMPLATE_TOKENS).sum::<usize>();
-        if bytes.saturating_add(chat.max_tokens as usize) <= window {
-            return chat.max_tokens;
-        }
-        let counted = prompt_tokens(&self.model, chat).await.map_or(bytes, |tokens| tokens as usize);
-        within_window(chat.max_tokens, window, counted)
+        Ok(Self { model: Arc::new(model), template: Arc::new(template), name: name.to_owned(), window })
     }
 }
 
-fn load_blocking(path: &Path, cpu: bool) -> Result<Model, String> {
+fn load_blocking(path: &Path, cpu: bool) -> Result<(Model, ChatTemplate), String> {
+    let template = prompts::template(path)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let location = path.to_string_lossy();
-    runtime.block_on(async {
+    let model = runtime.block_on(async {
         if path.is_dir() {
             let mut builder = TextModelBuilder::new(location).with_token_source(TokenSource::None);
             if cpu {
@@ -107,39 +95,36 @@ fn load_blocking(path: &Path, cpu: bool) -> Result<Model, String> {
             builder = builder.with_force_cpu().with_prefix_cache_n(None);
         }
         builder.build().await.map_err(|error| error.to_string())
-    })
+    });
+    Ok((model?, template))
 }
 
 /// What is asked of the engine.
-fn request(chat: &ChatRequest) -> RequestBuilder {
-    let mut request = RequestBuilder::new().set_sampling(sampling(chat));
+fn request(
+    chat: &ChatRequest,
+    messages: RequestMessage,
+    counted: &Counted,
+    response: mpsc::Sender<Response>,
+) -> Request {
+    let mut processors: Vec<Arc<dyn CustomLogitsProcessor>> = vec![Arc::new(counted.clone())];
     // Before the noise of a seed, as before any draw.
     if let Some(penalties) = Penalties::new(chat.frequency_penalty, chat.presence_penalty) {
-        request = request.add_logits_processor(Arc::new(penalties));
+        processors.push(Arc::new(penalties));
     }
     if let Some(seed) = chat.seed.filter(|_| chat.temperature > 0.0) {
-        let seeded = Seeded { seed, temperature: chat.temperature, top_p: chat.top_p };
-        request = request.add_logits_processor(Arc::new(seeded));
+        processors.push(Arc::new(Seeded { seed, temperature: chat.temperature, top_p: chat.top_p }));
     }
-    request = match &chat.format {
-        ResponseFormat::Text => request,
-        ResponseFormat::JsonObject => request.set_constraint(Constraint::JsonSchema(json!({ "type": "object" }))),
-        ResponseFormat::JsonSchema { json_schema } => {
-            request.set_constraint(Constraint::JsonSchema(json_schema.schema.clone()))
-        }
+    let constraint = match &chat.format {
+        ResponseFormat::Text => Constraint::None,
+        ResponseFormat::JsonObject => Constraint::JsonSchema(json!({ "type": "object" })),
+        ResponseFormat::JsonSchema { json_schema } => Constraint::JsonSchema(json_schema.schema.clone()),
     };
-    for message in &chat.messages {
-        request = request.add_message(role(message.role), &message.content);
-    }
-    request
-}
-
-fn role(role: Role) -> TextMessageRole {
-    match role {
-        Role::System => TextMessageRole::System,
-        Role::User => TextMessageRole::User,
-        Role::Assistant => TextMessageRole::Assistant,
-    }
+    Request::Normal(Box::new(NormalRequest {
+        is_streaming: true,
+        constraint,
+        logits_processors: Some(processors),
+        ..NormalRequest::new_simple(messages, sampling(chat), response, 0, None, None)
+    }))
 }
 
 fn sampling(chat: &ChatRequest) -> SamplingParams {
@@ -162,102 +147,129 @@ impl ChatModel for MistralModel {
     }
 
     async fn chat(&self, chat: ChatRequest) -> Result<ChatStream, Error> {
-        let chat = ChatRequest { max_tokens: self.within_window(&chat).await, ..chat };
         let (sender, receiver) = mpsc::channel(BUFFERED_CHUNKS);
-        let model = self.model.clone();
-        tokio::spawn(async move { generate(&model, chat, &sender).await });
+        let (model, template, window) = (self.model.clone(), self.template.clone(), self.window);
+        // On a task of its own, since mistral.rs 0.8.1 panics where nobody waits any more for the tokens of a text.
+        tokio::spawn(async move {
+            match Answer::ask(&model, &template, window, chat).await {
+                Ok(answer) => answer.hand_on(&sender).await,
+                // Whoever asked may be gone.
+                Err(error) => drop(sender.send(Err(error)).await),
+            }
+        });
         Ok(ReceiverStream::new(receiver).boxed())
     }
 }
 
 type Item = Result<ChatChunk, Error>;
 
-/// Hands on what the model writes. Ends, and with it the model's stream and the generation, when nobody reads.
-async fn generate(model: &Model, chat: ChatRequest, reader: &mpsc::Sender<Item>) {
-    let engine = model.inner().get_sender(None).ok();
-    let mut stream = match model.stream_chat_request(request(&chat)).await {
-        Ok(stream) => stream,
-        Err(error) => {
-            let _ = reader.send(Err(Error::Generation(error.to_string()))).await;
-            return;
-        }
-    };
-    let mut written = 0;
-    let mut json = (!chat.format.is_text()).then(String::new);
-    loop {
-        let response = tokio::select! {
-            response = stream.next() => response,
-            () = reader.closed() => return,
+/// An answer that the engine writes.
+struct Answer {
+    engine: mpsc::Sender<Request>,
+    responses: mpsc::Receiver<Response>,
+    thoughts: Thoughts,
+    /// What was written of a text that has to be JSON.
+    json: Option<String>,
+    prompt_tokens: usize,
+    counted: Counted,
+}
+
+impl Answer {
+    /// Asks for as many tokens as are wanted, or as the window leaves. Beyond it mistral.rs would write on, at positions that
+    /// the model does not know. A prompt that has no room at all is refused by mistral.rs.
+    async fn ask(
+        model: &Model,
+        template: &ChatTemplate,
+        window: Option<usize>,
+        chat: ChatRequest,
+    ) -> Result<Self, Error> {
+        let Prompt { messages, tokens, thoughts } = prompts::prompt(model, template, &chat.messages).await?;
+        let max_tokens = window.map_or(chat.max_tokens, |window| within_window(chat.max_tokens, window, tokens));
+        let chat = ChatRequest { max_tokens, ..chat };
+        let counted = Counted::new();
+        let (sender, responses) = mpsc::channel(1);
+        let engine = model.inner().get_sender(None).map_err(|error| Error::Generation(error.to_string()))?;
+        let asked = engine.send(request(&chat, messages, &counted, sender)).await;
+        asked.map_err(|error| Error::Generation(error.to_string()))?;
+        // A form is kept to from the first token on: there is no room for thoughts.
+        let (thoughts, json) = match chat.format.is_text() {
+            true => (thoughts, None),
+            false => (Thoughts::none(), Some(String::new())),
         };
-        let mut items = match response {
-            Some(response) => read(response),
-            // mistral.rs 0.8.1 sends no last chunk where an answer ends within a character (`Sequence::get_delta`): it just
-            // closes the stream, as it does when its thread has died.
-            None if engine.as_ref().is_some_and(|engine| !engine.is_closed()) => {
-                let usage = Usage { prompt_tokens: 0, completion_tokens: written };
-                vec![Ok(ChatChunk::End { finish_reason: FinishReason::Length, usage })]
-            }
-            None => vec![Err(Error::Generation("the model's engine ended".to_owned()))],
-        };
-        // A constraint ends a text with the token that llguidance takes for the end. Where that is another one than
-        // mistral.rs knows (`<|endoftext|>` beside `<|im_end|>`), the model goes on writing it, which is no text.
-        if items.is_empty() && json.as_deref().is_some_and(is_document) {
-            let usage = Usage {
-                prompt_tokens: prompt_tokens(model, &chat).await.unwrap_or_default(),
-                completion_tokens: written,
+        Ok(Self { engine, responses, thoughts, json, prompt_tokens: tokens, counted })
+    }
+
+    /// Hands on what the model writes. Ends, and with it the engine's channel and the generation, when nobody reads.
+    async fn hand_on(mut self, reader: &mpsc::Sender<Item>) {
+        loop {
+            let response = tokio::select! {
+                response = self.responses.recv() => response,
+                () = reader.closed() => return,
             };
-            items.push(Ok(ChatChunk::End { finish_reason: FinishReason::Stop, usage }));
-        }
-        written += 1;
-        for item in items {
-            if let (Some(json), Ok(ChatChunk::Text(more))) = (&mut json, &item) {
-                json.push_str(more);
+            let mut items = match response {
+                Some(response) => self.read(response),
+                // mistral.rs 0.8.1 sends no last chunk where an answer ends within a character (`Sequence::get_delta`): it
+                // just closes the stream, as it does when its thread has died.
+                None if !self.engine.is_closed() => vec![Ok(self.end(FinishReason::Length))],
+                None => vec![Err(Error::Generation("the model's engine ended".to_owned()))],
+            };
+            // A constraint ends a text with the token that llguidance takes for the end. Where that is another one than
+            // mistral.rs knows (`<|endoftext|>` beside `<|im_end|>`), the model goes on writing it, which is no text.
+            if items.is_empty() && self.json.as_deref().is_some_and(is_document) {
+                items.push(Ok(self.end(FinishReason::Stop)));
             }
-            let last = !matches!(item, Ok(ChatChunk::Text(_)));
-            if reader.send(item).await.is_err() || last {
-                return;
+            for item in items {
+                if let (Some(json), Ok(ChatChunk::Text(more))) = (&mut self.json, &item) {
+                    json.push_str(more);
+                }
+                let last = !matches!(item, Ok(ChatChunk::Text(_)));
+                if reader.send(item).await.is_err() || last {
+                    return;
+                }
             }
         }
+    }
+
+    /// What a response of the engine says: text of the answer, its end, or why there is none.
+    fn read(&mut self, response: Response) -> Vec<Item> {
+        let (text, finish_reason) = match response {
+            Response::CompletionChunk(chunk) => match chunk.choices.into_iter().next() {
+                Some(choice) => (choice.text, choice.finish_reason),
+                None => return Vec::new(),
+            },
+            Response::Chunk(chunk) => match chunk.choices.into_iter().next() {
+                Some(choice) => (choice.delta.content.unwrap_or_default(), choice.finish_reason),
+                None => return Vec::new(),
+            },
+            Response::ValidationError(error) => return vec![Err(Error::Refused(error.to_string()))],
+            Response::InternalError(error) => return vec![Err(Error::Generation(error.to_string()))],
+            Response::ModelError(message, _) | Response::CompletionModelError(message, _) => {
+                return vec![Err(Error::Generation(message))];
+            }
+            _ => return vec![Err(Error::Generation("the model answered with something that is no text".to_owned()))],
+        };
+        let mut text = self.thoughts.without(&text);
+        if finish_reason.is_some() {
+            text.push_str(&self.thoughts.rest());
+        }
+        let mut items = Vec::new();
+        if !text.is_empty() {
+            items.push(Ok(ChatChunk::Text(text)));
+        }
+        if let Some(reason) = finish_reason {
+            let reason = if reason == "length" { FinishReason::Length } else { FinishReason::Stop };
+            items.push(Ok(self.end(reason)));
+        }
+        items
+    }
+
+    fn end(&self, finish_reason: FinishReason) -> ChatChunk {
+        let prompt_tokens = u32::try_from(self.prompt_tokens).unwrap_or(u32::MAX);
+        ChatChunk::End { finish_reason, usage: Usage { prompt_tokens, completion_tokens: self.counted.tokens() } }
     }
 }
 
 /// Whether a text is JSON from its beginning to its end.
 fn is_document(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
-}
-
-/// Tokens of the prompt; none if the engine does not say.
-async fn prompt_tokens(model: &Model, chat: &ChatRequest) -> Option<u32> {
-    let add =
-        |messages: TextMessages, message: &ChatMessage| messages.add_message(role(message.role), &message.content);
-    let messages = chat.messages.iter().fold(TextMessages::new(), add);
-    // `Err` is the left side of an `Either`.
-    let tokens = model.tokenize(Err::<String, _>(messages).into(), None, true, true, None).await;
-    tokens.ok().map(|tokens| u32::try_from(tokens.len()).unwrap_or(u32::MAX))
-}
-
-fn read(response: Response) -> Vec<Item> {
-    match response {
-        Response::Chunk(chunk) => {
-            let mut items = Vec::new();
-            let Some(choice) = chunk.choices.into_iter().next() else { return items };
-            if let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) {
-                items.push(Ok(ChatChunk::Text(text)));
-            }
-            if let Some(reason) = choice.finish_reason {
-                let finish_reason = if reason == "length" { FinishReason::Length } else { FinishReason::Stop };
-                let tokens = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-                let usage = chunk.usage.map(|usage| Usage {
-                    prompt_tokens: tokens(usage.prompt_tokens),
-                    completion_tokens: tokens(usage.completion_tokens),
-                });
-                items.push(Ok(ChatChunk::End { finish_reason, usage: usage.unwrap_or_default() }));
-            }
-            items
-        }
-        Response::ValidationError(error) => vec![Err(Error::Refused(error.to_string()))],
-        Response::InternalError(error) => vec![Err(Error::Generation(error.to_string()))],
-        Response::ModelError(message, _) => vec![Err(Error::Generation(message))],
-        _ => vec![Err(Error::Generation("the model answered with something that is no text".to_owned()))],
-    }
 }

@@ -2,11 +2,13 @@
 //!
 //! In: messages. Out: a stream of text that ends with a reason and a token count; dropping the stream stops the
 //! generation. The prompt that a question and its passages become is made here and nowhere else, so that what a model
-//! is trained on and what it is asked with are the same.
+//! is trained on and what it is asked with are the same; and so is the text that a model in this process reads
+//! ([`ChatTemplate`]).
 //!
 //! Deliberately not here: what runs models in this process (`engines/mistral`), and retrieval.
 
 mod abstention;
+mod chat_template;
 mod engine;
 mod error;
 mod markers;
@@ -20,6 +22,7 @@ mod window;
 mod writing_prompt;
 
 pub use abstention::{ABSTENTION, ABSTENTIONS, abstention, is_abstention};
+pub use chat_template::{ChatTemplate, SpecialTokens};
 pub use engine::{Device, Engine};
 pub use error::Error;
 pub use markers::{cited_markers, has_marker};

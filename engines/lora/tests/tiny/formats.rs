@@ -176,35 +176,77 @@ fn the_tokens_are_those_of_the_rendered_template_and_the_completion_ends_with_it
     assert!(alone.starts_with("<|im_start|>system\nYou are tiny.<|im_end|>\n<|im_start|>user\nWhy?"), "{alone}");
 }
 
-#[test]
-fn what_the_tokenizer_puts_before_a_text_is_before_the_prompt_alone() {
-    let folder = written(&Shape::of("LlamaForCausalLM"));
-    let path = folder.path().join("tokenizer.json");
+/// Has the tokenizer put a token before each text, as Llama's do.
+fn put_before_texts(folder: &Path, token: &str, id: u32) {
+    let path = folder.join("tokenizer.json");
     let mut tokenizer: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    let token = serde_json::json!({"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}});
+    let first = serde_json::json!({"SpecialToken": {"id": token, "type_id": 0}});
     let text = serde_json::json!({"Sequence": {"id": "A", "type_id": 0}});
     tokenizer["post_processor"] = serde_json::json!({
-        "type": "TemplateProcessing", "single": [token, text], "pair": [token, text],
-        "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [256], "tokens": ["<|endoftext|>"]}},
+        "type": "TemplateProcessing", "single": [first, text], "pair": [first, text],
+        "special_tokens": {token: {"id": token, "ids": [id], "tokens": [token]}},
     });
+    std::fs::write(path, tokenizer.to_string()).unwrap();
+}
+
+#[test]
+fn a_text_begins_with_one_token_that_begins_a_text_whoever_puts_it_there() {
+    let folder = written(&Shape::of("LlamaForCausalLM"));
     let prompt = [message(Role::User, "Why?")];
-    let plain = ChatFormat::read(folder.path()).unwrap().sequence(&prompt, "So.").unwrap();
-    std::fs::write(&path, tokenizer.to_string()).unwrap();
-    let marked = ChatFormat::read(folder.path()).unwrap().sequence(&prompt, "So.").unwrap();
+    let sequence = || ChatFormat::read(folder.path()).unwrap().sequence(&prompt, "So.").unwrap();
+    let plain = sequence();
+    // The template begins with it (`<|im_start|>` is 257), and the tokenizer would put it there once more.
+    put_before_texts(folder.path(), "<|im_start|>", 257);
+    assert_eq!(sequence(), plain);
+    // The template does not, so that the tokenizer's is the one; before the prompt alone.
+    let path = folder.path().join("tokenizer_config.json");
+    let config = std::fs::read_to_string(&path).unwrap().replace("<|im_start|>\"}", "<|endoftext|>\"}");
+    std::fs::write(path, config).unwrap();
+    put_before_texts(folder.path(), "<|endoftext|>", 256);
+    let marked = sequence();
     assert_eq!((marked.tokens[0], &marked.tokens[1..]), (256, &plain.tokens[..]));
     assert_eq!(marked.targets(), plain.targets());
 }
 
 #[test]
+fn a_prompt_and_its_answer_are_tokenised_as_one_text() {
+    let folder = written(&Shape::of("LlamaForCausalLM"));
+    // As SentencePiece's tokenizers, which put a space before a text: here before each part between special tokens.
+    let path = folder.path().join("tokenizer.json");
+    let mut tokenizer: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    tokenizer["normalizer"] = serde_json::json!({"type": "Prepend", "prepend": "_"});
+    std::fs::write(&path, tokenizer.to_string()).unwrap();
+    let format = ChatFormat::read(folder.path()).unwrap();
+    let prompt = [message(Role::User, "Why?")];
+    let sequence = format.sequence(&prompt, "So.").unwrap();
+    let text = format.render(&prompt, true).unwrap() + "So.<|im_end|>";
+    assert_eq!(sequence.tokens, format.tokens(&text).unwrap());
+    assert_eq!(sequence.targets(), 4, "`S`, `o`, `.` and the end");
+}
+
+#[test]
 fn a_template_may_use_pythons_methods_and_may_refuse() {
     let folder = written(&Shape::of("LlamaForCausalLM"));
-    let template = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}\
+    let template = "{% for m in messages %}{% if m.content == '' %}{{ raise_exception('nothing to say') }}{% endif %}\
                     [{{ m.content.strip().upper() }}]{{ eos_token }}{% endfor %}";
     std::fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
     let format = ChatFormat::read(folder.path()).unwrap();
     assert_eq!(format.render(&[message(Role::User, " why? ")], true).unwrap(), "[WHY?]<|im_end|>");
-    let refused = problem(format.render(&[message(Role::System, "x")], true));
-    assert!(refused.contains("no system role"), "{refused}");
+    let refused = problem(format.render(&[message(Role::User, "")], true));
+    assert!(refused.contains("nothing to say"), "{refused}");
+}
+
+#[test]
+fn a_model_without_a_system_role_is_trained_and_asked_with_the_systems_words_in_the_first_turn() {
+    let folder = written(&Shape::of("LlamaForCausalLM"));
+    let template = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}\
+                    {{ '[' + m.content + ']' if m.role == 'user' else m.content + eos_token }}{% endfor %}";
+    std::fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+    let format = ChatFormat::read(folder.path()).unwrap();
+    let prompt = [message(Role::System, "Be brief."), message(Role::User, "Why?")];
+    assert_eq!(format.render(&prompt, true).unwrap(), "[Be brief.\n\nWhy?]");
+    let sequence = format.sequence(&prompt, "So.").unwrap();
+    assert_eq!(sequence.tokens, format.tokens("[Be brief.\n\nWhy?]So.<|im_end|>").unwrap());
 }
 
 #[test]
