@@ -39,7 +39,7 @@ pub use jobs::{
     Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricFilter, MetricList, MetricView,
     NewJobRequest, NewRecipe, NewSweepRequest, PlanView, PlannedJob, RecipeView, SampleFit,
 };
-pub use learning::{LearningPart, LearningView, PartStanding, PartStatus};
+pub use learning::{LearningPart, LearningView, PartStanding, PartStatus, RetrainingOffer};
 pub use models::{
     EvaluationState, EvaluationView, LineageView, ModelFileList, ModelFileView, ModelVersionDetail, ModelVersionList,
     ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,
