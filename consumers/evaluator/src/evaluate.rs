@@ -80,19 +80,8 @@ pub async fn evaluate(
         return Err(Error::NoSamples);
     }
     let mut seconds = Seconds::default();
-    let mut models = Vec::new();
-    let mut unloadable = None;
-    for role in SubjectRole::ALL {
-        let began = Instant::now();
-        match observe(role, &samples, subjects, progress).await {
-            Err(Error::Open { role: SubjectRole::Production, cause }) if cause.is::<Unloadable>() => {
-                unloadable = Some(cause.to_string());
-            }
-            observed => models.extend(observed?),
-        }
-        *seconds.of(role) = began.elapsed().as_secs_f64();
-    }
-    let notes = models.iter().filter_map(|model: &Observed| model.remark.clone()).collect();
+    let (models, unloadable) = observe_all(&samples, subjects, &mut seconds, progress).await?;
+    let notes = models.iter().filter_map(|model| model.remark.clone()).collect();
     let began = Instant::now();
     let run = Run { samples, models, look, others: others.to_vec(), options: options.clone() };
     // Metrics keep a core busy for a moment; that must not hold up whatever else this runtime does.
@@ -130,6 +119,28 @@ pub async fn evaluate(
         seconds,
         at,
     })
+}
+
+/// Puts all samples to each model in turn. Also why the version in production is not among them, where it can not be loaded any
+/// more.
+async fn observe_all(
+    samples: &[TestSample],
+    subjects: &dyn Subjects,
+    seconds: &mut Seconds,
+    progress: OnProgress<'_>,
+) -> Result<(Vec<Observed>, Option<String>), Error> {
+    let (mut models, mut unloadable) = (Vec::new(), None);
+    for role in SubjectRole::ALL {
+        let began = Instant::now();
+        match observe(role, samples, subjects, progress).await {
+            Err(Error::Open { role: SubjectRole::Production, cause }) if cause.is::<Unloadable>() => {
+                unloadable = Some(cause.to_string());
+            }
+            observed => models.extend(observed?),
+        }
+        *seconds.of(role) = began.elapsed().as_secs_f64();
+    }
+    Ok((models, unloadable))
 }
 
 /// Puts all samples to one model, and drops it. None: the base model is in production.

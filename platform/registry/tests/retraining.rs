@@ -77,7 +77,7 @@ async fn another_base_model_is_offered_until_a_job_of_it_has_made_what_serves() 
 
     let queue = queue(&fixture, now.clone());
     let Some(Taken::Job(job)) = queue.retrain(&ada(), "grace").await.unwrap() else { panic!("it is on a version") };
-    assert_eq!((job.base.as_str(), job.dataset), ("other", dataset("a").dataset));
+    assert_eq!((job.base.as_str(), &job.dataset), ("other", &dataset("a").dataset));
     assert!(matches!(stage(&fixture, &now).await, Stage::Waits(_)));
     assert_eq!(queue.retrain(&ada(), "linus").await.unwrap(), None, "it is taken once");
     registry.start_job(&job.job, at(10)).await.unwrap();
@@ -179,7 +179,7 @@ async fn prompts_of_another_form_need_a_version_which_is_then_trained_on() {
     assert!(!queue.is_for_retraining(&dataset("a").dataset).await.unwrap());
     assert_eq!(stage(&fixture, &now).await, OFFERED);
     let Some(Taken::Job(job)) = queue.retrain(&ada(), "grace").await.unwrap() else { panic!("the version is there") };
-    assert_eq!((job.dataset, job.base.as_str()), (dataset("b").dataset, "base"));
+    assert_eq!((&job.dataset, job.base.as_str()), (&dataset("b").dataset, "base"));
 }
 
 #[tokio::test]

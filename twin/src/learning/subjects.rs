@@ -175,3 +175,19 @@ impl Subject for Opened {
         Ok(Loss { nll, tokens: tokens as u64 })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_given_up_only_for_what_no_later_try_would_mend() {
+        let artifact = |error: twin_artifacts::Error| is_lasting(&error.into());
+        assert!(artifact(twin_artifacts::Error::Missing("sha256:d".into())));
+        assert!(artifact(twin_artifacts::Error::Damaged("sha256:d".into())));
+        assert!(!artifact(Artifacts::existing(Path::new("/no/such/folder")).unwrap_err()), "the store is away");
+        let load = twin_llm::Error::Load { location: "there".into(), problem: "an unknown architecture".into() };
+        assert!(is_lasting(&load.into()));
+        assert!(!is_lasting(&twin_llm::Error::Generation("broken off".into()).into()));
+    }
+}
