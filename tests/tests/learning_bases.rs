@@ -127,7 +127,8 @@ async fn what_serves_outlives_its_base_model_and_is_compared_with_one_of_the_nex
     let report = api.get(&format!("/v1/model-versions/{third}/report")).await?;
     ensure!(report["models"]["production"] == first.as_str() && report["notes"] == Value::Null, "{report}");
     let comparisons = report["comparisons"].as_array().context("a report has metrics")?;
-    let bits = comparisons.iter().find(|comparison| comparison["metric"] == "bits_per_byte").context("bits per byte")?;
+    let bits =
+        comparisons.iter().find(|comparison| comparison["metric"] == "bits_per_byte").context("bits per byte")?;
     ensure!(bits["production"].as_f64().is_some() && bits["difference"]["mean"].as_f64().is_some(), "{bits}");
     let waits = learning(&api).await?;
     ensure!(waits["offer"] == Value::Null && waits["parts"][5]["standing"] == "waits", "{waits}");

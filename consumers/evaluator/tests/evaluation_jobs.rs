@@ -16,8 +16,8 @@ use twin_evaluator::{
 };
 use twin_jobs::{Resources, Runner, Status, Supervisor};
 use twin_registry::{
-    Against, By, EvaluationRow, EvaluationState, JobOutcome, MeasureChanges, ModelManifest, NewDataset, NewJob, NewModel,
-    Registry,
+    Against, By, EvaluationRow, EvaluationState, JobOutcome, MeasureChanges, ModelManifest, NewDataset, NewJob,
+    NewModel, Registry,
 };
 use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
 use twin_sqlite::{Database, SqliteLeases};

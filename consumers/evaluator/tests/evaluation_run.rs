@@ -151,7 +151,10 @@ async fn a_version_in_production_that_can_not_be_loaded_any_more_is_told_and_not
     let of_the_base = Script { remark: "ada-v2 was trained on another base model than small-base.", ..BASE };
     let stage = Stage { closed: Some(gone), base: of_the_base, ..Stage::new(TUNED, Some(BASE), &samples()) };
     let report = run(&stage, &options()).await.unwrap();
-    assert_eq!((report.verdict, report.grounded, report.models.production.as_deref()), (Verdict::Inconclusive, false, None));
+    assert_eq!(
+        (report.verdict, report.grounded, report.models.production.as_deref()),
+        (Verdict::Inconclusive, false, None)
+    );
     let told = report.checks.iter().find(|check| check.kind == CheckKind::Production).unwrap();
     assert_eq!(told.outcome, Outcome::Inconclusive);
     assert!(told.reason.contains("ada-v1 can not be loaded any more: there is no artifact sha256:d"), "{told:?}");
@@ -159,7 +162,9 @@ async fn a_version_in_production_that_can_not_be_loaded_any_more_is_told_and_not
     assert!(others.into_iter().all(|check| check.outcome == Outcome::Passed), "it passes against the base model");
     assert_eq!(report.notes, [of_the_base.remark]);
     let page = html(&report).unwrap();
-    assert!(page.contains("ada-v2 could not be compared with what it would follow") && page.contains(of_the_base.remark));
+    assert!(
+        page.contains("ada-v2 could not be compared with what it would follow") && page.contains(of_the_base.remark)
+    );
     assert!(page.contains("ada-v1 can not be loaded any more"));
 
     let worse = Stage { closed: Some(gone), ..Stage::new(Script { name: "ada-v3", ..BASE }, Some(BASE), &samples()) };

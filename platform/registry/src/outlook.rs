@@ -111,7 +111,12 @@ fn dataset(state: &AuthorState, collected: Collected) -> Found {
     if let Some(request) = &state.freeze {
         let is_newer = newest.is_none_or(|version| request.requested_at >= version.created_at);
         match &request.outcome {
-            None => return (Standing::UnderWay, format!("{} has asked for a version: it is being made", request.requested_by)),
+            None => {
+                return (
+                    Standing::UnderWay,
+                    format!("{} has asked for a version: it is being made", request.requested_by),
+                );
+            }
             Some(why) if request.refused && is_newer => {
                 let stays = newest.map_or(String::new(), |version| format!("; version {} stays", version.number));
                 return (Standing::HeldBack, format!("no version could be made: {why}{stays}"));
@@ -161,12 +166,7 @@ fn sweeps(state: &AuthorState, version: &DatasetRow) -> Option<Found> {
     }
 }
 
-fn training(
-    state: &AuthorState,
-    automatic: bool,
-    impossible: Option<&str>,
-    progress: Option<&JobProgress>,
-) -> Found {
+fn training(state: &AuthorState, automatic: bool, impossible: Option<&str>, progress: Option<&JobProgress>) -> Found {
     let Some(version) = state.datasets.last() else {
         return (Standing::NotBegun, "there is no dataset version to train on".to_owned());
     };

@@ -9,14 +9,14 @@ use twin_registry::{
 };
 use twin_schemas::Verdict;
 
-const COLLECTED: Collected = Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples", automatic: true };
+const COLLECTED: Collected =
+    Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples", automatic: true };
 
 /// Where each part stands but the retraining, which is last.
 async fn standings(fixture: &Fixture) -> [Standing; 5] {
     let outlook = fixture.registry.outlook(&ada(), COLLECTED, Ok(&ingredients())).await.unwrap();
     let parts: Vec<Part> = outlook.iter().map(|found| found.part).collect();
-    let order =
-        [Part::Dataset, Part::Training, Part::Evaluation, Part::Decision, Part::Deployment, Part::Retraining];
+    let order = [Part::Dataset, Part::Training, Part::Evaluation, Part::Decision, Part::Deployment, Part::Retraining];
     assert_eq!(parts, order);
     outlook.iter().map(|found| found.standing).take(5).collect::<Vec<_>>().try_into().unwrap()
 }

@@ -161,7 +161,9 @@ async fn prompts_of_another_form_need_a_version_which_is_then_trained_on() {
     let queue = queue(&fixture, now.clone());
     // Who wants a version alone does not keep another from having it trained on.
     registry.request_freeze(&ada(), "linus", at(10)).await.unwrap();
-    let Some(Taken::Version(request)) = queue.retrain(&ada(), "grace").await.unwrap() else { panic!("a version first") };
+    let Some(Taken::Version(request)) = queue.retrain(&ada(), "grace").await.unwrap() else {
+        panic!("a version first")
+    };
     assert!(request.retrain && request.outcome.is_none() && request.requested_by == "grace", "{request:?}");
     registry.request_freeze(&ada(), "linus", at(11)).await.unwrap();
     assert_eq!(registry.freeze_request(&ada()).await.unwrap(), Some(request), "an open wish stays");

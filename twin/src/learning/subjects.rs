@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use twin_artifacts::Artifacts;
-use twin_evaluator::{Answer, EvaluationOrder, Loss, Subject, SubjectError, SubjectRole, Subjects, Unloadable, Version};
+use twin_evaluator::{
+    Answer, EvaluationOrder, Loss, Subject, SubjectError, SubjectRole, Subjects, Unloadable, Version,
+};
 use twin_inference::LlmOptions;
 use twin_llm::{ChatModel, ChatRequest, Reply, whole};
 use twin_lora::{Scorer, scorer};

@@ -36,8 +36,15 @@ pub struct Script {
     pub remark: &'static str,
 }
 
-pub const TUNED: Script =
-    Script { name: "ada-v2", loss: 2.0, voice: PLAIN, keeps_to_passages: true, fails_at: None, tokens_per_word: 1, remark: "" };
+pub const TUNED: Script = Script {
+    name: "ada-v2",
+    loss: 2.0,
+    voice: PLAIN,
+    keeps_to_passages: true,
+    fails_at: None,
+    tokens_per_word: 1,
+    remark: "",
+};
 pub const BASE: Script = Script {
     name: "small-base",
     loss: 3.0,

@@ -2,7 +2,8 @@
 
 use chrono::{TimeDelta, Utc};
 use twin_registry::{
-    By, DeploymentState, EvaluationOutcome, Ingredients, JobOutcome, JobQueue, NewDataset, NewModel, RETRAINING, Registry,
+    By, DeploymentState, EvaluationOutcome, Ingredients, JobOutcome, JobQueue, NewDataset, NewModel, RETRAINING,
+    Registry,
 };
 use twin_schemas::{DatasetId, DatasetReady, ModelId, Verdict};
 use twin_stream::{Handler, Message};
@@ -42,7 +43,8 @@ fn retrainings(registry: &Registry, queue: &JobQueue, policy: OnChange) -> (Retr
 
 /// Authors to whom a retraining is offered since that has changed.
 fn offered(shown: &MetricsRegistry, changed: &str) -> u64 {
-    let (text, name) = (gather_text(shown).unwrap(), format!("twin_trainer_retraining_offers{{changed=\"{changed}\"}} "));
+    let (text, name) =
+        (gather_text(shown).unwrap(), format!("twin_trainer_retraining_offers{{changed=\"{changed}\"}} "));
     text.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
 }
 

@@ -94,7 +94,9 @@ async fn retrained(
     if context.json {
         return context.out.json(reply.json());
     }
-    context.out.line(&format!("a dataset version of {author} is asked for, and is trained on as soon as it is there"))?;
+    context
+        .out
+        .line(&format!("a dataset version of {author} is asked for, and is trained on as soon as it is there"))?;
     context.out.note(&format!("next: twin learning status --author {author}"));
     Ok(())
 }

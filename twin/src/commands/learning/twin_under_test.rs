@@ -15,7 +15,8 @@ use twin_gateway::{
     SourceResolver,
 };
 use twin_registry::{
-    Collected, EvaluationOutcome, Ingredients, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel, Registry,
+    Collected, EvaluationOutcome, Ingredients, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel,
+    Registry,
 };
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
