@@ -11,16 +11,32 @@ pub struct LearningView {
     pub author: String,
     /// The parts of the loop, in the order in which one leads to the next.
     pub parts: Vec<PartStatus>,
+    /// The retraining that is offered, if one is: `POST /v1/authors/{author}/retrain` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<RetrainingOffer>,
+}
+
+/// A retraining that is offered: what serves was trained with something else than what there is now. It serves until
+/// another version is approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RetrainingOffer {
+    /// The version that serves.
+    #[schema(example = "ada-v1")]
+    pub model: String,
+    /// What has changed since that was trained: `base` (the base model), `prompts` (their form).
+    pub changed: Vec<String>,
+    /// Whether a dataset version has to be made first, since the newest one has prompts of another form.
+    pub version_first: bool,
 }
 
 /// A part of the learning loop, and why it stands where it does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PartStatus {
-    /// `dataset`, `training`, `evaluation`, `decision` or `deployment`.
+    /// `dataset`, `training`, `evaluation`, `decision`, `deployment` or `retraining`.
     #[schema(value_type = String, example = "training")]
     pub part: LearningPart,
-    /// `done`, `under_way`, `waits` (for something else, or for somebody), `held_back` (it does not go on by itself) or
-    /// `not_begun`.
+    /// `done`, `under_way`, `waits` (for something else, or for somebody), `offered` (it is there for the taking),
+    /// `held_back` (it does not go on by itself) or `not_begun`.
     #[schema(value_type = String, example = "under_way")]
     pub standing: PartStanding,
     /// Why, and what would have it go on.
@@ -41,6 +57,8 @@ pub enum LearningPart {
     Decision,
     /// What is to serve is taken up.
     Deployment,
+    /// What serves is trained anew where the base model or the prompts have changed since.
+    Retraining,
 }
 
 /// Where a part stands.
@@ -53,6 +71,8 @@ pub enum PartStanding {
     UnderWay,
     /// It goes on when something else happens.
     Waits,
+    /// It is there for the taking.
+    Offered,
     /// It does not go on by itself.
     HeldBack,
     /// There is nothing to do for it yet.
@@ -68,6 +88,7 @@ impl LearningPart {
             Self::Evaluation => "evaluation",
             Self::Decision => "decision",
             Self::Deployment => "deployment",
+            Self::Retraining => "retraining",
         }
     }
 }
@@ -79,6 +100,7 @@ impl PartStanding {
             Self::Done => "done",
             Self::UnderWay => "under way",
             Self::Waits => "waits",
+            Self::Offered => "offered",
             Self::HeldBack => "held back",
             Self::NotBegun => "-",
         }

@@ -41,7 +41,7 @@ pub use jobs::{
     Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricFilter, MetricList, MetricView,
     NewJobRequest, NewRecipe, NewSweepRequest, PlanView, PlannedJob, RecipeView, SampleFit,
 };
-pub use learning::{LearningPart, LearningView, PartStanding, PartStatus};
+pub use learning::{LearningPart, LearningView, PartStanding, PartStatus, RetrainingOffer};
 pub use models::{
     EvaluationState, EvaluationView, LineageFilter, LineageView, ModelFileList, ModelFileView, ModelVersionDetail,
     ModelVersionList, ModelVersionState, ModelVersionView, TaughtDocumentView, TaughtModels,

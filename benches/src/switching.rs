@@ -88,6 +88,7 @@ async fn ask(server: &Server) -> Result<f64> {
 async fn registered(registry: &Registry, artifacts: &Artifacts, weights: &Path) -> Result<ModelId> {
     let (author, dataset, job): (AuthorId, _, _) = (AUTHOR.parse()?, DatasetId("0".repeat(64)), JobId("0".repeat(64)));
     let new = NewDataset {
+        prompts: None,
         dataset: dataset.clone(),
         author: author.clone(),
         manifest: "none".to_owned(),

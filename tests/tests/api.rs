@@ -66,6 +66,7 @@ async fn every_field_of_every_body_is_refused_by_name_when_its_type_is_wrong() -
     let paths: std::collections::BTreeSet<String> = wrongs.iter().map(route).collect();
     let expected = [
         "/v1/authors/ada/recipe",
+        "/v1/authors/ada/retrain",
         "/v1/authors/ada/rollback",
         "/v1/chat/completions",
         "/v1/datasets",

@@ -15,7 +15,9 @@ use crate::measure::{Measured, Measurements, Observation, measure};
 use crate::report::{Comparison, KindCounts, Names, Report, ReportedAnswer, ReportedSample, Seconds};
 use crate::samples::select;
 use crate::subject::Loss;
-use crate::{Counts, Error, Metric, Options, SampleKind, Subject, SubjectRole, Subjects, TestSample, verdict};
+use crate::{
+    Counts, Error, Metric, Options, SampleKind, Subject, SubjectRole, Subjects, TestSample, Unloadable, verdict,
+};
 
 /// How far an evaluation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,7 @@ type OnProgress<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync);
 struct Observed {
     role: SubjectRole,
     name: String,
+    remark: Option<String>,
     observations: Vec<Observation>,
 }
 
@@ -55,7 +58,8 @@ pub struct Assignment<'a> {
 ///
 /// # Errors
 /// If the options contradict themselves, there are no samples or unusable ones, a model can not be opened or fails, or `progress` wished
-/// to stop. The judge's failures are counted in the report.
+/// to stop. The judge's failures are counted in the report. A version in production that is [`Unloadable`] is left out, and the
+/// report says so.
 pub async fn evaluate(
     assignment: Assignment<'_>,
     subjects: &dyn Subjects,
@@ -76,12 +80,8 @@ pub async fn evaluate(
         return Err(Error::NoSamples);
     }
     let mut seconds = Seconds::default();
-    let mut models = Vec::new();
-    for role in SubjectRole::ALL {
-        let began = Instant::now();
-        models.extend(observe(role, &samples, subjects, progress).await?);
-        *seconds.of(role) = began.elapsed().as_secs_f64();
-    }
+    let (models, unloadable) = observe_all(&samples, subjects, &mut seconds, progress).await?;
+    let notes = models.iter().filter_map(|model| model.remark.clone()).collect();
     let began = Instant::now();
     let run = Run { samples, models, look, others: others.to_vec(), options: options.clone() };
     // Metrics keep a core busy for a moment; that must not hold up whatever else this runtime does.
@@ -99,10 +99,15 @@ pub async fn evaluate(
     };
     seconds.judge = judge.map_or(0.0, |_| began.elapsed().as_secs_f64());
     let (verdict, checks) = verdict::decide(&comparisons, judgement.as_ref(), &options.policy);
+    let (verdict, checks) = match &unloadable {
+        Some(why) => verdict::without_production(verdict, checks, why),
+        None => (verdict, checks),
+    };
     Ok(Report {
         verdict,
         grounded: verdict::is_grounded(verdict, &comparisons, &options.policy),
         checks,
+        notes,
         models: run.names(),
         dataset: dataset.clone(),
         look,
@@ -114,6 +119,28 @@ pub async fn evaluate(
         seconds,
         at,
     })
+}
+
+/// Puts all samples to each model in turn. Also why the version in production is not among them, where it can not be loaded any
+/// more.
+async fn observe_all(
+    samples: &[TestSample],
+    subjects: &dyn Subjects,
+    seconds: &mut Seconds,
+    progress: OnProgress<'_>,
+) -> Result<(Vec<Observed>, Option<String>), Error> {
+    let (mut models, mut unloadable) = (Vec::new(), None);
+    for role in SubjectRole::ALL {
+        let began = Instant::now();
+        match observe(role, samples, subjects, progress).await {
+            Err(Error::Open { role: SubjectRole::Production, cause }) if cause.is::<Unloadable>() => {
+                unloadable = Some(cause.to_string());
+            }
+            observed => models.extend(observed?),
+        }
+        *seconds.of(role) = began.elapsed().as_secs_f64();
+    }
+    Ok((models, unloadable))
 }
 
 /// Puts all samples to one model, and drops it. None: the base model is in production.
@@ -144,7 +171,7 @@ async fn observe(
         tell(progress, Some(role), done, total)?;
         observations[index].loss = Some(loss_on(subject.as_ref(), role, sample, index).await?);
     }
-    Ok(Some(Observed { role, name, observations }))
+    Ok(Some(Observed { role, name, remark: subject.remark(), observations }))
 }
 
 async fn loss_on(subject: &dyn Subject, role: SubjectRole, sample: &TestSample, index: usize) -> Result<Loss, Error> {

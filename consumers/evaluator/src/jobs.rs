@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::metrics::Metrics;
 use crate::order::{Compared, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
-use crate::{Error, Options};
+use crate::{Error, Options, Unloadable};
 
 /// Other authors that an author is held against, at most.
 const OTHER_AUTHORS: usize = 8;
@@ -126,9 +126,13 @@ impl Evaluations {
         let changes = registry.evaluation(model).await?.map(|evaluation| evaluation.changes).unwrap_or_default();
         let options = self.measure.changed(&changes)?;
         let (against, look) = registry.comparison(model).await?;
-        let production = match against.model.as_ref().filter(|production| *production != model) {
-            Some(production) => Some(self.version(production).await?),
-            None => None,
+        let (production, unloadable) = match against.model.as_ref().filter(|production| *production != model) {
+            Some(production) => match self.version(production).await {
+                Ok(version) => (Some(version), None),
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => (None, Some(Unloadable { version: production.0.clone(), cause: error.to_string() })),
+            },
+            None => (None, None),
         };
         Ok(EvaluationOrder {
             model: model.clone(),
@@ -136,6 +140,7 @@ impl Evaluations {
             test,
             candidate: self.version(model).await?,
             production,
+            unloadable,
             compared: Some(Compared { against, look }),
             others: self.others(&row.author).await?,
             base: row.base,

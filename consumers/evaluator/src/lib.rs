@@ -1,8 +1,9 @@
 //! Compares a candidate with the model in production, and says whether it may follow it.
 //!
 //! In: the frozen test samples of a dataset version ([`read_samples`]), and up to three models that answer them one
-//! after the other ([`Subjects`]): the candidate, the model in production and the base model that both come from. Out:
-//! a [`Report`] (JSON, or one page of HTML for the person who approves) with a [`twin_schemas::Verdict`].
+//! after the other ([`Subjects`]): the candidate, the model in production and the base model that there is, which both come from
+//! unless it was changed since. Out: a [`Report`] (JSON, or one page of HTML for the person who approves) with a
+//! [`twin_schemas::Verdict`].
 //!
 //! # What is measured
 //! - Whether its answers are nearer to the author than to other writers: authorship by the impostors' method, which decides
@@ -24,7 +25,8 @@
 //! - The same samples, answers and options give the same numbers on any machine; only durations and the date differ.
 //! - One model is in memory at a time: a subject is dropped before the next is opened.
 //! - A failure of a subject ends the evaluation with an error that names subject and sample. A failure of the judge is
-//!   counted and ends nothing.
+//!   counted and ends nothing. A version in production that can not be loaded any more ([`Unloadable`]) is named in the report, and
+//!   no verdict is [`twin_schemas::Verdict::Passed`] without it.
 //! - The judge does not touch the verdict unless the policy says so.
 //!
 //! # By events
@@ -67,6 +69,6 @@ pub use report::{
     Check, CheckKind, Comparison, KindCounts, Names, Outcome, Report, ReportedAnswer, ReportedSample, Seconds, html,
 };
 pub use samples::{Counts, SampleKind, TestSample, read_samples, select};
-pub use subject::{Answer, Loss, Subject, SubjectError, SubjectRole, Subjects};
+pub use subject::{Answer, Loss, Subject, SubjectError, SubjectRole, Subjects, Unloadable};
 pub use trigger::Trigger;
 pub use work::work;

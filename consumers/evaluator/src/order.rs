@@ -7,7 +7,7 @@ use twin_jobs::Kind;
 use twin_registry::Against;
 use twin_schemas::{DatasetId, ModelId, Verdict};
 
-use crate::Options;
+use crate::{Options, Unloadable};
 
 /// Evaluations, as runners know them.
 pub struct Evaluation;
@@ -29,8 +29,11 @@ pub struct EvaluationOrder {
     pub test: Vec<String>,
     /// The candidate's files.
     pub candidate: Version,
-    /// The files of the version in production; none is the base model.
+    /// The files of the version in production; none is the base model, or a version that has none.
     pub production: Option<Version>,
+    /// The version in production that has no files which could be loaded.
+    #[serde(default)]
+    pub unloadable: Option<Unloadable>,
     /// With what it is compared, as the registry is to note it. An order of an earlier version of the program does not say.
     #[serde(default)]
     pub compared: Option<Compared>,

@@ -8,6 +8,17 @@ use twin_schemas::{ChatMessage, FinishReason};
 /// Why a model could not do what was asked of it.
 pub type SubjectError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The version in production can not be loaded any more, and never will be: its files are gone, or no engine reads them. An
+/// evaluation then compares with the base model alone, and says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{version} can not be loaded any more: {cause}")]
+pub struct Unloadable {
+    /// Its name.
+    pub version: String,
+    /// Why.
+    pub cause: String,
+}
+
 /// Which of the models of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +75,11 @@ pub trait Subject: Send + Sync {
     /// Its name, as the report shows it.
     fn name(&self) -> &str;
 
+    /// What a reader of the report has to know of it, a sentence: that it is not the model one would take it for.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+
     /// Answers, greedily (temperature 0), so that a second evaluation sees the same answers. The token limit should leave
     /// room for passages as long as the author's, or every model is cut off alike.
     async fn answer(&self, prompt: &[ChatMessage]) -> Result<Answer, SubjectError>;
@@ -75,6 +91,7 @@ pub trait Subject: Send + Sync {
 /// Opens the models, one at a time: what it returns is dropped before the next is asked for.
 #[async_trait]
 pub trait Subjects: Send + Sync {
-    /// The model in this role. None for [`SubjectRole::Production`]: the base model is in production.
+    /// The model in this role. None for [`SubjectRole::Production`]: the base model is in production. An error that is
+    /// [`Unloadable`] in that role does not end the evaluation.
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError>;
 }

@@ -51,6 +51,14 @@ pub fn decide(comparisons: &[Comparison], judgement: Option<&Judgement>, policy:
     (verdict, checks)
 }
 
+/// The same where the version in production could not be loaded, and the candidate was compared with the base model in its
+/// stead: that may show that it is worse, and never that it may follow. A person decides.
+pub fn without_production(verdict: Verdict, mut checks: Vec<Check>, why: &str) -> (Verdict, Vec<Check>) {
+    let reason = format!("In production: {why}. Everything here is compared with the base model alone.");
+    checks.push(Check { kind: CheckKind::Production, metric: None, outcome: Outcome::Inconclusive, reason });
+    (if verdict == Verdict::Passed { Verdict::Inconclusive } else { verdict }, checks)
+}
+
 /// The metric that decides: the policy's primary one, or its fallback where the primary one is measured on too little and
 /// the fallback is not. `counts` tells what a metric is measured on; none: on nothing.
 pub fn primary_of(policy: &Policy, counts: impl Fn(Metric) -> Option<Counts>) -> Metric {

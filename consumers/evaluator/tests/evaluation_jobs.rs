@@ -16,8 +16,8 @@ use twin_evaluator::{
 };
 use twin_jobs::{Resources, Runner, Status, Supervisor};
 use twin_registry::{
-    Against, EvaluationRow, EvaluationState, JobOutcome, MeasureChanges, ModelManifest, NewDataset, NewJob, NewModel,
-    Registry,
+    Against, By, EvaluationRow, EvaluationState, JobOutcome, MeasureChanges, ModelManifest, NewDataset, NewJob,
+    NewModel, Registry,
 };
 use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
 use twin_sqlite::{Database, SqliteLeases};
@@ -112,6 +112,7 @@ async fn fixture(files: serde_json::Value, merged: bool) -> Fixture {
     let registry = twin_sqlite::registry(database.clone()).await.unwrap();
     let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
     let new = NewDataset {
+        prompts: None,
         dataset: dataset(),
         author: ada(),
         manifest: manifest(&artifacts, files).await,
@@ -213,9 +214,41 @@ async fn what_was_compared_with_something_else_than_the_registry_noted_is_compar
 }
 
 #[tokio::test]
+async fn a_version_in_production_without_files_keeps_no_candidate_from_its_evaluation() {
+    let mut f = fixture(test_files(), true).await;
+    f.looks(1).await;
+    f.is(Status::Succeeded(passed(None)));
+    f.looks(1).await;
+    let first = f.model.clone();
+    f.registry.approve(&first, By::new("grace", "", at())).await.unwrap();
+    // The next one is of another base model, and what serves can not be read any more.
+    let job = JobId("2".repeat(64));
+    let (base, recipe, code_version) = ("other".into(), "{}".into(), "1".into());
+    let new = NewJob { job: job.clone(), author: ada(), dataset: dataset(), base, recipe, sweep: None, code_version };
+    f.registry.queue_job(new, at()).await.unwrap();
+    f.registry.start_job(&job, at()).await.unwrap();
+    let made = NewModel { manifest: model_manifest(&f.artifacts, &job, true).await };
+    let second = f.registry.finish_job(&job, 1, JobOutcome::Succeeded(Some(made)), at()).await.unwrap().unwrap();
+    let manifest = f.registry.model(&first).await.unwrap().unwrap().manifest;
+    let hash = manifest.strip_prefix("sha256:").unwrap();
+    let stored = f._folder.path().join("artifacts").join(&hash[..2]).join(hash);
+    std::fs::remove_file(&stored).unwrap_or_else(|error| panic!("{}: {error}", stored.display()));
+    f.is(Status::Running(None));
+    f.registry.queue_evaluation(&second, at()).await.unwrap();
+    f.looks(1).await;
+    let order = f.submitted().remove(1);
+    assert_eq!((order.model, order.base.as_str(), order.production.is_none()), (second, "other", true));
+    let unloadable = order.unloadable.unwrap();
+    assert_eq!(unloadable.version, first.0);
+    assert!(unloadable.cause.contains("there is no artifact"), "{unloadable:?}");
+    assert_eq!(order.compared.map(|compared| compared.against.model), Some(Some(first)), "that is what answers");
+}
+
+#[tokio::test]
 async fn an_author_is_held_against_the_other_authors_of_the_twin() {
     let mut f = fixture(test_files(), true).await;
     let of_bob = |number: usize, manifest: String| NewDataset {
+        prompts: None,
         dataset: DatasetId(number.to_string().repeat(64)),
         author: "bob".parse().unwrap(),
         manifest,

@@ -40,6 +40,7 @@ impl Job {
             test: vec![test],
             candidate: Version { name: "ada-v2".into(), files: Vec::new() },
             production: None,
+            unloadable: None,
             compared: None,
             others: Vec::new(),
             base: "base".into(),

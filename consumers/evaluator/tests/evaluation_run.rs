@@ -4,14 +4,15 @@ mod scripted;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use scripted::*;
 use twin_evaluator::stylometry::NgramProfile;
 use twin_evaluator::{
-    Assignment, Error, Metric, Options, Outcome, Progress, Report, SampleKind, SubjectRole, TestSample, evaluate,
-    read_samples, select,
+    Assignment, CheckKind, Error, Metric, Options, Outcome, Progress, Report, SampleKind, SubjectError, SubjectRole,
+    TestSample, Unloadable, evaluate, html, read_samples, select,
 };
 use twin_schemas::Verdict;
 
@@ -141,6 +142,43 @@ async fn models_with_different_tokens_are_compared_by_bytes_alone() {
     options.policy.primary = Metric::LossPerToken;
     let report = run(&Stage::new(other, None, &samples()), &options).await.unwrap();
     assert_eq!(report.verdict, Verdict::Inconclusive);
+}
+
+#[tokio::test]
+async fn a_version_in_production_that_can_not_be_loaded_any_more_is_told_and_nothing_passes_for_better_than_it() {
+    let gone: fn() -> SubjectError =
+        || Unloadable { version: "ada-v1".into(), cause: "there is no artifact sha256:d".into() }.into();
+    let of_the_base = Script { remark: "ada-v2 was trained on another base model than small-base.", ..BASE };
+    let stage = Stage { closed: Some(gone), base: of_the_base, ..Stage::new(TUNED, Some(BASE), &samples()) };
+    let report = run(&stage, &options()).await.unwrap();
+    assert_eq!(
+        (report.verdict, report.grounded, report.models.production.as_deref()),
+        (Verdict::Inconclusive, false, None)
+    );
+    let told = report.checks.iter().find(|check| check.kind == CheckKind::Production).unwrap();
+    assert_eq!(told.outcome, Outcome::Inconclusive);
+    assert!(told.reason.contains("ada-v1 can not be loaded any more: there is no artifact sha256:d"), "{told:?}");
+    let others = report.checks.iter().filter(|check| check.kind != CheckKind::Production);
+    assert!(others.into_iter().all(|check| check.outcome == Outcome::Passed), "it passes against the base model");
+    assert_eq!(report.notes, [of_the_base.remark]);
+    let page = html(&report).unwrap();
+    assert!(
+        page.contains("ada-v2 could not be compared with what it would follow") && page.contains(of_the_base.remark)
+    );
+    assert!(page.contains("ada-v1 can not be loaded any more"));
+
+    let worse = Stage { closed: Some(gone), ..Stage::new(Script { name: "ada-v3", ..BASE }, Some(BASE), &samples()) };
+    let worse = Stage { base: TUNED, ..worse };
+    assert_eq!(run(&worse, &options()).await.unwrap().verdict, Verdict::Failed, "worse than the base model is worse");
+}
+
+#[tokio::test]
+async fn a_version_in_production_that_is_away_for_a_while_ends_the_attempt() {
+    let away: fn() -> SubjectError =
+        || twin_artifacts::Artifacts::existing(Path::new("/no/such/folder")).unwrap_err().into();
+    let stage = Stage { closed: Some(away), ..Stage::new(TUNED, Some(BASE), &samples()) };
+    let error = run(&stage, &options()).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ use crate::routes::{chat, dead_letters, documents, embeddings, models, query, so
         model_versions::list, model_versions::show, model_versions::lineage, model_files::list,
         model_files::read, model_versions::taught_by, evaluations::evaluate, evaluations::report, evaluations::page,
         decisions::approve, decisions::reject, decisions::deploy, decisions::roll_back, decisions::deployments,
-        outlook::show, recipes::show, recipes::set,
+        outlook::show, outlook::retrain, recipes::show, recipes::set,
         document, healthz, readyz, metrics,
     ),
     components(schemas(Problem, chat::ChatChunk)),

@@ -6,7 +6,8 @@
 //! from by reference, does the work with an engine ([`work`]), and stores checkpoints and the model it has made. A job
 //! whose process is gone goes on from the last checkpoint, on this machine or another. What a job leaves out of its samples
 //! is counted by kind, and more than a set share ends it before its first step. [`Planner`] says what a job would be
-//! before it is queued.
+//! before it is queued. [`Retrainings`] counts the authors whose version was trained with another base model or other prompts
+//! than there are now, and has them trained anew where a policy says so; else that is offered.
 //!
 //! Deliberately not here: the engine (`engines/`), whether the model is any good (`consumers/evaluator`), and what a
 //! dataset is made of.
@@ -17,6 +18,7 @@ mod metrics;
 mod options;
 mod order;
 mod planner;
+mod retraining;
 mod samples;
 mod sweeps;
 mod trigger;
@@ -25,8 +27,9 @@ mod work;
 pub use error::Error;
 pub use jobs::{Dependencies, TrainingJobs, supervisor};
 pub use metrics::Metrics;
-pub use options::Options;
+pub use options::{OnChange, Options};
 pub use order::{Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
 pub use planner::{Planned, Planner};
+pub use retraining::Retrainings;
 pub use trigger::Trigger;
 pub use work::work;

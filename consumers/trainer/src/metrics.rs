@@ -1,6 +1,8 @@
 use prometheus::{
-    IntCounterVec, IntGauge, Opts, register_int_counter_vec_with_registry, register_int_gauge_with_registry,
+    IntCounterVec, IntGauge, IntGaugeVec, Opts, register_int_counter_vec_with_registry,
+    register_int_gauge_vec_with_registry, register_int_gauge_with_registry,
 };
+use twin_registry::Change;
 use twin_telemetry::{MetricError, MetricsRegistry};
 
 /// What the trainer measures.
@@ -8,6 +10,7 @@ use twin_telemetry::{MetricError, MetricsRegistry};
 pub struct Metrics {
     pub(crate) jobs: IntCounterVec,
     pub(crate) running: IntGauge,
+    pub(crate) offers: IntGaugeVec,
 }
 
 impl Metrics {
@@ -23,6 +26,17 @@ impl Metrics {
         }
         let running =
             register_int_gauge_with_registry!(Opts::new("twin_trainer_running", "Training jobs under way."), registry)?;
-        Ok(Self { jobs, running })
+        let offers = register_int_gauge_vec_with_registry!(
+            Opts::new(
+                "twin_trainer_retraining_offers",
+                "Authors to whom a retraining is offered, by what has changed since their version was trained."
+            ),
+            &["changed"],
+            registry
+        )?;
+        for change in [Change::Base, Change::Prompts] {
+            offers.with_label_values(&[change.as_str()]);
+        }
+        Ok(Self { jobs, running, offers })
     }
 }

@@ -10,6 +10,9 @@ use twin_training::{Error, Recipe};
 pub struct Options {
     /// Whether a new dataset version starts a job by itself. Without, `twin train` starts it.
     pub automatic: bool,
+    /// What follows where the version of an author that serves was trained with another base model or other prompts than
+    /// there are now. It serves until another is approved in any case.
+    pub retrain_on_change: OnChange,
     /// The base model, a Hugging Face directory. Empty: that of `llm.model`.
     pub base: PathBuf,
     /// The recipe of jobs, a TOML file. Empty: all of it follows from the dataset and the base model, and training ends
@@ -32,10 +35,21 @@ pub struct Options {
     pub threads: usize,
 }
 
+/// What follows where a version that serves was trained with something else than what there is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnChange {
+    /// A retraining is offered: `twin learning status` shows it, `twin train` takes it.
+    Offer,
+    /// Each such author is trained anew, one job after the other, whatever `trainer.automatic` says.
+    Train,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             automatic: true,
+            retrain_on_change: OnChange::Offer,
             base: PathBuf::new(),
             recipe: PathBuf::new(),
             max_left_out: 0.01,

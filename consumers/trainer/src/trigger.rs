@@ -1,4 +1,4 @@
-//! Queues a job for each new dataset version.
+//! Queues a job for each new dataset version that is to be trained on.
 
 use async_trait::async_trait;
 use twin_registry::JobQueue;
@@ -7,7 +7,8 @@ use twin_stream::{Handler, Message, Outcome};
 
 use crate::options::Options;
 
-/// The trainer stage: each new dataset version becomes a job.
+/// The trainer stage: each new dataset version becomes a job; where nothing is trained by itself, each that was asked for to
+/// be trained on.
 pub struct Trigger {
     queue: JobQueue,
     automatic: bool,
@@ -19,16 +20,17 @@ impl Trigger {
         Self { queue, automatic: options.automatic }
     }
 
-    async fn dataset_ready(&self, ready: &DatasetReady) -> Outcome {
-        if !self.automatic {
-            return Outcome::Done;
-        }
-        let queued = async {
+    async fn train(&self, ready: &DatasetReady) -> Result<(), twin_registry::Error> {
+        if self.automatic || self.queue.is_for_retraining(&ready.dataset).await? {
             let recipe = self.queue.recipe_of(&ready.author).await?;
-            self.queue.train(&ready.author, &ready.dataset, &recipe).await
-        };
-        match queued.await {
-            Ok(_) => Outcome::Done,
+            self.queue.train(&ready.author, &ready.dataset, &recipe).await?;
+        }
+        Ok(())
+    }
+
+    async fn dataset_ready(&self, ready: &DatasetReady) -> Outcome {
+        match self.train(ready).await {
+            Ok(()) => Outcome::Done,
             Err(error) if error.is_transient() => Outcome::wait("registry", error),
             Err(error) => Outcome::dead("recipe", error),
         }

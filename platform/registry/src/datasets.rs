@@ -39,7 +39,13 @@ impl Registry {
 
     /// Asks for a version to be frozen now. An open request stays.
     pub async fn request_freeze(&self, author: &AuthorId, by: &str, now: DateTime<Utc>) -> Result<(), Error> {
-        self.perform(author, Command::RequestFreeze { by: by.to_owned() }, now).await?;
+        self.perform(author, Command::RequestFreeze { by: by.to_owned(), retrain: false }, now).await?;
+        Ok(())
+    }
+
+    /// Asks for a version that is trained on as soon as it is there, whoever starts training otherwise.
+    pub async fn request_retraining(&self, author: &AuthorId, by: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        self.perform(author, Command::RequestFreeze { by: by.to_owned(), retrain: true }, now).await?;
         Ok(())
     }
 

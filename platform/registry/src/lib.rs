@@ -27,6 +27,7 @@ mod outlook;
 mod pages;
 mod queue;
 mod relay;
+mod retraining;
 mod rows;
 pub mod rules;
 mod runs;
@@ -48,6 +49,7 @@ pub use model::{
 pub use outlook::{Collected, Outlook, Part, Standing, outlook};
 pub use queue::{CODE_VERSION, JobQueue};
 pub use relay::{Steps, relay};
+pub use retraining::{Change, Ingredients, RETRAINING, Retraining, Stage, Taken, retraining};
 pub use rows::{Kind, Row, RowPosition, changed as changed_rows};
 pub use store::{NewStep, RowQuery, SortOrder, Store, Unsettled};
 pub use twin_backend::Page;

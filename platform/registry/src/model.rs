@@ -23,6 +23,8 @@ pub struct NewDataset {
     pub training_samples: u64,
     /// Samples of each kind, for people.
     pub counts: BTreeMap<String, u64>,
+    /// The form of the prompts that its samples are made with; none: not known.
+    pub prompts: Option<String>,
     /// Why it was frozen.
     pub reason: String,
     /// The documents that it holds.
@@ -46,6 +48,10 @@ pub struct DatasetRow {
     pub training_samples: u64,
     /// Samples of each kind.
     pub counts: BTreeMap<String, u64>,
+    /// The form of the prompts that its samples are made with. Not known of versions that earlier versions of the program
+    /// have made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompts: Option<String>,
     /// Why it was frozen.
     pub reason: String,
     /// When.
@@ -69,6 +75,9 @@ pub struct FreezeRequest {
     pub outcome: Option<String>,
     /// Whether no version could be made: the outcome is then the reason.
     pub refused: bool,
+    /// The version is to be trained on, whatever `trainer.automatic` says: a retraining was asked for.
+    #[serde(default)]
+    pub retrain: bool,
 }
 
 /// A training job to queue.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use twin_schemas::{AuthorId, ModelId, Verdict};
 
 use crate::model::{DatasetRow, DeploymentState, EvaluationState, JobProgress, JobRow, JobState, ModelRow, ModelState};
+use crate::retraining::{Change, Ingredients, RETRAINING, Retraining, Stage, retraining};
 use crate::rules::AuthorState;
 use crate::{Error, Registry};
 
@@ -21,6 +22,8 @@ pub enum Part {
     Decision,
     /// The workers take up what is to serve.
     Deployment,
+    /// What serves is trained anew where the base model or the prompts have changed since.
+    Retraining,
 }
 
 /// Where a part stands.
@@ -33,6 +36,8 @@ pub enum Standing {
     UnderWay,
     /// It goes on when something else happens, by itself or by somebody.
     Waits,
+    /// It is there for the taking, and nothing is amiss until somebody does.
+    Offered,
     /// It does not go on by itself.
     HeldBack,
     /// There is nothing to do for it yet.
@@ -50,7 +55,7 @@ pub struct Outlook {
     pub detail: String,
 }
 
-/// What the next dataset version waits for.
+/// What the next dataset version waits for, and what becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Collected {
     /// Usable passages that no version holds.
@@ -59,11 +64,18 @@ pub struct Collected {
     pub needed: u64,
     /// The setting that says so.
     pub key: &'static str,
+    /// A new version is trained on without anybody's asking (`trainer.automatic`).
+    pub automatic: bool,
 }
 
 impl Registry {
-    /// How far an author's learning is, part by part.
-    pub async fn outlook(&self, author: &AuthorId, collected: Collected) -> Result<Vec<Outlook>, Error> {
+    /// How far an author's learning is, part by part. `now` is what a job would be made of now, or why there can be none.
+    pub async fn outlook(
+        &self,
+        author: &AuthorId,
+        collected: Collected,
+        now: Result<&Ingredients, &str>,
+    ) -> Result<Vec<Outlook>, Error> {
         let state = self.state(author).await?;
         let job = newest_job(&state).map(|job| job.job.clone());
         let progress = match &job {
@@ -71,18 +83,24 @@ impl Registry {
             None => None,
         };
         let progress = progress.map(|noted| noted.progress);
-        Ok(outlook(&state, collected, progress.as_ref()))
+        Ok(outlook(&state, collected, now, progress.as_ref()))
     }
 }
 
 /// The same of a state. `progress` is that of the newest job on the newest version.
-pub fn outlook(state: &AuthorState, collected: Collected, progress: Option<&JobProgress>) -> Vec<Outlook> {
+pub fn outlook(
+    state: &AuthorState,
+    collected: Collected,
+    now: Result<&Ingredients, &str>,
+    progress: Option<&JobProgress>,
+) -> Vec<Outlook> {
     let parts = [
         (Part::Dataset, dataset(state, collected)),
-        (Part::Training, training(state, progress)),
+        (Part::Training, training(state, collected.automatic, now.err(), progress)),
         (Part::Evaluation, evaluation(state)),
         (Part::Decision, decision(state)),
         (Part::Deployment, deployment(state)),
+        (Part::Retraining, retrained(state, now)),
     ];
     parts.into_iter().map(|(part, (standing, detail))| Outlook { part, standing, detail }).collect()
 }
@@ -94,13 +112,29 @@ fn dataset(state: &AuthorState, collected: Collected) -> Found {
     if let Some(request) = &state.freeze {
         let is_newer = newest.is_none_or(|version| request.requested_at >= version.created_at);
         match &request.outcome {
-            None => return (Standing::UnderWay, format!("{} has asked for a version", request.requested_by)),
-            Some(why) if request.refused && is_newer => return (Standing::HeldBack, why.clone()),
+            None => {
+                return (
+                    Standing::UnderWay,
+                    format!("{} has asked for a version: it is being made", request.requested_by),
+                );
+            }
+            Some(why) if request.refused && is_newer => {
+                let stays = newest.map_or(String::new(), |version| format!("; version {} stays", version.number));
+                return (Standing::HeldBack, format!("no version could be made: {why}{stays}"));
+            }
             Some(_) => {}
         }
     }
-    let Collected { new_samples, needed, key } = collected;
-    let new = format!("{new_samples} of the {needed} new passages are there that make a version due ({key})");
+    let Collected { new_samples, needed, key, .. } = collected;
+    let new = if new_samples < needed {
+        format!("{new_samples} of the {needed} new passages are there that make a version due ({key})")
+    } else {
+        format!(
+            "{new_samples} new passages are there, and {needed} make a version due ({key}): it is made when no document has \
+             changed for datasets.freeze.quiet_s seconds; if none comes, twin datasets freeze --author {} --wait says why",
+            state.author
+        )
+    };
     match newest {
         Some(version) => (
             Standing::Done,
@@ -133,7 +167,7 @@ fn sweeps(state: &AuthorState, version: &DatasetRow) -> Option<Found> {
     }
 }
 
-fn training(state: &AuthorState, progress: Option<&JobProgress>) -> Found {
+fn training(state: &AuthorState, automatic: bool, impossible: Option<&str>, progress: Option<&JobProgress>) -> Found {
     let Some(version) = state.datasets.last() else {
         return (Standing::NotBegun, "there is no dataset version to train on".to_owned());
     };
@@ -144,8 +178,7 @@ fn training(state: &AuthorState, progress: Option<&JobProgress>) -> Found {
         return found;
     }
     let Some(job) = trained else {
-        let how = "it is queued by itself (trainer.automatic), or by twin train";
-        return (Standing::Waits, format!("no job trains on version {} yet: {how}", version.number));
+        return not_trained(state, version, automatic, impossible);
     };
     let (id, reason) = (job.job.short(), job.reason.as_deref());
     let because = reason.map_or(String::new(), |reason| format!(": {reason}"));
@@ -153,7 +186,8 @@ fn training(state: &AuthorState, progress: Option<&JobProgress>) -> Found {
         JobState::Queued => (Standing::Waits, format!("job {id} waits for its turn{because}")),
         JobState::Running => {
             let step = progress.map_or(String::new(), |now| format!(", step {} of {}", now.step, now.steps));
-            (Standing::UnderWay, format!("job {id}, attempt {}{step}", job.attempts))
+            let stopping = if job.cancel_requested { ", is to stop" } else { "" };
+            (Standing::UnderWay, format!("job {id}, attempt {}{step}{stopping}", job.attempts))
         }
         JobState::Succeeded => {
             let model = job.model.as_ref().map_or("no model", |model| model.0.as_str());
@@ -161,6 +195,20 @@ fn training(state: &AuthorState, progress: Option<&JobProgress>) -> Found {
         }
         JobState::Failed => (Standing::HeldBack, format!("job {id} has failed{because}; twin jobs retry {id}")),
         JobState::Cancelled => (Standing::HeldBack, format!("job {id} was stopped{because}; twin jobs retry {id}")),
+    }
+}
+
+/// Why no job trains on the newest version.
+fn not_trained(state: &AuthorState, version: &DatasetRow, automatic: bool, impossible: Option<&str>) -> Found {
+    let (number, author) = (version.number, &state.author);
+    let none = format!("no job trains on version {number}");
+    match impossible {
+        Some(why) => (Standing::HeldBack, format!("{none}: {why}")),
+        None if automatic || version.reason == RETRAINING => {
+            let or = format!("it is queued by itself (trainer.automatic), or by twin train --author {author}");
+            (Standing::Waits, format!("{none} yet: {or}"))
+        }
+        None => (Standing::Waits, format!("{none} (trainer.automatic is off): twin train --author {author}")),
     }
 }
 
@@ -172,7 +220,10 @@ fn evaluation(state: &AuthorState) -> Found {
         return (Standing::Waits, format!("{model} is not queued for its evaluation yet"));
     };
     match row.state {
-        EvaluationState::Queued => (Standing::Waits, format!("the evaluation of {model} waits for its turn")),
+        EvaluationState::Queued => {
+            let because = row.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+            (Standing::Waits, format!("the evaluation of {model} waits for its turn{because}"))
+        }
         EvaluationState::Running => (Standing::UnderWay, format!("{model} is evaluated, attempt {}", row.attempts)),
         EvaluationState::Failed => {
             let why = row.reason.as_deref().unwrap_or("for no known reason");
@@ -233,15 +284,57 @@ fn deployment(state: &AuthorState) -> Found {
     let name =
         |model: &Option<ModelId>| model.as_ref().map_or_else(|| "the base model".to_owned(), |model| model.0.clone());
     let Some(newest) = state.deployments.last().map(|deployment| &deployment.row) else {
-        return (Standing::NotBegun, "no version was deployed".to_owned());
+        return (Standing::NotBegun, "no version was deployed: answers are not by one".to_owned());
     };
     match newest.state {
-        DeploymentState::Requested => (Standing::UnderWay, format!("{} is taken up", name(&newest.model))),
-        DeploymentState::Serving => (Standing::Done, format!("{} serves", name(&newest.model))),
+        DeploymentState::Requested => (Standing::UnderWay, format!("{} is loaded by the workers", name(&newest.model))),
+        DeploymentState::Serving => {
+            let evaluation = newest.model.as_ref().and_then(|model| state.evaluations.get(model));
+            let quoted = match evaluation {
+                Some(row) if !row.grounded => {
+                    "; it is not shown to answer from passages, so that with the default model questions are quoted \
+                     (answers.mode)"
+                }
+                _ => "",
+            };
+            (Standing::Done, format!("{} serves{quoted}", name(&newest.model)))
+        }
         DeploymentState::Failed => {
             let why = newest.detail.as_deref().unwrap_or("for no known reason");
             let serves = state.in_force().map_or_else(|| "the base model".to_owned(), |row| name(&row.model));
             (Standing::HeldBack, format!("{} was not taken up: {why}; {serves} serves", name(&newest.model)))
         }
+    }
+}
+
+/// Whether what serves was trained with what is there now, and else how far a retraining is.
+fn retrained(state: &AuthorState, now: Result<&Ingredients, &str>) -> Found {
+    let Some(serving) = state.in_force().and_then(|row| row.model.as_ref()) else {
+        return (Standing::NotBegun, "no version serves that could be out of date".to_owned());
+    };
+    let now = match now {
+        Ok(now) => now,
+        Err(why) => return (Standing::NotBegun, format!("whether {serving} is out of date is not known: {why}")),
+    };
+    let Some(Retraining { author, model, changed, stage }) = retraining(state, now) else {
+        return (Standing::Done, format!("{serving} was trained with the base model and the prompts that there are"));
+    };
+    let what = changed.iter().map(|change| match change {
+        Change::Base => "on another base model than there is now (trainer.base, llm.model)",
+        Change::Prompts => "with prompts of another form than they have now",
+    });
+    let what = what.collect::<Vec<_>>().join(" and ");
+    let serves = format!("{model} was trained {what} and serves until another is approved");
+    match stage {
+        Stage::Offered { version_first } => {
+            let takes = match version_first {
+                true => "makes a dataset version and trains on it",
+                false => "trains on the newest dataset version",
+            };
+            (Standing::Offered, format!("{serves}: twin train --author {author} {takes}"))
+        }
+        Stage::UnderWay(how) => (Standing::UnderWay, format!("{how}; {serves}")),
+        Stage::Waits(how) => (Standing::Waits, format!("{how}; {serves}")),
+        Stage::HeldBack(why) => (Standing::HeldBack, format!("{why}; {serves}")),
     }
 }

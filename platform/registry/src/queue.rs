@@ -8,7 +8,8 @@ use twin_schemas::{AuthorId, DatasetId, JobId};
 use twin_training::{Recipe, Sweep};
 
 use crate::model::{JobRow, NewJob};
-use crate::{Error, Registry};
+use crate::retraining::RETRAINING;
+use crate::{Error, Ingredients, Registry};
 
 /// The version of this program, as runs record it.
 pub const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -19,6 +20,7 @@ pub struct JobQueue {
     registry: Registry,
     /// The base model's fingerprint.
     base: Arc<str>,
+    ingredients: Arc<Ingredients>,
     default_recipe: Arc<Recipe>,
 }
 
@@ -26,7 +28,28 @@ impl JobQueue {
     /// A queue of jobs that train the base model of that fingerprint. Authors without a recipe of their own have the
     /// default one.
     pub fn new(registry: Registry, base: &str, default_recipe: Recipe) -> Self {
-        Self { registry, base: base.into(), default_recipe: Arc::new(default_recipe) }
+        let ingredients = Arc::new(Ingredients { bases: vec![base.to_owned()], prompts: None });
+        Self { registry, base: base.into(), ingredients, default_recipe: Arc::new(default_recipe) }
+    }
+
+    /// The same, with all that is known of what its jobs are made of.
+    pub fn with_ingredients(self, ingredients: Ingredients) -> Self {
+        Self { ingredients: Arc::new(ingredients), ..self }
+    }
+
+    /// What its jobs are made of.
+    pub fn ingredients(&self) -> &Ingredients {
+        &self.ingredients
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Whether a dataset version was asked for to be trained on, whoever starts training otherwise.
+    pub async fn is_for_retraining(&self, dataset: &DatasetId) -> Result<bool, Error> {
+        let version = self.registry.dataset(&dataset.0).await?;
+        Ok(version.is_some_and(|version| version.reason == RETRAINING))
     }
 
     /// The recipe of an author's jobs: one that was set, else the default one.

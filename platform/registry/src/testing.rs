@@ -56,7 +56,7 @@ fn document(name: &str) -> DocumentId {
 }
 
 fn step(by: &str) -> Step {
-    Step::FreezeRequested { by: by.to_owned(), at: at(0) }
+    Step::FreezeRequested { by: by.to_owned(), retrain: false, at: at(0) }
 }
 
 fn event(id: &str) -> Event {

@@ -2,24 +2,33 @@
 
 mod support;
 
-use support::{Fixture, ada, at, dataset, evaluated, fixture, job, outcome};
-use twin_registry::{By, Collected, JobOutcome, JobProgress, MeasureChanges, NewJob, NewModel, Part, Standing};
+use support::{Fixture, ada, at, dataset, evaluated, fixture, ingredients, job, outcome, report};
+use twin_registry::{
+    By, Collected, Ingredients, JobOutcome, JobProgress, MeasureChanges, NewDataset, NewJob, NewModel, Outlook, Part,
+    RETRAINING, Standing,
+};
 use twin_schemas::Verdict;
 
-const COLLECTED: Collected = Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples" };
+const COLLECTED: Collected =
+    Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples", automatic: true };
 
-/// Where each part stands.
+/// Where each part stands but the retraining, which is last.
 async fn standings(fixture: &Fixture) -> [Standing; 5] {
-    let outlook = fixture.registry.outlook(&ada(), COLLECTED).await.unwrap();
+    let outlook = fixture.registry.outlook(&ada(), COLLECTED, Ok(&ingredients())).await.unwrap();
     let parts: Vec<Part> = outlook.iter().map(|found| found.part).collect();
-    assert_eq!(parts, [Part::Dataset, Part::Training, Part::Evaluation, Part::Decision, Part::Deployment]);
-    outlook.iter().map(|found| found.standing).collect::<Vec<_>>().try_into().unwrap()
+    let order = [Part::Dataset, Part::Training, Part::Evaluation, Part::Decision, Part::Deployment, Part::Retraining];
+    assert_eq!(parts, order);
+    outlook.iter().map(|found| found.standing).take(5).collect::<Vec<_>>().try_into().unwrap()
 }
 
 /// Why a part stands where it does.
 async fn detail(fixture: &Fixture, part: Part) -> String {
-    let outlook = fixture.registry.outlook(&ada(), COLLECTED).await.unwrap();
-    outlook.into_iter().find(|found| found.part == part).unwrap().detail
+    of(fixture, part, COLLECTED, Ok(&ingredients())).await.detail
+}
+
+async fn of(fixture: &Fixture, part: Part, collected: Collected, now: Result<&Ingredients, &str>) -> Outlook {
+    let outlook = fixture.registry.outlook(&ada(), collected, now).await.unwrap();
+    outlook.into_iter().find(|found| found.part == part).unwrap()
 }
 
 #[tokio::test]
@@ -39,10 +48,65 @@ async fn a_request_that_is_refused_says_why_until_a_version_is_made() {
     fixture.registry.answer_freeze(&ada(), Err("too few samples"), at(1)).await.unwrap();
     assert_eq!(
         (standings(&fixture).await[0], detail(&fixture, Part::Dataset).await),
-        (Standing::HeldBack, "too few samples".into())
+        (Standing::HeldBack, "no version could be made: too few samples".into())
     );
     fixture.registry.add_dataset(dataset("1"), at(2)).await.unwrap();
     assert_eq!(standings(&fixture).await[0], Standing::Done);
+    fixture.registry.request_freeze(&ada(), "grace", at(3)).await.unwrap();
+    fixture.registry.answer_freeze(&ada(), Err("too few samples"), at(4)).await.unwrap();
+    let why = detail(&fixture, Part::Dataset).await;
+    assert_eq!(why, "no version could be made: too few samples; version 1 stays");
+}
+
+#[tokio::test]
+async fn a_version_that_is_due_is_not_waited_for_in_vain() {
+    let fixture = fixture().await;
+    let due = Collected { new_samples: 200, ..COLLECTED };
+    let why = of(&fixture, Part::Dataset, due, Ok(&ingredients())).await.detail;
+    assert!(why.contains("datasets.freeze.quiet_s") && why.contains("twin datasets freeze --author ada"), "{why}");
+}
+
+#[tokio::test]
+async fn a_version_that_nothing_trains_on_by_itself_says_who_does_or_why_nobody_can() {
+    let fixture = fixture().await;
+    fixture.registry.add_dataset(dataset("a"), at(0)).await.unwrap();
+    let by_hand = Collected { automatic: false, ..COLLECTED };
+    let found = of(&fixture, Part::Training, by_hand, Ok(&ingredients())).await;
+    let told = "no job trains on version 1 (trainer.automatic is off): twin train --author ada";
+    assert_eq!((found.standing, found.detail.as_str()), (Standing::Waits, told));
+    let found = of(&fixture, Part::Training, COLLECTED, Err("there is no base model")).await;
+    let told = "no job trains on version 1: there is no base model";
+    assert_eq!((found.standing, found.detail.as_str()), (Standing::HeldBack, told));
+    // Who asked for it to be trained on need not ask again.
+    let wanted = NewDataset { reason: RETRAINING.into(), ..dataset("b") };
+    fixture.registry.add_dataset(wanted, at(1)).await.unwrap();
+    let why = of(&fixture, Part::Training, by_hand, Ok(&ingredients())).await.detail;
+    assert!(why.contains("by itself"), "{why}");
+}
+
+#[tokio::test]
+async fn a_version_that_serves_says_whether_it_answers_and_whether_it_is_out_of_date() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let parts = async |now: Result<&Ingredients, &str>| {
+        let (serves, due) = (Part::Deployment, Part::Retraining);
+        (of(&fixture, serves, COLLECTED, now).await.detail, of(&fixture, due, COLLECTED, now).await)
+    };
+    let (answers, due) = parts(Ok(&ingredients())).await;
+    assert!(answers.contains("no version was deployed"), "{answers}");
+    assert_eq!(due.standing, Standing::NotBegun);
+    let model = evaluated(registry, "1", Verdict::Passed).await;
+    registry.approve(&model, By::new("grace", "", at(6))).await.unwrap();
+    registry.report_deployment(&ada(), report(1, "one", Ok(())), at(7)).await.unwrap();
+    let (answers, due) = parts(Ok(&ingredients())).await;
+    assert_eq!((answers.as_str(), due.standing), ("ada-v1 serves", Standing::Done), "{due:?}");
+    let other = Ingredients { bases: vec!["other".into()], ..ingredients() };
+    let (answers, due) = parts(Ok(&other)).await;
+    assert_eq!((answers.as_str(), due.standing), ("ada-v1 serves", Standing::Offered), "it goes on: {due:?}");
+    assert!(due.detail.contains("trainer.base") && due.detail.contains("twin train --author ada"), "{due:?}");
+    let (_, due) = parts(Err("there is no base model")).await;
+    assert_eq!(due.standing, Standing::NotBegun);
+    assert!(due.detail.ends_with("is not known: there is no base model"), "{due:?}");
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ fn dataset() -> impl Strategy<Value = Command> {
             manifest: "m".into(),
             training_samples: 1,
             counts: BTreeMap::new(),
+            prompts: None,
             reason: "requested".into(),
             members: Vec::new(),
         })
@@ -103,7 +104,7 @@ fn command() -> impl Strategy<Value = Command> {
             outcome
         }),
         Just(Command::ConcludeSweep { sweep: "sweep".into(), recipe: Some(("r".into(), "sweep".into())) }),
-        person().prop_map(|by| Command::RequestFreeze { by }),
+        (person(), any::<bool>()).prop_map(|(by, retrain)| Command::RequestFreeze { by, retrain }),
         any::<bool>().prop_map(|refused| Command::AnswerFreeze { outcome: "so".into(), refused }),
     ];
     let of_models = prop_oneof![

@@ -69,9 +69,19 @@ impl Base {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
+    /// The fingerprints that jobs and models name it by: today's, and the one of before the weights were looked at.
+    pub fn fingerprints(&self) -> [&str; 2] {
+        [&self.fingerprint, &self.headers]
+    }
+
+    /// Whether it is the one of that fingerprint.
+    pub fn is(&self, fingerprint: &str) -> bool {
+        self.fingerprints().contains(&fingerprint)
+    }
+
     /// An error that says what to do if it is another than the one of that fingerprint.
     pub fn require(&self, fingerprint: &str) -> Result<(), Error> {
-        if fingerprint == self.fingerprint || fingerprint == self.headers {
+        if self.is(fingerprint) {
             return Ok(());
         }
         Err(Error::Base(format!(

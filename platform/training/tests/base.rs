@@ -65,7 +65,9 @@ fn a_job_of_before_weights_were_looked_at_finds_its_base_model() {
     model(home.path(), "{}", "{}");
     // Configuration, the file's name, its length, its header.
     let named = "1d33fe220d77d0fe5a6d50136a324e33f1307e09647f57de716bac1be49357fe".to_owned();
-    assert!(Base::open(home.path()).unwrap().require(&named).is_ok());
+    let base = Base::open(home.path()).unwrap();
+    assert!(base.require(&named).is_ok() && base.is(&named) && base.is(&base.fingerprint) && !base.is("another"));
+    assert_eq!(base.fingerprints(), [base.fingerprint.as_str(), named.as_str()]);
 }
 
 #[test]

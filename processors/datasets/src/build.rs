@@ -118,6 +118,11 @@ impl Builder {
         Self { instructor: Some(instructor), ..self }
     }
 
+    /// The form of the prompts that its versions have.
+    pub fn prompts(&self) -> String {
+        self.options.prompt.form()
+    }
+
     /// Makes a version of all that the author has. `parent` is the version before: its split of documents is kept if
     /// seed and shares are the same. The version is stored, and nothing else refers to it yet: the caller notes it
     /// ([`Corpus::mark_frozen`]) and announces it.

@@ -27,6 +27,7 @@ impl FreezeReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
+            Self::Retraining => twin_registry::RETRAINING,
             Self::NewSamples => "new samples",
             Self::Age => "age",
             Self::Deletions => "deletions",
@@ -61,6 +62,8 @@ pub struct FreezeState {
 pub enum FreezeReason {
     /// A person asked for it.
     Requested,
+    /// It was asked for to be trained on: what serves was trained on other prompts.
+    Retraining,
     /// Enough is new.
     NewSamples,
     /// Something is new, and the last version is old.

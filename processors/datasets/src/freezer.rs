@@ -117,11 +117,13 @@ impl Freezer {
     /// Freezes, unless whoever had the lease before has done it.
     async fn freeze_if_due(&mut self, author: &AuthorId) -> Result<(), Error> {
         let requests = self.registry.open_freeze_requests().await?;
-        let requested = requests.iter().any(|request| request.author == *author);
-        match self.due(author, requested).await? {
-            Some(reason) => self.freeze(author, reason).await,
-            None => Ok(()),
-        }
+        let request = requests.iter().find(|request| request.author == *author);
+        let reason = match self.due(author, request.is_some()).await? {
+            Some(_) if request.is_some_and(|request| request.retrain) => FreezeReason::Retraining,
+            Some(reason) => reason,
+            None => return Ok(()),
+        };
+        self.freeze(author, reason).await
     }
 
     async fn due(&mut self, author: &AuthorId, requested: bool) -> Result<Option<FreezeReason>, Error> {
@@ -201,6 +203,7 @@ impl Freezer {
             manifest: built.manifest_artifact.clone(),
             training_samples: manifest.training_samples(),
             counts,
+            prompts: Some(self.builder.prompts()),
             reason: reason.as_str().to_owned(),
             members: members.map(|document| (document.document_id, document.revision)).collect(),
         };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use twin_artifacts::Artifacts;
-use twin_evaluator::{Answer, EvaluationOrder, Loss, Subject, SubjectError, SubjectRole, Subjects, Version};
+use twin_evaluator::{
+    Answer, EvaluationOrder, Loss, Subject, SubjectError, SubjectRole, Subjects, Unloadable, Version,
+};
 use twin_inference::LlmOptions;
 use twin_llm::{ChatModel, ChatRequest, Reply, whole};
 use twin_lora::{Scorer, scorer};
@@ -32,6 +34,31 @@ impl OrderedModels {
         Self { order: order.clone(), artifacts, folder, base, llm }
     }
 
+    /// The version in production; [`Unloadable`] where no later try would load it either.
+    async fn production(&self, version: &Version) -> Result<Box<dyn Subject>, SubjectError> {
+        let opened = async {
+            let directory = self.fetched(version).await?;
+            self.opened(&version.name, &directory).await
+        };
+        opened.await.map_err(|error| match is_lasting(&error) {
+            true => Unloadable { version: version.name.clone(), cause: error.to_string() }.into(),
+            false => error,
+        })
+    }
+
+    /// The base model of this machine. A candidate of another one is held against it all the same.
+    async fn base_model(&self, base: &Base) -> Result<Box<dyn Subject>, SubjectError> {
+        let remark = (!base.is(&self.order.base)).then(|| {
+            format!(
+                "{} was trained on another base model than {}, which it is shown beside here.",
+                self.order.candidate.name,
+                base.name()
+            )
+        });
+        let opened = self.loaded(&base.name(), &base.path).await?;
+        Ok(Box::new(Opened { remark, ..opened }))
+    }
+
     async fn fetched(&self, version: &Version) -> Result<PathBuf, SubjectError> {
         let directory = self.folder.join(&version.name);
         Artifacts::open_existing(&self.artifacts)?.fetch_folder(&version.files, &directory).await?;
@@ -40,13 +67,26 @@ impl OrderedModels {
 
     /// The model in that directory. What answers is loaded at once: a model that can not be is told before anything is asked.
     async fn opened(&self, name: &str, directory: &Path) -> Result<Box<dyn Subject>, SubjectError> {
+        Ok(Box::new(self.loaded(name, directory).await?))
+    }
+
+    async fn loaded(&self, name: &str, directory: &Path) -> Result<Opened, SubjectError> {
         let model = MistralModel::load(directory, name, self.llm.device).await?;
-        Ok(Box::new(Opened {
+        Ok(Opened {
             name: name.to_owned(),
+            remark: None,
             directory: directory.to_owned(),
             held: Mutex::new(Some(Held::Answering(Arc::new(model)))),
             llm: self.llm.clone(),
-        }))
+        })
+    }
+}
+
+/// Whether a version's files are not there, are not what they were, or are none that an engine reads.
+fn is_lasting(error: &SubjectError) -> bool {
+    match error.downcast_ref::<twin_artifacts::Error>() {
+        Some(error) => !error.is_transient() && !error.is_of_the_disk(),
+        None => matches!(error.downcast_ref(), Some(twin_llm::Error::Load { .. })),
     }
 }
 
@@ -56,25 +96,25 @@ impl Subjects for OrderedModels {
         // Looked at each time, though it is opened last: without it the others' work would be of no use.
         let base = self.base.clone();
         let base = tokio::task::spawn_blocking(move || Base::open(&base)).await??;
-        base.require(&self.order.base)?;
         match (role, &self.order.production) {
             (SubjectRole::Candidate, _) => {
                 let candidate = &self.order.candidate;
                 let directory = self.fetched(candidate).await?;
                 self.opened(&candidate.name, &directory).await.map(Some)
             }
-            (SubjectRole::Production, None) => Ok(None),
-            (SubjectRole::Production, Some(production)) => {
-                let directory = self.fetched(production).await?;
-                self.opened(&production.name, &directory).await.map(Some)
-            }
-            (SubjectRole::Base, _) => self.opened(&base.name(), &base.path).await.map(Some),
+            (SubjectRole::Production, None) => match &self.order.unloadable {
+                Some(unloadable) => Err(unloadable.clone().into()),
+                None => Ok(None),
+            },
+            (SubjectRole::Production, Some(production)) => self.production(production).await.map(Some),
+            (SubjectRole::Base, _) => self.base_model(&base).await.map(Some),
         }
     }
 }
 
 struct Opened {
     name: String,
+    remark: Option<String>,
     directory: PathBuf,
     /// None while the other is loaded.
     held: Mutex<Option<Held>>,
@@ -118,6 +158,10 @@ impl Subject for Opened {
         &self.name
     }
 
+    fn remark(&self) -> Option<String> {
+        self.remark.clone()
+    }
+
     async fn answer(&self, prompt: &[ChatMessage]) -> Result<Answer, SubjectError> {
         let request = ChatRequest {
             frequency_penalty: self.llm.frequency_penalty,
@@ -131,5 +175,21 @@ impl Subject for Opened {
         let (scorer, prompt, completion) = (self.scorer().await?, prompt.to_vec(), completion.to_owned());
         let (nll, tokens) = tokio::task::spawn_blocking(move || scorer.loss(&prompt, &completion, ends)).await??;
         Ok(Loss { nll, tokens: tokens as u64 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_given_up_only_for_what_no_later_try_would_mend() {
+        let artifact = |error: twin_artifacts::Error| is_lasting(&error.into());
+        assert!(artifact(twin_artifacts::Error::Missing("sha256:d".into())));
+        assert!(artifact(twin_artifacts::Error::Damaged("sha256:d".into())));
+        assert!(!artifact(Artifacts::existing(Path::new("/no/such/folder")).unwrap_err()), "the store is away");
+        let load = twin_llm::Error::Load { location: "there".into(), problem: "an unknown architecture".into() };
+        assert!(is_lasting(&load.into()));
+        assert!(!is_lasting(&twin_llm::Error::Generation("broken off".into()).into()));
     }
 }

@@ -82,6 +82,8 @@ pub struct NextDatasets {
     pub registry: Registry,
     /// When the next is due.
     pub policy: FreezePolicy,
+    /// A new one is trained on without anybody's asking.
+    pub automatic: bool,
 }
 
 #[async_trait]
@@ -95,7 +97,7 @@ impl NextVersions for NextDatasets {
             Some(_) => (self.policy.new_samples, "datasets.freeze.new_samples"),
             None => (self.policy.first_samples, "datasets.freeze.first_samples"),
         };
-        Ok(Collected { new_samples: state.new_samples, needed: needed.max(1), key })
+        Ok(Collected { new_samples: state.new_samples, needed: needed.max(1), key, automatic: self.automatic })
     }
 }
 

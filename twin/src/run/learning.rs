@@ -9,7 +9,7 @@ use twin_datasets::{Builder, Collector, Freezer};
 use twin_gateway::JobPlanner;
 use twin_jobs::LocalRunner;
 use twin_lora::Lora;
-use twin_registry::JobQueue;
+use twin_registry::{Ingredients, JobQueue};
 use twin_schemas::Service;
 use twin_stream::Order;
 use twin_telemetry::ShutdownSignal;
@@ -49,6 +49,7 @@ pub(super) async fn routes(node: &Node, base: &Result<Base>) -> Result<twin_gate
         corpus: node.stores.corpus().await?,
         registry: node.registry.clone(),
         policy: node.config.datasets.freeze.clone(),
+        automatic: node.config.trainer.automatic,
     };
     Ok(twin_gateway::Learning {
         registry: node.registry.clone(),
@@ -76,9 +77,14 @@ fn plans(node: &Node, base: &Base) -> Plans {
     Plans { planner, max_left_out: options.max_left_out }
 }
 
-/// Jobs for the base model of this machine.
+/// Jobs for the base model of this machine, on samples with prompts of this form.
 fn queue(node: &Node, base: &Base) -> Result<JobQueue> {
-    Ok(JobQueue::new(node.registry.clone(), &base.fingerprint, node.config.trainer.default_recipe()?))
+    let ingredients = Ingredients {
+        bases: base.fingerprints().map(str::to_owned).to_vec(),
+        prompts: Some(node.config.datasets.build.prompt.form()),
+    };
+    let queue = JobQueue::new(node.registry.clone(), &base.fingerprint, node.config.trainer.default_recipe()?);
+    Ok(queue.with_ingredients(ingredients))
 }
 
 /// The child processes that do this work.
@@ -146,16 +152,23 @@ pub(super) fn start_trainer(
     let options = node.config.trainer.clone();
     let dependencies =
         twin_trainer::Dependencies { registry: node.registry.clone(), artifacts: node.artifacts.clone(), base };
+    let metrics = twin_trainer::Metrics::new(&node.metrics)?;
     let supervisor = twin_trainer::supervisor(
         &options,
         dependencies,
         Arc::new(children(node, "train", &node.folders.training)?),
         node.member.clone(),
-        twin_trainer::Metrics::new(&node.metrics)?,
+        metrics.clone(),
     );
     let stopping = shutdown.clone();
     tasks.spawn(async move {
         supervisor.run(stopping).await;
+        Ok(())
+    });
+    let retrainings = twin_trainer::Retrainings::new(node.registry.clone(), queue.clone(), &options, metrics);
+    let stopping = shutdown.clone();
+    tasks.spawn(async move {
+        retrainings.run(stopping).await;
         Ok(())
     });
     let trigger = twin_trainer::Trigger::new(queue, &options);

@@ -120,6 +120,7 @@ fn freeze(row: &Row<'_>) -> Result<FreezeRequest, Error> {
         requested_at: time(row, "requested_at")?,
         outcome: get(row, "outcome")?,
         refused: get(row, "refused")?,
+        retrain: false,
     })
 }
 
@@ -138,6 +139,7 @@ fn dataset(row: &Row<'_>) -> Result<DatasetRow, Error> {
         manifest: get(row, "manifest")?,
         training_samples: get::<i64>(row, "training_samples")?.unsigned_abs(),
         counts: from_json("counts", &get::<String>(row, "counts")?)?,
+        prompts: None,
         reason: get(row, "reason")?,
         created_at: time(row, "created_at")?,
         documents: get::<i64>(row, "documents")?.unsigned_abs(),

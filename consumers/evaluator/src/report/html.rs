@@ -8,7 +8,7 @@ use twin_schemas::Verdict;
 
 use crate::bootstrap::Interval;
 use crate::report::difference::{Run, runs};
-use crate::report::{Comparison, Outcome, Report, ReportedAnswer, ReportedSample};
+use crate::report::{CheckKind, Comparison, Outcome, Report, ReportedAnswer, ReportedSample};
 use crate::{Direction, Error, Metric, SampleKind, SubjectRole};
 
 /// Width of an interval's drawing, in its own units. Zero is in the middle.
@@ -136,6 +136,12 @@ fn verdict_in_words(report: &Report) -> (&'static str, String, String) {
             "It is surely not better, or surely worse in something that is guarded. The failed checks say which."
                 .to_owned(),
         ),
+        Verdict::Inconclusive if report.checks.iter().any(|check| check.kind == CheckKind::Production) => (
+            "open",
+            format!("{candidate} could not be compared with what it would follow"),
+            "The version in production can not be loaded any more. The checks are about the base model. You decide."
+                .to_owned(),
+        ),
         Verdict::Inconclusive => (
             "open",
             format!("Too few samples to tell whether {candidate} may follow {rival}"),
@@ -164,6 +170,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Evaluated", report.at.format("%Y-%m-%d %H:%M UTC").to_string()),
         ("Took", duration(report.seconds.total())),
     ];
+    facts.extend(report.notes.iter().map(|note| ("Note", note.clone())));
     if report.look > 1 {
         facts.push(("Evaluations against production", format!("{}: each asks for more", report.look)));
     }

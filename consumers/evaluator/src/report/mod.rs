@@ -24,6 +24,9 @@ pub struct Report {
     pub grounded: bool,
     /// What it follows from, the primary metric first.
     pub checks: Vec<Check>,
+    /// What a reader has to know of the models, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The models.
     pub models: Names,
     /// The dataset version whose test split was used.
@@ -112,6 +115,8 @@ pub enum CheckKind {
     Guard,
     /// The judge's opinion.
     Judge,
+    /// Whether the version in production could be compared with. It is checked only where it could not.
+    Production,
 }
 
 /// What a check says.

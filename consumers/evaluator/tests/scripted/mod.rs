@@ -32,10 +32,19 @@ pub struct Script {
     pub fails_at: Option<usize>,
     /// Tokens for each word of the author's.
     pub tokens_per_word: u64,
+    /// What a reader has to know of it; empty: nothing.
+    pub remark: &'static str,
 }
 
-pub const TUNED: Script =
-    Script { name: "ada-v2", loss: 2.0, voice: PLAIN, keeps_to_passages: true, fails_at: None, tokens_per_word: 1 };
+pub const TUNED: Script = Script {
+    name: "ada-v2",
+    loss: 2.0,
+    voice: PLAIN,
+    keeps_to_passages: true,
+    fails_at: None,
+    tokens_per_word: 1,
+    remark: "",
+};
 pub const BASE: Script = Script {
     name: "small-base",
     loss: 3.0,
@@ -43,6 +52,7 @@ pub const BASE: Script = Script {
     keeps_to_passages: false,
     fails_at: None,
     tokens_per_word: 1,
+    remark: "",
 };
 
 struct Scripted {
@@ -64,6 +74,10 @@ impl Drop for Scripted {
 impl Subject for Scripted {
     fn name(&self) -> &str {
         self.script.name
+    }
+
+    fn remark(&self) -> Option<String> {
+        (!self.script.remark.is_empty()).then(|| self.script.remark.to_owned())
     }
 
     async fn answer(&self, prompt: &[ChatMessage]) -> Result<Answer, SubjectError> {
@@ -104,6 +118,8 @@ impl Subject for Scripted {
 pub struct Stage {
     pub candidate: Script,
     pub production: Option<Script>,
+    /// Why the version in production can not be opened: one that comes back, or [`Unloadable`].
+    pub closed: Option<fn() -> SubjectError>,
     pub base: Script,
     pub samples: Vec<TestSample>,
     pub open: std::sync::Arc<AtomicUsize>,
@@ -113,7 +129,15 @@ pub struct Stage {
 impl Stage {
     pub fn new(candidate: Script, production: Option<Script>, samples: &[TestSample]) -> Self {
         let samples = samples.to_vec();
-        Self { candidate, production, base: BASE, samples, open: Default::default(), opened: Mutex::default() }
+        Self {
+            candidate,
+            production,
+            closed: None,
+            base: BASE,
+            samples,
+            open: Default::default(),
+            opened: Mutex::default(),
+        }
     }
 
     pub fn assignment<'a>(&'a self, dataset: &'a DatasetId) -> Assignment<'a> {
@@ -125,6 +149,9 @@ impl Stage {
 impl Subjects for Stage {
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError> {
         self.opened.lock().unwrap().push(role);
+        if let (SubjectRole::Production, Some(why)) = (role, self.closed) {
+            return Err(why());
+        }
         let script = match role {
             SubjectRole::Candidate => Some(self.candidate),
             SubjectRole::Production => self.production,

@@ -98,6 +98,7 @@ fn learning_routes() -> Router<Arc<App>> {
         .route("/v1/authors/{author}/rollback", post(decisions::roll_back))
         .route("/v1/authors/{author}/deployments", get(decisions::deployments))
         .route("/v1/authors/{author}/learning", get(outlook::show))
+        .route("/v1/authors/{author}/retrain", post(outlook::retrain))
         .route("/v1/authors/{author}/recipe", get(recipes::show).put(recipes::set))
 }
 

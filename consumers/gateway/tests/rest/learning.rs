@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 use serde_json::{Value, json};
-use twin_registry::{DatasetRow, JobOutcome, JobProgress, Metric, NewDataset};
-use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
+use twin_registry::{
+    By, DatasetRow, EvaluationOutcome, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel,
+};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 use twin_training::Recipe;
 use uuid::Uuid;
 
@@ -38,6 +40,7 @@ pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> Dat
     });
     let manifest = node.artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
     let new = NewDataset {
+        prompts: None,
         dataset: DatasetId(digit.repeat(64)),
         author: author.parse().unwrap(),
         manifest,
@@ -52,6 +55,7 @@ pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> Dat
 /// A dataset version whose id is `a` 64 times and whose manifest is not in the store.
 pub fn without_files() -> NewDataset {
     NewDataset {
+        prompts: None,
         dataset: DatasetId("a".repeat(64)),
         author: "ada".parse().unwrap(),
         manifest: format!("sha256:{}", "0".repeat(64)),
@@ -60,6 +64,55 @@ pub fn without_files() -> NewDataset {
         reason: String::new(),
         members: Vec::new(),
     }
+}
+
+/// A version of `ada` that serves, trained on the base model of that name.
+async fn served(node: &Node, base: &str) -> ModelId {
+    let (ada, now) = ("ada".parse::<AuthorId>().unwrap(), Utc::now());
+    let queue = JobQueue::new(node.registry.clone(), base, Recipe::default());
+    let job = queue.train(&ada, &DatasetId("a".repeat(64)), &Recipe::default()).await.unwrap().job;
+    node.registry.start_job(&job, now).await.unwrap();
+    let made = JobOutcome::Succeeded(Some(NewModel { manifest: "sha256:m".into() }));
+    let model = node.registry.finish_job(&job, 1, made, now).await.unwrap().unwrap();
+    node.registry.queue_evaluation(&model, now).await.unwrap();
+    node.registry.start_evaluation(&model, now).await.unwrap();
+    let (verdict, report, page) = (Verdict::Passed, "sha256:r".to_owned(), "sha256:p".to_owned());
+    let outcome = EvaluationOutcome { verdict, grounded: true, report, page };
+    node.registry.finish_evaluation(&model, 1, outcome, now).await.unwrap();
+    node.registry.approve(&model, By::new("Grace", "", now)).await.unwrap();
+    model
+}
+
+#[tokio::test]
+async fn a_retraining_is_offered_where_the_base_model_has_changed_and_is_taken_once() {
+    let node = Node::start().await;
+    frozen(&node, "ada", "a", 12).await;
+    let nothing = node.post("/v1/authors/ada/retrain", &json!({})).await;
+    assert!(refused(nothing, 409).await.contains("nothing has changed for ada"));
+    let model = served(&node, "the base model of before").await;
+
+    let offered = node.read("/v1/authors/ada/learning").await;
+    assert_eq!(offered["offer"], json!({"model": model, "changed": ["base"], "version_first": false}));
+    let part = &offered["parts"][5];
+    assert_eq!((&part["part"], &part["standing"]), (&json!("retraining"), &json!("offered")));
+    let taken = body(node.post("/v1/authors/ada/retrain", &json!({"by": "Grace"})).await, 202).await;
+    assert_eq!((&taken["offer"], &taken["parts"][5]["standing"]), (&Value::Null, &json!("waits")));
+    body(node.post("/v1/authors/ada/retrain", &json!({})).await, 202).await;
+    let jobs = node.read("/v1/jobs?author=ada").await;
+    assert_eq!((jobs["jobs"].as_array().unwrap().len(), &jobs["jobs"][0]["base"]), (2, &json!("base")));
+    let serving = node.read("/v1/authors/ada/deployments").await;
+    assert_eq!(serving["deployments"][0]["model"], json!(model), "what serves goes on");
+}
+
+#[tokio::test]
+async fn without_a_base_model_to_train_nothing_is_offered_and_the_view_says_why() {
+    let node = Node::start_without_base().await;
+    frozen(&node, "ada", "a", 12).await;
+    served(&node, "the base model of before").await;
+    let view = node.read("/v1/authors/ada/learning").await;
+    assert_eq!((&view["offer"], &view["parts"][5]["standing"]), (&Value::Null, &json!("not_begun")));
+    assert!(view["parts"][5]["detail"].as_str().unwrap().contains("there is no base model"), "{view}");
+    assert!(refused(node.post("/v1/authors/ada/retrain", &json!({})).await, 409).await.contains("no base model"));
 }
 
 async fn refused(response: reqwest::Response, status: u16) -> String {
@@ -83,6 +136,7 @@ async fn a_twin_without_the_learning_loop_says_so_on_each_of_its_routes() {
         "/v1/model-versions/ada-v1/files/manifest.json",
         "/v1/authors/ada/deployments",
         "/v1/authors/ada/recipe",
+        "/v1/authors/ada/learning",
         &format!("/v1/documents/{}/models", document(1)),
     ] {
         let response = node.get(path).send().await.unwrap();

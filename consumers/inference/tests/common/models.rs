@@ -136,6 +136,7 @@ pub async fn deployed_to(registry: &Registry, author: &AuthorId, grounded: bool)
     let number = registry.newest_models(None, 9).await.unwrap().len();
     let dataset = DatasetId(format!("{author:d<64}"));
     let new = NewDataset {
+        prompts: None,
         dataset: dataset.clone(),
         author: author.clone(),
         manifest: "sha256:d".into(),

@@ -1,5 +1,6 @@
 //! Jobs from the queue to their end, with a runner whose jobs end as the test says.
 
+mod retraining;
 mod support;
 
 use std::sync::atomic::Ordering;

@@ -259,6 +259,7 @@ pub async fn fixture_with(fate: Fate, jobs: usize) -> Fixture {
     let base = base(folder.path());
     let queue = JobQueue::new(registry.clone(), &base.fingerprint, Recipe::default());
     let new = NewDataset {
+        prompts: None,
         dataset: dataset(),
         author: ada(),
         manifest: manifest(&artifacts).await,

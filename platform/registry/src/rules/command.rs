@@ -14,6 +14,8 @@ pub enum Command {
     RequestFreeze {
         /// Who wants it.
         by: String,
+        /// And wants it trained on.
+        retrain: bool,
     },
     /// What came of the wish for a version.
     AnswerFreeze {

@@ -15,16 +15,17 @@ pub(super) fn add(state: &AuthorState, new: NewDataset, at: At) -> Option<Step> 
         manifest: new.manifest,
         training_samples: new.training_samples,
         counts: new.counts,
+        prompts: new.prompts,
         reason: new.reason,
         documents: new.members.len() as u64,
         at,
     })
 }
 
-/// An open wish stays as it is.
-pub(super) fn request_freeze(state: &AuthorState, by: String, at: At) -> Option<Step> {
-    let is_open = state.freeze.as_ref().is_some_and(|request| request.outcome.is_none());
-    (!is_open).then_some(Step::FreezeRequested { by, at })
+/// An open wish stays as it is, unless what it wants is to be trained on too.
+pub(super) fn request_freeze(state: &AuthorState, by: String, retrain: bool, at: At) -> Option<Step> {
+    let is_open = |request: &FreezeRequest| request.outcome.is_none() && (request.retrain || !retrain);
+    (!state.freeze.as_ref().is_some_and(is_open)).then_some(Step::FreezeRequested { by, retrain, at })
 }
 
 /// Only an open wish is answered.
@@ -43,6 +44,7 @@ impl AuthorState {
                 manifest,
                 training_samples,
                 counts,
+                prompts,
                 reason,
                 documents,
                 at,
@@ -54,15 +56,21 @@ impl AuthorState {
                 manifest,
                 training_samples,
                 counts,
+                prompts,
                 reason,
                 created_at: at,
                 documents,
                 deleted_documents: 0,
             }),
-            Step::FreezeRequested { by, at } => {
-                let author = self.author.clone();
-                self.freeze =
-                    Some(FreezeRequest { author, requested_by: by, requested_at: at, outcome: None, refused: false });
+            Step::FreezeRequested { by, retrain, at } => {
+                self.freeze = Some(FreezeRequest {
+                    author: self.author.clone(),
+                    requested_by: by,
+                    requested_at: at,
+                    outcome: None,
+                    refused: false,
+                    retrain,
+                });
             }
             Step::FreezeAnswered { outcome, refused } => {
                 if let Some(request) = &mut self.freeze {

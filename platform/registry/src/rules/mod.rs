@@ -45,7 +45,7 @@ impl Refused {
 pub fn decide(state: &AuthorState, command: Command, at: DateTime<Utc>) -> Result<Option<Step>, Refused> {
     match command {
         Command::AddDataset(new) => Ok(datasets::add(state, new, at)),
-        Command::RequestFreeze { by } => Ok(datasets::request_freeze(state, by, at)),
+        Command::RequestFreeze { by, retrain } => Ok(datasets::request_freeze(state, by, retrain, at)),
         Command::AnswerFreeze { outcome, refused } => Ok(datasets::answer_freeze(state, outcome, refused)),
         Command::QueueJob(new) => Ok(jobs::queue(state, new, at)),
         Command::StartJob { job } => jobs::start(state, job, at),

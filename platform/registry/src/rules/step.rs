@@ -36,6 +36,9 @@ pub enum Step {
         training_samples: u64,
         /// Samples of each kind.
         counts: BTreeMap<String, u64>,
+        /// The form of the prompts that its samples are made with. Steps of earlier versions do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompts: Option<String>,
         /// Why it was frozen.
         reason: String,
         /// Documents in it.
@@ -47,6 +50,9 @@ pub enum Step {
     FreezeRequested {
         /// Who.
         by: String,
+        /// And wants it trained on. Steps of earlier versions do not.
+        #[serde(default)]
+        retrain: bool,
         /// When.
         at: DateTime<Utc>,
     },

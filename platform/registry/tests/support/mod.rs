@@ -7,7 +7,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use twin_coordination::{Member, Owner};
 use twin_registry::rules::WorkerReport;
-use twin_registry::{EvaluationOutcome, JobOutcome, MeasureChanges, NewDataset, NewJob, NewModel, Registry};
+use twin_registry::{
+    EvaluationOutcome, Ingredients, JobOutcome, MeasureChanges, NewDataset, NewJob, NewModel, Registry,
+};
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 use twin_sqlite::{Database, SqliteLeases, SqliteLog};
 use twin_stream::{EventLog, TopicSpec};
@@ -49,6 +51,7 @@ pub fn dataset(name: &str) -> NewDataset {
         manifest: format!("sha256:{name}"),
         training_samples: 12,
         counts: BTreeMap::from([("voice".to_owned(), 12)]),
+        prompts: None,
         reason: "enough new samples".into(),
         members: vec![(document(1), Revision(1)), (document(2), Revision(3))],
     }
@@ -64,6 +67,11 @@ pub fn job(name: &str) -> NewJob {
         sweep: None,
         code_version: "1".into(),
     }
+}
+
+/// What [`job`] is made of, and prompts of a form that [`dataset`] does not say.
+pub fn ingredients() -> Ingredients {
+    Ingredients { bases: vec!["base".into(), "base of before".into()], prompts: Some("1/3x1600".into()) }
 }
 
 /// A model of that job, evaluated with that verdict.

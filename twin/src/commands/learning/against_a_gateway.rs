@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::twin_under_test::{DOCUMENT, LINE, Twin, ada, job_of};
+use super::twin_under_test::{DOCUMENT, LINE, PROMPTS, Twin, ada, job_of};
 use crate::error::CommandError;
 
 #[tokio::test]
@@ -228,4 +228,36 @@ async fn what_is_trained_waits_or_is_held_back_is_one_table() {
     assert!(table.contains("no version was deployed"), "{table}");
     let document = twin.run_json("learning status --author ada").await;
     assert_eq!(document["parts"][0]["standing"], "waits");
+}
+
+#[tokio::test]
+async fn an_author_whose_prompts_have_changed_is_trained_on_a_version_that_is_made_first() {
+    let twin = Twin::start().await;
+    twin.freeze_with("a", Some("1/3x1600")).await;
+    // Whose version serves nowhere is told what to do, and nothing is offered.
+    let refused = twin.refused("train --author ada").await;
+    assert!(refused.to_string().contains("twin datasets freeze --author ada --wait"), "{refused}");
+    let job = job_of(&twin.run("train --dataset aa").await);
+    twin.start_job(&job, &[3.0]).await;
+    let model = twin.finish_job(&job).await;
+    twin.registry.queue_evaluation(&model, chrono::Utc::now()).await.unwrap();
+    twin.evaluate(&model).await;
+    twin.run(&format!("models approve {model} --by Grace")).await;
+
+    let table = twin.run("learning status --author ada").await;
+    assert!(table.contains("offered") && table.contains("twin train --author ada makes a dataset version"), "{table}");
+    let taken = twin.run("train --author ada --by Grace").await;
+    assert_eq!(taken, "a dataset version of ada is asked for, and is trained on as soon as it is there\n");
+    let table = twin.run("learning status --author ada").await;
+    assert!(table.contains("Grace has asked for a dataset version to train on"), "{table}");
+    let request = twin.registry.freeze_request(&ada()).await.unwrap().unwrap();
+    assert!(request.retrain && request.requested_by == "Grace", "{request:?}");
+
+    // What is waited for is the job on that version.
+    twin.freeze_with("b", Some(PROMPTS)).await;
+    twin.registry.answer_freeze(&ada(), Ok("version 2 is there"), chrono::Utc::now()).await.unwrap();
+    let job = job_of(&twin.run("train --author ada").await);
+    assert_eq!(twin.registry.job(&job.0).await.unwrap().unwrap().dataset.0, "b".repeat(64));
+    let table = twin.run("learning status --author ada").await;
+    assert!(table.contains(&format!("{model} was trained with prompts of another form")), "it serves on: {table}");
 }

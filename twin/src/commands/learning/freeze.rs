@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::Value;
 use tokio::time::Instant;
 use twin_api::{FreezeView, NewFreeze};
 
@@ -10,6 +11,9 @@ use super::super::text::duration;
 use super::super::{AuthorOption, Context};
 use super::LOOK;
 use crate::error::CommandError;
+
+/// How long a version is waited for by whoever does not say.
+pub const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// A version to freeze.
 #[derive(Debug, Args)]
@@ -33,7 +37,15 @@ pub async fn run(args: Freeze, context: &mut Context) -> Result<(), CommandError
     let reply = context.client.post(&["datasets"], &body).await?;
     let request: FreezeView = reply.parse()?;
     if args.wait {
-        return wait(request, args.timeout, context).await;
+        let (seen, document) = answered(&request.author, args.timeout, context).await?;
+        if context.json {
+            context.out.json(&document)?;
+        }
+        return match (seen, context.json) {
+            (Err(refused), _) => Err(CommandError::Failed(refused)),
+            (Ok(_), true) => Ok(()),
+            (Ok(outcome), false) => context.out.line(&outcome),
+        };
     }
     if context.json {
         return context.out.json(reply.json());
@@ -43,21 +55,21 @@ pub async fn run(args: Freeze, context: &mut Context) -> Result<(), CommandError
     Ok(())
 }
 
-async fn wait(request: FreezeView, timeout: Duration, context: &mut Context) -> Result<(), CommandError> {
+/// Waits for what comes of the open request for an author's version: which version there is, or why none could be made; with
+/// the API's own document.
+pub async fn answered(
+    author: &str,
+    timeout: Duration,
+    context: &mut Context,
+) -> Result<(Result<String, String>, Value), CommandError> {
     let started = Instant::now();
     loop {
-        match context.client.get(&["datasets", "requests", &request.author], &[]).await {
+        match context.client.get(&["datasets", "requests", author], &[]).await {
             Ok(reply) => {
                 let seen: FreezeView = reply.parse()?;
                 if let Some(outcome) = seen.outcome {
-                    if context.json {
-                        context.out.json(reply.json())?;
-                    }
-                    return match (seen.refused, context.json) {
-                        (true, _) => Err(CommandError::Failed(outcome)),
-                        (false, true) => Ok(()),
-                        (false, false) => context.out.line(&outcome),
-                    };
+                    let outcome = if seen.refused { Err(outcome) } else { Ok(outcome) };
+                    return Ok((outcome, reply.json().clone()));
                 }
             }
             // A store that is busy now is asked again.
@@ -67,16 +79,9 @@ async fn wait(request: FreezeView, timeout: Duration, context: &mut Context) -> 
         let elapsed = started.elapsed();
         if elapsed >= timeout {
             let after = duration(elapsed.as_secs_f64());
-            return Err(CommandError::TimedOut(format!(
-                "nobody has frozen a dataset of {} after {after}",
-                request.author
-            )));
+            return Err(CommandError::TimedOut(format!("nobody has frozen a dataset of {author} after {after}")));
         }
-        context.out.progress(&format!(
-            "freezing a dataset of {} ({})",
-            request.author,
-            duration(elapsed.as_secs_f64())
-        ));
+        context.out.progress(&format!("freezing a dataset of {author} ({})", duration(elapsed.as_secs_f64())));
         tokio::time::sleep(LOOK).await;
     }
 }

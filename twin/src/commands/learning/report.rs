@@ -30,6 +30,9 @@ struct Findings {
     /// None: a report of an earlier version of the program.
     #[serde(default)]
     look: Option<u32>,
+    /// None of a report of an earlier version of the program.
+    #[serde(default)]
+    notes: Vec<String>,
     #[serde(default)]
     dataset: Option<String>,
     #[serde(default)]
@@ -116,6 +119,7 @@ fn description(findings: &Findings) -> String {
         let said = if grounded { "good enough to be given" } else { "not shown to be good enough to be given" };
         pairs.push(("grounded answers", said.to_owned()));
     }
+    pairs.extend(findings.notes.iter().map(|note| ("note", note.clone())));
     let mut blocks = vec![fields(&pairs)];
     if !findings.checks.is_empty() {
         blocks.push(checks(&findings.checks).render());

@@ -1,4 +1,4 @@
-//! `twin learning status`: what is trained, waits or is held back, and why.
+//! `twin learning status`: what is trained, waits, is offered or is held back, and why.
 
 use clap::{Args, Subcommand};
 use twin_api::LearningView;
@@ -10,7 +10,7 @@ use crate::error::CommandError;
 /// What to do with an author's learning.
 #[derive(Debug, Subcommand)]
 pub enum Learning {
-    /// Show what of an author's learning is done, under way, waits or is held back, and why.
+    /// Show what of an author's learning is done, under way, waits, is offered or is held back, and why.
     Status(Whose),
 }
 

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::Value;
-use twin_api::{JobList, JobView, NewJobRequest, NewSweepRequest, PlannedJob};
+use twin_api::{Asker, JobList, JobView, LearningView, NewJobRequest, NewSweepRequest, PlannedJob};
 
 use super::super::text::{count, duration, fields};
 use super::super::{AuthorOption, Context};
-use super::{jobs, plan, recipe, short, watch};
+use super::{freeze, jobs, plan, recipe, short, watch};
 use crate::error::CommandError;
 
 /// What to train.
@@ -31,7 +31,13 @@ pub struct Train {
     /// Wait for the end.
     #[arg(long)]
     wait: bool,
+    /// Who asks, where a dataset version has to be made first.
+    #[arg(long, env = "USER", value_name = "NAME")]
+    by: Option<String>,
 }
+
+/// The status of a request that the present state does not allow.
+const REFUSED: u16 = 409;
 
 /// Runs the command.
 pub async fn run(args: Train, context: &mut Context) -> Result<(), CommandError> {
@@ -50,11 +56,49 @@ pub async fn run(args: Train, context: &mut Context) -> Result<(), CommandError>
             if args.plan {
                 return planned(&body, context).await;
             }
-            let reply = context.client.post(&["jobs"], &body).await?;
+            let reply = match context.client.post(&["jobs"], &body).await {
+                Err(refused @ CommandError::Problem { status: REFUSED, .. }) => {
+                    return retrained(&body, args.by, refused, args.wait, context).await;
+                }
+                reply => reply?,
+            };
             let job: JobView = reply.parse()?;
             queued(&[job], reply.json(), args.wait, context).await
         }
     }
+}
+
+/// Takes a retraining that begins with a dataset version, if that is what was refused: the newest version of the author has
+/// prompts of another form than they have now. A recipe of one's own has to be named when that version is there.
+async fn retrained(
+    body: &NewJobRequest,
+    by: Option<String>,
+    refused: CommandError,
+    wait: bool,
+    context: &mut Context,
+) -> Result<(), CommandError> {
+    let (Some(author), None, None) = (&body.author, &body.dataset, &body.recipe) else { return Err(refused) };
+    let learning: LearningView = context.client.get(&["authors", author.as_str(), "learning"], &[]).await?.parse()?;
+    if !learning.offer.is_some_and(|offer| offer.version_first) {
+        return Err(refused);
+    }
+    let asker = Asker { by: by.filter(|by| !by.is_empty()) };
+    let reply = context.client.post(&["authors", author.as_str(), "retrain"], &asker).await?;
+    if wait {
+        let (seen, _) = freeze::answered(author.as_str(), freeze::PATIENCE, context).await?;
+        seen.map_err(CommandError::Failed)?;
+        // The same work is the same job, whoever queues it first.
+        let job: JobView = context.client.post(&["jobs"], body).await?.parse()?;
+        return jobs::wait(&[job.job], context).await;
+    }
+    if context.json {
+        return context.out.json(reply.json());
+    }
+    context
+        .out
+        .line(&format!("a dataset version of {author} is asked for, and is trained on as soon as it is there"))?;
+    context.out.note(&format!("next: twin learning status --author {author}"));
+    Ok(())
 }
 
 /// Tells what a job would be. An error: it would fail before its first step.

@@ -15,7 +15,8 @@ use twin_gateway::{
     SourceResolver,
 };
 use twin_registry::{
-    Collected, EvaluationOutcome, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel, Registry,
+    Collected, EvaluationOutcome, Ingredients, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel,
+    Registry,
 };
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
@@ -31,6 +32,8 @@ use crate::error::CommandError;
 /// A document's id, as it is typed.
 pub const DOCUMENT: &str = "00000000-0000-0000-0000-000000000007";
 pub const LINE: &str = "{\"messages\": []}\n";
+/// The form that prompts have now.
+pub const PROMPTS: &str = "2/3x1600";
 
 pub struct Twin {
     pub client: Client,
@@ -45,7 +48,7 @@ impl Twin {
         let database = Database::open(&folder.path().join("twin.db")).unwrap();
         let registry = twin_sqlite::registry(database.clone()).await.unwrap();
         let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
-        let queue = Ok(JobQueue::new(registry.clone(), "base", Recipe::default()));
+        let queue = Ok(twin_queue(&registry));
         let dependencies = Dependencies {
             log: Arc::new(SqliteLog::open(database.clone(), 1 << 20).await.unwrap()),
             warehouse: Arc::new(SqliteWarehouse::open(database).await.unwrap()),
@@ -81,6 +84,11 @@ impl Twin {
 
     /// A version whose id repeats the digit.
     pub async fn freeze(&self, digit: &str) {
+        self.freeze_with(digit, None).await;
+    }
+
+    /// The same, of samples whose prompts have that form.
+    pub async fn freeze_with(&self, digit: &str, prompts: Option<&str>) {
         let name = self.artifacts.put(LINE.repeat(2).into_bytes()).await.unwrap();
         let file = json!({"name": "sft/train.jsonl", "parts": [name], "lines": 2, "bytes": 2 * LINE.len()});
         // Versions after the first are made of one more document.
@@ -93,6 +101,7 @@ impl Twin {
         });
         let manifest = manifest.to_string().into_bytes();
         let new = NewDataset {
+            prompts: prompts.map(str::to_owned),
             dataset: DatasetId(digit.repeat(64)),
             author: ada(),
             manifest: self.artifacts.put(manifest).await.unwrap(),
@@ -207,7 +216,7 @@ struct Half;
 #[async_trait]
 impl NextVersions for Half {
     async fn collected(&self, _: &AuthorId) -> Result<Collected, PortError> {
-        Ok(Collected { new_samples: 34, needed: 50, key: "datasets.freeze.first_samples" })
+        Ok(Collected { new_samples: 34, needed: 50, key: "datasets.freeze.first_samples", automatic: true })
     }
 }
 
@@ -229,6 +238,12 @@ impl JobPlanner for Half {
         let refused = plan.require_samples(0.01).err().map(|error| error.to_string());
         Ok(PlannedRun { plan, seconds: 1_260.0, by_a_job: false, refused })
     }
+}
+
+/// Jobs on the base model `base`, for samples with prompts of the form [`PROMPTS`].
+fn twin_queue(registry: &Registry) -> JobQueue {
+    let ingredients = Ingredients { bases: vec!["base".to_owned()], prompts: Some(PROMPTS.to_owned()) };
+    JobQueue::new(registry.clone(), "base", Recipe::default()).with_ingredients(ingredients)
 }
 
 /// No source and no dead letter.

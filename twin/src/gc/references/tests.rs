@@ -90,6 +90,7 @@ impl Place {
     async fn add_dataset(&self, digit: &str, manifest: String) -> DatasetId {
         let dataset = DatasetId(digit.repeat(64));
         let new = NewDataset {
+            prompts: None,
             dataset: dataset.clone(),
             author: "ada".parse().unwrap(),
             manifest,

@@ -125,13 +125,21 @@ async fn dataset_to_train_on(
         };
     }
     let author = app.author(author).await?;
-    let newest = learning.registry.newest_dataset(&author).await?;
-    newest.ok_or_else(|| {
-        Problem::refused(format!(
+    let Some(newest) = learning.registry.newest_dataset(&author).await? else {
+        return Err(Problem::refused(format!(
             "{author} has no dataset version yet: `twin datasets freeze --author {author} --wait` asks for one (POST \
              /v1/datasets) and says what is missing"
-        ))
-    })
+        )));
+    };
+    if learning.queue.as_ref().is_ok_and(|queue| queue.ingredients().is_outdated(&newest)) {
+        return Err(Problem::refused(format!(
+            "the newest dataset version of {author}, number {}, has prompts of another form than they have now: `twin \
+             datasets freeze --author {author} --wait` makes one of the present form (POST /v1/datasets); to train on that \
+             one all the same, name it",
+            newest.number
+        )));
+    }
+    Ok(newest)
 }
 
 /// Queue the trials of a sweep over recipes, on the author's newest dataset version.

@@ -62,7 +62,7 @@ impl Shown for FreezeRequest {
     type View = FreezeView;
 
     fn shown(self) -> FreezeView {
-        let FreezeRequest { author, requested_by, requested_at, outcome, refused } = self;
+        let FreezeRequest { author, requested_by, requested_at, outcome, refused, retrain: _ } = self;
         FreezeView { author: author.to_string(), requested_by, requested_at, outcome, refused }
     }
 }

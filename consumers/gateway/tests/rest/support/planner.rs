@@ -13,7 +13,7 @@ pub struct Planned;
 #[async_trait]
 impl NextVersions for Planned {
     async fn collected(&self, _: &AuthorId) -> Result<Collected, PortError> {
-        Ok(Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples" })
+        Ok(Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples", automatic: true })
     }
 }
 
