@@ -219,7 +219,7 @@ pub async fn embeddings(
                 vectors.extend(more);
             }
             Part::Embedded(embedded) => break embedded,
-            Part::Retrieved(..) | Part::Delta(_) | Part::Finished(_) => {}
+            Part::Retrieved(..) | Part::Delta(_) | Part::Support(_) | Part::Finished(_) => {}
         }
     };
     let is_whole = vectors.len() == wanted;

@@ -71,7 +71,8 @@ impl Settled {
 
 /// Where the last blank line outside of code ends, bytes. A last line without an end may still become something else.
 fn closed(text: &str) -> usize {
-    let (mut fence, mut start, mut closed) = (None, 0, 0);
+    let mut fence: Option<Fence> = None;
+    let (mut start, mut closed) = (0, 0);
     for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
         start += line.len();
         let content = line.trim();
