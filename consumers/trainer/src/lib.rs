@@ -28,5 +28,6 @@ pub use metrics::Metrics;
 pub use options::Options;
 pub use order::{Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
 pub use planner::{Planned, Planner};
+pub use samples::StageSamples;
 pub use trigger::Trigger;
 pub use work::work;
