@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     const PLAIN: PreferenceLoss = PreferenceLoss { beta: 0.1, nll: 0.0, ld_alpha: 1.0 };
-    const BOTH: PreferenceLoss = PreferenceLoss { beta: 0.5, nll: 0.2, ld_alpha: 0.4 };
+    const BOTH: PreferenceLoss = PreferenceLoss { beta: 0.5, nll: 0.2, ld_alpha: 0.5 };
     const BETTER: &[f32] = &[0.5, 1.0, 0.25];
     const WORSE: &[f32] = &[2.0, 0.5, 1.5, 3.0, 0.75];
     const FROZEN: [f64; 2] = [-2.5, -6.0];
@@ -106,10 +106,10 @@ mod tests {
 
     #[test]
     fn the_tokens_beyond_the_shorter_answer_count_less_and_the_better_answer_is_kept_likely() {
-        // By hand: the worse answer's first three tokens cost 4, the other two 3.75 times 0.4.
-        assert_eq!(BOTH.log_probabilities([BETTER, WORSE]), [-1.75, -5.5]);
-        assert_eq!(BOTH.log_probabilities([WORSE, BETTER]), [-5.5, -1.75], "whichever is longer");
-        let margin = 0.5 * ((-1.75 + 2.5) - (-5.5 + 6.0));
+        // By hand: the worse answer's first three tokens cost 4, the other two 3.75 times 0.5.
+        assert_eq!(BOTH.log_probabilities([BETTER, WORSE]), [-1.75, -5.875]);
+        assert_eq!(BOTH.log_probabilities([WORSE, BETTER]), [-5.875, -1.75], "whichever is longer");
+        let margin = 0.5 * ((-1.75 + 2.5) - (-5.875 + 6.0));
         let expected = preference_loss(margin) + 0.2 * 1.75 / 3.0;
         assert!((BOTH.loss([BETTER, WORSE], FROZEN) - expected).abs() < 1e-12);
     }

@@ -47,8 +47,8 @@ pub(crate) fn prepare(task: &Task) -> Result<Prepared, Error> {
     }
     let mut stages: Vec<PreparedStage> = Vec::new();
     for (recipe, files) in recipes.iter().zip(files) {
-        let before = stages.last().map(|stage| &stage.settled);
-        stages.push(stage(recipe, before, files, &config, &format)?);
+        let next = stage(recipe, stages.last().map(|before| &before.settled), files, &config, &format)?;
+        stages.push(next);
     }
     let settled: Vec<Settled> = stages.iter().map(|stage| stage.settled.clone()).collect();
     Ok(Prepared { config, recipe: task.recipe.filled(&settled), stages })

@@ -19,7 +19,7 @@ pub fn fields(plan: &PlanView) -> Vec<(&'static str, String)> {
     fields
 }
 
-/// `dpo: 30 steps at most, 90000 tokens trained on`.
+/// `dpo: 30 steps at most, 90000 tokens trained on, 9000 to evaluate`.
 fn of_stage(stage: &StagePlanView) -> String {
     let StagePlanView { method, steps, tokens, evaluation_tokens, .. } = stage;
     format!("{method}: {steps} steps at most, {tokens} tokens trained on, {evaluation_tokens} to evaluate")
