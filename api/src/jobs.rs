@@ -144,6 +144,31 @@ pub struct PlanView {
     /// Samples to train and to evaluate on, by kind: `voice`, `grounded`, `refusal`, `preference`, or `unknown` for those
     /// of a dataset version that did not say so.
     pub samples: BTreeMap<String, SampleFit>,
+    /// Tokens of the longest of them; as the next, of a run in stages that of its first.
+    pub longest: u64,
+    /// Tokens that a sample may have, at most.
+    pub limit: u64,
+    /// Optimizer steps, at most.
+    pub steps: u64,
+    /// Tokens trained on in all steps.
+    pub tokens: u64,
+    /// Tokens of all evaluations, and of preferences those that the frozen model reads.
+    pub evaluation_tokens: u64,
+    /// Resident memory at its peak, bytes; estimated.
+    pub memory_bytes: u64,
+    /// Its stages, of which the numbers above are the sums; absent where there is but one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StagePlanView>,
+}
+
+/// What a stage of a run is. Its settings are in the recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StagePlanView {
+    /// `sft` or `dpo`.
+    #[schema(example = "dpo")]
+    pub method: String,
+    /// Samples to train and to evaluate on, by kind.
+    pub samples: BTreeMap<String, SampleFit>,
     /// Tokens of the longest of them.
     pub longest: u64,
     /// Tokens that a sample may have, at most.
@@ -152,10 +177,8 @@ pub struct PlanView {
     pub steps: u64,
     /// Tokens trained on in all steps.
     pub tokens: u64,
-    /// Tokens of all evaluations.
+    /// Tokens of all evaluations, and of preferences those that the frozen model reads.
     pub evaluation_tokens: u64,
-    /// Resident memory at its peak, bytes; estimated.
-    pub memory_bytes: u64,
 }
 
 /// Samples of one kind.

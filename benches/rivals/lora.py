@@ -1,9 +1,10 @@
 """Trains a LoRA adapter with PEFT on PyTorch, on the processor and in single precision.
 
-Arguments: the model's folder, and how many threads. In: a line for each step. Out: a line with its loss.
+Arguments: the model's folder, how many threads, the conversations of a step, and the tokens of each. In: a line for each
+step. Out: a line with its loss.
 
-A step is that of `benches/src/training.rs`: four conversations of 64 tokens, the second half of each learned, rank 8 on
-the queries and values, AdamW.
+A step is that of `benches/src/training.rs`: conversations of one length, the second half of each learned, rank 8 on the
+queries and values, AdamW.
 """
 
 import sys
@@ -11,9 +12,6 @@ import sys
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
-
-SEQUENCES = 4
-TOKENS = 64
 
 
 def load(path: str, threads: int):
@@ -28,10 +26,11 @@ def load(path: str, threads: int):
 
 
 def main() -> None:
-    model, learned, optimizer = load(sys.argv[1], int(sys.argv[2]))
-    tokens = torch.arange(100, 100 + TOKENS).repeat(SEQUENCES, 1)
+    threads, sequences, length = (int(number) for number in sys.argv[2:])
+    model, learned, optimizer = load(sys.argv[1], threads)
+    tokens = torch.arange(100, 100 + length).repeat(sequences, 1)
     labels = tokens.clone()
-    labels[:, : TOKENS // 2] = -100
+    labels[:, : length // 2] = -100
     for _ in sys.stdin:
         loss = model(input_ids=tokens, labels=labels).loss
         loss.backward()

@@ -19,9 +19,10 @@ pub struct Peft {
 }
 
 impl Peft {
-    /// Starts it with a model's folder, on as many threads as there are cores; none where it is not installed: it takes
-    /// several GB, which `scripts/peft --install` fetches when somebody asks for it.
-    pub fn start(bench: &Bench, model: &Path) -> Result<Option<Self>> {
+    /// Starts it with a model's folder and the conversations of a step and tokens of each, on as many threads as there are
+    /// cores; none where it is not installed: it takes several GB, which `scripts/peft --install` fetches when somebody asks
+    /// for it.
+    pub fn start(bench: &Bench, model: &Path, (sequences, tokens): (usize, usize)) -> Result<Option<Self>> {
         let folder = bench.cache.join("peft");
         // The script leaves a marker when all is there.
         let is_marker = |entry: DirEntry| entry.file_name().to_str().is_some_and(|name| name.starts_with(".ok-"));
@@ -33,7 +34,7 @@ impl Peft {
             .arg("-B")
             .arg(bench.rivals_source.join("lora.py"))
             .arg(model)
-            .arg(std::thread::available_parallelism()?.to_string())
+            .args([std::thread::available_parallelism()?.get(), sequences, tokens].map(|number| number.to_string()))
             .envs([("HF_HUB_OFFLINE", "1"), ("HF_HUB_DISABLE_PROGRESS_BARS", "1"), ("PYTHONWARNINGS", "ignore")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,5 +1,5 @@
 //! The training engine beside the machine's matrix product in single precision, which nearly all of a step is, and beside
-//! PEFT on PyTorch where that is installed.
+//! PEFT on PyTorch where that is installed: in packs of 256 tokens, and in packs of 1,024.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use candle_core::{Device, Tensor};
-use twin_lora::{AdamW, Adapter, Decoder, Pack, Recipe, Sequence, clip};
+use twin_lora::{AdamW, Adapter, Decoder, DeviceAdapter, Pack, Recipe, Sequence, clip};
 
 use crate::bench::{Bench, Results};
 use crate::comparison::{Better, Comparison, Side, one_round};
@@ -20,7 +20,9 @@ use crate::target::Target;
 const MODEL: &str = "models/smollm2-135m-instruct-f32";
 /// A pack: four conversations, the second half of each learned.
 const SEQUENCES: usize = 4;
+/// Tokens of each of them.
 const TOKENS: usize = 64;
+const LONG_TOKENS: usize = 256;
 /// The model's products for a token, multiplications: 30 layers of (q, k, v, o) and (gate, up, down), and the head.
 const LAYERS: f64 = 30.0 * (576.0 * (576.0 + 192.0 + 192.0 + 576.0) + 3.0 * 576.0 * 1_536.0);
 const HEAD: f64 = 576.0 * 49_152.0;
@@ -33,8 +35,7 @@ const PRODUCTS: usize = 200;
 pub fn compare(bench: &Bench) -> Result<Results> {
     let decoder = Decoder::load(&bench.cache.join(MODEL), &Device::Cpu)?;
     let adapter = Adapter::new(decoder.config(), &recipe()).on(&decoder)?;
-    let sequence = Sequence { tokens: (100..100 + TOKENS as u32).collect(), completion: TOKENS / 2 };
-    let pack = Pack::new(std::iter::repeat_n(&sequence, SEQUENCES));
+    let pack = pack(TOKENS);
     let factors = vec![1.0; pack.target_count()];
     let here = std::process::id();
 
@@ -78,9 +79,33 @@ pub fn compare(bench: &Bench) -> Result<Results> {
     step()?;
     let wall = Figure::once("training: one step of 256 tokens, all threads", "s", began.elapsed().as_secs_f64());
     let rate = Figure::new("training: tokens a processor second", "tokens", rates);
+    let in_long_packs = long_packs(bench, &decoder, &adapter)?;
     let mut comparisons = vec![ratio];
-    comparisons.extend(beside_peft(bench, &decoder, &pack)?);
-    Ok(Results { comparisons, figures: vec![rate, wall] })
+    comparisons.extend(beside_peft(bench, &decoder, TOKENS, "256")?);
+    comparisons.extend(beside_peft(bench, &decoder, LONG_TOKENS, "1,024")?);
+    Ok(Results { comparisons, figures: vec![rate, in_long_packs, wall] })
+}
+
+/// Conversations of so many tokens.
+fn pack(tokens: usize) -> Pack {
+    let sequence = Sequence { tokens: (100..100 + tokens as u32).collect(), completion: tokens / 2 };
+    Pack::new(std::iter::repeat_n(&sequence, SEQUENCES))
+}
+
+/// Tokens of long packs that are trained in a second of a processor's time, forward and backward.
+fn long_packs(bench: &Bench, decoder: &Decoder, adapter: &DeviceAdapter) -> Result<Figure> {
+    let pack = pack(LONG_TOKENS);
+    let factors = vec![1.0; pack.target_count()];
+    let step = || -> Result<()> {
+        black_box(decoder.gradients(&pack, adapter, &factors)?);
+        Ok(())
+    };
+    let (here, tokens) = (std::process::id(), pack.len() as f64);
+    let mut rates = Vec::new();
+    for _ in 0..bench.rounds {
+        rates.push(tokens / processor_time::of_a_pass(here, step)?);
+    }
+    Ok(Figure::new("training: tokens a processor second, packs of 1,024 tokens", "tokens", rates))
 }
 
 /// The learning rate of PEFT's side.
@@ -92,20 +117,18 @@ fn recipe() -> Recipe {
     Recipe { rank: 8, targets: Some(targets), ..Recipe::default() }
 }
 
-/// Whole steps: forward, backward, clipping and AdamW.
-fn beside_peft(bench: &Bench, decoder: &Decoder, pack: &Pack) -> Result<Option<Comparison>> {
-    let Some(peft) = Peft::start(bench, &bench.cache.join(MODEL))? else { return Ok(None) };
+/// Whole steps: forward, backward, clipping and AdamW, of conversations of so many tokens, which are `packed` together.
+fn beside_peft(bench: &Bench, decoder: &Decoder, tokens: usize, packed: &str) -> Result<Option<Comparison>> {
+    let shape = (SEQUENCES, tokens);
+    let Some(peft) = Peft::start(bench, &bench.cache.join(MODEL), shape)? else { return Ok(None) };
     let (theirs, peft) = (peft.id(), RefCell::new(peft));
-    let recipe = recipe();
-    let mut adapter = Adapter::new(decoder.config(), &recipe);
-    let mut optimizer = AdamW::new(&adapter);
+    let (recipe, pack) = (recipe(), pack(tokens));
+    let mut optimizer = AdamW::new(&Adapter::new(decoder.config(), &recipe), decoder.device())?;
     let factors = vec![1.0 / pack.target_count() as f32; pack.target_count()];
     let mut step = || -> Result<f64> {
-        let (losses, gradients) = decoder.gradients(pack, &adapter.on(decoder)?, &factors)?;
-        let gradients = gradients.iter().map(|gradient| gradient.flatten_all()?.to_vec1::<f32>());
-        let mut gradients: Vec<Vec<f32>> = gradients.collect::<Result<_, _>>()?;
-        clip(&mut gradients, recipe.clip);
-        optimizer.update(&mut adapter, &gradients, RATE, recipe.weight_decay);
+        let (losses, gradients) = decoder.gradients(&pack, &optimizer.adapter(decoder)?, &factors)?;
+        let (rows, _) = clip(optimizer.rows(&gradients)?, recipe.clip)?;
+        optimizer.update(&rows, RATE, recipe.weight_decay)?;
         Ok(losses.iter().map(|loss| f64::from(*loss)).sum::<f64>() / losses.len() as f64)
     };
     // Both begin at the base model, so the first step says whether they compute the same.
@@ -118,7 +141,7 @@ fn beside_peft(bench: &Bench, decoder: &Decoder, pack: &Pack) -> Result<Option<C
         Box::new(|| Ok(tokens / processor_time::of_a_pass(theirs, || peft.borrow_mut().step().map(drop))?)),
     ];
     let mut comparison = Comparison::new(
-        "training: whole steps, SmolLM2-135M, 256 tokens",
+        format!("training: whole steps, SmolLM2-135M, {packed} tokens"),
         "tokens a processor second",
         Better::Higher,
         "PEFT on PyTorch, the same in single precision",

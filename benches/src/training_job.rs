@@ -58,6 +58,7 @@ async fn job(bench: &Bench, folder: &Path) -> Result<(f64, PathBuf)> {
         recipe: RECIPE.to_owned(),
         train: vec![store.put(samples(&bench.corpus.words()).into_bytes()).await?],
         validation: Vec::new(),
+        following: Vec::new(),
         threads: 0,
         max_left_out: 0.0,
         keep: Keep::Merged,

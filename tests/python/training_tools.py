@@ -138,13 +138,20 @@ def same_loss(what, ours, model, sequences):
     near(f"{what} loss", ours, mean_loss(model, sequences).item(), LOSS_TOLERANCE)
 
 
-def preference_loss(model, reference, pairs, beta):
+def answers(model, pair, ld_alpha):
+    """The losses of both answers of a pair; tokens beyond the shorter one's length count less (LD-DPO)."""
+    losses = [token_losses(model, *answer) for answer in pair]
+    common = min(len(tokens) for tokens in losses)
+    sums = [tokens[:common].sum() + ld_alpha * tokens[common:].sum() for tokens in losses]
+    return sums, losses[0].mean()
+
+
+def preference_loss(model, reference, pairs, beta, nll=0.0, ld_alpha=1.0):
     terms = []
-    for (chosen, rejected), (reference_chosen, reference_rejected) in zip(pairs, reference):
-        margin = (reference_chosen - token_losses(model, *chosen).sum()) - (
-            reference_rejected - token_losses(model, *rejected).sum()
-        )
-        terms.append(-torch.nn.functional.logsigmoid(beta * margin))
+    for pair, (reference_chosen, reference_rejected) in zip(pairs, reference):
+        (chosen, rejected), mean = answers(model, pair, ld_alpha)
+        margin = (reference_chosen - chosen) - (reference_rejected - rejected)
+        terms.append(nll * mean - torch.nn.functional.logsigmoid(beta * margin))
     return torch.stack(terms).mean()
 
 
@@ -251,19 +258,21 @@ def check_generation(form, base, merged):
     assert texts[0] == "The capital of France is Paris." and texts[1]
 
 
-def check_preferences(twin, form, dataset):
+def check_preferences(twin, form, dataset, what, **terms):
     train = lines_of(dataset / "preference/train.jsonl", SAMPLES)
-    ours = twin.train("preference", train, train[:1], method="dpo", epochs=3)
+    recipe = {f"dpo_{name}": value for name, value in terms.items()}
+    ours = twin.train(what, train, train[:1], method="dpo", epochs=3, **recipe)
     samples = messages(train, "prompt", "chosen", "rejected")
     pairs = [(form.tokens(prompt, chosen), form.tokens(prompt, rejected)) for prompt, chosen, rejected in samples]
     # The first weights follow from recipe and seed, not from the method.
     first = twin.work / "first-weights/output/adapter"
     model = zeroed(with_adapter(twin.base, first, is_trainable=True))
     with torch.no_grad():
-        reference = [[token_losses(model, *sequence).sum() for sequence in pair] for pair in pairs]
-    near("ln 2", ours.steps[0]["loss"], math.log(2), 1e-6)
+        reference = [answers(model, pair, terms.get("ld_alpha", 1.0))[0] for pair in pairs]
+    if not terms:
+        near("ln 2", ours.steps[0]["loss"], math.log(2), 1e-6)
     beta = RECIPE["dpo_beta"]
-    same_run("PEFT, preferences", ours, model, lambda model: preference_loss(model, reference, pairs, beta))
+    same_run(f"PEFT, {what}", ours, model, lambda model: preference_loss(model, reference, pairs, beta, **terms))
 
 
 def check_trl(base, dataset, work):
@@ -308,7 +317,8 @@ def main():
     twin, form = Twin(arguments), Format(arguments.base)
     merged = check_supervised(twin, form, arguments.dataset)
     check_generation(Format(arguments.work / "supervised/output/merged"), load(arguments.base), merged)
-    check_preferences(twin, form, arguments.dataset)
+    check_preferences(twin, form, arguments.dataset, "preferences")
+    check_preferences(twin, form, arguments.dataset, "preferences-with-both-terms", nll=0.2, ld_alpha=0.5)
     check_trl(arguments.base, arguments.dataset, arguments.work)
 
 

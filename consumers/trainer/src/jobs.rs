@@ -70,14 +70,16 @@ impl TrainingJobs {
         let recipe = Recipe::from_canonical(&row.recipe)?;
         let dataset = registry.dataset(&row.dataset.0).await?;
         let dataset = dataset.ok_or_else(|| Error::Refused(format!("there is no dataset {}", row.dataset.short())))?;
-        let files = samples_for(&recipe, &read_dataset_manifest(artifacts, &dataset.manifest).await?)?;
+        let mut stages = samples_for(&recipe, &read_dataset_manifest(artifacts, &dataset.manifest).await?)?.into_iter();
+        let first = stages.next().ok_or_else(|| Error::Refused("the recipe has no stage".to_owned()))?;
         let progress = registry.job(&row.job.0).await?.and_then(|row| row.progress);
         Ok(TrainingOrder {
             job: row.job.clone(),
             base: row.base.clone(),
             recipe: toml::to_string(&recipe).map_err(|error| Error::Refused(error.to_string()))?,
-            train: files.train,
-            validation: files.validation,
+            train: first.train,
+            validation: first.validation,
+            following: stages.collect(),
             threads: self.threads,
             keep: if row.sweep.is_some() { Keep::Measurements } else { Keep::Merged },
             max_left_out: self.max_left_out,

@@ -31,5 +31,6 @@ pub use options::{OnChange, Options};
 pub use order::{Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
 pub use planner::{Planned, Planner};
 pub use retraining::Retrainings;
+pub use samples::StageSamples;
 pub use trigger::Trigger;
 pub use work::work;

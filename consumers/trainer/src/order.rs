@@ -8,6 +8,8 @@ use twin_registry::{JobCheckpoint, JobProgress, Metric};
 use twin_schemas::JobId;
 use twin_training::Plan;
 
+use crate::samples::StageSamples;
+
 /// Training jobs, as runners know them.
 pub struct Training;
 
@@ -30,6 +32,9 @@ pub struct TrainingOrder {
     pub train: Vec<String>,
     /// Samples to evaluate on, of the same form; may be empty.
     pub validation: Vec<String>,
+    /// Those of the recipe's stages after the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub following: Vec<StageSamples>,
     /// Threads; 0 is as many as the machine has.
     pub threads: usize,
     /// What is wanted of the result.

@@ -1,16 +1,15 @@
 //! What a job would be, before it is queued.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use twin_artifacts::Artifacts;
 use twin_registry::{JobState, Registry, read_dataset_manifest};
 use twin_schemas::DatasetId;
-use twin_training::{Base, Engine, Plan, Recipe, Task};
+use twin_training::{Base, Engine, Plan, Recipe, SampleFiles, Task};
 
 use crate::Error;
 use crate::samples::samples_for;
-use crate::work::fetch;
+use crate::work::{fetched, following};
 
 /// Jobs looked through for one that measured how fast this machine is.
 const LAST_JOBS: u32 = 50;
@@ -48,19 +47,21 @@ impl Planner {
         recipe.validate()?;
         let row = self.registry.dataset(&dataset.0).await?;
         let row = row.ok_or_else(|| Error::Refused(format!("there is no dataset {}", dataset.short())))?;
-        let files = samples_for(recipe, &read_dataset_manifest(&self.artifacts, &row.manifest).await?)?;
+        let stages = samples_for(recipe, &read_dataset_manifest(&self.artifacts, &row.manifest).await?)?;
         let place = tempfile::tempdir();
         let place = place.map_err(|source| Error::File { path: std::env::temp_dir(), source })?;
-        let path = |name: &str| -> PathBuf { place.path().join(name) };
-        let (train, validation) = (path("train.jsonl"), path("validation.jsonl"));
-        fetch(&self.artifacts, &files.train, &train).await?;
-        fetch(&self.artifacts, &files.validation, &validation).await?;
+        let Some((first, later)) = stages.split_first() else {
+            return Err(Error::Refused("the recipe has no stage".to_owned()));
+        };
+        let SampleFiles { train, validation } =
+            fetched(&self.artifacts, &first.train, &first.validation, place.path().to_owned()).await?;
         let task = Task {
             base: self.base.path.clone(),
             train,
-            validation: (!files.validation.is_empty()).then_some(validation),
+            validation,
+            following: following(&self.artifacts, later, place.path()).await?,
             recipe: recipe.clone(),
-            folder: path("work"),
+            folder: place.path().join("work"),
             threads: None,
             merge: false,
         };
@@ -86,6 +87,7 @@ impl Planner {
         let is_like = |recipe: &Recipe| {
             let both = recipe.pack_tokens.zip(wanted.pack_tokens);
             recipe.method == wanted.method
+                && recipe.stages.is_empty() == wanted.stages.is_empty()
                 && recipe.targets == wanted.targets
                 && both.is_some_and(|(one, other)| one <= 2 * other && other <= 2 * one)
         };

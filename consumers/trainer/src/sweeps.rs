@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::info;
 use twin_registry::{JobRow, JobState, Metric, Registry};
-use twin_training::{Recipe, Sweep};
+use twin_training::{Recipe, Sweep, metric_of};
 
 use crate::Error;
 
@@ -56,12 +56,41 @@ async fn choose(registry: &Registry, sweep: &twin_registry::rules::Sweep, trials
     Ok(())
 }
 
-/// The evaluation loss of the weights that a run of that recipe keeps: the lowest where it has patience, else the last.
+/// The evaluation loss of the weights that a run of that recipe keeps: the lowest where it has patience, else the last. Of
+/// a recipe in stages it is that of the last one that was evaluated.
 fn loss_of_kept_weights(metrics: &[Metric], recipe: &str) -> Result<Option<f64>, Error> {
-    let losses = metrics.iter().filter(|metric| metric.name == "evaluation_loss");
-    let kept = match Recipe::from_canonical(recipe)?.patience {
-        0 => losses.max_by_key(|metric| metric.step),
-        _ => losses.min_by(|a, b| a.value.total_cmp(&b.value)),
-    };
-    Ok(kept.map(|metric| metric.value))
+    for (stage, recipe) in Recipe::from_canonical(recipe)?.by_stage().iter().enumerate().rev() {
+        let name = metric_of("evaluation_loss", stage);
+        let losses = metrics.iter().filter(|metric| metric.name == name);
+        let kept = match recipe.patience {
+            0 => losses.max_by_key(|metric| metric.step),
+            _ => losses.min_by(|a, b| a.value.total_cmp(&b.value)),
+        };
+        if let Some(metric) = kept {
+            return Ok(Some(metric.value));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trials_in_stages_are_compared_by_their_last_evaluated_stage() {
+        let metric = |name: &str, step, value| Metric { name: name.to_owned(), step, value };
+        let first = [metric("evaluation_loss", 0, 2.5), metric("evaluation_loss", 20, 2.0)];
+        let second = [metric("dpo_evaluation_loss", 20, 0.9), metric("dpo_evaluation_loss", 30, 1.1)];
+        let alone = "{\"rank\": 4}";
+        let staged = "{\"stages\": [{\"method\": \"sft\"}, {\"method\": \"dpo\"}]}";
+        let patient =
+            "{\"patience\": 2, \"eval_every\": 5, \"stages\": [{\"method\": \"sft\"}, {\"method\": \"dpo\"}]}";
+        let loss = |metrics: &[Metric], recipe| loss_of_kept_weights(metrics, recipe).unwrap();
+        assert_eq!(loss(&first, alone), Some(2.0));
+        assert_eq!(loss(&first, staged), Some(2.0), "without preferences to evaluate on");
+        let all = [first, second].concat();
+        assert_eq!((loss(&all, staged), loss(&all, patient)), (Some(1.1), Some(0.9)));
+        assert_eq!(loss(&[], staged), None);
+    }
 }

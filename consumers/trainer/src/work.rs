@@ -1,6 +1,6 @@
 //! What a job's process does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,10 +10,11 @@ use tracing::{info, warn};
 use twin_artifacts::{Artifacts, FolderFile};
 use twin_jobs::{Outcome, Worker};
 use twin_registry::{JobCheckpoint, JobProgress, Metric};
-use twin_training::{Base, Engine, Finished, Observer, Plan, Progress, Recipe, Task};
+use twin_training::{Base, Engine, Finished, Observer, Plan, Progress, Recipe, SampleFiles, Task, metric_of};
 
 use crate::Error;
 use crate::order::{Keep, ModelFiles, TrainingOrder, TrainingProduct, TrainingReport};
+use crate::samples::StageSamples;
 
 /// Does the job of that folder with an engine, and says there how it ended. `artifacts` is the artifact store's address
 /// here, `base` where this machine has a base model.
@@ -97,10 +98,9 @@ async fn done(
 /// Brings what the job learns from into its folder, and a checkpoint that another machine has left.
 async fn prepare(folder: &Path, order: &TrainingOrder, base: &Path, artifacts: &Artifacts) -> Result<Task, Error> {
     let recipe = Recipe::from_toml(&order.recipe)?;
-    let train = folder.join("train.jsonl");
-    fetch(artifacts, &order.train, &train).await?;
-    let validation = folder.join("validation.jsonl");
-    fetch(artifacts, &order.validation, &validation).await?;
+    let SampleFiles { train, validation } =
+        fetched(artifacts, &order.train, &order.validation, folder.to_owned()).await?;
+    let following = following(artifacts, &order.following, folder).await?;
     let base = opened(base).await?;
     base.require(&order.base)?;
     if let Some(checkpoint) = &order.checkpoint {
@@ -109,7 +109,8 @@ async fn prepare(folder: &Path, order: &TrainingOrder, base: &Path, artifacts: &
     Ok(Task {
         base: base.path,
         train,
-        validation: (!order.validation.is_empty()).then_some(validation),
+        validation,
+        following,
         recipe,
         folder: folder.to_owned(),
         threads: (order.threads > 0).then_some(order.threads),
@@ -134,7 +135,40 @@ pub(crate) async fn opened(base: &Path) -> Result<Base, Error> {
     Ok(opened.map_err(|panic| Error::Refused(format!("opening the base model panicked: {panic}")))??)
 }
 
-pub(crate) async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result<(), Error> {
+/// The samples of the stages after the first, each in a folder of its own below that of the first's.
+pub(crate) async fn following(
+    artifacts: &Artifacts,
+    stages: &[StageSamples],
+    folder: &Path,
+) -> Result<Vec<SampleFiles>, Error> {
+    let mut files = Vec::with_capacity(stages.len());
+    for (place, StageSamples { train, validation }) in stages.iter().enumerate() {
+        let folder = folder.join(format!("stage-{}", place + 2));
+        let of_folder = |source| Error::File { path: folder.clone(), source };
+        tokio::fs::create_dir_all(&folder).await.map_err(of_folder)?;
+        files.push(fetched(artifacts, train, validation, folder).await?);
+    }
+    Ok(files)
+}
+
+/// The samples of a stage as files of a folder.
+pub(crate) async fn fetched(
+    artifacts: &Artifacts,
+    train: &[String],
+    validation: &[String],
+    folder: PathBuf,
+) -> Result<SampleFiles, Error> {
+    let files = SampleFiles { train: folder.join("train.jsonl"), validation: None };
+    fetch(artifacts, train, &files.train).await?;
+    if validation.is_empty() {
+        return Ok(files);
+    }
+    let held_out = folder.join("validation.jsonl");
+    fetch(artifacts, validation, &held_out).await?;
+    Ok(SampleFiles { validation: Some(held_out), ..files })
+}
+
+async fn fetch(artifacts: &Artifacts, parts: &[String], target: &Path) -> Result<(), Error> {
     let of_file = |source| Error::File { path: target.to_owned(), source };
     let mut file = tokio::fs::File::create(target).await.map_err(of_file)?;
     for part in parts {
@@ -217,12 +251,12 @@ impl Watch {
 impl Observer for Watch {
     fn progress(&mut self, now: &Progress) {
         let step = now.step as u64;
-        let mut add = |name: &str, value| self.report.metrics.push(Metric { name: name.to_owned(), step, value });
-        add("loss", now.loss);
-        add("learning_rate", now.learning_rate);
-        add("tokens_per_s", now.tokens_per_s);
+        let mut add = |name: String, value| self.report.metrics.push(Metric { name, step, value });
+        add(metric_of("loss", now.stage), now.loss);
+        add("learning_rate".to_owned(), now.learning_rate);
+        add("tokens_per_s".to_owned(), now.tokens_per_s);
         if let Some(loss) = now.evaluation_loss.filter(|_| now.evaluation_loss != self.evaluation_loss) {
-            add("evaluation_loss", loss);
+            add(metric_of("evaluation_loss", now.stage), loss);
             self.evaluation_loss = now.evaluation_loss;
         }
         let excess = self.report.metrics.len().saturating_sub(KEPT_METRICS);

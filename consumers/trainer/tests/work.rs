@@ -9,10 +9,11 @@ use twin_artifacts::Artifacts;
 use twin_backend::Error as BackendError;
 use twin_registry::JobCheckpoint;
 use twin_schemas::JobId;
-use twin_trainer::{Keep, TrainingOrder, TrainingProduct, TrainingReport, work};
-use twin_training::{Base, Engine, Finished, Fit, Measured, Observer, Plan, Progress, Recipe, Task};
+use twin_trainer::{Keep, StageSamples, TrainingOrder, TrainingProduct, TrainingReport, work};
+use twin_training::{Base, Engine, Finished, Fit, Measured, Method, Observer, Plan, Progress, Recipe, Stage, Task};
 
 const SAMPLE: &[u8] = b"{\"messages\": []}\n";
+const PREFERENCE: &[u8] = b"{\"prompt\": []}\n";
 const CHECKPOINT: &str = "checkpoints/step-00000002";
 
 /// Does four steps, with a checkpoint after the second. Where that is there already, it says so in its curve.
@@ -55,6 +56,7 @@ fn planned(recipe: &Recipe, too_long: u64) -> Plan {
         evaluation_tokens: 0,
         memory_bytes: 1 << 30,
         parameters: 135_000_000,
+        stages: Vec::new(),
     }
 }
 
@@ -66,14 +68,19 @@ impl Engine for Steps {
     fn train(&self, task: &Task, observer: &mut dyn Observer) -> Result<Finished, BackendError> {
         assert_eq!(std::fs::read(&task.train).unwrap(), SAMPLE.repeat(2));
         assert_eq!(task.recipe.pack_tokens, Some(256), "what was planned is what is done");
+        for files in &task.following {
+            assert_eq!(std::fs::read(&files.train).unwrap(), PREFERENCE);
+            assert_eq!(files.validation, None);
+        }
         let checkpoint = task.folder.join(CHECKPOINT);
         let first = if checkpoint.exists() { 3 } else { 1 };
         let mut measured = Vec::new();
         for step in first..=4 {
             let (loss, learning_rate) = (1.0 / step as f64, 0.1);
             let (tokens, tokens_per_s, eta_s, evaluation_loss) = (step, 1.0, 1.0, None);
+            let stage = usize::from(!task.following.is_empty() && step > 2);
             let progress =
-                Progress { step, steps: 4, loss, learning_rate, tokens, tokens_per_s, eta_s, evaluation_loss };
+                Progress { stage, step, steps: 4, loss, learning_rate, tokens, tokens_per_s, eta_s, evaluation_loss };
             observer.progress(&progress);
             measured.push(Measured { name: "loss".into(), step: step as u64, value: loss });
             if step == 2 {
@@ -115,6 +122,7 @@ impl Place {
             recipe: toml::to_string(&Recipe::default()).unwrap(),
             train: vec![samples.clone(), samples],
             validation: Vec::new(),
+            following: Vec::new(),
             threads: 1,
             keep: Keep::Merged,
             max_left_out: 0.01,
@@ -179,6 +187,27 @@ async fn a_job_stores_what_is_wanted_of_it_and_names_it_without_a_path_of_this_m
         let said = ["order.json", "outcome.json", "progress.json"].map(|name| read(&job, name).to_string());
         assert!(said.iter().all(|said| !said.contains(&home)), "{said:?}");
     }
+}
+
+#[tokio::test]
+async fn a_job_of_two_stages_has_the_samples_of_each_and_tells_their_losses_apart() {
+    let place = Place::new();
+    let recipe = Recipe { stages: [Method::Sft, Method::Dpo].map(Stage::of).to_vec(), ..Recipe::default() };
+    let preferences = place.artifacts.put(PREFERENCE.to_vec()).await.unwrap();
+    let order = TrainingOrder {
+        recipe: toml::to_string(&recipe).unwrap(),
+        following: vec![StageSamples { train: vec![preferences], validation: Vec::new() }],
+        ..place.order().await
+    };
+    let job = place.job("staged", &order);
+    place.work(&job, None).await.unwrap();
+    let named = |name: &str| -> Vec<u64> {
+        let report = reported(&job);
+        report.metrics.iter().filter(|metric| metric.name == name).map(|metric| metric.step).collect()
+    };
+    assert_eq!((named("loss"), named("dpo_loss")), (vec![1, 2], vec![3, 4]));
+    // An order of one stage is what it was.
+    assert!(!serde_json::to_string(&place.order().await).unwrap().contains("following"));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::curve::Curve;
 use super::error::Error;
 use super::files::{self, FileEntry};
 use super::lora::Adapter;
-use super::optimizer::AdamW;
+use super::optimizer::Moments;
 
 const STATE: &str = "state.safetensors";
 const PROGRESS: &str = "progress.json";
@@ -28,9 +28,12 @@ const KEPT: usize = 2;
 pub(crate) struct State {
     pub progress: Progress,
     pub adapter: Adapter,
-    pub optimizer: AdamW,
-    /// The adapter of the lowest evaluation loss, where the recipe has patience.
+    /// The optimizer's.
+    pub moments: Moments,
+    /// The adapter of the stage's lowest evaluation loss, where the recipe has patience.
     pub best: Option<Adapter>,
+    /// What the stage before has come to, from which this one began.
+    pub reference: Option<Adapter>,
 }
 
 /// The part of the state that is not tensors.
@@ -38,15 +41,21 @@ pub(crate) struct State {
 pub(crate) struct Progress {
     /// A hash of model, data and recipe.
     pub task: String,
-    /// Steps done.
+    /// Steps done, of all stages.
     pub step: usize,
-    /// The optimizer's updates.
+    /// The stage under way, from 0. A run of an earlier version had one.
+    #[serde(default)]
+    pub stage: usize,
+    /// Steps that were done when it began.
+    #[serde(default)]
+    pub stage_began: usize,
+    /// The optimizer's updates in it.
     pub updates: u32,
     /// Evaluations since the lowest loss.
     pub without_progress: usize,
     /// Losses.
     pub curve: Curve,
-    /// Training ended before all steps were done.
+    /// The stage ended before all its steps were done.
     pub ended_early: bool,
 }
 
@@ -137,19 +146,25 @@ fn read(folder: &Path, blank: &State) -> Result<State, Error> {
     for (index, parameter) in state.adapter.parameters.iter_mut().enumerate() {
         let name = &parameter.name;
         fill(&tensors, &format!("adapter.{name}"), &mut parameter.values, folder)?;
-        fill(&tensors, &format!("first.{name}"), &mut state.optimizer.first[index], folder)?;
-        fill(&tensors, &format!("second.{name}"), &mut state.optimizer.second[index], folder)?;
+        fill(&tensors, &format!("first.{name}"), &mut state.moments.first[index], folder)?;
+        fill(&tensors, &format!("second.{name}"), &mut state.moments.second[index], folder)?;
     }
-    if tensors.names().iter().any(|name| name.starts_with("best.")) {
-        let mut best = blank.adapter.clone();
-        for parameter in &mut best.parameters {
-            fill(&tensors, &format!("best.{}", parameter.name), &mut parameter.values, folder)?;
-        }
-        state.best = Some(best);
-    }
-    state.optimizer.updates = progress.updates;
+    state.best = other(&tensors, "best", &blank.adapter, folder)?;
+    state.reference = other(&tensors, "reference", &blank.adapter, folder)?;
     state.progress = progress;
     Ok(state)
+}
+
+/// An adapter beside the one that is trained, if there is one of that kind.
+fn other(tensors: &SafeTensors<'_>, kind: &str, blank: &Adapter, folder: &Path) -> Result<Option<Adapter>, Error> {
+    if !tensors.names().iter().any(|name| name.starts_with(&format!("{kind}."))) {
+        return Ok(None);
+    }
+    let mut adapter = blank.clone();
+    for parameter in &mut adapter.parameters {
+        fill(tensors, &format!("{kind}.{}", parameter.name), &mut parameter.values, folder)?;
+    }
+    Ok(Some(adapter))
 }
 
 fn fill(tensors: &SafeTensors<'_>, name: &str, values: &mut [f32], folder: &Path) -> Result<(), Error> {
@@ -169,11 +184,13 @@ fn tensors(state: &State) -> Result<Vec<u8>, safetensors::SafeTensorError> {
     for (index, parameter) in state.adapter.parameters.iter().enumerate() {
         let name = &parameter.name;
         matrices.push((format!("adapter.{name}"), parameter.shape, &parameter.values));
-        matrices.push((format!("first.{name}"), parameter.shape, &state.optimizer.first[index]));
-        matrices.push((format!("second.{name}"), parameter.shape, &state.optimizer.second[index]));
+        matrices.push((format!("first.{name}"), parameter.shape, &state.moments.first[index]));
+        matrices.push((format!("second.{name}"), parameter.shape, &state.moments.second[index]));
     }
-    for parameter in state.best.iter().flat_map(|best| &best.parameters) {
-        matrices.push((format!("best.{}", parameter.name), parameter.shape, &parameter.values));
+    for (kind, other) in [("best", &state.best), ("reference", &state.reference)] {
+        for parameter in other.iter().flat_map(|adapter| &adapter.parameters) {
+            matrices.push((format!("{kind}.{}", parameter.name), parameter.shape, &parameter.values));
+        }
     }
     serialized(matrices)
 }
@@ -191,4 +208,21 @@ pub(crate) fn serialized(
         views.push((name.as_str(), TensorView::new(Dtype::F32, vec![*rows, *columns], bytes)?));
     }
     safetensors::serialize(views, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_progress_of_an_earlier_version_is_that_of_the_only_stage() {
+        let earlier = r#"{"task": "t", "step": 12, "updates": 12, "without_progress": 1, "ended_early": false,
+            "curve": {"steps": [{"step": 1, "loss": 2.0, "learning_rate": 0.1, "gradient_norm": 1.0, "tokens": 9}],
+                      "evaluations": [{"step": 0, "loss": 2.5}]}}"#;
+        let progress: Progress = serde_json::from_str(earlier).unwrap();
+        assert_eq!((progress.step, progress.stage, progress.stage_began), (12, 0, 0));
+        assert_eq!((progress.curve.steps[0].stage, progress.curve.evaluations[0].stage), (0, 0));
+        let again = serde_json::to_string(&progress.curve).unwrap();
+        assert!(!again.contains("stage"), "what the curve of one stage says is what it said: {again}");
+    }
 }

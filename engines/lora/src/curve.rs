@@ -11,6 +11,9 @@ use super::error::Error;
 pub struct StepPoint {
     /// Which, from 1.
     pub step: usize,
+    /// The stage that it is of, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub stage: usize,
     /// Mean loss before its update, nats per token (SFT) or per pair (DPO).
     pub loss: f64,
     /// Its learning rate.
@@ -26,8 +29,15 @@ pub struct StepPoint {
 pub struct EvaluationPoint {
     /// After this step; 0 is before training.
     pub step: usize,
+    /// The stage that it is of, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub stage: usize,
     /// Mean loss on the validation samples.
     pub loss: f64,
+}
+
+fn is_first(stage: &usize) -> bool {
+    *stage == 0
 }
 
 /// All steps and evaluations.
@@ -50,15 +60,22 @@ impl Curve {
     pub fn csv(&self) -> String {
         let mut text = String::from("step,loss,learning_rate,gradient_norm,tokens,evaluation_loss\n");
         for point in &self.steps {
-            let evaluation = self.evaluations.iter().find(|evaluation| evaluation.step == point.step);
+            let is_of_it =
+                |evaluation: &&EvaluationPoint| (evaluation.step, evaluation.stage) == (point.step, point.stage);
+            let evaluation = self.evaluations.iter().find(is_of_it);
             let evaluation = evaluation.map(|evaluation| evaluation.loss.to_string()).unwrap_or_default();
-            let StepPoint { step, loss, learning_rate, gradient_norm, tokens } = point;
+            let StepPoint { step, stage: _, loss, learning_rate, gradient_norm, tokens } = point;
             text.push_str(&format!("{step},{loss},{learning_rate},{gradient_norm},{tokens},{evaluation}\n"));
         }
         text
     }
 
-    /// A chart of the losses, as SVG.
+    /// The stages that there are, from 0.
+    fn stages(&self) -> impl Iterator<Item = usize> {
+        0..=self.steps.last().map_or(0, |point| point.stage)
+    }
+
+    /// A chart of the losses, as SVG. Each stage has lines of its own: their losses are not the same.
     ///
     /// # Errors
     /// The drawing library's.
@@ -83,12 +100,24 @@ impl Curve {
             .build_cartesian_2d(0..steps + 1, 0.0..highest.max(f64::MIN_POSITIVE) * 1.05)
             .map_err(|error| error.to_string())?;
         chart.configure_mesh().x_desc("step").y_desc("nats").draw().map_err(|error| error.to_string())?;
-        let line = LineSeries::new(training(), &BLUE);
         let legend = |colour: RGBColor| move |(x, y)| PathElement::new(vec![(x, y), (x + 20, y)], colour);
-        chart.draw_series(line).map_err(|error| error.to_string())?.label("training").legend(legend(BLUE));
-        if !self.evaluations.is_empty() {
-            let line = LineSeries::new(evaluations(), RED.stroke_width(2)).point_size(3);
-            chart.draw_series(line).map_err(|error| error.to_string())?.label("evaluation").legend(legend(RED));
+        for stage in self.stages() {
+            let of_stage = self.steps.iter().filter(|point| point.stage == stage);
+            let line = LineSeries::new(of_stage.map(|point| (point.step, point.loss)), &BLUE);
+            let drawn = chart.draw_series(line).map_err(|error| error.to_string())?;
+            if stage == 0 {
+                drawn.label("training").legend(legend(BLUE));
+            }
+            let of_stage = self.evaluations.iter().filter(|point| point.stage == stage);
+            let mut points = of_stage.map(|point| (point.step, point.loss)).peekable();
+            if points.peek().is_none() {
+                continue;
+            }
+            let line = LineSeries::new(points, RED.stroke_width(2)).point_size(3);
+            let drawn = chart.draw_series(line).map_err(|error| error.to_string())?;
+            if stage == 0 {
+                drawn.label("evaluation").legend(legend(RED));
+            }
         }
         chart
             .configure_series_labels()

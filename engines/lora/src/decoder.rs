@@ -216,18 +216,18 @@ impl Backward<'_> {
         let (index, adapter) = (self.index, self.adapter);
 
         let activated = swiglu(kernels, &saved.gate_up)?;
-        let for_activated = layer.down.backward(&activated, &gradient, index, adapter, gradients)?;
+        let for_activated = layer.down.backward(kernels, &activated, &gradient, index, adapter, gradients)?;
         let for_gate_up = swiglu_backward(kernels, &saved.gate_up, &for_activated)?;
         let normed = rms_norm(kernels, &saved.middle, &layer.mlp_norm, eps)?;
-        let for_normed = layer.gate_up.backward(&normed, &for_gate_up, index, adapter, gradients)?;
+        let for_normed = layer.gate_up.backward(kernels, &normed, &for_gate_up, index, adapter, gradients)?;
         let through_norm = rms_norm_backward(kernels, &saved.middle, &layer.mlp_norm, eps, &for_normed)?;
         let gradient = (gradient + through_norm)?;
 
-        let for_attended = layer.output.backward(&saved.attended, &gradient, index, adapter, gradients)?;
+        let for_attended = layer.output.backward(kernels, &saved.attended, &gradient, index, adapter, gradients)?;
         let attention = self.decoder.attention(layer, self.pack, self.rope);
         let for_qkv = attention.backward(&saved.qkv, &for_attended)?;
         let normed = rms_norm(kernels, &saved.x, &layer.input_norm, eps)?;
-        let for_normed = layer.qkv.backward(&normed, &for_qkv, index, adapter, gradients)?;
+        let for_normed = layer.qkv.backward(kernels, &normed, &for_qkv, index, adapter, gradients)?;
         Ok((gradient + rms_norm_backward(kernels, &saved.x, &layer.input_norm, eps, &for_normed)?)?)
     }
 }

@@ -1,8 +1,8 @@
 //! The engine, as whoever runs training jobs knows one.
 
-use twin_training::{Engine, Finished, Measured, Observer, Plan, Task};
+use twin_training::{Engine, Finished, Measured, Observer, Plan, Task, metric_of};
 
-use super::curve::Curve;
+use super::curve::{Curve, EvaluationPoint};
 use super::error::Error;
 use super::prepare::plan;
 use super::run::{Trained, train};
@@ -38,9 +38,11 @@ fn measured(curve: &Curve) -> Vec<Measured> {
     let value = |name: &str, step: usize, value: f64| Measured { name: name.to_owned(), step: step as u64, value };
     let mut measured = Vec::new();
     for point in &curve.steps {
-        measured.push(value("loss", point.step, point.loss));
+        measured.push(value(&metric_of("loss", point.stage), point.step, point.loss));
         measured.push(value("learning_rate", point.step, point.learning_rate));
     }
-    measured.extend(curve.evaluations.iter().map(|point| value("evaluation_loss", point.step, point.loss)));
+    let evaluation =
+        |point: &EvaluationPoint| value(&metric_of("evaluation_loss", point.stage), point.step, point.loss);
+    measured.extend(curve.evaluations.iter().map(evaluation));
     measured
 }

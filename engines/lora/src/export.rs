@@ -15,6 +15,7 @@ use super::curve::Curve;
 use super::error::Error;
 use super::files::{self, FileEntry, HashedFile};
 use super::lora::{Adapter, Parameter};
+use super::task::{Fingerprint, SampleHashes};
 use super::weights::{Shard, Weights, dtype};
 
 /// What the output folder holds and what it was made of. It names no time and no machine: the same work gives the same
@@ -29,6 +30,9 @@ pub struct Manifest {
     pub train_sha256: String,
     /// SHA-256 of the validation file.
     pub validation_sha256: Option<String>,
+    /// The same of the stages after the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub following: Vec<SampleHashes>,
     /// How it was trained: with all filled in that was left open.
     pub recipe: Recipe,
     /// What came of it.
@@ -44,7 +48,7 @@ pub struct Summary {
     pub steps: usize,
     /// Steps planned.
     pub planned_steps: usize,
-    /// Training ended before that, for want of progress.
+    /// Training, or one of its stages, ended before that, for want of progress.
     pub ended_early: bool,
     /// Samples that are in at least one of the steps planned.
     pub samples: usize,
@@ -58,11 +62,12 @@ pub struct Summary {
     pub tokens: usize,
     /// Loss of the first step.
     pub first_loss: f64,
-    /// Mean loss of the last tenth of the steps.
+    /// Mean loss of the last tenth of the steps; of a run in stages, of its last stage's.
     pub last_loss: f64,
     /// Evaluation loss of the base model.
     pub base_evaluation_loss: Option<f64>,
-    /// Evaluation loss of the exported weights.
+    /// Evaluation loss of the exported weights. Of a run in stages it is that of the last one that has samples for it, and
+    /// where these are preferences no likelihood of answers, as that of the base model is.
     pub evaluation_loss: Option<f64>,
 }
 
@@ -73,8 +78,7 @@ pub(crate) struct Export<'a> {
     pub recipe: &'a Recipe,
     pub curve: &'a Curve,
     pub summary: Summary,
-    pub train_sha256: String,
-    pub validation_sha256: Option<String>,
+    pub fingerprint: Fingerprint,
     /// Whether the merged model is written.
     pub merge: bool,
 }
@@ -106,8 +110,9 @@ impl Export<'_> {
         let manifest = Manifest {
             base: base_name(self.base),
             base_files,
-            train_sha256: self.train_sha256,
-            validation_sha256: self.validation_sha256,
+            train_sha256: self.fingerprint.train,
+            validation_sha256: self.fingerprint.validation,
+            following: self.fingerprint.following,
             recipe: self.recipe.clone(),
             summary: self.summary,
             files: entries,

@@ -1,4 +1,5 @@
-//! The training engine: LoRA adapters for decoders of the Llama family, by supervised fine-tuning or by preferences.
+//! The training engine: LoRA adapters for decoders of the Llama family, by supervised fine-tuning, by preferences, or by
+//! one and then the other.
 //!
 //! In: a base model (a Hugging Face directory), JSONL files of samples, a [`Recipe`]. Out: a folder with the adapter in
 //! PEFT's form, the merged model, the losses and a manifest with the hash of each file.
@@ -33,6 +34,7 @@ mod method;
 mod objective;
 mod optimizer;
 mod pack;
+mod preference;
 mod prepare;
 mod run;
 mod schedule;
@@ -50,10 +52,11 @@ pub use export::{Manifest, Summary};
 pub use files::FileEntry;
 pub use kernels::Kernels;
 pub use lora::{Adapter, DeviceAdapter, Dropout, Parameter};
-pub use method::{preference_loss, preference_slope};
 pub use optimizer::{AdamW, clip};
 pub use pack::{Pack, Sequence};
+pub use preference::{PreferenceLoss, preference_loss, preference_slope};
 pub use run::{Trained, train};
 pub use scorer::{Scorer, scorer};
+pub use task::SampleHashes;
 pub use template::ChatFormat;
-pub use twin_training::{Method, Observer, Precision, Progress, Recipe, Schedule, Target, Task};
+pub use twin_training::{Method, Observer, Precision, Progress, Recipe, SampleFiles, Schedule, Stage, Target, Task};

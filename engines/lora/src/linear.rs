@@ -8,7 +8,7 @@ use candle_core::Tensor;
 use twin_training::Target;
 
 use super::error::Error;
-use super::kernels::{Kernels, add_columns};
+use super::kernels::{Kernels, Mask, add_columns, dropout};
 use super::lora::{DeviceAdapter, Pair};
 
 /// One or more projections of the same input, one below the other.
@@ -53,7 +53,7 @@ impl Linear {
         let Some(adapter) = adapter else { return Ok(y) };
         for &(target, column, _) in &self.parts {
             let Some(pair) = adapter.pair(layer, target) else { continue };
-            let low = dropped(x, &pair.mask(x)?)?.matmul(&pair.a.t()?)?;
+            let low = dropped(kernels, x, pair.mask())?.matmul(&pair.a.t()?)?;
             y = add_columns(kernels, y, &low.matmul(&pair.b.t()?)?, column, pair.scale)?;
         }
         Ok(y)
@@ -62,6 +62,7 @@ impl Linear {
     /// The gradient for `x`, given that for the result; the adapter's go into `gradients`.
     pub fn backward(
         &self,
+        kernels: Kernels,
         x: &Tensor,
         gradient: &Tensor,
         layer: usize,
@@ -73,30 +74,30 @@ impl Linear {
             let Some(pair) = adapter.pair(layer, target) else { continue };
             // cuBLAS takes no matrix with gaps between its rows.
             let part = gradient.narrow(1, column, width)?.contiguous()?;
-            for_x = (for_x + adapter_backward(&pair, x, &part, gradients)?)?;
+            for_x = (for_x + adapter_backward(kernels, &pair, x, &part, gradients)?)?;
         }
         Ok(for_x)
     }
 }
 
 fn adapter_backward(
+    kernels: Kernels,
     pair: &Pair<'_>,
     x: &Tensor,
     gradient: &Tensor,
     gradients: &mut Gradients,
 ) -> Result<Tensor, Error> {
-    let mask = pair.mask(x)?;
-    let x = dropped(x, &mask)?;
+    let x = dropped(kernels, x, pair.mask())?;
     let low = x.matmul(&pair.a.t()?)?;
     let for_low = (gradient.matmul(pair.b)? * pair.scale)?;
     gradients[pair.index] = Some(for_low.t()?.matmul(&x)?);
     gradients[pair.index + 1] = Some((gradient.t()?.matmul(&low)? * pair.scale)?);
-    dropped(&for_low.matmul(pair.a)?, &mask)
+    dropped(kernels, &for_low.matmul(pair.a)?, pair.mask())
 }
 
-fn dropped(x: &Tensor, mask: &Option<Tensor>) -> Result<Tensor, Error> {
+fn dropped(kernels: Kernels, x: &Tensor, mask: Option<Mask>) -> Result<Tensor, Error> {
     Ok(match mask {
-        Some(mask) => (x * mask)?,
+        Some(mask) => dropout(kernels, x, &mask)?,
         None => x.clone(),
     })
 }

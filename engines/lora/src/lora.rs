@@ -1,8 +1,8 @@
 //! The adapter: low-rank matrices beside the frozen ones (Hu et al. 2021, arXiv 2106.09685).
 //!
 //! `y = x Wᵀ + (alpha / rank) drop(x) Aᵀ Bᵀ`, where A begins random and B as 0, so that training begins at the base
-//! model. The numbers live in the host's memory as F32, where the optimizer works on them; the decoder is given copies
-//! on its device.
+//! model. An [`Adapter`] is the numbers in the host's memory as F32: before training, in a checkpoint, to be exported. The
+//! decoder computes with a [`DeviceAdapter`]; while it is trained, the optimizer holds the numbers on that device.
 
 use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
@@ -12,6 +12,7 @@ use twin_training::{Recipe, Target};
 use super::config::ModelConfig;
 use super::decoder::Decoder;
 use super::error::Error;
+use super::kernels::Mask;
 
 /// One matrix that is learned.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,8 @@ pub struct Adapter {
     /// A, B, A, B ...
     pub parameters: Vec<Parameter>,
     targets: Vec<Target>,
+    /// The learning rate of each target, as a multiple of the recipe's.
+    rates: Vec<f64>,
     scale: f64,
 }
 
@@ -51,7 +54,8 @@ impl Adapter {
                 parameters.push(Parameter { name: name("B"), shape: (rows, recipe.rank), values });
             }
         }
-        Self { parameters, targets, scale: recipe.scale() }
+        let rates = targets.iter().map(|target| recipe.rate_of(*target)).collect();
+        Self { parameters, targets, rates, scale: recipe.scale() }
     }
 
     /// Copies on a decoder's device, in its precision.
@@ -62,8 +66,18 @@ impl Adapter {
         let tensor = |parameter: &Parameter| {
             Tensor::from_slice(&parameter.values, parameter.shape, decoder.device())?.to_dtype(decoder.dtype())
         };
-        let tensors: Result<Vec<Tensor>, _> = self.parameters.iter().map(tensor).collect();
-        Ok(DeviceAdapter { tensors: tensors?, targets: self.targets.clone(), scale: self.scale, dropout: None })
+        let tensors: Result<Vec<Tensor>, candle_core::Error> = self.parameters.iter().map(tensor).collect();
+        Ok(self.of(tensors?))
+    }
+
+    /// With these numbers, on their device, in place of its own.
+    pub(crate) fn of(&self, tensors: Vec<Tensor>) -> DeviceAdapter {
+        DeviceAdapter { tensors, targets: self.targets.clone(), scale: self.scale, dropout: None }
+    }
+
+    /// The learning rate of a parameter, as a multiple of the recipe's.
+    pub(crate) fn rate_of(&self, parameter: usize) -> f64 {
+        self.rates[parameter / 2 % self.rates.len()]
     }
 
     /// What the output is scaled by: [`Recipe::scale`].
@@ -90,8 +104,8 @@ pub(crate) fn target_shape(config: &ModelConfig, target: Target) -> (usize, usiz
     }
 }
 
-/// Which inputs of the adapter are dropped. All of it follows from these numbers, so that the backward pass draws the
-/// same mask again instead of keeping it, and so does a run that was interrupted.
+/// Which inputs of the adapter are dropped. All of it follows from these numbers and the inputs' places, so that the
+/// backward pass draws the same again instead of keeping a mask, and so does a run that was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
     /// The part that is dropped.
@@ -142,15 +156,9 @@ impl DeviceAdapter {
 }
 
 impl Pair<'_> {
-    /// 0 where an input of shape `[rows, columns]` is dropped, `1 / (1 - rate)` elsewhere; none without dropout.
-    pub fn mask(&self, x: &Tensor) -> Result<Option<Tensor>, Error> {
-        let Some(dropout) = self.dropout.filter(|dropout| dropout.rate > 0.0) else { return Ok(None) };
-        let mut rng = ChaCha8Rng::seed_from_u64(dropout.seed);
-        // The stream before the first is the one that the adapter's first weights came from.
-        rng.set_stream(1 + (dropout.pack << 16) + self.index as u64);
-        let kept = (1.0 / (1.0 - dropout.rate)) as f32;
-        let value = |rng: &mut ChaCha8Rng| if rng.random::<f64>() < dropout.rate { 0.0 } else { kept };
-        let values: Vec<f32> = (0..x.elem_count()).map(|_| value(&mut rng)).collect();
-        Ok(Some(Tensor::from_vec(values, x.shape(), x.device())?.to_dtype(x.dtype())?))
+    /// What is dropped of the adapter's input; none without dropout.
+    pub fn mask(&self) -> Option<Mask> {
+        let Dropout { rate, seed, pack } = self.dropout.filter(|dropout| dropout.rate > 0.0)?;
+        Some(Mask { seed, pack, matrix: self.index as u32, rate })
     }
 }

@@ -1,4 +1,4 @@
-//! The two objectives: the likelihood of completions, and direct preference optimisation.
+//! The two objectives: the likelihood of completions, and direct preference optimisation ([`super::preference`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,16 @@ use super::error::Error;
 use super::lora::DeviceAdapter;
 use super::objective::{losses_and_gradients, token_losses};
 use super::pack::Pack;
+use super::preference::PreferenceLoss;
 
 /// An objective over the items of a file.
 pub(crate) struct Objective<'a> {
     decoder: &'a Decoder,
     method: Method,
-    beta: f64,
-    /// For DPO: the frozen model's log-probability of each item's better and worse answer.
-    references: BTreeMap<usize, [f64; 2]>,
+    preference: PreferenceLoss,
+    /// For DPO: the frozen model's log-probabilities of each item's better and worse answer, as
+    /// [`PreferenceLoss::log_probabilities`] gives them.
+    frozen: BTreeMap<usize, [f64; 2]>,
 }
 
 /// Losses summed over units: predicted tokens of SFT, pairs of DPO.
@@ -39,24 +41,28 @@ impl Loss {
 }
 
 impl<'a> Objective<'a> {
-    /// For DPO, has the frozen model read the items that are `used` once. `go_on` is asked before each of them.
+    /// For DPO, has the frozen model read the items that are `used` once: the base model, or that with the adapter of the
+    /// stage before, frozen. `go_on` is asked before each of them.
     pub fn new(
         decoder: &'a Decoder,
         recipe: &Recipe,
+        frozen: Option<&DeviceAdapter>,
         items: &[Item],
         used: impl IntoIterator<Item = usize>,
         mut go_on: impl FnMut() -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let mut references = BTreeMap::new();
+        let preference = PreferenceLoss::of(recipe);
+        let mut known = BTreeMap::new();
         if recipe.method == Method::Dpo {
             for index in used.into_iter().collect::<BTreeSet<usize>>() {
                 go_on()?;
                 let pack = Pack::new(&items[index]);
-                let sums = answer_sums(&pack, &token_losses(decoder, &pack, None)?);
-                references.insert(index, [-sums[0], -sums[1]]);
+                let losses = token_losses(decoder, &pack, frozen)?;
+                let answers = pairs(&pack, &losses).map(|answers| preference.log_probabilities(answers));
+                known.extend(answers.map(|answers| (index, answers)));
             }
         }
-        Ok(Self { decoder, method: recipe.method, beta: recipe.dpo_beta, references })
+        Ok(Self { decoder, method: recipe.method, preference, frozen: known })
     }
 
     /// Units among items: what a loss is a mean over.
@@ -94,58 +100,36 @@ impl<'a> Objective<'a> {
         match self.method {
             Method::Sft => Loss { sum: losses.iter().map(|loss| f64::from(*loss)).sum(), units: losses.len() },
             Method::Dpo => {
-                let margins = self.margins(pack, indices, losses);
-                Loss { sum: margins.iter().map(|margin| preference_loss(*margin)).sum(), units: margins.len() }
+                let pairs = pairs(pack, losses).zip(indices);
+                let of_pair =
+                    |(answers, index): ([&[f32]; 2], &usize)| self.preference.loss(answers, self.frozen[index]);
+                Loss { sum: pairs.map(of_pair).sum(), units: indices.len() }
             }
         }
     }
 
-    /// `beta` times by how much more than the frozen model the trained one prefers the better answer, of each pair.
-    fn margins(&self, pack: &Pack, indices: &[usize], losses: &[f32]) -> Vec<f64> {
-        let sums = answer_sums(pack, losses);
-        let margin = |(sums, index): (&[f64], &usize)| {
-            let [chosen, rejected] = self.references[index];
-            self.beta * ((-sums[0] - chosen) - (-sums[1] - rejected))
-        };
-        sums.chunks_exact(2).zip(indices).map(margin).collect()
-    }
-
-    /// How often each token's loss counts: the derivative of [`preference_loss`].
+    /// How often each token's loss counts in the mean loss of `units` pairs.
     fn preference_factors(&self, pack: &Pack, indices: &[usize], losses: &[f32], units: usize) -> Vec<f32> {
         let mut factors = Vec::with_capacity(losses.len());
-        let margins = self.margins(pack, indices, losses);
-        for (margin, counts) in margins.iter().zip(pack.counts.chunks_exact(2)) {
-            // A token's loss is its negative log-probability, so the better answer's losses lower the margin.
-            let factor = (-preference_slope(*margin) * self.beta / units as f64) as f32;
-            factors.extend(std::iter::repeat_n(factor, counts[0]));
-            factors.extend(std::iter::repeat_n(-factor, counts[1]));
+        for (answers, index) in pairs(pack, losses).zip(indices) {
+            let slopes = self.preference.slopes(answers, self.frozen[index]);
+            factors.extend(slopes.into_iter().map(|slope| (slope / units as f64) as f32));
         }
         factors
     }
-}
-
-/// `-ln sigmoid(margin)` (Rafailov et al. 2023, equation 7), without overflow.
-pub fn preference_loss(margin: f64) -> f64 {
-    (-margin.abs()).exp().ln_1p() + (-margin).max(0.0)
-}
-
-/// The derivative of [`preference_loss`].
-pub fn preference_slope(margin: f64) -> f64 {
-    -1.0 / (1.0 + margin.exp())
 }
 
 fn packed(items: &[Item], indices: &[usize]) -> Pack {
     Pack::new(indices.iter().flat_map(|index| &items[*index]))
 }
 
-/// The losses of each sequence's tokens, summed.
-fn answer_sums(pack: &Pack, losses: &[f32]) -> Vec<f64> {
+/// The losses of the tokens of each pair's better and worse answer.
+fn pairs<'a>(pack: &'a Pack, losses: &'a [f32]) -> impl Iterator<Item = [&'a [f32]; 2]> {
     let mut rest = losses;
-    let mut sums = Vec::with_capacity(pack.counts.len());
-    for &count in &pack.counts {
-        let (of_sequence, others) = rest.split_at(count);
-        sums.push(of_sequence.iter().map(|loss| f64::from(*loss)).sum());
+    pack.counts.chunks_exact(2).map(move |counts| {
+        let (better, others) = rest.split_at(counts[0]);
+        let (worse, others) = others.split_at(counts[1]);
         rest = others;
-    }
-    sums
+        [better, worse]
+    })
 }

@@ -1,25 +1,26 @@
-//! A training run from beginning to end.
+//! A training run from beginning to end: its stages, one after the other, and what it leaves.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use tracing::info;
-use twin_training::{Fit, Observer, Progress, Settled, Task};
+use twin_training::{Fit, Observer, Progress, Task};
 
 use super::checkpoint::{self, Checkpoints, State};
 use super::curve::{EvaluationPoint, StepPoint, rounded};
-use super::data::{Samples, Step, size, tokens_of};
+use super::data::{size, tokens_of};
 use super::decoder::Decoder;
 use super::error::Error;
 use super::export::{Export, Manifest, Summary};
 use super::kernels::Kernels;
 use super::lora::{Adapter, Dropout};
 use super::method::{Loss, Objective};
-use super::optimizer::{AdamW, clip};
+use super::optimizer::{AdamW, Moments, clip};
 use super::pack::first_fit;
-use super::prepare::{Prepared, prepare, together};
+use super::prepare::{Prepared, PreparedStage, prepare, together};
 use super::schedule::learning_rate;
 use super::task::{Fingerprint, device, fingerprint};
 
@@ -45,14 +46,16 @@ pub fn train(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error>
 }
 
 fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error> {
-    let Prepared { config, settled, samples, validation, steps, .. } = prepare(task)?;
-    if samples.items.is_empty() {
+    let Prepared { config, recipe, stages } = prepare(task)?;
+    if let Some(PreparedStage { train, settled, samples, .. }) =
+        stages.iter().find(|stage| stage.samples.items.is_empty())
+    {
         let limit = settled.pack_tokens.min(config.max_tokens);
         let (read, too_long) = (samples.read, samples.too_long);
-        return Err(Error::NoSamples { path: task.train.clone(), read, too_long, limit });
+        return Err(Error::NoSamples { path: train.clone(), read, too_long, limit });
     }
     // Another recipe, model or data is another task; what a recipe leaves open follows from the latter two.
-    let task = &Task { recipe: settled.recipe.clone(), ..task.clone() };
+    let task = &Task { recipe, ..task.clone() };
     let fingerprint = fingerprint(task)?;
     let checkpoints = Checkpoints::new(&task.folder.join("checkpoints"))?;
     let device = device()?;
@@ -60,87 +63,149 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
 
     let adapter = Adapter::new(decoder.config(), &task.recipe);
     let progress = checkpoint::Progress { task: fingerprint.task.clone(), ..Default::default() };
-    let blank = State { optimizer: AdamW::new(&adapter), adapter, progress, best: None };
+    let blank = State { moments: Moments::none(&adapter), adapter, progress, best: None, reference: None };
     let state = checkpoints.newest(&blank)?;
     if let Some(state) = &state {
-        info!(step = state.progress.step, "training goes on from a checkpoint");
+        info!(step = state.progress.step, stage = state.progress.stage, "training goes on from a checkpoint");
     }
-    let done = state.as_ref().map_or(0, |state| state.progress.step);
-    let mut go_on = || if observer.stop() { Err(Error::Stopped { step: done }) } else { Ok(()) };
-    let training = {
-        let used = steps.iter().flatten().flatten().copied();
-        Objective::new(&decoder, &task.recipe, &samples.items, used, &mut go_on)?
-    };
-    let evaluation = Objective::new(&decoder, &task.recipe, &validation.items, 0..validation.items.len(), go_on)?;
-    let mut run = Run {
-        task,
-        settled: &settled,
-        decoder: &decoder,
-        samples: &samples,
-        validation: &validation,
-        training,
-        evaluation,
-        steps,
-        state: state.unwrap_or(blank),
-        checkpoints,
-        began: Instant::now(),
-        tokens_here: 0,
-    };
-    run.all_steps(observer)?;
+    let learner = Learner::at(state.unwrap_or(blank), &device)?;
+    let (began, tokens_here) = (Instant::now(), 0);
+    let mut run = Run { task, stages: &stages, decoder: &decoder, learner, checkpoints, began, tokens_here };
+    run.all_stages(observer)?;
     run.export(fingerprint)
+}
+
+/// What a run has come to: as a [`State`], with what is trained on the device.
+struct Learner {
+    progress: checkpoint::Progress,
+    optimizer: AdamW,
+    best: Option<Adapter>,
+    reference: Option<Adapter>,
+}
+
+impl Learner {
+    fn at(state: State, device: &Device) -> Result<Self, Error> {
+        let State { progress, adapter, moments, best, reference } = state;
+        let optimizer = AdamW::restored(&adapter, &moments, progress.updates, device)?;
+        Ok(Self { progress, optimizer, best, reference })
+    }
+
+    fn state(&self) -> Result<State, Error> {
+        let (adapter, moments) = self.optimizer.read()?;
+        let (progress, best, reference) = (self.progress.clone(), self.best.clone(), self.reference.clone());
+        Ok(State { progress, adapter, moments, best, reference })
+    }
+
+    /// The weights that the stage keeps.
+    fn kept(&self) -> Result<Adapter, Error> {
+        match &self.best {
+            Some(best) => Ok(best.clone()),
+            None => self.optimizer.parameters(),
+        }
+    }
+
+    /// Begins the next stage with the weights that this one keeps. They stay what it is held against, and its optimizer
+    /// knows nothing of another loss.
+    fn begin_next_stage(&mut self, device: &Device) -> Result<(), Error> {
+        let adapter = self.kept()?;
+        self.optimizer = AdamW::new(&adapter, device)?;
+        self.reference = Some(adapter);
+        self.best = None;
+        let progress = &mut self.progress;
+        (progress.stage, progress.stage_began, progress.updates) = (progress.stage + 1, progress.step, 0);
+        (progress.without_progress, progress.ended_early) = (0, false);
+        Ok(())
+    }
 }
 
 struct Run<'a> {
     /// With a recipe that leaves nothing open.
     task: &'a Task,
-    settled: &'a Settled,
+    stages: &'a [PreparedStage],
     decoder: &'a Decoder,
-    samples: &'a Samples,
-    validation: &'a Samples,
-    training: Objective<'a>,
-    evaluation: Objective<'a>,
-    steps: Vec<Step>,
-    state: State,
+    learner: Learner,
     checkpoints: Checkpoints,
     began: Instant,
     tokens_here: usize,
 }
 
-impl Run<'_> {
-    fn all_steps(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        // That of the base model, or one that was interrupted.
-        self.evaluate_if_due(observer)?;
-        while self.state.progress.step < self.steps.len() && !self.state.progress.ended_early {
+/// What a stage learns and is evaluated by.
+struct Objectives<'a> {
+    training: Objective<'a>,
+    evaluation: Objective<'a>,
+}
+
+impl<'a> Run<'a> {
+    fn all_stages(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        self.stage(observer)?;
+        while self.learner.progress.stage + 1 < self.stages.len() {
+            self.learner.begin_next_stage(self.decoder.device())?;
+            info!(stage = self.learner.progress.stage, "the next stage begins");
+            // Whoever goes on from here does nothing of the stage before again.
+            self.tell_of_checkpoint(observer)?;
+            self.stage(observer)?;
+        }
+        Ok(())
+    }
+
+    /// All steps of the stage under way.
+    fn stage(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let stage = self.of_stage();
+        let objectives = self.objectives(observer)?;
+        // That of the weights it begins with, or one that was interrupted.
+        self.evaluate_if_due(&objectives.evaluation, observer)?;
+        while self.step_of_stage() < stage.steps.len() && !self.learner.progress.ended_early {
             self.stop_if_asked(observer)?;
-            self.step()?;
-            self.evaluate_if_due(observer)?;
+            self.step(&objectives.training)?;
+            self.evaluate_if_due(&objectives.evaluation, observer)?;
             observer.progress(&self.progress());
-            let every = self.task.recipe.checkpoint_every;
-            if every > 0 && self.state.progress.step.is_multiple_of(every) {
-                let folder = self.checkpoint()?;
-                observer.checkpoint(self.state.progress.step, &folder);
+            let every = stage.settled.recipe.checkpoint_every;
+            if every > 0 && self.learner.progress.step.is_multiple_of(every) {
+                self.tell_of_checkpoint(observer)?;
             }
         }
         Ok(())
     }
 
-    fn step(&mut self) -> Result<(), Error> {
-        let index = self.state.progress.step;
-        let recipe = &self.task.recipe;
-        let rate = learning_rate(self.settled, index, self.steps.len());
-        let (loss, mut gradients) = self.gradients(index)?;
-        let norm = clip(&mut gradients, recipe.clip);
+    fn of_stage(&self) -> &'a PreparedStage {
+        &self.stages[self.learner.progress.stage]
+    }
+
+    /// Steps done in the stage under way.
+    fn step_of_stage(&self) -> usize {
+        self.learner.progress.step - self.learner.progress.stage_began
+    }
+
+    fn objectives(&self, observer: &mut dyn Observer) -> Result<Objectives<'a>, Error> {
+        let PreparedStage { settled, samples, validation, steps, .. } = self.of_stage();
+        let (recipe, done) = (&settled.recipe, self.learner.progress.step);
+        let frozen = self.learner.reference.as_ref().map(|adapter| adapter.on(self.decoder)).transpose()?;
+        let mut go_on = || if observer.stop() { Err(Error::Stopped { step: done }) } else { Ok(()) };
+        let used = steps.iter().flatten().flatten().copied();
+        let training = Objective::new(self.decoder, recipe, frozen.as_ref(), &samples.items, used, &mut go_on)?;
+        let (items, all) = (&validation.items, 0..validation.items.len());
+        let evaluation = Objective::new(self.decoder, recipe, frozen.as_ref(), items, all, go_on)?;
+        Ok(Objectives { training, evaluation })
+    }
+
+    fn step(&mut self, objective: &Objective<'_>) -> Result<(), Error> {
+        let (stage, index) = (self.of_stage(), self.step_of_stage());
+        let recipe = &stage.settled.recipe;
+        let rate = learning_rate(&stage.settled, index, stage.steps.len());
+        let (loss, gradients) = self.gradients(objective, index)?;
+        let (gradients, norm) = clip(gradients, recipe.clip)?;
+        let Learner { progress, optimizer, .. } = &mut self.learner;
         if !loss.mean().is_finite() || !norm.is_finite() {
-            return Err(Error::Diverged { step: index + 1 });
+            return Err(Error::Diverged { step: progress.step + 1 });
         }
-        self.state.optimizer.update(&mut self.state.adapter, &gradients, rate, recipe.weight_decay);
-        let tokens = tokens_of(&self.samples.items, &self.steps[index]);
+        optimizer.update(&gradients, rate, recipe.weight_decay)?;
+        let tokens = tokens_of(&stage.samples.items, &stage.steps[index]);
         self.tokens_here += tokens;
-        let progress = &mut self.state.progress;
         progress.step += 1;
-        progress.updates = self.state.optimizer.updates;
+        progress.updates = optimizer.updates();
         let point = StepPoint {
-            step: index + 1,
+            step: progress.step,
+            stage: progress.stage,
             loss: rounded(loss.mean()),
             learning_rate: rounded(rate),
             gradient_norm: rounded(norm),
@@ -150,25 +215,25 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The loss of a step and the gradients of its mean, summed over the step's packs.
-    fn gradients(&self, index: usize) -> Result<(Loss, Vec<Vec<f32>>), Error> {
-        let (recipe, items) = (&self.task.recipe, &self.samples.items);
-        let packs = &self.steps[index];
-        let units = self.training.units(packs.iter().flatten().map(|item| &items[*item]));
-        let mut adapter = self.state.adapter.on(self.decoder)?;
+    /// The loss of a step of the stage and the gradients of its mean, summed over the step's packs, as the optimizer takes
+    /// them.
+    fn gradients(&self, objective: &Objective<'_>, index: usize) -> Result<(Loss, Vec<Tensor>), Error> {
+        let PreparedStage { settled, samples, steps, .. } = self.of_stage();
+        let (recipe, items, packs) = (&settled.recipe, &samples.items, &steps[index]);
+        let units = objective.units(packs.iter().flatten().map(|item| &items[*item]));
+        let mut adapter = self.learner.optimizer.adapter(self.decoder)?;
         let mut total = Loss::default();
-        let mut sums: Vec<Vec<f32>> = Vec::new();
+        let mut sums: Vec<Tensor> = Vec::new();
         for (place, pack) in packs.iter().enumerate() {
-            let number = (index * recipe.accumulation + place) as u64;
+            let number = (self.learner.progress.step * recipe.accumulation + place) as u64;
             adapter.dropout = Some(Dropout { rate: recipe.dropout, seed: recipe.seed, pack: number });
-            let (loss, gradients) = self.training.gradients(items, pack, &adapter, units)?;
+            let (loss, gradients) = objective.gradients(items, pack, &adapter, units)?;
             total = total.add(loss);
-            let numbers = gradients.iter().map(|gradient| gradient.flatten_all()?.to_vec1::<f32>());
-            let numbers: Vec<Vec<f32>> = numbers.collect::<Result<_, _>>()?;
-            match place {
-                0 => sums = numbers,
-                _ => sums.iter_mut().flatten().zip(numbers.iter().flatten()).for_each(|(sum, term)| *sum += term),
-            }
+            let rows = self.learner.optimizer.rows(&gradients)?;
+            sums = match place {
+                0 => rows,
+                _ => sums.iter().zip(&rows).map(|(sum, row)| sum + row).collect::<Result<_, _>>()?,
+            };
         }
         Ok((total, sums))
     }
@@ -178,69 +243,85 @@ impl Run<'_> {
             return Ok(());
         }
         self.checkpoint()?;
-        Err(Error::Stopped { step: self.state.progress.step })
+        Err(Error::Stopped { step: self.learner.progress.step })
     }
 
-    /// Evaluates before the first step, after the last, and as often between them as the recipe says.
-    fn evaluate_if_due(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        let (progress, every) = (&self.state.progress, self.task.recipe.eval_every);
-        let bound = progress.step == 0 || progress.step == self.steps.len();
-        let due = bound || (every > 0 && progress.step.is_multiple_of(every));
-        let done = progress.curve.evaluations.last().is_some_and(|point| point.step == progress.step);
-        if due && !done && !self.validation.items.is_empty() { self.evaluate(observer) } else { Ok(()) }
+    /// Evaluates before the stage's first step, after its last, and as often between them as the recipe says.
+    fn evaluate_if_due(&mut self, objective: &Objective<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
+        let (stage, done) = (self.of_stage(), self.step_of_stage());
+        let every = stage.settled.recipe.eval_every;
+        let bound = done == 0 || done == stage.steps.len();
+        let due = bound || (every > 0 && done.is_multiple_of(every));
+        let progress = &self.learner.progress;
+        let last = progress.curve.evaluations.last();
+        let is_known = last.is_some_and(|point| (point.step, point.stage) == (progress.step, progress.stage));
+        if due && !is_known && !stage.validation.items.is_empty() { self.evaluate(objective, observer) } else { Ok(()) }
     }
 
-    /// Adds to the curve, and decides by it whether training goes on.
-    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
-        let items = &self.validation.items;
-        let adapter = self.state.adapter.on(self.decoder)?;
+    /// Adds to the curve, and decides by it whether the stage goes on.
+    fn evaluate(&mut self, objective: &Objective<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
+        let PreparedStage { settled, validation, .. } = self.of_stage();
+        let items = &validation.items;
+        let adapter = self.learner.optimizer.adapter(self.decoder)?;
         let sizes: Vec<usize> = items.iter().map(size).collect();
         let mut loss = Loss::default();
-        for pack in first_fit(&sizes, self.settled.pack_tokens) {
+        for pack in first_fit(&sizes, settled.pack_tokens) {
             self.stop_if_asked(observer)?;
-            loss = loss.add(self.evaluation.loss(items, &pack, &adapter)?);
+            loss = loss.add(objective.loss(items, &pack, &adapter)?);
         }
-        let progress = &mut self.state.progress;
+        let Learner { progress, optimizer, best, .. } = &mut self.learner;
+        let (step, stage) = (progress.step, progress.stage);
         if !loss.mean().is_finite() {
-            return Err(Error::Diverged { step: progress.step });
+            return Err(Error::Diverged { step });
         }
         let loss = rounded(loss.mean());
-        let lowest = progress.curve.evaluations.iter().map(|point| point.loss).fold(f64::INFINITY, f64::min);
-        progress.curve.evaluations.push(EvaluationPoint { step: progress.step, loss });
-        if self.task.recipe.patience == 0 {
+        let before = progress.curve.evaluations.iter().filter(|point| point.stage == stage);
+        let lowest = before.map(|point| point.loss).fold(f64::INFINITY, f64::min);
+        progress.curve.evaluations.push(EvaluationPoint { step, stage, loss });
+        let patience = settled.recipe.patience;
+        if patience == 0 {
             return Ok(());
         }
         if loss < lowest {
             progress.without_progress = 0;
-            self.state.best = Some(self.state.adapter.clone());
+            *best = Some(optimizer.parameters()?);
         } else {
             progress.without_progress += 1;
-            progress.ended_early = progress.without_progress >= self.task.recipe.patience;
+            progress.ended_early = progress.without_progress >= patience;
         }
         Ok(())
     }
 
     /// Where it is.
     fn checkpoint(&self) -> Result<PathBuf, Error> {
-        self.checkpoints.write(&self.state)
+        self.checkpoints.write(&self.learner.state()?)
+    }
+
+    fn tell_of_checkpoint(&self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let folder = self.checkpoint()?;
+        observer.checkpoint(self.learner.progress.step, &folder);
+        Ok(())
     }
 
     fn progress(&self) -> Progress {
-        let done = &self.state.progress;
+        let done = &self.learner.progress;
         let seconds = self.began.elapsed().as_secs_f64();
-        let (step, steps) = (done.step, self.steps.len());
+        let (stage, later) = (self.of_stage(), &self.stages[done.stage + 1..]);
         let last = done.curve.steps.last();
-        let rest = self.steps[step..].iter().flatten().flatten().map(|item| size(&self.samples.items[*item]));
+        let rest =
+            stage.tokens_from(self.step_of_stage()) + later.iter().map(|stage| stage.tokens_from(0)).sum::<usize>();
         let tokens_per_s = self.tokens_here as f64 / seconds;
+        let evaluation = done.curve.evaluations.last().filter(|point| point.stage == done.stage);
         Progress {
-            step,
-            steps,
+            stage: done.stage,
+            step: done.step,
+            steps: done.stage_began + stage.steps.len() + planned(later),
             loss: last.map_or(f64::NAN, |point| point.loss),
             learning_rate: last.map_or(0.0, |point| point.learning_rate),
             tokens: done.curve.steps.iter().map(|point| point.tokens).sum(),
             tokens_per_s,
-            eta_s: rest.sum::<usize>() as f64 / tokens_per_s,
-            evaluation_loss: done.curve.evaluations.last().map(|point| point.loss),
+            eta_s: rest as f64 / tokens_per_s,
+            evaluation_loss: evaluation.map(|point| point.loss),
         }
     }
 
@@ -248,46 +329,67 @@ impl Run<'_> {
         // After the last step, so that a run that fails in its export does not train again.
         self.checkpoint()?;
         let output = self.task.output();
+        let adapter = self.learner.kept()?;
         let export = Export {
             base: &self.task.base,
-            adapter: self.state.best.as_ref().unwrap_or(&self.state.adapter),
+            adapter: &adapter,
             recipe: &self.task.recipe,
-            curve: &self.state.progress.curve,
-            summary: self.summary(),
-            train_sha256: fingerprint.train,
-            validation_sha256: fingerprint.validation,
+            curve: &self.learner.progress.curve,
+            summary: self.summary(&adapter),
+            fingerprint,
             merge: self.task.merge,
         };
         let manifest = export.write(&output)?;
         Ok(Trained { output, manifest })
     }
 
-    /// The samples of both files by kind.
+    /// The samples of all files by kind.
     fn fit(&self) -> BTreeMap<String, Fit> {
-        together(&self.samples.fit, &self.validation.fit)
+        self.stages.iter().fold(BTreeMap::new(), |all, stage| together(&all, &stage.fit()))
     }
 
-    fn summary(&self) -> Summary {
-        let progress = &self.state.progress;
+    fn summary(&self, adapter: &Adapter) -> Summary {
+        let progress = &self.learner.progress;
         let (steps, evaluations) = (&progress.curve.steps, &progress.curve.evaluations);
-        let last = &steps[steps.len() - steps.len().div_ceil(10)..];
-        let evaluation = match self.task.recipe.patience {
-            0 => evaluations.last().map(|point| point.loss),
-            _ => evaluations.iter().map(|point| point.loss).min_by(f64::total_cmp),
-        };
+        let of_last: Vec<&StepPoint> = steps.iter().filter(|point| point.stage == progress.stage).collect();
+        let last = &of_last[of_last.len() - of_last.len().div_ceil(10)..];
+        let planned_before = planned(&self.stages[..progress.stage]);
         Summary {
             steps: progress.step,
-            planned_steps: self.steps.len(),
-            ended_early: progress.ended_early,
-            samples: self.samples.seen(),
-            too_long: self.samples.too_long,
+            planned_steps: planned(self.stages),
+            ended_early: progress.ended_early || progress.stage_began < planned_before,
+            samples: self.stages.iter().map(|stage| stage.samples.seen()).sum(),
+            too_long: self.stages.iter().map(|stage| stage.samples.too_long).sum(),
             fit: self.fit(),
-            parameters: self.state.adapter.parameters.iter().map(|parameter| parameter.values.len()).sum(),
+            parameters: adapter.parameters.iter().map(|parameter| parameter.values.len()).sum(),
             tokens: steps.iter().map(|point| point.tokens).sum(),
             first_loss: steps.first().map_or(f64::NAN, |point| point.loss),
             last_loss: last.iter().map(|point| point.loss).sum::<f64>() / last.len() as f64,
             base_evaluation_loss: evaluations.first().map(|point| point.loss),
-            evaluation_loss: evaluation,
+            evaluation_loss: self.evaluation_of_kept(),
         }
+    }
+
+    /// The evaluation loss of the weights that are exported, by the last stage that was evaluated.
+    fn evaluation_of_kept(&self) -> Option<f64> {
+        let evaluations = &self.learner.progress.curve.evaluations;
+        let stage = evaluations.last()?.stage;
+        let losses = evaluations.iter().filter(|point| point.stage == stage).map(|point| point.loss);
+        match self.stages[stage].settled.recipe.patience {
+            0 => losses.last(),
+            _ => losses.min_by(f64::total_cmp),
+        }
+    }
+}
+
+/// Steps planned in some stages.
+fn planned(stages: &[PreparedStage]) -> usize {
+    stages.iter().map(|stage| stage.steps.len()).sum()
+}
+
+impl PreparedStage {
+    /// Tokens of the steps from that one on.
+    fn tokens_from(&self, step: usize) -> usize {
+        self.steps[step..].iter().map(|step| tokens_of(&self.samples.items, step)).sum()
     }
 }

@@ -1,8 +1,10 @@
 //! What of a task decides its result, and where it is computed.
 
 use candle_core::{DType, Device};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use twin_training::{Precision, Task};
+use twin_training::{Precision, SampleFiles, Task};
 
 use super::error::Error;
 use super::files;
@@ -17,19 +19,42 @@ pub(crate) fn fingerprint(task: &Task) -> Result<Fingerprint, Error> {
     hash.update(task.recipe.canonical());
     hash.update(&train);
     hash.update(validation.as_deref().unwrap_or("none"));
+    let following: Result<Vec<SampleHashes>, Error> = task.following.iter().map(SampleHashes::of).collect();
+    let following = following?;
+    for files in &following {
+        hash.update(&files.train_sha256);
+        hash.update(files.validation_sha256.as_deref().unwrap_or("none"));
+    }
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
         hash.update(files::sha256(&task.base.join(name))?);
     }
     for shard in Weights::open(&task.base)?.shards {
         hash.update(&shard.header);
     }
-    Ok(Fingerprint { task: hex::encode(hash.finalize()), train, validation })
+    Ok(Fingerprint { task: hex::encode(hash.finalize()), train, validation, following })
 }
 
 pub(crate) struct Fingerprint {
     pub task: String,
     pub train: String,
     pub validation: Option<String>,
+    pub following: Vec<SampleHashes>,
+}
+
+/// Which samples a stage had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SampleHashes {
+    /// SHA-256 of the training file.
+    pub train_sha256: String,
+    /// SHA-256 of the validation file.
+    pub validation_sha256: Option<String>,
+}
+
+impl SampleHashes {
+    fn of(samples: &SampleFiles) -> Result<Self, Error> {
+        let validation_sha256 = samples.validation.as_deref().map(files::sha256).transpose()?;
+        Ok(Self { train_sha256: files::sha256(&samples.train)?, validation_sha256 })
+    }
 }
 
 /// The first GPU in a build for GPUs, otherwise the CPU.

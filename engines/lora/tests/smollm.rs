@@ -100,6 +100,7 @@ fn a_style_is_learned_in_a_few_steps_and_in_little_memory() {
         base: base(),
         train: folder.path().join("train.jsonl"),
         validation: None,
+        following: Vec::new(),
         recipe,
         folder: folder.path().join("work"),
         threads: None,

@@ -16,6 +16,9 @@ pub struct Task {
     pub train: PathBuf,
     /// Samples to evaluate on, of the same form.
     pub validation: Option<PathBuf>,
+    /// Those of the recipe's stages after the first, in their order.
+    #[serde(default)]
+    pub following: Vec<SampleFiles>,
     /// How.
     pub recipe: Recipe,
     /// Where checkpoints and, in the end, `output` are written. A run with the same task and folder goes on where the
@@ -34,10 +37,21 @@ impl Task {
     }
 }
 
+/// The samples of a stage, each a JSONL file in the form that its method learns from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleFiles {
+    /// To learn from.
+    pub train: PathBuf,
+    /// To evaluate on.
+    pub validation: Option<PathBuf>,
+}
+
 /// How far a run is, after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Steps done.
+    /// The stage under way, from 0.
+    pub stage: usize,
+    /// Steps done, of all stages.
     pub step: usize,
     /// Steps in all.
     pub steps: usize,
@@ -51,7 +65,7 @@ pub struct Progress {
     pub tokens_per_s: f64,
     /// Seconds that the remaining steps will take at that pace.
     pub eta_s: f64,
-    /// The newest evaluation's loss.
+    /// The loss of the stage's newest evaluation.
     pub evaluation_loss: Option<f64>,
 }
 
@@ -73,7 +87,7 @@ pub trait Observer: Send {
 /// A value that a run measured at a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// `loss`, `evaluation_loss`, `learning_rate`, ….
+    /// `loss`, `evaluation_loss`, `learning_rate`, …; losses of a later stage are others ([`crate::metric_of`]).
     pub name: String,
     /// The optimizer step.
     pub step: u64,
@@ -89,7 +103,7 @@ pub struct Finished {
     pub output: PathBuf,
     /// Optimizer steps done.
     pub steps: u64,
-    /// Loss on the validation samples at the end.
+    /// Loss on the validation samples at the end; of a run in stages, of the last one that has such samples.
     pub evaluation_loss: Option<f64>,
     /// Every value of the run, of the steps before an interruption too.
     pub measured: Vec<Measured>,

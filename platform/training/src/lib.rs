@@ -13,12 +13,14 @@ mod error;
 mod plan;
 mod recipe;
 mod settle;
+mod stages;
 mod sweep;
 
 pub use base::Base;
-pub use engine::{Engine, Finished, Measured, Observer, Progress, Task};
+pub use engine::{Engine, Finished, Measured, Observer, Progress, SampleFiles, Task};
 pub use error::Error;
-pub use plan::{Fit, Plan};
+pub use plan::{Fit, Plan, StagePlan};
 pub use recipe::{Method, Precision, Recipe, Schedule, Target};
 pub use settle::{Settled, Shape};
+pub use stages::{Stage, metric_of};
 pub use sweep::{Search, Sweep};

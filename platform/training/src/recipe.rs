@@ -1,12 +1,13 @@
 //! The recipe: all that decides what a training run makes of a base model and data.
 //!
 //! Four settings may be left open (`targets`, `learning_rate`, `epochs`, `pack_tokens`): they follow from the base model
-//! and the data then ([`Recipe::settled`]).
+//! and the data then ([`Recipe::settled`]). A recipe may have two stages, one after the other on the same adapter
+//! ([`Stage`]).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, Stage};
 
 /// What is learned from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +17,16 @@ pub enum Method {
     Sft,
     /// Direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290): pairs of a better and a worse answer.
     Dpo,
+}
+
+impl Method {
+    /// Its name in recipes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sft => "sft",
+            Self::Dpo => "dpo",
+        }
+    }
 }
 
 /// What the base model is held and computed in. The adapter, its gradients' sums and its optimizer are in single
@@ -84,6 +95,11 @@ impl Target {
             Self::UpProj => "up_proj",
             Self::DownProj => "down_proj",
         }
+    }
+
+    /// Whether it is one of attention's; the others are the MLP's.
+    pub fn is_of_attention(self) -> bool {
+        matches!(self, Self::QProj | Self::KProj | Self::VProj | Self::OProj)
     }
 
     /// Its name within a layer, as in the base model's files.
@@ -159,6 +175,33 @@ pub struct Recipe {
     /// one (rsLoRA, Kalajdzievski 2023, <https://arxiv.org/abs/2312.03732>).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rslora: bool,
+    /// The learning rate of the matrices of attention, as a multiple of `learning_rate`.
+    #[serde(skip_serializing_if = "is_one")]
+    pub attention_rate: f64,
+    /// The same of the MLP's matrices.
+    #[serde(skip_serializing_if = "is_one")]
+    pub mlp_rate: f64,
+    /// Weight of the better answer's mean loss, nats per token, beside that of the preference; only `dpo` uses it. It keeps
+    /// the better answer likely, where the difference alone lets both fall (Pang et al. 2024,
+    /// <https://arxiv.org/abs/2404.19733>).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dpo_nll: f64,
+    /// How much the tokens count by which an answer is longer than the one that it is compared with, above 0 to 1; only
+    /// `dpo` uses it. Below 1, less is learned of length itself (LD-DPO, Liu et al. 2024,
+    /// <https://arxiv.org/abs/2409.06411>).
+    #[serde(skip_serializing_if = "is_one")]
+    pub dpo_ld_alpha: f64,
+    /// `sft`, then `dpo`: the second goes on with the adapter of the first. None: one stage, by `method`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
+}
+
+fn is_one(value: &f64) -> bool {
+    *value == 1.0
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl Default for Recipe {
@@ -186,6 +229,11 @@ impl Default for Recipe {
             dpo_beta: 0.1,
             precision: Precision::default(),
             rslora: false,
+            attention_rate: 1.0,
+            mlp_rate: 1.0,
+            dpo_nll: 0.0,
+            dpo_ld_alpha: 1.0,
+            stages: Vec::new(),
         }
     }
 }
@@ -238,6 +286,11 @@ impl Recipe {
             above_zero("learning_rate", rate)?;
         }
         above_zero("dpo_beta", self.dpo_beta)?;
+        not_negative("dpo_nll", self.dpo_nll)?;
+        above_zero("dpo_ld_alpha", self.dpo_ld_alpha)?;
+        if self.dpo_ld_alpha > 1.0 {
+            return Err(Error::Recipe { key: "dpo_ld_alpha", problem: "must be at most 1".to_owned() });
+        }
         not_negative("clip", self.clip)?;
         not_negative("weight_decay", self.weight_decay)?;
         if !(0.0..1.0).contains(&self.dropout) {
@@ -251,9 +304,27 @@ impl Recipe {
                 return Err(Error::Recipe { key: "targets", problem: "names a matrix twice".to_owned() });
             }
         }
+        self.validate_rates()?;
         if self.patience > 0 && self.eval_every == 0 {
             let problem = "needs evaluations: set `eval_every`, or `patience` to 0".to_owned();
             return Err(Error::Recipe { key: "patience", problem });
+        }
+        self.validate_stages()
+    }
+
+    fn validate_rates(&self) -> Result<(), Error> {
+        for (key, rate, is_of_attention) in
+            [("attention_rate", self.attention_rate, true), ("mlp_rate", self.mlp_rate, false)]
+        {
+            above_zero(key, rate)?;
+            let is_other =
+                |targets: &Vec<Target>| targets.iter().all(|target| target.is_of_attention() != is_of_attention);
+            if rate != 1.0 && self.targets.as_ref().is_some_and(is_other) {
+                return Err(Error::Recipe {
+                    key,
+                    problem: "is set, and `targets` names none of its matrices".to_owned(),
+                });
+            }
         }
         Ok(())
     }
@@ -263,6 +334,11 @@ impl Recipe {
     pub fn canonical(&self) -> String {
         let sorted = Self { targets: self.targets.as_deref().map(sorted), ..self.clone() };
         serde_json::to_string(&sorted).expect("numbers, texts and lists are always JSON")
+    }
+
+    /// The learning rate of a matrix, as a multiple of the recipe's.
+    pub fn rate_of(&self, target: Target) -> f64 {
+        if target.is_of_attention() { self.attention_rate } else { self.mlp_rate }
     }
 
     /// `alpha / rank`, or with `rslora` `alpha / sqrt(rank)`.

@@ -29,10 +29,20 @@ const PACK_STEP: usize = 64;
 /// Memory for what a step keeps of its tokens, bytes.
 const MEMORY: u64 = 8 << 30;
 
-/// Times that each sample is seen: more where there are few samples, so that there are [`LEAST_STEPS`].
-const LEAST_EPOCHS: usize = 3;
-const MOST_EPOCHS: usize = 8;
-const LEAST_STEPS: usize = 100;
+/// How long it goes on.
+struct Length {
+    /// Times that each sample is seen, at least and at most: more where there are few samples, so that there are `steps`.
+    epochs: (usize, usize),
+    steps: usize,
+    /// Tokens after which training ends.
+    tokens: usize,
+}
+
+/// A run, or the first stage of one.
+const FROM_THE_BASE: Length = Length { epochs: (3, 8), steps: 100, tokens: MOST_TOKENS };
+/// A stage of preferences on what another has learned: it is to choose among what the model says already, and each further
+/// step takes it away from that.
+const AFTER_ANOTHER: Length = Length { epochs: (1, 3), steps: 30, tokens: MOST_TOKENS / 4 };
 
 /// Tokens after which training ends: a model of 135 million parameters takes most of an hour for them on two processor
 /// cores. Samples whose turn does not come by then are counted; `epochs` or `max_steps` of the recipe let it go on.
@@ -69,14 +79,34 @@ pub struct Settled {
 }
 
 impl Recipe {
-    /// The recipe for a base model, samples to train on of these `lengths`, and others that are held out; tokens (of a
-    /// preference: of both answers, each with the prompt). What it names stays as it is.
+    /// The recipe, of one stage, for a base model, samples to train on of these `lengths`, and others that are held out;
+    /// tokens (of a preference: of both answers, each with the prompt). What it names stays as it is.
     pub fn settled(&self, shape: &Shape, lengths: &[usize], held_out: &[usize]) -> Settled {
-        let targets = self.targets_for(shape);
         let learning_rate = self.learning_rate.unwrap_or_else(|| rate(self.method, shape));
+        self.settled_by(&FROM_THE_BASE, learning_rate, shape, lengths, held_out)
+    }
+
+    /// The recipe of a stage that goes on where one that was settled as `before` has ended: at a tenth of its rate, and for
+    /// few steps.
+    pub fn settled_after(&self, before: &Settled, shape: &Shape, lengths: &[usize], held_out: &[usize]) -> Settled {
+        let learning_rate = self.learning_rate.unwrap_or_else(|| two_digits(before.learning_rate * PREFERENCE_RATE));
+        // It is the same adapter.
+        let recipe = Self { targets: Some(before.targets.clone()), ..self.clone() };
+        recipe.settled_by(&AFTER_ANOTHER, learning_rate, shape, lengths, held_out)
+    }
+
+    fn settled_by(
+        &self,
+        length: &Length,
+        learning_rate: f64,
+        shape: &Shape,
+        lengths: &[usize],
+        held_out: &[usize],
+    ) -> Settled {
+        let targets = self.targets_for(shape);
         let pack_tokens = self.pack_tokens.unwrap_or_else(|| pack(self.method, shape, lengths.iter().chain(held_out)));
         let fitting: usize = lengths.iter().filter(|length| **length <= pack_tokens).sum();
-        let epochs = self.epochs.unwrap_or_else(|| epochs(fitting, pack_tokens * self.accumulation));
+        let epochs = self.epochs.unwrap_or_else(|| length.epochs_of(fitting, pack_tokens * self.accumulation));
         let is_open = self.epochs.is_none() && self.max_steps == 0;
         let recipe = Self {
             targets: Some(targets.clone()),
@@ -85,7 +115,7 @@ impl Recipe {
             pack_tokens: Some(pack_tokens),
             ..self.clone()
         };
-        let most_tokens = is_open.then_some(MOST_TOKENS);
+        let most_tokens = is_open.then_some(length.tokens);
         Settled { recipe, targets, learning_rate, epochs, pack_tokens, most_tokens }
     }
 
@@ -99,13 +129,17 @@ impl Recipe {
     }
 }
 
-/// To two digits, so that a recipe can be read and written down again.
 fn rate(method: Method, shape: &Shape) -> f64 {
     let rate = RATE * (WIDTH / shape.hidden.max(1) as f64).powf(RATE_EXPONENT);
     let rate = match method {
         Method::Sft => rate,
         Method::Dpo => rate * PREFERENCE_RATE,
     };
+    two_digits(rate)
+}
+
+/// So that a recipe can be read and written down again.
+fn two_digits(rate: f64) -> f64 {
     format!("{rate:.1e}").parse().unwrap_or(rate)
 }
 
@@ -122,8 +156,11 @@ fn pack<'a>(method: Method, shape: &Shape, lengths: impl Iterator<Item = &'a usi
     longest.next_multiple_of(PACK_STEP).min(most)
 }
 
-fn epochs(tokens: usize, step: usize) -> usize {
-    (LEAST_STEPS * step).div_ceil(tokens.max(1)).clamp(LEAST_EPOCHS, MOST_EPOCHS)
+impl Length {
+    fn epochs_of(&self, tokens: usize, step: usize) -> usize {
+        let (least, most) = self.epochs;
+        (self.steps * step).div_ceil(tokens.max(1)).clamp(least, most)
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +197,22 @@ mod tests {
     fn few_samples_are_seen_more_often_and_never_without_end() {
         let epochs = |samples: usize| Recipe::default().settled(&SMALL, &vec![100; samples], &[]).epochs;
         assert_eq!((epochs(40), epochs(100), epochs(10_000)), (8, 6, 3));
+    }
+
+    #[test]
+    fn preferences_after_another_stage_have_a_tenth_of_its_rate_its_targets_and_few_steps() {
+        let first = Recipe::default().settled(&SMALL, &[500; 400], &[]);
+        let recipe = Recipe { method: Method::Dpo, ..Recipe::default() };
+        let settled = |pairs: usize| recipe.settled_after(&first, &SMALL, &vec![1_000; pairs], &[]);
+        assert_eq!((settled(40).learning_rate, &settled(40).targets), (7.9e-5, &first.targets));
+        assert_eq!((settled(10).epochs, settled(20).epochs, settled(200).epochs), (3, 2, 1));
+        assert_eq!((settled(40).most_tokens, settled(9_000).most_tokens), (Some(100_000), Some(100_000)));
+        // On another model than the first was settled for, whose targets would be fewer, they are those of the first.
+        assert_eq!(recipe.settled_after(&first, &LARGE, &[900], &[]).targets, first.targets);
+        let named = Recipe { learning_rate: Some(1e-6), ..recipe.clone() }.settled_after(&first, &SMALL, &[900], &[]);
+        assert_eq!(named.learning_rate, 1e-6);
+        // Written down and settled again it is the same.
+        assert_eq!(settled(40).recipe.settled_after(&first, &LARGE, &[], &[]).recipe, settled(40).recipe);
     }
 
     #[test]

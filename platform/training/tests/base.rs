@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use twin_training::{Base, Recipe, Shape};
+use twin_training::{Base, Recipe, Shape, Target};
 
 /// A configuration, and a safetensors file with that header.
 fn model(folder: &Path, config: &str, header: &str) {
@@ -147,4 +147,25 @@ fn the_scale_of_an_adapter_falls_with_its_rank_or_with_the_root_of_that() {
     assert!((stable.scale() - 8.0).abs() < 1e-12);
     assert!(!recipe.canonical().contains("rslora"), "recipes of before keep their text");
     assert_eq!(Recipe::parse("rslora = true\n").unwrap(), Recipe { rslora: true, ..Recipe::default() });
+}
+
+#[test]
+fn the_rates_and_terms_of_a_loss_that_are_not_named_leave_a_recipe_its_text() {
+    for key in ["attention_rate", "mlp_rate", "dpo_nll", "dpo_ld_alpha", "stages"] {
+        assert!(!Recipe::default().canonical().contains(key), "{key}");
+    }
+    let named = Recipe::parse("method = \"dpo\"\nmlp_rate = 0.5\ndpo_nll = 0.2\ndpo_ld_alpha = 0.5\n").unwrap();
+    assert_eq!(Recipe::parse(&named.canonical()).unwrap(), named);
+    assert_eq!((named.rate_of(Target::UpProj), named.rate_of(Target::QProj)), (0.5, 1.0));
+    for (text, wrong) in [
+        ("mlp_rate = 0.0", "`mlp_rate`"),
+        ("attention_rate = -1.0", "`attention_rate`"),
+        ("mlp_rate = 2.0\ntargets = [\"q_proj\"]", "`mlp_rate`"),
+        ("dpo_nll = -0.1", "`dpo_nll`"),
+        ("dpo_ld_alpha = 0.0", "`dpo_ld_alpha`"),
+        ("dpo_ld_alpha = 1.5", "`dpo_ld_alpha`"),
+    ] {
+        let error = Recipe::parse(text).unwrap_err().to_string();
+        assert!(error.contains(wrong), "{text}: {error}");
+    }
 }

@@ -8,6 +8,7 @@ use candle_core::{
     Result, Shape, Tensor, bail,
 };
 
+use super::dropout::Mask;
 use super::heads::Place;
 
 /// The kernels as the build script compiled them.
@@ -251,6 +252,14 @@ pub(super) fn swiglu_backward(both: &Tensor, gradient: &Tensor) -> Result<Tensor
     let (rows, columns) = both.dims2()?;
     let launch = Launch::new("swiglu_backward", rows, &[columns / 2]).giving((rows, columns), both.dtype());
     both.apply_op2_no_bwd(gradient, &launch)
+}
+
+pub(super) fn dropout(x: &Tensor, mask: &Mask) -> Result<Tensor> {
+    let (rows, width) = x.dims2()?;
+    // Words keep their bits where a size is passed.
+    let [low, high, pack, matrix, bound] = mask.words().map(|word| word as usize);
+    let launch = Launch::new("dropout", rows, &[width, low, high, pack, matrix, bound]);
+    x.apply_op1_no_bwd(&launch.with_factor(f64::from(mask.kept())).giving((rows, width), x.dtype()))
 }
 
 pub(super) fn causal_softmax(scores: Tensor, scale: f64) -> Result<Tensor> {

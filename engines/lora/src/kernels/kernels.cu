@@ -82,6 +82,30 @@ __device__ void swiglu_backward(T* out, const T* both, const T* gradient, int wi
     }
 }
 
+// The generator of `dropout.rs`: Philox4x32-10.
+__device__ __forceinline__ uint4 philox(uint4 counter, uint2 key) {
+    for (int round = 0; round < 10; ++round) {
+        unsigned a_high = __umulhi(0xD2511F53u, counter.x), a_low = 0xD2511F53u * counter.x;
+        unsigned b_high = __umulhi(0xCD9E8D57u, counter.z), b_low = 0xCD9E8D57u * counter.z;
+        counter = make_uint4(b_high ^ counter.y ^ key.x, b_low, a_high ^ counter.w ^ key.y, a_low);
+        key = make_uint2(key.x + 0x9E3779B9u, key.y + 0xBB67AE85u);
+    }
+    return counter;
+}
+
+template <typename T>
+__device__ void dropout(T* out, const T* x, int width, unsigned low, unsigned high, unsigned pack, unsigned matrix,
+                        unsigned bound, float kept) {
+    out += (size_t)blockIdx.x * width;
+    x += (size_t)blockIdx.x * width;
+    for (int group = threadIdx.x; group * 4 < width; group += blockDim.x) {
+        uint4 drawn = philox(make_uint4(group, blockIdx.x, pack, matrix), make_uint2(low, high));
+        unsigned numbers[4] = {drawn.x, drawn.y, drawn.z, drawn.w};
+        for (int i = group * 4; i < width && i < group * 4 + 4; ++i)
+            store(out + i, load(x + i) * (numbers[i - group * 4] < bound ? 0.0f : kept));
+    }
+}
+
 // The rows are one or more times all tokens in their order.
 template <typename T>
 __device__ void causal_softmax(T* scores, int tokens, float scale) {
@@ -197,6 +221,8 @@ __device__ void add_columns(T* whole, const T* part, int columns, int column, in
     KERNEL(T, suffix, rms_norm_backward, (T* a, const T* b, const T* c, const T* d, int e, float f), a, b, c, d, e, f) \
     KERNEL(T, suffix, swiglu, (T* a, const T* b, int c), a, b, c) \
     KERNEL(T, suffix, swiglu_backward, (T* a, const T* b, const T* c, int d), a, b, c, d) \
+    KERNEL(T, suffix, dropout, (T* a, const T* b, int c, int d, int e, int f, int g, int h, float i), \
+           a, b, c, d, e, f, g, h, i) \
     KERNEL(T, suffix, causal_softmax, (T* a, int b, float c), a, b, c) \
     KERNEL(T, suffix, causal_softmax_backward, (T* a, const T* b, int c, float d), a, b, c, d) \
     KERNEL(T, suffix, cross_entropy, (float* a, const T* b, const unsigned* c, int d), a, b, c, d) \

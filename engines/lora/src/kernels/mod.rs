@@ -1,4 +1,4 @@
-//! The steps of a decoder layer that are no matrix products, each with its derivative written by hand.
+//! The steps of a decoder layer that are no matrix products, each with its derivative written by hand; and the optimizer's.
 //!
 //! Each is one pass over its rows: on the CPU shared among the threads, on NVIDIA GPUs a kernel of `kernels.cu`. candle
 //! would make a tensor of each intermediate result. It does so in the second form of each step, which is put together
@@ -7,8 +7,10 @@
 //!
 //! In half precision the steps take and give half precision and compute in F32.
 
+mod adamw;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod dropout;
 mod entropy;
 mod exp;
 mod heads;
@@ -16,6 +18,8 @@ mod norm;
 mod softmax;
 mod swiglu;
 
+pub(crate) use adamw::{Learned, Update};
+pub(crate) use dropout::{Mask, dropout};
 pub(crate) use entropy::{cross_entropy, cross_entropy_backward};
 pub(crate) use heads::{Columns, Rope, join_heads, split_heads};
 pub(crate) use norm::{rms_norm, rms_norm_backward};
@@ -24,7 +28,9 @@ pub(crate) use swiglu::{swiglu, swiglu_backward};
 
 use std::sync::RwLockReadGuard;
 
-use candle_core::{CpuStorage, DType, Device, InplaceOp1, InplaceOp2, Layout, Result, Storage, Tensor, bail};
+use candle_core::{
+    CpuStorage, DType, Device, InplaceOp1, InplaceOp2, InplaceOp3, Layout, Result, Storage, Tensor, bail,
+};
 
 /// Which form of the steps is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +102,31 @@ impl<F: Fn(&mut [f32], &[f32])> InplaceOp2 for RewriteBy<F> {
     fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout, by: &CpuStorage, by_layout: &Layout) -> Result<()> {
         let Some((start, end)) = by_layout.contiguous_offsets() else { bail!("a kernel was given a tensor with gaps") };
         (self.0)(contiguous(storage, layout)?, &by.as_slice::<f32>()?[start..end]);
+        Ok(())
+    }
+}
+
+/// Changes a contiguous F32 tensor in place, by two others.
+struct RewriteByTwo<F>(F);
+
+impl<F: Fn(&mut [f32], &[f32], &[f32])> InplaceOp3 for RewriteByTwo<F> {
+    fn name(&self) -> &'static str {
+        "rewrite-by-two"
+    }
+
+    fn cpu_fwd(
+        &self,
+        storage: &mut CpuStorage,
+        layout: &Layout,
+        one: &CpuStorage,
+        one_layout: &Layout,
+        other: &CpuStorage,
+        other_layout: &Layout,
+    ) -> Result<()> {
+        let by = [one_layout.contiguous_offsets(), other_layout.contiguous_offsets()];
+        let [Some(of_one), Some(of_other)] = by else { bail!("a kernel was given a tensor with gaps") };
+        let (one, other) = (one.as_slice::<f32>()?, other.as_slice::<f32>()?);
+        (self.0)(contiguous(storage, layout)?, &one[of_one.0..of_one.1], &other[of_other.0..of_other.1]);
         Ok(())
     }
 }

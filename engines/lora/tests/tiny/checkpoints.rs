@@ -7,7 +7,7 @@ use twin_lora::{Error, Method, Observer, Progress, Recipe, Task, train};
 
 use crate::training::{Watch, run, task};
 
-fn adapter_bytes(task: &Task) -> Vec<u8> {
+pub fn adapter_bytes(task: &Task) -> Vec<u8> {
     std::fs::read(task.output().join("adapter/adapter_model.safetensors")).unwrap()
 }
 
@@ -19,7 +19,7 @@ fn checkpoints(task: &Task) -> Vec<PathBuf> {
 }
 
 /// Runs `task`, stopping after so many steps each time until it ends; the result's bytes.
-fn in_pieces(task: &Task, steps: usize) -> Vec<u8> {
+pub fn in_pieces(task: &Task, steps: usize) -> Vec<u8> {
     loop {
         let mut watch = Watch { stop_after: Some(steps), ..Watch::default() };
         match train(task, &mut watch) {

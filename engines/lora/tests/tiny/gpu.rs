@@ -3,7 +3,7 @@
 
 use candle_core::{Device, Tensor};
 use tempfile::TempDir;
-use twin_lora::{Decoder, Dropout, Error, Kernels, Pack, Precision, train};
+use twin_lora::{AdamW, Decoder, Dropout, Error, Kernels, Pack, Precision, Recipe, clip, train};
 
 use crate::gradients::{ARCHITECTURES, all_targets, assert_gradients, random_adapter, sequences};
 use crate::model::{self, Shape};
@@ -52,6 +52,29 @@ fn single_precision_gives_the_losses_and_gradients_of_the_cpu() {
                 assert!(difference < 1e-4, "{architecture}, {kernels:?}: gradients differ by {difference}");
             }
         }
+    }
+}
+
+#[test]
+fn the_optimizer_moves_an_adapter_as_on_the_cpu() {
+    let folder = TempDir::new().unwrap();
+    model::write(folder.path(), &Shape::of("LlamaForCausalLM"), None);
+    let [cpu, gpu] = [Device::Cpu, gpu()].map(|device| {
+        let decoder = Decoder::load(folder.path(), &device).unwrap();
+        let adapter = random_adapter(&decoder, &Recipe { mlp_rate: 0.5, ..all_targets() });
+        let mut optimizer = AdamW::new(&adapter, &device).unwrap();
+        let pack = Pack::new(&sequences());
+        for _ in 0..3 {
+            let adapter = optimizer.adapter(&decoder).unwrap();
+            let (_, gradients) = decoder.gradients(&pack, &adapter, &vec![1.0; pack.target_count()]).unwrap();
+            let (rows, _) = clip(optimizer.rows(&gradients).unwrap(), 1.0).unwrap();
+            optimizer.update(&rows, 1e-3, 0.1).unwrap();
+        }
+        optimizer.parameters().unwrap()
+    });
+    for (cpu, gpu) in cpu.parameters.iter().zip(&gpu.parameters) {
+        let difference = farthest(&cpu.values, &gpu.values);
+        assert!(difference < 1e-4, "{}: numbers differ by {difference}", cpu.name);
     }
 }
 

@@ -8,4 +8,5 @@ mod gpu;
 mod gradients;
 mod model;
 mod reference;
+mod stages;
 mod training;

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use candle_core::{Device, Tensor};
 use tempfile::TempDir;
 use twin_lora::{
-    AdamW, Adapter, Error, Lora, Method, ModelConfig, Observer, Progress, Recipe, Schedule, Target, Task, Trained,
-    clip, preference_loss, preference_slope, scorer, train,
+    AdamW, Adapter, ChatFormat, Decoder, Error, Lora, Method, Observer, Progress, Recipe, Schedule, Target, Task,
+    Trained, clip, preference_loss, preference_slope, scorer, train,
 };
 use twin_schemas::Role;
 use twin_training::Engine;
 
+use crate::gradients::{all_targets, random_adapter};
 use crate::model::{self, Shape, message};
 
 /// Keeps what it is told, and stops the run after some steps.
@@ -57,6 +59,7 @@ pub fn task(folder: &Path) -> Task {
         train: folder.join("train.jsonl"),
         validation: Some(folder.join("validation.jsonl")),
         recipe,
+        following: Vec::new(),
         folder: folder.join("work"),
         threads: Some(1),
         merge: true,
@@ -150,6 +153,43 @@ fn preferences_begin_at_the_logarithm_of_two_and_are_learned() {
 }
 
 #[test]
+fn both_answers_of_a_preference_are_learned_to_their_ends() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    write_preferences(&task.train);
+    task.validation = None;
+    task.recipe = Recipe { method: Method::Dpo, pack_tokens: Some(512), epochs: Some(1), ..task.recipe };
+    let format = ChatFormat::read(&task.base).unwrap();
+    let answered = |asked: &str, answer: &str| format.sequence(&[message(Role::User, asked)], answer).unwrap();
+    let pairs = PAIRS.map(|(asked, chosen)| [answered(asked, chosen), answered(asked, "no idea")]);
+    assert!(pairs.iter().flatten().all(|answer| answer.tokens.last() == Some(&258)), "the model's end token");
+    let tokens: usize = pairs.iter().flatten().map(|answer| answer.tokens.len()).sum();
+    assert_eq!(run(&task).manifest.summary.tokens, tokens);
+}
+
+#[test]
+fn a_share_of_its_loss_keeps_the_better_answer_likely() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    write_preferences(&task.train);
+    task.validation = None;
+    let (pack_tokens, learning_rate) = (Some(512), Some(5e-3));
+    task.recipe = Recipe { method: Method::Dpo, pack_tokens, learning_rate, dpo_ld_alpha: 0.5, ..task.recipe };
+    let of = |task: &Task, answer: &str| {
+        let output = run(task).output.join("merged");
+        scorer(&output).unwrap().loss(&[message(Role::User, "c?")], answer, true).unwrap().0
+    };
+    let without = of(&task, "three");
+    task.recipe.dpo_nll = 1.0;
+    task.folder = folder.path().join("kept likely");
+    let with = of(&task, "three");
+    let before = scorer(&task.base).unwrap().loss(&[message(Role::User, "c?")], "three", true).unwrap().0;
+    assert!(with < before && with < without, "{before} nats before, {with} with its loss, {without} without");
+    let loss = train(&task, &mut Watch::default()).unwrap().manifest.summary.first_loss;
+    assert!(loss > std::f64::consts::LN_2 + 1.0, "{loss} has the answer's own loss in it");
+}
+
+#[test]
 fn the_preference_loss_is_that_of_a_case_computed_by_hand() {
     // beta 0.1, chosen gains 2 nats over the reference, rejected loses 1: margin 0.3, -ln(1 / (1 + e^-0.3)).
     let margin = 0.1 * ((-10.0 - -12.0) - (-9.0 - -8.0));
@@ -169,29 +209,75 @@ fn the_first_update_of_the_optimizer_is_the_learning_rate_against_the_gradients_
     model::write(folder.path(), &Shape::of("LlamaForCausalLM"), None);
     let recipe = Recipe { rank: 1, ..Recipe::default() };
     assert_eq!(recipe.targets, None, "left open, it is by the model's size");
-    let mut adapter = Adapter::new(&ModelConfig::read(folder.path()).unwrap(), &recipe);
-    let before = adapter.clone();
-    let gradient = |index: usize| if index.is_multiple_of(2) { 3.0 } else { -0.5 };
-    let gradients: Vec<Vec<f32>> =
-        adapter.parameters.iter().map(|parameter| (0..parameter.values.len()).map(gradient).collect()).collect();
-    AdamW::new(&adapter).update(&mut adapter, &gradients, 0.01, 0.1);
-    for (after, before) in adapter.parameters.iter().zip(&before.parameters) {
+    assert_eq!(moved_by_one_update(folder.path(), &recipe, [1.0, 1.0]), 2 * 2 * 7);
+}
+
+#[test]
+fn each_group_of_targets_has_its_share_of_the_learning_rate() {
+    let folder = TempDir::new().unwrap();
+    model::write(folder.path(), &Shape::of("LlamaForCausalLM"), None);
+    let recipe = Recipe { rank: 1, attention_rate: 0.5, mlp_rate: 3.0, ..Recipe::default() };
+    assert_eq!(moved_by_one_update(folder.path(), &recipe, [0.5, 3.0]), 2 * 2 * 7);
+}
+
+/// Checks the first update of an adapter, whose size is the learning rate, times that of attention or of the MLP. The
+/// matrices looked at.
+fn moved_by_one_update(model: &Path, recipe: &Recipe, [attention, mlp]: [f64; 2]) -> usize {
+    let decoder = Decoder::load(model, &Device::Cpu).unwrap();
+    let adapter = Adapter::new(decoder.config(), recipe);
+    let gradient = |index: usize| if index.is_multiple_of(2) { 3.0f32 } else { -0.5 };
+    let gradients = |parameter: &twin_lora::Parameter| {
+        let values: Vec<f32> = (0..parameter.values.len()).map(gradient).collect();
+        Tensor::from_vec(values, parameter.shape, &Device::Cpu).unwrap()
+    };
+    let gradients: Vec<Tensor> = adapter.parameters.iter().map(gradients).collect();
+    let mut optimizer = AdamW::new(&adapter, &Device::Cpu).unwrap();
+    let rows = optimizer.rows(&gradients).unwrap();
+    optimizer.update(&rows, 0.01, 0.1).unwrap();
+    let after = optimizer.parameters().unwrap();
+    for (after, before) in after.parameters.iter().zip(&adapter.parameters) {
+        let rate = 0.01 * if before.name.contains("self_attn") { attention } else { mlp };
         for (index, (after, before)) in after.values.iter().zip(&before.values).enumerate() {
-            let expected = before * (1.0 - 0.01 * 0.1) - 0.01 * gradient(index).signum();
-            assert!((after - expected).abs() < 1e-6, "{after} is not {expected}");
+            let expected = f64::from(*before) * (1.0 - rate * 0.1) - rate * f64::from(gradient(index).signum());
+            assert!((f64::from(*after) - expected).abs() < 1e-6, "{after} is not {expected}");
         }
     }
+    after.parameters.len()
+}
+
+#[test]
+fn the_decoder_is_given_the_numbers_that_the_optimizer_holds() {
+    let folder = TempDir::new().unwrap();
+    model::write(folder.path(), &Shape::of("LlamaForCausalLM"), None);
+    let decoder = Decoder::load(folder.path(), &Device::Cpu).unwrap();
+    // Two rates, so that the matrices of a layer do not lie in the order of the computation.
+    let recipe = Recipe { mlp_rate: 2.0, ..all_targets() };
+    let adapter = random_adapter(&decoder, &recipe);
+    let optimizer = AdamW::new(&adapter, &Device::Cpu).unwrap();
+    let logits = |adapter| decoder.logits(&[3, 1, 4, 1, 5], Some(&adapter)).unwrap();
+    let difference = logits(optimizer.adapter(&decoder).unwrap()) - logits(adapter.on(&decoder).unwrap());
+    let difference = difference.unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    assert!(difference < 1e-6, "logits differ by {difference}");
+    assert_eq!(optimizer.parameters().unwrap(), adapter);
 }
 
 #[test]
 fn a_gradient_is_clipped_to_its_norm_and_a_small_one_is_not() {
-    let mut gradients = vec![vec![3.0], vec![0.0, 4.0]];
-    assert_eq!(clip(&mut gradients, 0.0), 5.0);
-    assert_eq!(clip(&mut gradients, 1.0), 5.0);
-    assert!((gradients[0][0] - 0.6).abs() < 1e-6 && (gradients[1][1] - 0.8).abs() < 1e-6);
-    let before = gradients.clone();
-    clip(&mut gradients, 2.0);
-    assert_eq!(gradients, before);
+    let gradients = || [&[3.0f32][..], &[0.0, 4.0]].map(|values| Tensor::new(values, &Device::Cpu).unwrap()).to_vec();
+    let numbers =
+        |gradients: &[Tensor]| gradients.iter().flat_map(|row| row.to_vec1::<f32>().unwrap()).collect::<Vec<_>>();
+    let clipped = |limit| {
+        let (gradients, norm) = clip(gradients(), limit).unwrap();
+        (numbers(&gradients), norm)
+    };
+    assert_eq!(clipped(0.0), (vec![3.0, 0.0, 4.0], 5.0));
+    assert_eq!(clipped(6.0), (vec![3.0, 0.0, 4.0], 5.0));
+    let (scaled, norm) = clipped(1.0);
+    assert_eq!(norm, 5.0);
+    assert!((scaled[0] - 0.6).abs() < 1e-6 && scaled[1] == 0.0 && (scaled[2] - 0.8).abs() < 1e-6, "{scaled:?}");
+    // More numbers than are summed at a time.
+    let many = Tensor::full(0.5f32, 3_000, &Device::Cpu).unwrap();
+    assert!((clip(vec![many], 0.0).unwrap().1 - 750f64.sqrt()).abs() < 1e-9);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// The parameters of a recipe by name, those of a table as `table.name`. None: it is neither JSON nor TOML.
+/// The parameters of a recipe by name, those of a table as `table.name` and of a list of tables as `table.1.name`. None: it is neither JSON nor TOML.
 pub fn parameters(text: &str) -> Option<BTreeMap<String, String>> {
     let json = serde_json::from_str::<Map<String, Value>>(text).ok();
     let recipe = json.or_else(|| toml::from_str::<Map<String, Value>>(text).ok())?;
@@ -20,6 +20,11 @@ fn flatten(name: &str, value: &Value, into: &mut BTreeMap<String, String>) {
         Value::Object(table) => {
             for (key, value) in table {
                 flatten(&format!("{name}.{key}"), value, into);
+            }
+        }
+        Value::Array(tables) if !tables.is_empty() && tables.iter().all(Value::is_object) => {
+            for (place, table) in tables.iter().enumerate() {
+                flatten(&format!("{name}.{}", place + 1), table, into);
             }
         }
         Value::String(text) => drop(into.insert(name.to_owned(), text.clone())),
@@ -46,6 +51,9 @@ mod tests {
         let toml = "method = \"sft\"\nrank = 8\ntargets = [\"q_proj\", \"v_proj\"]\n[schedule]\nwarmup_steps = 10\n";
         let expected = "  method = sft\n  rank = 8\n  schedule.warmup_steps = 10\n  targets = [\"q_proj\",\"v_proj\"]";
         assert_eq!((lines(json).as_str(), lines(toml).as_str()), (expected, expected));
+        let staged = r#"{"rank":8,"stages":[{"method":"sft"},{"epochs":2,"method":"dpo"}]}"#;
+        let expected = "  rank = 8\n  stages.1.method = sft\n  stages.2.epochs = 2\n  stages.2.method = dpo";
+        assert_eq!(lines(staged), expected);
         assert_eq!((parameters("rank = ["), lines("rank = [\n").as_str()), (None, "  rank = ["));
     }
 }

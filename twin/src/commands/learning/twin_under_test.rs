@@ -234,6 +234,7 @@ impl JobPlanner for Half {
             evaluation_tokens: 20_000,
             memory_bytes: 2_600_000_000,
             parameters: 134_515_008,
+            stages: Vec::new(),
         };
         let refused = plan.require_samples(0.01).err().map(|error| error.to_string());
         Ok(PlannedRun { plan, seconds: 1_260.0, by_a_job: false, refused })

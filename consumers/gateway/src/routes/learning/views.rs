@@ -1,12 +1,14 @@
 //! Datasets and jobs, as they are shown.
 
+use std::collections::BTreeMap;
+
 use twin_api::{
     CountChangeView, DatasetDiff, DatasetView, FreezeView, JobProgressView, JobStateView, JobView, MetricView,
-    PlanView, SampleFit,
+    PlanView, SampleFit, StagePlanView,
 };
 use twin_registry::{CountChange, DatasetRow, Diff, FreezeRequest, JobProgress, JobRow, JobState, Metric};
 use twin_schemas::DocumentId;
-use twin_training::{Fit, Plan};
+use twin_training::{Fit, Plan, StagePlan};
 
 use crate::views::Shown;
 
@@ -106,18 +108,33 @@ impl Shown for Plan {
     type View = PlanView;
 
     fn shown(self) -> PlanView {
-        let shown = |Fit { read, too_long, unseen }| SampleFit { read, too_long, unseen };
         PlanView {
             recipe: self.recipe.canonical(),
-            samples: self.samples.into_iter().map(|(kind, fit)| (kind, shown(fit))).collect(),
+            samples: fits(self.samples),
             longest: self.longest,
             limit: self.limit,
             steps: self.steps,
             tokens: self.tokens,
             evaluation_tokens: self.evaluation_tokens,
             memory_bytes: self.memory_bytes,
+            stages: self.stages.into_iter().map(Shown::shown).collect(),
         }
     }
+}
+
+impl Shown for StagePlan {
+    type View = StagePlanView;
+
+    fn shown(self) -> StagePlanView {
+        let Self { method, samples, longest, limit, positions: _, steps, tokens, evaluation_tokens } = self;
+        let (method, samples) = (method.as_str().to_owned(), fits(samples));
+        StagePlanView { method, samples, longest, limit, steps, tokens, evaluation_tokens }
+    }
+}
+
+fn fits(samples: BTreeMap<String, Fit>) -> BTreeMap<String, SampleFit> {
+    let shown = |Fit { read, too_long, unseen }| SampleFit { read, too_long, unseen };
+    samples.into_iter().map(|(kind, fit)| (kind, shown(fit))).collect()
 }
 
 impl Shown for JobRow {

@@ -37,6 +37,7 @@ pub fn planned(recipe: &Recipe) -> Plan {
         evaluation_tokens: 2_000,
         memory_bytes: 1 << 30,
         parameters: 135_000_000,
+        stages: Vec::new(),
     }
 }
 
