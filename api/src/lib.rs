@@ -37,7 +37,7 @@ pub use documents::{
 pub use evaluations::{EvaluationGuardRule, EvaluationMetric, EvaluationRequest};
 pub use jobs::{
     Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricFilter, MetricList, MetricView,
-    NewJobRequest, NewRecipe, NewSweepRequest, PlanView, PlannedJob, RecipeView, SampleFit,
+    NewJobRequest, NewRecipe, NewSweepRequest, PlanView, PlannedFoldsView, PlannedJob, RecipeView, SampleFit,
 };
 pub use learning::{LearningPart, LearningView, PartStanding, PartStatus};
 pub use models::{

@@ -101,6 +101,7 @@ async fn model_manifest(artifacts: &Artifacts, job: &JobId, merged: bool) -> Str
         merged: merged.then(|| vec![file.clone()]),
         adapter: vec![file],
         curves: Vec::new(),
+        folds: Vec::new(),
     };
     artifacts.put(serde_json::to_vec(&manifest).unwrap()).await.unwrap()
 }

@@ -8,10 +8,14 @@
 //! is counted by kind, and more than a set share ends it before its first step. [`Planner`] says what a job would be
 //! before it is queued.
 //!
+//! Of a small author a job trains folds too ([`FoldLimits`]): adapters of the same recipe, each without some of the
+//! documents, by which the evaluator measures every document as text that was not seen.
+//!
 //! Deliberately not here: the engine (`engines/`), whether the model is any good (`consumers/evaluator`), and what a
 //! dataset is made of.
 
 mod error;
+mod folds;
 mod jobs;
 mod metrics;
 mod options;
@@ -23,10 +27,11 @@ mod trigger;
 mod work;
 
 pub use error::Error;
+pub use folds::FoldLimits;
 pub use jobs::{Dependencies, TrainingJobs, supervisor};
 pub use metrics::Metrics;
 pub use options::Options;
-pub use order::{Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
-pub use planner::{Planned, Planner};
+pub use order::{FoldsOrder, Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
+pub use planner::{Planned, PlannedFolds, Planner};
 pub use trigger::Trigger;
 pub use work::work;

@@ -9,7 +9,7 @@ use twin_schemas::{DatasetId, DatasetManifest, DocumentId};
 use crate::Error;
 
 /// The version of this crate's output: one more with each change that makes other files of the same documents.
-pub const BUILD_VERSION: u32 = 5;
+pub const BUILD_VERSION: u32 = 6;
 
 /// What of a manifest is no part of its id: when and as which it was made.
 const NOT_IN_ID: [&str; 4] = ["dataset", "number", "parent", "created_at"];

@@ -72,6 +72,7 @@ fn plans(node: &Node, base: &Base) -> Plans {
         base: base.clone(),
         engine: Arc::new(Lora),
         threads: options.threads,
+        folds: options.fold_limits(),
     };
     Plans { planner, max_left_out: options.max_left_out }
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
-use twin_api::{DeadLetterView, FieldError};
+use twin_api::{DeadLetterView, FieldError, PlannedFoldsView};
 use twin_artifacts::Artifacts;
 use twin_gateway::{
     DeadLetterAccess, Dependencies, Error, Gateway, JobPlanner, Learning, NextVersions, Options, PlannedRun, PortError,
@@ -66,7 +66,8 @@ impl NextVersions for Planned {
 #[async_trait]
 impl JobPlanner for Planned {
     async fn plan(&self, _: &DatasetId, recipe: &Recipe) -> Result<PlannedRun, PortError> {
-        Ok(PlannedRun { plan: planned(recipe), seconds: 60.0, by_a_job: true, refused: None })
+        let folds = Some(PlannedFoldsView { folds: 5, steps: 20, tokens: 5_120, seconds: 50.0 });
+        Ok(PlannedRun { plan: planned(recipe), seconds: 60.0, folds, by_a_job: true, refused: None })
     }
 }
 
