@@ -87,6 +87,9 @@ pub enum Error {
     /// The report can not be written as JSON.
     #[error("the report can not be written: {0}")]
     Json(#[from] serde_json::Error),
+    /// This process stops. Whoever comes after it begins anew.
+    #[error("the process stops")]
+    Stopping,
     /// What was asked for can not be done; says why.
     #[error("{0}")]
     Refused(String),
@@ -96,6 +99,7 @@ impl Error {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Stopping => true,
             Self::Job(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
             error => error.artifact().is_some_and(twin_artifacts::Error::is_transient),

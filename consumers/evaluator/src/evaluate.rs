@@ -1,21 +1,24 @@
 //! The whole of an evaluation, from samples to report.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use chrono::Utc;
 use twin_llm::ChatModel;
-use twin_schemas::{ChatMessage, DatasetId, DocumentId, Role};
+use twin_schemas::{Category, ChatMessage, DatasetId, DocumentId, Role};
 
 use crate::bootstrap::{Bootstrap, Interval, Pair, Part};
+use crate::end_to_end::{self, Questions, Served, compare, facts};
 use crate::judge::{Contest, Judgement, Judging};
 use crate::looks::level;
 use crate::measure::{Measured, Measurements, Observation, measure};
 use crate::report::{Comparison, KindCounts, Names, Report, ReportedAnswer, ReportedSample, Seconds};
 use crate::samples::select;
 use crate::subject::Loss;
-use crate::{Counts, Error, Metric, Options, SampleKind, Subject, SubjectRole, Subjects, TestSample, verdict};
+use crate::{
+    Counts, Error, Metric, Options, SampleKind, Subject, SubjectError, SubjectRole, Subjects, TestSample, verdict,
+};
 
 /// How far an evaluation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,8 @@ struct Observed {
     role: SubjectRole,
     name: String,
     observations: Vec<Observation>,
+    /// What came of the questions that are put from end to end.
+    served: Vec<Served>,
 }
 
 /// What a candidate is evaluated on.
@@ -49,6 +54,10 @@ pub struct Assignment<'a> {
     pub look: u32,
     /// Texts of other authors of the twin, by author: the author is held against them.
     pub others: &'a [Vec<String>],
+    /// Questions that are put from end to end; none: nobody asked for that.
+    pub questions: Option<&'a Questions>,
+    /// What the author's documents are, as far as that is known.
+    pub categories: &'a BTreeMap<DocumentId, Category>,
 }
 
 /// Evaluates the candidate. The models are opened one after the other.
@@ -63,7 +72,7 @@ pub async fn evaluate(
     options: &Options,
     progress: OnProgress<'_>,
 ) -> Result<Report, Error> {
-    let Assignment { dataset, samples, look, others } = assignment;
+    let Assignment { dataset, samples, look, others, questions, categories } = assignment;
     options.validate()?;
     for (index, sample) in samples.iter().enumerate() {
         if let Some(problem) = sample.problem() {
@@ -79,18 +88,32 @@ pub async fn evaluate(
     let mut models = Vec::new();
     for role in SubjectRole::ALL {
         let began = Instant::now();
-        models.extend(observe(role, &samples, subjects, progress).await?);
+        models.extend(observe(role, &samples, questions, subjects, progress).await?);
         *seconds.of(role) = began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
-    let run = Run { samples, models, look, others: others.to_vec(), options: options.clone() };
+    let unchecked = match questions {
+        Some(questions) => checked(questions, &mut models, subjects).await,
+        None => None,
+    };
+    let run = Run {
+        samples,
+        models,
+        look,
+        others: others.to_vec(),
+        categories: categories.clone(),
+        options: options.clone(),
+        questions: questions.cloned(),
+    };
     // Metrics keep a core busy for a moment; that must not hold up whatever else this runtime does.
     let computed = tokio::task::spawn_blocking(move || {
         let measurements = run.measure();
-        let comparisons = run.comparisons(&measurements);
-        (run, measurements, comparisons)
+        let mut comparisons = run.comparisons(&measurements);
+        comparisons.extend(run.served_comparisons());
+        let end_to_end = run.questions.as_ref().map(|questions| facts(questions, &run.options, unchecked));
+        (run, measurements, comparisons, end_to_end)
     });
-    let (run, measurements, comparisons) = computed.await?;
+    let (run, measurements, comparisons, end_to_end) = computed.await?;
     seconds.metrics = began.elapsed().as_secs_f64();
     let began = Instant::now();
     let judgement = match judge {
@@ -108,6 +131,7 @@ pub async fn evaluate(
         look,
         counts: SampleKind::ALL.map(|kind| KindCounts { kind, counts: Counts::of(&run.samples, kind) }).to_vec(),
         comparisons,
+        end_to_end,
         judgement,
         samples: run.shown(&measurements),
         options: run.options,
@@ -120,6 +144,7 @@ pub async fn evaluate(
 async fn observe(
     role: SubjectRole,
     samples: &[TestSample],
+    questions: Option<&Questions>,
     subjects: &dyn Subjects,
     progress: OnProgress<'_>,
 ) -> Result<Option<Observed>, Error> {
@@ -131,7 +156,9 @@ async fn observe(
     };
     let name = subject.name().to_owned();
     let voice = samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice);
-    let total = samples.len() + voice.clone().count();
+    let asked = questions.map_or(&[][..], |questions| questions.questions.as_slice());
+    let answers = samples.len() + asked.len();
+    let total = answers + voice.clone().count();
     let mut observations = Vec::with_capacity(samples.len());
     for (index, sample) in samples.iter().enumerate() {
         tell(progress, Some(role), index, total)?;
@@ -139,12 +166,41 @@ async fn observe(
         let answer = subject.answer(&sample.prompt).await.map_err(failed)?;
         observations.push(Observation { answer, loss: None });
     }
+    let mut served = Vec::with_capacity(asked.len());
+    for (done, question) in (samples.len()..).zip(asked) {
+        tell(progress, Some(role), done, total)?;
+        let sample = || format!("a question put from end to end (document {})", question.document_id);
+        let failed = |cause| Error::Subject { role, name: name.clone(), sample: sample(), cause };
+        served.push(end_to_end::answer(subject.as_ref(), question).await.map_err(failed)?);
+    }
     // All losses after all answers: what answers and what scores hold the whole model each, and not at once.
-    for (done, (index, sample)) in (samples.len()..).zip(voice) {
+    for (done, (index, sample)) in (answers..).zip(voice) {
         tell(progress, Some(role), done, total)?;
         observations[index].loss = Some(loss_on(subject.as_ref(), role, sample, index).await?);
     }
-    Ok(Some(Observed { role, name, observations }))
+    Ok(Some(Observed { role, name, observations, served }))
+}
+
+/// Checks all models' answers as serving does; why not, if that was not possible.
+async fn checked(questions: &Questions, models: &mut [Observed], subjects: &dyn Subjects) -> Option<String> {
+    if questions.questions.is_empty() {
+        return None;
+    }
+    let failed = |error: SubjectError| {
+        tracing::warn!(%error, "answers are not held against their passages");
+        Some(error.to_string())
+    };
+    let checks = match subjects.checks().await {
+        Ok(Some(checks)) => checks,
+        Ok(None) => return Some("there is no embedding model to check them with".to_owned()),
+        Err(error) => return failed(error),
+    };
+    for model in models {
+        if let Err(error) = end_to_end::check(checks.as_ref(), &questions.questions, &mut model.served).await {
+            return failed(error);
+        }
+    }
+    None
 }
 
 async fn loss_on(subject: &dyn Subject, role: SubjectRole, sample: &TestSample, index: usize) -> Result<Loss, Error> {
@@ -172,7 +228,10 @@ struct Run {
     models: Vec<Observed>,
     look: u32,
     others: Vec<Vec<String>>,
+    categories: BTreeMap<DocumentId, Category>,
     options: Options,
+    /// Those that were put from end to end.
+    questions: Option<Questions>,
 }
 
 impl Run {
@@ -212,6 +271,12 @@ impl Run {
             self.comparison(metric, &self.bootstrap(level(metric)), index as u64, measurements)
         });
         compared.collect()
+    }
+
+    /// The metrics of what was put from end to end.
+    fn served_comparisons(&self) -> Vec<Comparison> {
+        let served: Vec<&[Served]> = self.models.iter().map(|model| model.served.as_slice()).collect();
+        self.questions.as_ref().map_or_else(Vec::new, |questions| compare(questions, &served, &self.options))
     }
 
     /// The documents of the samples that a metric is measured on.

@@ -11,6 +11,7 @@
 //!   different tokenizers can be compared by, and in nats per token.
 //! - Whether grounded answers keep to their passages: [`grounded`]. How near they come to the reference: [`rouge`].
 //! - Whether answers are degenerate: [`degenerate`].
+//! - What a client of the twin would be given, search and the checks of serving included: [`end_to_end`].
 //! - If a judge is given, which of two answers a third model prefers: [`judge`].
 //!
 //! # How a difference is told from chance
@@ -31,10 +32,12 @@
 //! A trained model is queued for its evaluation ([`Trigger`]), which runs in a process of its own ([`supervisor`], [`work`]) and
 //! ends in the registry with a verdict. Under the policy [`Approval::Auto`] a model that has passed is deployed.
 //!
-//! Deliberately not here: how models are loaded, and what is deployed how.
+//! Deliberately not here: how models are loaded, how passages are found and answers checked (both are ports), and what is
+//! deployed how.
 
 pub mod bootstrap;
 pub mod degenerate;
+pub mod end_to_end;
 mod error;
 mod evaluate;
 pub mod grounded;

@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twin_schemas::{ChatMessage, FinishReason};
 
+use crate::end_to_end::Checks;
+
 /// Why a model could not do what was asked of it.
 pub type SubjectError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -77,4 +79,10 @@ pub trait Subject: Send + Sync {
 pub trait Subjects: Send + Sync {
     /// The model in this role. None for [`SubjectRole::Production`]: the base model is in production.
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError>;
+
+    /// What checks answers as serving does, asked for when all have answered. None where there is nothing that could; the
+    /// answers are then not held against their passages.
+    async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {
+        Ok(None)
+    }
 }

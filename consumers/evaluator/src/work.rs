@@ -8,6 +8,7 @@ use twin_artifacts::Artifacts;
 use twin_jobs::{Outcome, Worker};
 use twin_llm::ChatModel;
 
+use crate::end_to_end;
 use crate::order::{EvaluationOrder, EvaluationProduct, EvaluationReport};
 use crate::{Assignment, Error, Progress, SampleKind, Subjects, TestSample, evaluate, html, read_samples};
 
@@ -69,7 +70,18 @@ async fn run(
     };
     let look = order.compared.as_ref().map_or(1, |compared| compared.look);
     let others = texts_of_others(&artifacts, &order.others).await?;
-    let assignment = Assignment { dataset: &order.dataset, samples: &samples, look, others: &others };
+    let questions = match &order.asked {
+        Some(asked) => Some(end_to_end::read(&artifacts, asked).await?),
+        None => None,
+    };
+    let assignment = Assignment {
+        dataset: &order.dataset,
+        samples: &samples,
+        look,
+        others: &others,
+        questions: questions.as_ref(),
+        categories: &order.categories,
+    };
     let report = evaluate(assignment, subjects, judge, &order.options, &progress).await?;
     let page = html(&report)?;
     Ok(EvaluationProduct {
@@ -110,7 +122,8 @@ async fn texts_of(artifacts: &Artifacts, parts: &[String]) -> Result<Vec<String>
     Ok(texts)
 }
 
-async fn test_samples(artifacts: &Artifacts, parts: &[String]) -> Result<Vec<TestSample>, Error> {
+/// The samples of these artifacts, whose contents belong one behind the other.
+pub(crate) async fn test_samples(artifacts: &Artifacts, parts: &[String]) -> Result<Vec<TestSample>, Error> {
     let mut text = Vec::new();
     for part in parts {
         text.extend(artifacts.get(part).await?);

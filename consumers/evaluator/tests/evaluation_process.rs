@@ -2,6 +2,7 @@
 
 mod scripted;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -42,6 +43,8 @@ impl Job {
             production: None,
             compared: None,
             others: Vec::new(),
+            asked: None,
+            categories: BTreeMap::new(),
             base: "base".into(),
             options: options(),
         };

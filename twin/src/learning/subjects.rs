@@ -6,13 +6,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use twin_artifacts::Artifacts;
+use twin_embedding::Embedder;
+use twin_evaluator::end_to_end::Checks;
 use twin_evaluator::{Answer, EvaluationOrder, Loss, Subject, SubjectError, SubjectRole, Subjects, Version};
 use twin_inference::LlmOptions;
 use twin_llm::{ChatModel, ChatRequest, Reply, whole};
 use twin_lora::{Scorer, scorer};
 use twin_mistral::MistralModel;
-use twin_schemas::ChatMessage;
+use twin_onnx::EmbedderOptions;
+use twin_schemas::{AnswerCheck, ChatMessage, Passage};
+use twin_telemetry::MetricsRegistry;
 use twin_training::Base;
+
+use crate::run::embedding;
 
 /// The models that an order names.
 pub struct OrderedModels {
@@ -24,12 +30,19 @@ pub struct OrderedModels {
     /// Where this machine has a base model.
     base: PathBuf,
     llm: LlmOptions,
+    /// The embedding model that answers are held against their passages by.
+    embedder: Option<EmbedderOptions>,
 }
 
 impl OrderedModels {
     /// They answer as `llm` says for serving, but greedily.
     pub fn new(order: &EvaluationOrder, artifacts: String, folder: PathBuf, base: PathBuf, llm: LlmOptions) -> Self {
-        Self { order: order.clone(), artifacts, folder, base, llm }
+        Self { order: order.clone(), artifacts, folder, base, llm, embedder: None }
+    }
+
+    /// Answers are checked with this embedding model.
+    pub fn checked_by(self, embedder: EmbedderOptions) -> Self {
+        Self { embedder: Some(embedder), ..self }
     }
 
     async fn fetched(&self, version: &Version) -> Result<PathBuf, SubjectError> {
@@ -70,6 +83,22 @@ impl Subjects for OrderedModels {
             }
             (SubjectRole::Base, _) => self.opened(&base.name(), &base.path).await.map(Some),
         }
+    }
+
+    async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {
+        let Some(options) = self.embedder.clone() else { return Ok(None) };
+        let (embedder, _) = embedding::load(options, &MetricsRegistry::new()).await?;
+        Ok(Some(Box::new(ServingChecks(embedder))))
+    }
+}
+
+/// The check of serving, with an embedding model of this process's own.
+struct ServingChecks(Arc<dyn Embedder>);
+
+#[async_trait]
+impl Checks for ServingChecks {
+    async fn check(&self, answer: &str, passages: &[Passage]) -> Result<AnswerCheck, SubjectError> {
+        Ok(twin_inference::check(answer, passages, self.0.as_ref()).await?)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use twin_schemas::Verdict;
 
 use crate::bootstrap::Interval;
+use crate::end_to_end::{EndToEnd, Fact};
 use crate::report::difference::{Run, runs};
 use crate::report::{Comparison, Outcome, Report, ReportedAnswer, ReportedSample};
 use crate::{Direction, Error, Metric, SampleKind, SubjectRole};
@@ -40,6 +41,7 @@ struct Page<'a> {
     checks: Vec<CheckRow<'a>>,
     has_production: bool,
     rows: Vec<Row>,
+    end_to_end: Option<Serving>,
     judgement: Option<Vec<(&'static str, String)>>,
     judge: &'a str,
     samples: Vec<Sample<'a>>,
@@ -68,6 +70,22 @@ struct Row {
     change: String,
     note: String,
     bar: Option<Bar>,
+}
+
+/// What is of no model.
+#[derive(Serialize)]
+struct Serving {
+    said: String,
+    rows: Vec<FactRow>,
+}
+
+#[derive(Serialize)]
+struct FactRow {
+    title: &'static str,
+    meaning: &'static str,
+    counts: String,
+    share: String,
+    interval: String,
 }
 
 /// An interval as it is drawn, so that to the right is better whichever way the metric goes.
@@ -113,6 +131,7 @@ impl<'a> Page<'a> {
             checks: report.checks.iter().map(check).collect(),
             has_production,
             rows: report.comparisons.iter().map(|comparison| row(comparison, report)).collect(),
+            end_to_end: report.end_to_end.as_ref().map(serving),
             judgement: judgement(report),
             judge: report.judgement.as_ref().map_or("", |judgement| judgement.judge.as_str()),
             samples: report.samples.iter().map(|one| sample(one, report)).collect(),
@@ -265,6 +284,31 @@ fn bar(metric: Metric, difference: Interval, margin: Option<f64>) -> Bar {
         mean: place(better(difference.mean)),
         margin: margin.map(|margin| place(-margin)),
     }
+}
+
+fn serving(found: &EndToEnd) -> Serving {
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let asked = format!(
+        "{} questions that a text of the author answers, and {} of which that text was left out, were put as a client puts \
+         them; {} passages are found for each.",
+        found.answerable.samples, found.left_out.samples, found.k
+    );
+    let unchecked = found.unchecked.as_ref();
+    let unchecked = unchecked.map(|why| format!(" The answers were not held against their passages: {why}."));
+    let said = match &found.absent {
+        Some(why) => format!("Nothing was measured from end to end: {why}."),
+        None => asked + &unchecked.unwrap_or_default(),
+    };
+    let row = |fact: &Fact| FactRow {
+        title: fact.measure.title(),
+        meaning: fact.measure.meaning(),
+        counts: format!("{} questions, {} documents", fact.counts.samples, fact.counts.documents),
+        share: percent(fact.share),
+        interval: fact
+            .interval
+            .map_or_else(String::new, |Interval { low, high, .. }| format!("{} to {}", percent(low), percent(high))),
+    };
+    Serving { said, rows: found.facts.iter().map(row).collect() }
 }
 
 fn judgement(report: &Report) -> Option<Vec<(&'static str, String)>> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use twin_schemas::{DatasetId, DocumentId, Verdict};
 
 use crate::bootstrap::Interval;
+use crate::end_to_end::EndToEnd;
 use crate::judge::Judgement;
 use crate::{Counts, Metric, Options, SampleKind, SubjectRole};
 
@@ -36,6 +37,10 @@ pub struct Report {
     pub counts: Vec<KindCounts>,
     /// The metrics.
     pub comparisons: Vec<Comparison>,
+    /// What serving does for questions of the test split, whatever model writes. Absent: nobody asked for it, or the report is of
+    /// an earlier version of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_to_end: Option<EndToEnd>,
     /// What the judge said, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgement: Option<Judgement>,

@@ -3,17 +3,19 @@
 // Each test target uses a part of it.
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use twin_evaluator::end_to_end::{Checks, Questions};
 use twin_evaluator::{
     Answer, Assignment, Comparison, Error, Loss, Metric, Options, Report, SampleKind, Subject, SubjectError,
     SubjectRole, Subjects, TestSample, evaluate,
 };
-use twin_llm::ABSTENTION;
-use twin_schemas::{ChatMessage, DatasetId, DocumentId, FinishReason, Role};
+use twin_llm::{ABSTENTION, cited_markers};
+use twin_schemas::{AnswerCheck, Category, ChatMessage, DatasetId, DocumentId, FinishReason, Passage, Role};
 
 const PLAIN: &str = include_str!("../data/plain.txt");
 const ORNATE: &str = include_str!("../data/ornate.txt");
@@ -108,16 +110,39 @@ pub struct Stage {
     pub samples: Vec<TestSample>,
     pub open: std::sync::Arc<AtomicUsize>,
     pub opened: Mutex<Vec<SubjectRole>>,
+    /// Questions that are put from end to end.
+    pub questions: Option<Questions>,
+    /// What the documents are.
+    pub categories: BTreeMap<DocumentId, Category>,
+    /// Whether there is something to check answers with.
+    pub checks: bool,
 }
 
 impl Stage {
     pub fn new(candidate: Script, production: Option<Script>, samples: &[TestSample]) -> Self {
         let samples = samples.to_vec();
-        Self { candidate, production, base: BASE, samples, open: Default::default(), opened: Mutex::default() }
+        Self {
+            candidate,
+            production,
+            base: BASE,
+            samples,
+            open: Default::default(),
+            opened: Mutex::default(),
+            questions: None,
+            categories: BTreeMap::new(),
+            checks: true,
+        }
     }
 
     pub fn assignment<'a>(&'a self, dataset: &'a DatasetId) -> Assignment<'a> {
-        Assignment { dataset, samples: &self.samples, look: 1, others: &[] }
+        Assignment {
+            dataset,
+            samples: &self.samples,
+            look: 1,
+            others: &[],
+            questions: self.questions.as_ref(),
+            categories: &self.categories,
+        }
     }
 }
 
@@ -142,6 +167,21 @@ impl Subjects for Stage {
             scores: AtomicBool::new(false),
             open,
         })))
+    }
+
+    async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {
+        Ok(self.checks.then(|| Box::new(Strict) as Box<dyn Checks>))
+    }
+}
+
+/// Supports what cites a passage that there is, and nothing else.
+struct Strict;
+
+#[async_trait]
+impl Checks for Strict {
+    async fn check(&self, answer: &str, passages: &[Passage]) -> Result<AnswerCheck, SubjectError> {
+        let supported = !cited_markers(answer, passages.len()).is_empty();
+        Ok(AnswerCheck { grounded_share: Some(f32::from(u8::from(supported))), ..AnswerCheck::default() })
     }
 }
 

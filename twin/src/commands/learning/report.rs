@@ -38,6 +38,30 @@ struct Findings {
     checks: Vec<Check>,
     #[serde(default)]
     comparisons: Vec<Comparison>,
+    /// None: nobody asked for it, or a report of an earlier version of the program.
+    #[serde(default)]
+    end_to_end: Option<EndToEnd>,
+}
+
+/// What serving does, whatever model writes.
+#[derive(Debug, Deserialize)]
+struct EndToEnd {
+    #[serde(default)]
+    absent: Option<String>,
+    #[serde(default)]
+    unchecked: Option<String>,
+    #[serde(default)]
+    facts: Vec<Fact>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fact {
+    measure: String,
+    #[serde(default)]
+    samples: u64,
+    share: f64,
+    #[serde(default)]
+    interval: Option<Interval>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -116,6 +140,12 @@ fn description(findings: &Findings) -> String {
         let said = if grounded { "good enough to be given" } else { "not shown to be good enough to be given" };
         pairs.push(("grounded answers", said.to_owned()));
     }
+    if let Some(end_to_end) = &findings.end_to_end {
+        let absent = end_to_end.absent.as_ref();
+        pairs.extend(absent.map(|why| ("end to end", format!("not measured: {why}"))));
+        let unchecked = end_to_end.unchecked.as_ref();
+        pairs.extend(unchecked.map(|why| ("grounded share", format!("not measured: {why}"))));
+    }
     let mut blocks = vec![fields(&pairs)];
     if !findings.checks.is_empty() {
         blocks.push(checks(&findings.checks).render());
@@ -123,7 +153,28 @@ fn description(findings: &Findings) -> String {
     if !findings.comparisons.is_empty() {
         blocks.push(comparisons(&findings.comparisons).render());
     }
+    let facts = findings.end_to_end.iter().flat_map(|end_to_end| &end_to_end.facts).collect::<Vec<_>>();
+    if !facts.is_empty() {
+        blocks.push(serving(&facts).render());
+    }
     blocks.join("\n\n")
+}
+
+fn serving(facts: &[&Fact]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("END TO END, WHATEVER MODEL WRITES", Left),
+        ("QUESTIONS", Right),
+        ("SHARE", Right),
+        ("INTERVAL", Left),
+    ]);
+    for Fact { measure, samples, share, interval } in facts {
+        let interval = interval.as_ref();
+        let interval = interval
+            .map_or_else(String::new, |Interval { low, high, .. }| format!("{} to {}", number(*low), number(*high)));
+        table.row(vec![measure.clone(), samples.to_string(), number(*share), interval]);
+    }
+    table
 }
 
 fn checks(checks: &[Check]) -> Table {
@@ -199,5 +250,19 @@ mod tests {
         let text = description(&serde_json::from_value(report).unwrap());
         assert!(text.contains("grounded answers  good enough"), "{text}");
         assert!(text.contains("evaluations       3 against what is in production"), "{text}");
+    }
+
+    #[test]
+    fn a_report_shows_what_serving_does_or_why_that_is_not_known() {
+        let interval = json!({"mean": 0.9, "low": 0.75, "high": 1.0});
+        let fact = json!({
+            "measure": "passage_found", "samples": 20, "documents": 9, "share": 0.9, "interval": interval,
+        });
+        let mut report = json!({ "verdict": "passed", "end_to_end": {"k": 5, "facts": [fact]} });
+        let text = description(&serde_json::from_value(report.clone()).unwrap());
+        assert!(text.contains("passage_found") && text.contains("0.7500 to 1.000"), "{text}");
+        report["end_to_end"] = json!({"absent": "the index has no passage of the author"});
+        let text = description(&serde_json::from_value(report).unwrap());
+        assert!(text.contains("end to end  not measured: the index has no passage of the author"), "{text}");
     }
 }
