@@ -1,4 +1,5 @@
 use twin_backend::Kind;
+use twin_schemas::DocumentId;
 
 use crate::subject::{SubjectError, SubjectRole};
 
@@ -65,6 +66,16 @@ pub enum Error {
         nll: f64,
         /// Over how many tokens.
         tokens: u64,
+    },
+    /// A sample of a document that everybody has seen who could measure it.
+    #[error(
+        "nobody is left who could answer for the {role} about the document {document} without having learned from it"
+    )]
+    Seen {
+        /// Which of the models.
+        role: SubjectRole,
+        /// The document.
+        document: DocumentId,
     },
     /// The caller wished to stop.
     #[error("the evaluation was cancelled")]

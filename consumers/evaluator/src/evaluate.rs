@@ -10,6 +10,7 @@ use twin_schemas::{Category, ChatMessage, DatasetId, DocumentId, Role};
 
 use crate::bootstrap::{Bootstrap, Interval, Pair, Part};
 use crate::end_to_end::{self, Questions, Served, compare, facts};
+use crate::folds::Folds;
 use crate::judge::{Contest, Judgement, Judging};
 use crate::looks::level;
 use crate::measure::{Measured, Measurements, Observation, measure};
@@ -35,12 +36,12 @@ pub struct Progress {
 type OnProgress<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync);
 
 /// One model and what it did.
-struct Observed {
-    role: SubjectRole,
-    name: String,
-    observations: Vec<Observation>,
+pub(crate) struct Observed {
+    pub role: SubjectRole,
+    pub name: String,
+    pub observations: Vec<Observation>,
     /// What came of the questions that are put from end to end.
-    served: Vec<Served>,
+    pub served: Vec<Served>,
 }
 
 /// What a candidate is evaluated on.
@@ -58,6 +59,8 @@ pub struct Assignment<'a> {
     pub questions: Option<&'a Questions>,
     /// What the author's documents are, as far as that is known.
     pub categories: &'a BTreeMap<DocumentId, Category>,
+    /// Who stands in for the models, so that each document is measured by somebody who has not seen it; none: nobody does.
+    pub folds: Option<&'a Folds>,
 }
 
 /// Evaluates the candidate. The models are opened one after the other.
@@ -72,7 +75,10 @@ pub async fn evaluate(
     options: &Options,
     progress: OnProgress<'_>,
 ) -> Result<Report, Error> {
-    let Assignment { dataset, samples, look, others, questions, categories } = assignment;
+    let Assignment { dataset, samples, look, others, questions, categories, folds } = assignment;
+    let used = folds.and_then(Folds::used);
+    let measurable = used.zip(questions).map(|(folds, questions)| folds.measurable(questions));
+    let questions = measurable.as_ref().or(questions);
     options.validate()?;
     for (index, sample) in samples.iter().enumerate() {
         if let Some(problem) = sample.problem() {
@@ -88,7 +94,10 @@ pub async fn evaluate(
     let mut models = Vec::new();
     for role in SubjectRole::ALL {
         let began = Instant::now();
-        models.extend(observe(role, &samples, questions, subjects, progress).await?);
+        models.extend(match used {
+            Some(folds) => folds.observe(role, &samples, questions, subjects, progress).await?,
+            None => observe(role, &samples, questions, subjects, progress).await?,
+        });
         *seconds.of(role) = began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
@@ -104,6 +113,7 @@ pub async fn evaluate(
         categories: categories.clone(),
         options: options.clone(),
         questions: questions.cloned(),
+        folds: used.cloned(),
     };
     // Metrics keep a core busy for a moment; that must not hold up whatever else this runtime does.
     let computed = tokio::task::spawn_blocking(move || {
@@ -131,6 +141,7 @@ pub async fn evaluate(
         look,
         counts: SampleKind::ALL.map(|kind| KindCounts { kind, counts: Counts::of(&run.samples, kind) }).to_vec(),
         comparisons,
+        folds: folds.map(Folds::reported),
         end_to_end,
         judgement,
         samples: run.shown(&measurements),
@@ -141,7 +152,7 @@ pub async fn evaluate(
 }
 
 /// Puts all samples to one model, and drops it. None: the base model is in production.
-async fn observe(
+pub(crate) async fn observe(
     role: SubjectRole,
     samples: &[TestSample],
     questions: Option<&Questions>,
@@ -232,12 +243,19 @@ struct Run {
     options: Options,
     /// Those that were put from end to end.
     questions: Option<Questions>,
+    /// Who stood in for the models.
+    folds: Option<Folds>,
 }
 
 impl Run {
     fn bootstrap(&self, confidence: f64) -> Bootstrap {
         let Options { resamples, seed, .. } = self.options;
         Bootstrap { resamples, confidence, seed }
+    }
+
+    /// The interval of a difference that folds have measured is wider: they have learned from mostly the same documents.
+    fn widened(&self, interval: Interval) -> Interval {
+        interval.widened(self.folds.as_ref().map_or(1.0, Folds::widening))
     }
 
     /// The place of the model that the candidate is compared with: production, or the base model in its stead.
@@ -255,7 +273,10 @@ impl Run {
 
     fn measure(&self) -> Measurements {
         let observations: Vec<&[Observation]> = self.models.iter().map(|model| model.observations.as_slice()).collect();
-        measure(&self.samples, &observations, &self.others, &self.options)
+        match &self.folds {
+            Some(folds) => folds.measure(&self.samples, &observations, &self.others, &self.options),
+            None => measure(&self.samples, &observations, &self.others, &self.options),
+        }
     }
 
     fn comparisons(&self, measurements: &Measurements) -> Vec<Comparison> {
@@ -276,7 +297,12 @@ impl Run {
     /// The metrics of what was put from end to end.
     fn served_comparisons(&self) -> Vec<Comparison> {
         let served: Vec<&[Served]> = self.models.iter().map(|model| model.served.as_slice()).collect();
-        self.questions.as_ref().map_or_else(Vec::new, |questions| compare(questions, &served, &self.options))
+        let compared = self.questions.as_ref().map(|questions| compare(questions, &served, &self.options));
+        let widened = |comparison: Comparison| {
+            let difference = comparison.difference.map(|difference| self.widened(difference));
+            Comparison { difference, ..comparison }
+        };
+        compared.into_iter().flatten().map(widened).collect()
     }
 
     /// The documents of the samples that a metric is measured on.
@@ -315,6 +341,7 @@ impl Run {
             .collect();
         let counts = counts_of(&documents);
         let (difference, incomparable) = compared(bootstrap, &pairs, counts, stream);
+        let difference = difference.map(|difference| self.widened(difference));
         let author = parts(&measurements.of_author);
         Some(Comparison {
             metric,
@@ -346,7 +373,8 @@ impl Run {
             };
             judging.judge(&contest).await;
         }
-        Ok(judging.finish(&self.bootstrap(self.options.policy.confidence)))
+        let judgement = judging.finish(&self.bootstrap(self.options.policy.confidence));
+        Ok(Judgement { win_rate: judgement.win_rate.map(|rate| self.widened(rate).as_share()), ..judgement })
     }
 
     /// The samples that the report shows.

@@ -20,7 +20,7 @@ use url::Url;
 use crate::end_to_end::{Asked, Serving, ServingError, prepare};
 use crate::metrics::Metrics;
 use crate::order::{Compared, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
-use crate::{Error, Options, work};
+use crate::{Error, Options, folds, work};
 
 /// Other authors that an author is held against, at most.
 const OTHER_AUTHORS: usize = 8;
@@ -125,14 +125,17 @@ impl Evaluations {
         let row = row.ok_or_else(|| Error::Refused(format!("there is no model {model}")))?;
         let dataset = registry.dataset(&row.dataset.0).await?;
         let dataset = dataset.ok_or_else(|| Error::Refused(format!("there is no dataset {}", row.dataset.short())))?;
-        let test = test_samples(&read_dataset_manifest(artifacts, &dataset.manifest).await?)?;
+        let manifest = read_dataset_manifest(artifacts, &dataset.manifest).await?;
+        let test = test_samples(&manifest)?;
         let changes = registry.evaluation(model).await?.map(|evaluation| evaluation.changes).unwrap_or_default();
         let options = self.measure.changed(&changes)?;
         let (against, look) = registry.comparison(model).await?;
-        let production = match against.model.as_ref().filter(|production| *production != model) {
+        let before = against.model.as_ref().filter(|production| *production != model);
+        let production = match before {
             Some(production) => Some(self.version(production).await?),
             None => None,
         };
+        let folds = folds::ordered(registry, artifacts, model, &manifest, before).await?;
         let (asked, categories) = match serving {
             Some(serving) => self.served(serving.as_ref(), &row.author, &test, &options).await?,
             None => (None, BTreeMap::new()),
@@ -147,6 +150,7 @@ impl Evaluations {
             others: self.others(&row.author).await?,
             asked,
             categories,
+            folds,
             base: row.base,
             options,
         })

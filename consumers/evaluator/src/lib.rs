@@ -21,6 +21,10 @@
 //! ([`verdict`]). Each further evaluation against the same production asks for more, so that repetition does not promote
 //! noise ([`looks`]).
 //!
+//! # Small authors
+//! Where the test split is small, every document is measured by an adapter of the candidate's recipe that has not seen it, and
+//! the differences are pooled ([`folds`]).
+//!
 //! # Promises
 //! - The same samples, answers and options give the same numbers on any machine; only durations and the date differ.
 //! - One model is in memory at a time: a subject is dropped before the next is opened.
@@ -40,6 +44,7 @@ pub mod degenerate;
 pub mod end_to_end;
 mod error;
 mod evaluate;
+pub mod folds;
 pub mod grounded;
 mod jobs;
 pub mod judge;
@@ -61,6 +66,7 @@ mod work;
 
 pub use error::Error;
 pub use evaluate::{Assignment, Progress, evaluate};
+pub use folds::{Folds, FoldsOrder, ReportedFolds};
 pub use jobs::{Approval, Dependencies, Evaluations, ServiceOptions, supervisor};
 pub use metric::{Direction, Metric};
 pub use metrics::Metrics;

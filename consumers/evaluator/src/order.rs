@@ -11,6 +11,7 @@ use twin_schemas::{Category, DatasetId, DocumentId, ModelId, Verdict};
 
 use crate::Options;
 use crate::end_to_end::Asked;
+use crate::folds::FoldsOrder;
 
 /// Evaluations, as runners know them.
 pub struct Evaluation;
@@ -46,6 +47,9 @@ pub struct EvaluationOrder {
     /// What the author's documents of the test split are, as far as that is known.
     #[serde(default)]
     pub categories: BTreeMap<DocumentId, Category>,
+    /// The folds of a small author's candidate. An order of an earlier version of the program has none.
+    #[serde(default)]
+    pub folds: Option<FoldsOrder>,
     /// The fingerprint of the candidate's base model. Whoever works knows where a base model is.
     pub base: String,
     /// What is measured, and what the candidate must reach.

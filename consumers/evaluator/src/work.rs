@@ -8,9 +8,9 @@ use twin_artifacts::Artifacts;
 use twin_jobs::{Outcome, Worker};
 use twin_llm::ChatModel;
 
-use crate::end_to_end;
 use crate::order::{EvaluationOrder, EvaluationProduct, EvaluationReport};
 use crate::{Assignment, Error, Progress, SampleKind, Subjects, TestSample, evaluate, html, read_samples};
+use crate::{end_to_end, folds};
 
 /// Bytes of another author's texts, at most: many times what is read of an impostor, so that there is prose among them and code.
 const OTHER_BYTES: usize = 256 << 10;
@@ -59,7 +59,11 @@ async fn run(
     judge: Option<&dyn ChatModel>,
 ) -> Result<EvaluationProduct, Error> {
     let artifacts = Artifacts::open_existing(artifacts)?;
-    let samples = test_samples(&artifacts, &order.test).await?;
+    let tested = test_samples(&artifacts, &order.test).await?;
+    let (folds, samples) = match &order.folds {
+        Some(order) => folds::pooled(&artifacts, order, tested).await.map(|(folds, samples)| (Some(folds), samples))?,
+        None => (None, tested),
+    };
     let progress = |now: Progress| {
         let role = now.role.map(|role| role.as_str().to_owned());
         let report = EvaluationReport { role, done: now.done, total: now.total };
@@ -81,6 +85,7 @@ async fn run(
         others: &others,
         questions: questions.as_ref(),
         categories: &order.categories,
+        folds: folds.as_ref(),
     };
     let report = evaluate(assignment, subjects, judge, &order.options, &progress).await?;
     let page = html(&report)?;

@@ -45,6 +45,7 @@ impl Job {
             others: Vec::new(),
             asked: None,
             categories: BTreeMap::new(),
+            folds: None,
             base: "base".into(),
             options: options(),
         };

@@ -11,9 +11,10 @@ use twin_evaluator::end_to_end::Checks;
 use twin_evaluator::{Answer, EvaluationOrder, Loss, Subject, SubjectError, SubjectRole, Subjects, Version};
 use twin_inference::LlmOptions;
 use twin_llm::{ChatModel, ChatRequest, Reply, whole};
-use twin_lora::{Scorer, scorer};
+use twin_lora::{Scorer, merge, scorer};
 use twin_mistral::MistralModel;
 use twin_onnx::EmbedderOptions;
+use twin_registry::FoldAdapter;
 use twin_schemas::{AnswerCheck, ChatMessage, Passage};
 use twin_telemetry::MetricsRegistry;
 use twin_training::Base;
@@ -51,6 +52,26 @@ impl OrderedModels {
         Ok(directory)
     }
 
+    /// The base model that this machine has. Looked at each time, though it is opened last: without it the others' work would be
+    /// of no use.
+    async fn base(&self) -> Result<Base, SubjectError> {
+        let base = self.base.clone();
+        let base = tokio::task::spawn_blocking(move || Base::open(&base)).await??;
+        base.require(&self.order.base)?;
+        Ok(base)
+    }
+
+    /// A fold of a model: its name, and its adapter.
+    fn fold(&self, role: SubjectRole, fold: u32) -> Option<(&str, &FoldAdapter)> {
+        let order = self.order.folds.as_ref()?;
+        let (version, adapters) = match role {
+            SubjectRole::Candidate => (&self.order.candidate, &order.candidate),
+            SubjectRole::Production => (self.order.production.as_ref()?, &order.production),
+            SubjectRole::Base => return None,
+        };
+        Some((&version.name, adapters.iter().find(|adapter| adapter.fold == fold)?))
+    }
+
     /// The model in that directory. What answers is loaded at once: a model that can not be is told before anything is asked.
     async fn opened(&self, name: &str, directory: &Path) -> Result<Box<dyn Subject>, SubjectError> {
         let model = MistralModel::load(directory, name, self.llm.device).await?;
@@ -66,10 +87,7 @@ impl OrderedModels {
 #[async_trait]
 impl Subjects for OrderedModels {
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError> {
-        // Looked at each time, though it is opened last: without it the others' work would be of no use.
-        let base = self.base.clone();
-        let base = tokio::task::spawn_blocking(move || Base::open(&base)).await??;
-        base.require(&self.order.base)?;
+        let base = self.base().await?;
         match (role, &self.order.production) {
             (SubjectRole::Candidate, _) => {
                 let candidate = &self.order.candidate;
@@ -83,6 +101,21 @@ impl Subjects for OrderedModels {
             }
             (SubjectRole::Base, _) => self.opened(&base.name(), &base.path).await.map(Some),
         }
+    }
+
+    /// Merged into the base model, in place of the fold before it: there is room for one on the disk, too.
+    async fn open_fold(&self, role: SubjectRole, fold: u32) -> Result<Box<dyn Subject>, SubjectError> {
+        let base = self.base().await?;
+        let missing = || format!("there is no fold {fold} of the {role}");
+        let (name, fold) = self.fold(role, fold).ok_or_else(missing)?;
+        let (adapter, merged) = (self.folder.join("fold-adapter"), self.folder.join("fold"));
+        if tokio::fs::try_exists(&adapter).await? {
+            tokio::fs::remove_dir_all(&adapter).await?;
+        }
+        Artifacts::open_existing(&self.artifacts)?.fetch_folder(&fold.adapter, &adapter).await?;
+        let directory = merged.clone();
+        tokio::task::spawn_blocking(move || merge(&base.path, &adapter, &directory)).await??;
+        self.opened(name, &merged).await
     }
 
     async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {

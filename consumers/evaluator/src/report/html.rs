@@ -8,6 +8,7 @@ use twin_schemas::Verdict;
 
 use crate::bootstrap::Interval;
 use crate::end_to_end::{EndToEnd, Fact};
+use crate::folds::ReportedFolds;
 use crate::report::difference::{Run, runs};
 use crate::report::{Comparison, Outcome, Report, ReportedAnswer, ReportedSample};
 use crate::{Direction, Error, Metric, SampleKind, SubjectRole};
@@ -164,6 +165,29 @@ fn verdict_in_words(report: &Report) -> (&'static str, String, String) {
     }
 }
 
+/// Who was measured, and on what.
+fn folds_in_words(folds: ReportedFolds) -> String {
+    let ReportedFolds { adapters, seen_by_production: seen, widening } = folds;
+    match (adapters, seen) {
+        (0, seen) => format!(
+            "the candidate itself, on the test split alone: the version in production has learned from {seen} other documents"
+        ),
+        (adapters, 0) => format!("{}; intervals are {widening:.2} times as wide", by_adapters(adapters)),
+        (adapters, seen) => format!(
+            "{}; intervals are {widening:.2} times as wide; {seen} documents are left out, which the version in production has \
+             learned from",
+            by_adapters(adapters)
+        ),
+    }
+}
+
+fn by_adapters(adapters: u32) -> String {
+    format!(
+        "the recipe, by {adapters} adapters, each on documents that it has not seen; the candidate has learned from somewhat \
+         more"
+    )
+}
+
 fn rival(report: &Report) -> &str {
     report.models.production.as_deref().unwrap_or(&report.models.base)
 }
@@ -183,6 +207,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Evaluated", report.at.format("%Y-%m-%d %H:%M UTC").to_string()),
         ("Took", duration(report.seconds.total())),
     ];
+    facts.extend(report.folds.map(|folds| ("Measured", folds_in_words(folds))));
     if report.look > 1 {
         facts.push(("Evaluations against production", format!("{}: each asks for more", report.look)));
     }

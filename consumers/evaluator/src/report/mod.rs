@@ -10,6 +10,7 @@ use twin_schemas::{DatasetId, DocumentId, Verdict};
 
 use crate::bootstrap::Interval;
 use crate::end_to_end::EndToEnd;
+use crate::folds::ReportedFolds;
 use crate::judge::Judgement;
 use crate::{Counts, Metric, Options, SampleKind, SubjectRole};
 
@@ -37,6 +38,10 @@ pub struct Report {
     pub counts: Vec<KindCounts>,
     /// The metrics.
     pub comparisons: Vec<Comparison>,
+    /// How every document of a small author was measured by an adapter that has not seen it. Absent: the candidate itself was
+    /// measured, on the test split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<ReportedFolds>,
     /// What serving does for questions of the test split, whatever model writes. Absent: nobody asked for it, or the report is of
     /// an earlier version of the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use twin_evaluator::end_to_end::{Checks, Questions};
 use twin_evaluator::{
-    Answer, Assignment, Comparison, Error, Loss, Metric, Options, Report, SampleKind, Subject, SubjectError,
+    Answer, Assignment, Comparison, Error, Folds, Loss, Metric, Options, Report, SampleKind, Subject, SubjectError,
     SubjectRole, Subjects, TestSample, evaluate,
 };
 use twin_llm::{ABSTENTION, cited_markers};
@@ -116,6 +116,12 @@ pub struct Stage {
     pub categories: BTreeMap<DocumentId, Category>,
     /// Whether there is something to check answers with.
     pub checks: bool,
+    /// Who stands in for the models.
+    pub folds: Option<Folds>,
+    /// The documents that each fold of a model leaves out: it is asked about no other.
+    pub left_out: BTreeMap<(SubjectRole, u32), Vec<DocumentId>>,
+    /// The folds that were opened.
+    pub opened_folds: Mutex<Vec<(SubjectRole, u32)>>,
 }
 
 impl Stage {
@@ -131,7 +137,36 @@ impl Stage {
             questions: None,
             categories: BTreeMap::new(),
             checks: true,
+            folds: None,
+            left_out: BTreeMap::new(),
+            opened_folds: Mutex::default(),
         }
+    }
+
+    /// The model in a role, if there is one and no other is in memory; asked about these documents alone, where some are given.
+    fn scripted(
+        &self,
+        role: SubjectRole,
+        documents: Option<&[DocumentId]>,
+    ) -> Result<Option<Box<dyn Subject>>, SubjectError> {
+        let script = match role {
+            SubjectRole::Candidate => Some(self.candidate),
+            SubjectRole::Production => self.production,
+            SubjectRole::Base => Some(self.base),
+        };
+        let Some(script) = script else { return Ok(None) };
+        if self.open.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Err("another model is still in memory".into());
+        }
+        let is_known = |sample: &&TestSample| documents.is_none_or(|known| known.contains(&sample.document_id));
+        let samples = self.samples.iter().filter(is_known).cloned().collect();
+        Ok(Some(Box::new(Scripted {
+            script,
+            samples,
+            calls: AtomicUsize::new(0),
+            scores: AtomicBool::new(false),
+            open: self.open.clone(),
+        })))
     }
 
     pub fn assignment<'a>(&'a self, dataset: &'a DatasetId) -> Assignment<'a> {
@@ -142,6 +177,7 @@ impl Stage {
             others: &[],
             questions: self.questions.as_ref(),
             categories: &self.categories,
+            folds: self.folds.as_ref(),
         }
     }
 }
@@ -150,23 +186,13 @@ impl Stage {
 impl Subjects for Stage {
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError> {
         self.opened.lock().unwrap().push(role);
-        let script = match role {
-            SubjectRole::Candidate => Some(self.candidate),
-            SubjectRole::Production => self.production,
-            SubjectRole::Base => Some(self.base),
-        };
-        let Some(script) = script else { return Ok(None) };
-        if self.open.fetch_add(1, Ordering::SeqCst) > 0 {
-            return Err("another model is still in memory".into());
-        }
-        let (samples, open) = (self.samples.clone(), self.open.clone());
-        Ok(Some(Box::new(Scripted {
-            script,
-            samples,
-            calls: AtomicUsize::new(0),
-            scores: AtomicBool::new(false),
-            open,
-        })))
+        self.scripted(role, None)
+    }
+
+    async fn open_fold(&self, role: SubjectRole, fold: u32) -> Result<Box<dyn Subject>, SubjectError> {
+        self.opened_folds.lock().unwrap().push((role, fold));
+        let documents = self.left_out.get(&(role, fold)).ok_or("there is no such fold")?;
+        self.scripted(role, Some(documents))?.ok_or_else(|| "there is no such model".into())
     }
 
     async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {

@@ -30,6 +30,9 @@ struct Findings {
     /// None: a report of an earlier version of the program.
     #[serde(default)]
     look: Option<u32>,
+    /// None: the candidate itself was measured, on the test split.
+    #[serde(default)]
+    folds: Option<Folds>,
     #[serde(default)]
     dataset: Option<String>,
     #[serde(default)]
@@ -62,6 +65,13 @@ struct Fact {
     share: f64,
     #[serde(default)]
     interval: Option<Interval>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Folds {
+    adapters: u32,
+    #[serde(default)]
+    seen_by_production: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,6 +140,7 @@ fn description(findings: &Findings) -> String {
         pairs.push(("base model", models.base.clone()));
     }
     pairs.extend(findings.dataset.as_deref().map(|dataset| ("dataset", short(dataset).to_owned())));
+    pairs.extend(findings.folds.as_ref().map(|folds| ("measured", measured(folds))));
     if let Some(look) = findings.look.filter(|look| *look > 1) {
         pairs.push((
             "evaluations",
@@ -175,6 +186,19 @@ fn serving(facts: &[&Fact]) -> Table {
         table.row(vec![measure.clone(), samples.to_string(), number(*share), interval]);
     }
     table
+}
+
+/// Who was measured, and on what.
+fn measured(folds: &Folds) -> String {
+    let Folds { adapters, seen_by_production: seen } = *folds;
+    if adapters == 0 {
+        return format!("the test split alone: the version in production has learned from {seen} other documents");
+    }
+    let by = format!("the recipe, by {adapters} adapters, each on documents that it has not seen");
+    match seen {
+        0 => by,
+        seen => format!("{by}; {seen} that the version in production has learned from are left out"),
+    }
 }
 
 fn checks(checks: &[Check]) -> Table {
@@ -245,6 +269,13 @@ mod tests {
         assert!(text.contains("primary  loss_per_token  passed   it fell"), "{text}");
         assert!(text.contains("-0.5000 (-0.6000 to -0.4000)") && text.contains("no samples"), "{text}");
         assert!(!text.contains("evaluations"), "{text}");
+        assert!(!text.contains("measured "), "{text}");
+        report["folds"] = json!({"adapters": 5, "seen_by_production": 2, "widening": 1.5});
+        let text = description(&serde_json::from_value(report.clone()).unwrap());
+        assert!(text.contains("the recipe, by 5 adapters, each on documents that it has not seen; 2 that"), "{text}");
+        report["folds"] = json!({"adapters": 0, "seen_by_production": 24, "widening": 1.0});
+        let text = description(&serde_json::from_value(report.clone()).unwrap());
+        assert!(text.contains("the test split alone: the version in production has learned from 24"), "{text}");
         report["look"] = json!(3);
         report["grounded"] = json!(true);
         let text = description(&serde_json::from_value(report).unwrap());
