@@ -33,7 +33,7 @@ pub struct Progress {
 }
 
 /// Told before each of them; breaks off the evaluation by returning [`ControlFlow::Break`].
-type OnProgress<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync);
+pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync);
 
 /// One model and what it did.
 pub(crate) struct Observed {

@@ -34,7 +34,7 @@ use twin_registry::{FoldAdapter, ModelManifest, Registry, read_dataset_manifest}
 use twin_schemas::{DatasetManifest, DocumentId, ModelId, Split};
 
 use crate::end_to_end::{Checks, Questions, Served};
-use crate::evaluate::{Observed, observe};
+use crate::evaluate::{Observed, OnProgress, observe};
 use crate::measure::{Measured, Measurements, Observation, measure};
 use crate::{Error, Options, Progress, SampleKind, Subject, SubjectError, SubjectRole, Subjects, TestSample};
 
@@ -223,7 +223,7 @@ impl Folds {
         samples: &[TestSample],
         questions: Option<&Questions>,
         subjects: &dyn Subjects,
-        progress: &(dyn Fn(Progress) -> ControlFlow<()> + Send + Sync),
+        progress: OnProgress<'_>,
     ) -> Result<Option<Observed>, Error> {
         let asked = questions.map_or(&[][..], |questions| questions.questions.as_slice());
         let places = |documents: &mut dyn Iterator<Item = DocumentId>| {
@@ -365,16 +365,11 @@ struct Told<'a> {
     role: SubjectRole,
     total: usize,
     before: AtomicUsize,
-    progress: &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync),
+    progress: OnProgress<'a>,
 }
 
 impl<'a> Told<'a> {
-    fn new(
-        role: SubjectRole,
-        samples: &[TestSample],
-        questions: usize,
-        progress: &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync),
-    ) -> Self {
+    fn new(role: SubjectRole, samples: &[TestSample], questions: usize, progress: OnProgress<'a>) -> Self {
         Self { role, total: steps(samples, questions), before: AtomicUsize::new(0), progress }
     }
 
@@ -393,4 +388,154 @@ impl<'a> Told<'a> {
 fn steps(samples: &[TestSample], questions: usize) -> usize {
     let voice = samples.iter().filter(|sample| sample.kind == SampleKind::Voice);
     samples.len() + questions + voice.count()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use serde_json::{Value, json};
+    use tempfile::TempDir;
+    use twin_registry::{JobOutcome, NewDataset, NewJob, NewModel};
+    use twin_schemas::{AuthorId, DatasetId, JobId};
+    use twin_sqlite::Database;
+
+    use super::*;
+
+    fn id(number: usize) -> DocumentId {
+        format!("{number:032x}").parse().unwrap()
+    }
+
+    fn fold(fold: u32, left_out: &[usize]) -> FoldAdapter {
+        let left_out = left_out.iter().map(|number| id(*number)).collect();
+        FoldAdapter { fold, left_out, steps: 1, samples: 1, shown_beside: 0, evaluation_loss: None, adapter: Vec::new() }
+    }
+
+    #[test]
+    fn who_has_seen_a_document_does_not_measure_it() {
+        let candidate = [fold(0, &[1, 2]), fold(1, &[3, 4])];
+        let against_base = Folds::new(&candidate, &[], None);
+        assert!((1..=4).all(|number| against_base.measures(id(number))) && !against_base.measures(id(5)));
+        assert_eq!(against_base.reader(SubjectRole::Candidate, id(3)), Some(Reader::Fold(1)));
+        assert_eq!(against_base.reader(SubjectRole::Base, id(3)), Some(Reader::Itself));
+
+        let learned = BTreeSet::from([1, 2, 3].map(id));
+        let folds = Folds::new(&candidate, &[fold(7, &[1])], Some(&learned));
+        let of_production = [1, 2, 3, 4].map(|number| folds.reader(SubjectRole::Production, id(number)));
+        assert_eq!(of_production, [Some(Reader::Fold(7)), None, None, Some(Reader::Itself)]);
+        assert_eq!([1, 2, 3, 4].map(|number| folds.measures(id(number))), [true, false, false, true]);
+        assert_eq!(folds.reported(), ReportedFolds { adapters: 2, seen_by_production: 2, widening: widening(2) });
+    }
+
+    struct Place {
+        registry: Registry,
+        artifacts: Artifacts,
+        _folder: TempDir,
+    }
+
+    fn at() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    /// Documents 0 and 1 are trained on, 2 is of the validation split, 3 is tested.
+    fn dataset(digit: &str) -> Value {
+        let document = |number: usize, split: &str| {
+            json!({
+                "document_id": id(number), "revision": 1, "content_hash": format!("sha256:{}", "0".repeat(64)),
+                "split": split, "passages": 1,
+            })
+        };
+        json!({
+            "dataset": digit.repeat(64), "number": 1, "created_at": at(), "author": "ada", "build_version": 6,
+            "options": {}, "counts": {}, "refusals": {},
+            "documents": [document(0, "train"), document(1, "train"), document(2, "validation"), document(3, "test")],
+            "files": [{ "name": SAMPLES, "parts": ["sha256:f"], "lines": 1, "bytes": 1 }],
+        })
+    }
+
+    impl Place {
+        async fn new() -> Self {
+            let folder = TempDir::new().unwrap();
+            let database = Database::open(&folder.path().join("twin.db")).unwrap();
+            let registry = twin_sqlite::registry(database).await.unwrap();
+            let artifacts = Artifacts::in_folder(&folder.path().join("artifacts")).unwrap();
+            Self { registry, artifacts, _folder: folder }
+        }
+
+        /// A model that was trained on a dataset version of its own, by that base model, with those folds.
+        async fn model(&self, digit: &str, base: &str, folds: Vec<FoldAdapter>) -> (ModelId, DatasetManifest) {
+            let author: AuthorId = "ada".parse().unwrap();
+            let manifest = dataset(digit);
+            let id = DatasetId(digit.repeat(64));
+            let new = NewDataset {
+                dataset: id.clone(),
+                author: author.clone(),
+                manifest: self.artifacts.put(manifest.to_string().into_bytes()).await.unwrap(),
+                training_samples: 1,
+                counts: BTreeMap::new(),
+                reason: "requested".into(),
+                members: Vec::new(),
+            };
+            self.registry.add_dataset(new, at()).await.unwrap();
+            let job = JobId(digit.repeat(64));
+            let new = NewJob {
+                job: job.clone(),
+                author: author.clone(),
+                dataset: id.clone(),
+                base: base.into(),
+                recipe: "{}".into(),
+                sweep: None,
+                code_version: "1".into(),
+            };
+            self.registry.queue_job(new, at()).await.unwrap();
+            self.registry.start_job(&job, at()).await.unwrap();
+            let made = ModelManifest {
+                author,
+                job: job.clone(),
+                dataset: id,
+                base: base.into(),
+                recipe: "{}".into(),
+                code_version: "1".into(),
+                steps: 1,
+                evaluation_loss: None,
+                seconds: 1.0,
+                plan: None,
+                merged: None,
+                adapter: Vec::new(),
+                curves: Vec::new(),
+                folds,
+            };
+            let made = self.artifacts.put(serde_json::to_vec(&made).unwrap()).await.unwrap();
+            let outcome = JobOutcome::Succeeded(Some(NewModel { manifest: made }));
+            let model = self.registry.finish_job(&job, 1, outcome, at()).await.unwrap().unwrap();
+            (model, serde_json::from_value(manifest).unwrap())
+        }
+
+        async fn ordered(
+            &self,
+            (model, dataset): &(ModelId, DatasetManifest),
+            production: Option<&ModelId>,
+        ) -> Option<FoldsOrder> {
+            ordered(&self.registry, &self.artifacts, model, dataset, production).await.unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_order_names_the_folds_of_both_and_what_production_has_learned_from() {
+        let place = Place::new().await;
+        let before = place.model("1", "base", vec![fold(0, &[0]), fold(1, &[1, 3])]).await;
+        let candidate = place.model("2", "base", vec![fold(0, &[0, 3]), fold(1, &[1])]).await;
+        let order = place.ordered(&candidate, Some(&before.0)).await.unwrap();
+        assert_eq!((order.samples.as_slice(), order.candidate.len()), (&["sha256:f".to_owned()][..], 2));
+        assert_eq!(order.production, [fold(0, &[0]), fold(1, &[1, 3])]);
+        assert_eq!(order.learned, Some([0, 1, 2].map(id).into()), "all but the test split, what it was stopped by too");
+
+        let against_base = place.ordered(&candidate, None).await.unwrap();
+        assert_eq!((against_base.production, against_base.learned), (Vec::new(), None));
+        // Adapters are of no use without their base model.
+        let other = place.model("3", "another base", vec![fold(0, &[0])]).await;
+        let order = place.ordered(&candidate, Some(&other.0)).await.unwrap();
+        assert!(order.production.is_empty() && order.learned.is_some());
+        let without = place.model("4", "base", Vec::new()).await;
+        assert_eq!(place.ordered(&without, Some(&before.0)).await, None);
+    }
 }

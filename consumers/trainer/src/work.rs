@@ -69,7 +69,7 @@ async fn done(
         folds: order.folds.as_ref().map(|folds| folds.done.clone()).unwrap_or_default(),
         ..JobProgress::default()
     };
-    let mut watch = Watch {
+    let watch = Watch {
         worker: worker.clone(),
         artifacts: artifacts.clone(),
         runtime: Handle::current(),

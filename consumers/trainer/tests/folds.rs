@@ -213,7 +213,8 @@ async fn each_document_is_left_out_of_one_fold_and_the_model_learns_what_it_woul
     let left_out: Vec<DocumentId> = product.folds.iter().flat_map(|fold| fold.left_out.clone()).collect();
     let all: BTreeSet<DocumentId> = (0..9).map(id).collect();
     assert_eq!((left_out.len(), left_out.into_iter().collect::<BTreeSet<_>>()), (9, all));
-    for (fold, (_, text)) in product.folds.iter().zip(engine.samples.lock().unwrap().iter()) {
+    let seen = engine.samples.lock().unwrap().clone();
+    for (fold, (_, text)) in product.folds.iter().zip(&seen) {
         let learned: Vec<ChatSample> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(fold.samples, learned.len() as u64);
         for number in 0..9 {
@@ -225,7 +226,7 @@ async fn each_document_is_left_out_of_one_fold_and_the_model_learns_what_it_woul
         let adapter = place.artifacts.get(&fold.adapter[0].artifact).await.unwrap();
         assert_eq!(String::from_utf8(adapter).unwrap(), format!("folds/{}", fold.fold), "each has its own adapter");
     }
-    assert_eq!(engine.samples.lock().unwrap()[3].1.as_bytes(), MODEL);
+    assert_eq!(seen[3].1.as_bytes(), MODEL);
     assert_eq!(
         (product.steps, product.metrics.len(), product.files.is_some()),
         (4, 1, true),
