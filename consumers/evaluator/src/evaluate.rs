@@ -130,6 +130,7 @@ pub async fn evaluate(
         dataset: dataset.clone(),
         look,
         counts: SampleKind::ALL.map(|kind| KindCounts { kind, counts: Counts::of(&run.samples, kind) }).to_vec(),
+        genres_apart: measurements.genres_apart,
         comparisons,
         end_to_end,
         judgement,
@@ -255,7 +256,7 @@ impl Run {
 
     fn measure(&self) -> Measurements {
         let observations: Vec<&[Observation]> = self.models.iter().map(|model| model.observations.as_slice()).collect();
-        measure(&self.samples, &observations, &self.others, &self.options)
+        measure(&self.samples, &observations, &self.others, &self.categories, &self.options)
     }
 
     fn comparisons(&self, measurements: &Measurements) -> Vec<Comparison> {

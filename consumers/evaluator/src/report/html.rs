@@ -183,6 +183,9 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Evaluated", report.at.format("%Y-%m-%d %H:%M UTC").to_string()),
         ("Took", duration(report.seconds.total())),
     ];
+    if report.genres_apart {
+        facts.push(("Authorship", "posts are held against articles too, and articles against posts".to_owned()));
+    }
     if report.look > 1 {
         facts.push(("Evaluations against production", format!("{}: each asks for more", report.look)));
     }

@@ -35,6 +35,10 @@ pub struct Report {
     pub look: u32,
     /// What was evaluated on, by kind of sample.
     pub counts: Vec<KindCounts>,
+    /// Authorship holds the author's posts against the author's articles, and the other way round: there is enough of both, and
+    /// they are told apart.
+    #[serde(default)]
+    pub genres_apart: bool,
     /// The metrics.
     pub comparisons: Vec<Comparison>,
     /// What serving does for questions of the test split, whatever model writes. Absent: nobody asked for it, or the report is of
