@@ -16,9 +16,7 @@ use crate::measure::{Measured, Measurements, Observation, measure};
 use crate::report::{Comparison, KindCounts, Names, Report, ReportedAnswer, ReportedSample, Seconds};
 use crate::samples::select;
 use crate::subject::Loss;
-use crate::{
-    Counts, Error, Metric, Options, SampleKind, Subject, SubjectError, SubjectRole, Subjects, TestSample, verdict,
-};
+use crate::{Counts, Error, Metric, Options, SampleKind, Subject, SubjectRole, Subjects, TestSample, verdict};
 
 /// How far an evaluation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,10 +90,8 @@ pub async fn evaluate(
         *seconds.of(role) = began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
-    let unchecked = match questions {
-        Some(questions) => checked(questions, &mut models, subjects).await,
-        None => None,
-    };
+    let served = models.iter_mut().map(|model: &mut Observed| model.served.as_mut_slice()).collect();
+    let unchecked = end_to_end::check(questions, served, subjects).await;
     let run = Run {
         samples,
         models,
@@ -180,28 +176,6 @@ async fn observe(
         observations[index].loss = Some(loss_on(subject.as_ref(), role, sample, index).await?);
     }
     Ok(Some(Observed { role, name, observations, served }))
-}
-
-/// Checks all models' answers as serving does; why not, if that was not possible.
-async fn checked(questions: &Questions, models: &mut [Observed], subjects: &dyn Subjects) -> Option<String> {
-    if questions.questions.is_empty() {
-        return None;
-    }
-    let failed = |error: SubjectError| {
-        tracing::warn!(%error, "answers are not held against their passages");
-        Some(error.to_string())
-    };
-    let checks = match subjects.checks().await {
-        Ok(Some(checks)) => checks,
-        Ok(None) => return Some("there is no embedding model to check them with".to_owned()),
-        Err(error) => return failed(error),
-    };
-    for model in models {
-        if let Err(error) = end_to_end::check(checks.as_ref(), &questions.questions, &mut model.served).await {
-            return failed(error);
-        }
-    }
-    None
 }
 
 async fn loss_on(subject: &dyn Subject, role: SubjectRole, sample: &TestSample, index: usize) -> Result<Loss, Error> {

@@ -98,8 +98,9 @@ impl<'a> AuthorStyle<'a> {
 
     /// What a document is, if that matters.
     fn genre_of(&self, document: DocumentId) -> Option<Genre> {
-        let known = self.texts.iter().filter(|texts| texts.document == document);
-        known.filter_map(|texts| texts.genre).next().filter(|_| self.genres_are_apart)
+        let is_known = |texts: &&VoiceTexts| texts.document == document && texts.genre.is_some();
+        let known = self.texts.iter().find(is_known).and_then(|texts| texts.genre);
+        known.filter(|_| self.genres_are_apart)
     }
 
     /// What there is beside one document; everything if there is no other.
