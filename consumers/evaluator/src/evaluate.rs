@@ -83,14 +83,14 @@ pub async fn evaluate(
         return Err(Error::NoSamples);
     }
     let mut seconds = Seconds::default();
-    let mut models = Vec::new();
+    let mut models: Vec<Observed> = Vec::new();
     for role in SubjectRole::ALL {
         let began = Instant::now();
         models.extend(observe(role, &samples, questions, subjects, progress).await?);
         *seconds.of(role) = began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
-    let served = models.iter_mut().map(|model: &mut Observed| model.served.as_mut_slice()).collect();
+    let served = models.iter_mut().map(|model| model.served.as_mut_slice()).collect();
     let unchecked = end_to_end::check(questions, served, subjects).await;
     let run = Run {
         samples,
