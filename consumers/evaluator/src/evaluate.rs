@@ -17,9 +17,7 @@ use crate::measure::{Measured, Measurements, Observation, measure};
 use crate::report::{Comparison, KindCounts, Names, Report, ReportedAnswer, ReportedSample, Seconds};
 use crate::samples::select;
 use crate::subject::Loss;
-use crate::{
-    Counts, Error, Metric, Options, SampleKind, Subject, SubjectError, SubjectRole, Subjects, TestSample, verdict,
-};
+use crate::{Counts, Error, Metric, Options, SampleKind, Subject, SubjectRole, Subjects, TestSample, verdict};
 
 /// How far an evaluation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +89,7 @@ pub async fn evaluate(
         return Err(Error::NoSamples);
     }
     let mut seconds = Seconds::default();
-    let mut models = Vec::new();
+    let mut models: Vec<Observed> = Vec::new();
     for role in SubjectRole::ALL {
         let began = Instant::now();
         models.extend(match used {
@@ -101,10 +99,8 @@ pub async fn evaluate(
         *seconds.of(role) = began.elapsed().as_secs_f64();
     }
     let began = Instant::now();
-    let unchecked = match questions {
-        Some(questions) => checked(questions, &mut models, subjects).await,
-        None => None,
-    };
+    let served = models.iter_mut().map(|model| model.served.as_mut_slice()).collect();
+    let unchecked = end_to_end::check(questions, served, subjects).await;
     let run = Run {
         samples,
         models,
@@ -140,6 +136,7 @@ pub async fn evaluate(
         dataset: dataset.clone(),
         look,
         counts: SampleKind::ALL.map(|kind| KindCounts { kind, counts: Counts::of(&run.samples, kind) }).to_vec(),
+        genres_apart: measurements.genres_apart,
         comparisons,
         folds: folds.map(Folds::reported),
         end_to_end,
@@ -190,28 +187,6 @@ pub(crate) async fn observe(
         observations[index].loss = Some(loss_on(subject.as_ref(), role, sample, index).await?);
     }
     Ok(Some(Observed { role, name, observations, served }))
-}
-
-/// Checks all models' answers as serving does; why not, if that was not possible.
-async fn checked(questions: &Questions, models: &mut [Observed], subjects: &dyn Subjects) -> Option<String> {
-    if questions.questions.is_empty() {
-        return None;
-    }
-    let failed = |error: SubjectError| {
-        tracing::warn!(%error, "answers are not held against their passages");
-        Some(error.to_string())
-    };
-    let checks = match subjects.checks().await {
-        Ok(Some(checks)) => checks,
-        Ok(None) => return Some("there is no embedding model to check them with".to_owned()),
-        Err(error) => return failed(error),
-    };
-    for model in models {
-        if let Err(error) = end_to_end::check(checks.as_ref(), &questions.questions, &mut model.served).await {
-            return failed(error);
-        }
-    }
-    None
 }
 
 async fn loss_on(subject: &dyn Subject, role: SubjectRole, sample: &TestSample, index: usize) -> Result<Loss, Error> {
@@ -273,9 +248,10 @@ impl Run {
 
     fn measure(&self) -> Measurements {
         let observations: Vec<&[Observation]> = self.models.iter().map(|model| model.observations.as_slice()).collect();
+        let Self { samples, others, categories, options, .. } = self;
         match &self.folds {
-            Some(folds) => folds.measure(&self.samples, &observations, &self.others, &self.options),
-            None => measure(&self.samples, &observations, &self.others, &self.options),
+            Some(folds) => folds.measure(samples, &observations, others, categories, options),
+            None => measure(samples, &observations, others, categories, options),
         }
     }
 

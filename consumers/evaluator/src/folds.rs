@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 use twin_artifacts::Artifacts;
 use twin_registry::{FoldAdapter, ModelManifest, Registry, read_dataset_manifest};
-use twin_schemas::{DatasetManifest, DocumentId, ModelId, Split};
+use twin_schemas::{Category, DatasetManifest, DocumentId, ModelId, Split};
 
 use crate::end_to_end::{Checks, Questions, Served};
 use crate::evaluate::{Observed, OnProgress, observe};
@@ -52,6 +52,13 @@ pub struct FoldsOrder {
     pub production: Vec<FoldAdapter>,
     /// The documents that the version in production has learned from. None: the base model is in production.
     pub learned: Option<BTreeSet<DocumentId>>,
+}
+
+impl FoldsOrder {
+    /// The documents that the candidate's folds leave out: all of its training and test split.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = DocumentId> {
+        self.candidate.iter().flat_map(|fold| fold.left_out.iter().copied())
+    }
 }
 
 /// What an evaluation is told of folds: none if the candidate has none.
@@ -273,6 +280,7 @@ impl Folds {
         samples: &[TestSample],
         models: &[&[Observation]],
         others: &[Vec<String>],
+        categories: &BTreeMap<DocumentId, Category>,
         options: &Options,
     ) -> Measurements {
         let mut places: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -283,6 +291,7 @@ impl Folds {
         }
         let mut of_models = vec![vec![Measured::default(); samples.len()]; models.len()];
         let mut of_author = vec![Measured::default(); samples.len()];
+        let mut genres_apart = false;
         for places in places.values() {
             let of_fold: Vec<TestSample> = places.iter().map(|place| samples[*place].clone()).collect();
             let of_fold_by_model = |model: &&[Observation]| -> Vec<Observation> {
@@ -290,13 +299,14 @@ impl Folds {
             };
             let observed: Vec<Vec<Observation>> = models.iter().map(of_fold_by_model).collect();
             let observed: Vec<&[Observation]> = observed.iter().map(Vec::as_slice).collect();
-            let found = measure(&of_fold, &observed, others, options);
+            let found = measure(&of_fold, &observed, others, categories, options);
+            genres_apart |= found.genres_apart;
             for (all, measured) in of_models.iter_mut().zip(found.of_models) {
                 put(all, places, measured);
             }
             put(&mut of_author, places, found.of_author);
         }
-        Measurements { of_models, of_author }
+        Measurements { of_models, of_author, genres_apart }
     }
 }
 
@@ -407,7 +417,15 @@ mod tests {
 
     fn fold(fold: u32, left_out: &[usize]) -> FoldAdapter {
         let left_out = left_out.iter().map(|number| id(*number)).collect();
-        FoldAdapter { fold, left_out, steps: 1, samples: 1, shown_beside: 0, evaluation_loss: None, adapter: Vec::new() }
+        FoldAdapter {
+            fold,
+            left_out,
+            steps: 1,
+            samples: 1,
+            shown_beside: 0,
+            evaluation_loss: None,
+            adapter: Vec::new(),
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ use url::Url;
 use crate::end_to_end::{Asked, Serving, ServingError, prepare};
 use crate::metrics::Metrics;
 use crate::order::{Compared, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
-use crate::{Error, Options, folds, work};
+use crate::{Error, FoldsOrder, Options, folds, work};
 
 /// Other authors that an author is held against, at most.
 const OTHER_AUTHORS: usize = 8;
@@ -137,7 +137,7 @@ impl Evaluations {
         };
         let folds = folds::ordered(registry, artifacts, model, &manifest, before).await?;
         let (asked, categories) = match serving {
-            Some(serving) => self.served(serving.as_ref(), &row.author, &test, &options).await?,
+            Some(serving) => self.served(serving.as_ref(), &row.author, &test, folds.as_ref(), &options).await?,
             None => (None, BTreeMap::new()),
         };
         Ok(EvaluationOrder {
@@ -163,6 +163,7 @@ impl Evaluations {
         serving: &dyn Serving,
         author: &AuthorId,
         test: &[String],
+        folds: Option<&FoldsOrder>,
         options: &Options,
     ) -> Result<(Option<Asked>, BTreeMap<DocumentId, Category>), Error> {
         let samples = match work::test_samples(&self.dependencies.artifacts, test).await {
@@ -171,7 +172,8 @@ impl Evaluations {
             Ok(samples) => samples,
         };
         let asked = prepare(serving, &self.dependencies.artifacts, author, &samples, options).await?;
-        let documents: BTreeSet<DocumentId> = samples.iter().map(|sample| sample.document_id).collect();
+        let mut documents: BTreeSet<DocumentId> = samples.iter().map(|sample| sample.document_id).collect();
+        documents.extend(folds.into_iter().flat_map(FoldsOrder::documents));
         let documents: Vec<DocumentId> = documents.into_iter().collect();
         let categories = match serving.categories(&documents).await {
             Ok(categories) => categories,

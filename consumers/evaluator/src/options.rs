@@ -91,6 +91,7 @@ impl Options {
         limit(&mut options.max_voice, changes.max_voice);
         limit(&mut options.max_grounded, changes.max_grounded);
         limit(&mut options.max_refusal, changes.max_refusal);
+        limit(&mut options.max_asked, changes.max_asked);
         limit(&mut options.max_judged, changes.max_judged);
         let policy = &mut options.policy;
         if let Some(primary) = &changes.primary {

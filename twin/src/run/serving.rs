@@ -11,15 +11,12 @@ use twin_index::Index;
 use twin_inference::{Rehearsal, Retriever};
 use twin_schemas::{AuthorId, Category, DocumentId};
 use twin_telemetry::{MetricsRegistry, ShutdownSignal};
-use twin_warehouse::Warehouse;
+use twin_warehouse::{LOOK_UP_MAX, Warehouse};
 
 use super::embedding;
 use super::node::Node;
 use super::stores::Stores;
 use crate::config::Config;
-
-/// Documents whose categories are asked for at once.
-const DOCUMENTS_AT_ONCE: usize = 500;
 
 /// What serving does for questions, without a model.
 pub(super) struct Rehearsals {
@@ -97,7 +94,7 @@ impl Serving for Rehearsals {
     async fn categories(&self, documents: &[DocumentId]) -> Result<BTreeMap<DocumentId, Category>, ServingError> {
         let work = async {
             let mut categories = BTreeMap::new();
-            for documents in documents.chunks(DOCUMENTS_AT_ONCE) {
+            for documents in documents.chunks(LOOK_UP_MAX) {
                 let rows = self.warehouse.summaries(documents).await.map_err(away)?;
                 categories.extend(rows.into_iter().map(|row| (row.meta.document_id, row.meta.category)));
             }

@@ -1,12 +1,13 @@
 //! What a model makes of the questions, and what serving makes of that.
 
+use tracing::warn;
 use twin_llm::ABSTENTION;
 use twin_schemas::AnswerCheck;
 use twin_text::repetition::Repetition;
 
-use super::questions::Question;
+use super::questions::{Question, Questions};
 use super::serving::Checks;
-use crate::{SampleKind, Subject, SubjectError};
+use crate::{SampleKind, Subject, SubjectError, Subjects};
 
 /// What comes of a question.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,15 +35,32 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// Checks the answers to questions that a text of the author answers.
-///
-/// # Errors
-/// The check's. Answers before that are checked.
+/// Checks what all models made of the questions, as serving does. Returns why that was not possible, if so.
 pub(crate) async fn check(
-    checks: &dyn Checks,
-    questions: &[Question],
-    served: &mut [Served],
-) -> Result<(), SubjectError> {
+    questions: Option<&Questions>,
+    models: Vec<&mut [Served]>,
+    subjects: &dyn Subjects,
+) -> Option<String> {
+    let questions = questions.map(|questions| questions.questions.as_slice()).filter(|asked| !asked.is_empty())?;
+    let failed = |error: SubjectError| {
+        warn!(%error, "answers are not held against their passages");
+        Some(error.to_string())
+    };
+    let checks = match subjects.checks().await {
+        Ok(Some(checks)) => checks,
+        Ok(None) => return Some("there is no embedding model to check them with".to_owned()),
+        Err(error) => return failed(error),
+    };
+    for served in models {
+        if let Err(error) = check_each(checks.as_ref(), questions, served).await {
+            return failed(error);
+        }
+    }
+    None
+}
+
+/// Checks the answers to questions that a text of the author answers.
+async fn check_each(checks: &dyn Checks, questions: &[Question], served: &mut [Served]) -> Result<(), SubjectError> {
     for (question, served) in questions.iter().zip(served) {
         if question.kind == SampleKind::Grounded && question.rehearsed.asks {
             served.check = Some(checks.check(&served.text, question.given()).await?);

@@ -6,10 +6,14 @@ use twin_llm::quotations::{Originals, quotations};
 use twin_llm::{question_of, without_markers};
 use twin_schemas::AuthorId;
 use twin_text::sentences::sentences;
+use twin_text::words::words;
 
 use super::questions::{Asked, Question, Questions};
 use super::serving::{Serving, ServingError};
 use crate::{Error, Options, SampleKind, TestSample, select};
+
+/// A sentence of fewer words, such as `So it is.`, stands in many a text that answers nothing.
+const LEAST_WORDS: usize = 4;
 
 /// What an evaluation of this author is told of answers from end to end: questions of these samples, as many of each kind as
 /// the options say, with what serving did for them.
@@ -82,12 +86,13 @@ fn asked(sample: &TestSample) -> Option<(String, Vec<String>)> {
 /// leads up to it; or those of its prose, of which it is not told which one answers.
 fn answers(reference: &str, passage: &str) -> Option<Vec<String>> {
     let passage = Originals::new([passage]);
-    if let Some(quotation) = quotations(reference).into_iter().rfind(|quotation| passage.hold(quotation)) {
+    let tells = |text: &String| words(text).len() >= LEAST_WORDS && passage.hold(text);
+    if let Some(quotation) = quotations(reference).into_iter().rfind(tells) {
         return Some(vec![quotation]);
     }
     let prose = without_markers(reference);
     let said = sentences(&prose, 0..prose.len()).into_iter().map(|range| prose[range].trim().to_owned());
-    let said: Vec<String> = said.filter(|sentence| !sentence.is_empty() && passage.hold(sentence)).collect();
+    let said: Vec<String> = said.filter(tells).collect();
     (!said.is_empty()).then_some(said)
 }
 
@@ -109,7 +114,9 @@ mod tests {
         assert_eq!(of(&format!("I keep bees. [2] \"{wool}\" [2]")), Some(vec![wool.clone()]));
         let of_two = format!("\"{wool}\" [2] \"In February the queen had begun to lay eggs.\" [3]");
         assert_eq!(of(&of_two), Some(vec![wool.clone()]), "the second is of another passage");
-        assert_eq!(of(&format!("I keep bees. {wool} [1]")), Some(vec!["I keep bees.".to_owned(), wool]));
+        let winter = "It was a long winter.".to_owned();
+        assert_eq!(of(&format!("{wool} {winter} [1]")), Some(vec![wool.clone(), winter]), "either may be meant");
+        assert_eq!(of(&format!("I keep bees. {wool} [1]")), Some(vec![wool]), "three words tell nothing");
         assert_eq!(of("Nothing of the kind [1]."), None);
     }
 }

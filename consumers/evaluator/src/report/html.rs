@@ -208,6 +208,9 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Took", duration(report.seconds.total())),
     ];
     facts.extend(report.folds.map(|folds| ("Measured", folds_in_words(folds))));
+    if report.genres_apart {
+        facts.push(("Authorship", "posts are held against articles too, and articles against posts".to_owned()));
+    }
     if report.look > 1 {
         facts.push(("Evaluations against production", format!("{}: each asks for more", report.look)));
     }

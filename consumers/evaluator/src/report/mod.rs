@@ -36,6 +36,10 @@ pub struct Report {
     pub look: u32,
     /// What was evaluated on, by kind of sample.
     pub counts: Vec<KindCounts>,
+    /// Authorship holds the author's posts against the author's articles, and the other way round: there is enough of both, and
+    /// they are told apart.
+    #[serde(default)]
+    pub genres_apart: bool,
     /// The metrics.
     pub comparisons: Vec<Comparison>,
     /// How every document of a small author was measured by an adapter that has not seen it. Absent: the candidate itself was

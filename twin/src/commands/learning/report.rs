@@ -34,6 +34,8 @@ struct Findings {
     #[serde(default)]
     folds: Option<Folds>,
     #[serde(default)]
+    genres_apart: bool,
+    #[serde(default)]
     dataset: Option<String>,
     #[serde(default)]
     models: Option<Models>,
@@ -146,6 +148,9 @@ fn description(findings: &Findings) -> String {
             "evaluations",
             format!("{look} against what is in production: the primary metric is asked for more"),
         ));
+    }
+    if findings.genres_apart {
+        pairs.push(("authorship", "posts are held against articles too, and articles against posts".to_owned()));
     }
     if let Some(grounded) = findings.grounded {
         let said = if grounded { "good enough to be given" } else { "not shown to be good enough to be given" };
