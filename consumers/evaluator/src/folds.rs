@@ -156,7 +156,7 @@ impl Folds {
     /// from (none: the base model is in production).
     pub fn new(candidate: &[FoldAdapter], production: &[FoldAdapter], learned: Option<&BTreeSet<DocumentId>>) -> Self {
         let left_out = |folds: &[FoldAdapter]| -> BTreeMap<DocumentId, u32> {
-            folds.iter().flat_map(|fold| fold.left_out.iter().map(|document| (*document, fold.fold))).collect()
+            folds.iter().flat_map(|fold| fold.left_out.iter().map(move |document| (*document, fold.fold))).collect()
         };
         let (of_candidate, of_production) = (left_out(candidate), left_out(production));
         let reader = |document: &DocumentId, learned: &BTreeSet<DocumentId>| match of_production.get(document) {

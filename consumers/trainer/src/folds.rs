@@ -318,6 +318,7 @@ async fn remove(folder: &Path) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use twin_schemas::EvaluationSample;
 
     use super::*;
@@ -400,6 +401,41 @@ mod tests {
             (last.messages.last().unwrap().content.as_str(), last.kind),
             ("\"Text 1.\" [1]", Some(SampleKind::Grounded))
         );
+    }
+
+    /// A version with so many documents in its test split, that keeps what folds are made of or does not.
+    fn version(tested: usize, keeps: bool) -> DatasetManifest {
+        let document = |number: usize| {
+            let split = if number < tested { "test" } else { "train" };
+            json!({ "document_id": id(number), "revision": 1, "content_hash": "sha256:0", "split": split, "passages": 1 })
+        };
+        let name = if keeps { SAMPLES } else { "sft/train.jsonl" };
+        let manifest = json!({
+            "dataset": "d".repeat(64), "number": 1, "created_at": "2026-01-01T00:00:00Z", "author": "ada",
+            "build_version": 6, "options": {}, "counts": {}, "refusals": {},
+            "documents": (0..30).map(document).collect::<Vec<_>>(),
+            "files": [{ "name": name, "parts": ["sha256:f"], "lines": 1, "bytes": 1 }],
+        });
+        serde_json::from_value(manifest).unwrap()
+    }
+
+    #[test]
+    fn folds_are_ordered_where_the_test_split_is_small_and_the_version_says_which_sample_is_of_which_document() {
+        let limits = FoldLimits { folds: 5, below: 20, steps: 200 };
+        let ordered = limits.order(&Recipe::default(), &version(3, true), vec![]).unwrap();
+        assert_eq!(
+            (ordered.folds, ordered.max_steps, ordered.samples.as_slice()),
+            (5, 200, &["sha256:f".to_owned()][..])
+        );
+        let is_ordered =
+            |limits: FoldLimits, recipe: &Recipe, version| limits.order(recipe, &version, Vec::new()).is_some();
+        let sft = Recipe::default();
+        assert!(is_ordered(limits, &sft, version(19, true)) && !is_ordered(limits, &sft, version(20, true)));
+        assert!(!is_ordered(limits, &sft, version(0, true)), "nothing is tested");
+        assert!(!is_ordered(limits, &sft, version(3, false)), "a version of before");
+        assert!(!is_ordered(FoldLimits { folds: 1, ..limits }, &sft, version(3, true)), "switched off");
+        let preferences = Recipe { method: Method::Dpo, ..Recipe::default() };
+        assert!(!is_ordered(limits, &preferences, version(3, true)));
     }
 
     #[test]
