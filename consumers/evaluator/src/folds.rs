@@ -10,7 +10,8 @@
 //!   left it out, by itself if it has not learned from it, and not at all otherwise: such documents are left out of the
 //!   comparison. If no more are left than the test split has, the candidate itself is measured on that split, as without folds.
 //! - Style is compared within a fold: an answer is held against the author's other documents of the same fold, which the
-//!   adapter has not seen either. One that repeats what it was trained on gains nothing by it.
+//!   adapter has not seen either. One that repeats what it was trained on gains nothing by it. The version in production, whose
+//!   folds are cut otherwise, may have learned from those others: that can only favour it.
 //!
 //! # How sure a pooled difference is
 //! Any two adapters have learned from mostly the same documents, and what one is measured on another has learned from. So the
