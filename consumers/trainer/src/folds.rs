@@ -194,7 +194,7 @@ fn explained(error: Error, number: u32, folds: usize) -> Error {
 fn read(content: &[u8]) -> Result<Vec<FoldSample>, Error> {
     let lines = content.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
     let sample = |(number, line): (usize, &[u8])| {
-        serde_json::from_slice(line)
+        serde_json::from_slice::<FoldSample>(line)
             .map_err(|error| Error::Refused(format!("line {} of the dataset's {SAMPLES}: {error}", number + 1)))
     };
     lines.map(sample).collect()
@@ -215,7 +215,7 @@ fn cut(samples: &[FoldSample], folds: usize) -> Vec<BTreeSet<DocumentId>> {
     }
     let mut families: Vec<(DocumentId, BTreeSet<DocumentId>)> = families.into_iter().collect();
     families.sort_by_key(|(family, members)| (Reverse(members.len()), *family));
-    let mut cut = vec![BTreeSet::new(); count];
+    let mut cut: Vec<BTreeSet<DocumentId>> = vec![BTreeSet::new(); count];
     for (_, members) in families {
         if let Some(smallest) = cut.iter_mut().min_by_key(|fold| fold.len()) {
             smallest.extend(members);
