@@ -21,6 +21,9 @@ pub struct EvaluationRequest {
     /// Refusal samples, at most; 0 to 10000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_refusal: Option<u32>,
+    /// Questions with an answer, and without one, that are put through the twin's own search and checks, at most of each; 0 to 10000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_asked: Option<u32>,
     /// Pairs of answers that a judge is shown, at most; 0 to 10000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_judged: Option<u32>,

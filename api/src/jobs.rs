@@ -204,12 +204,28 @@ pub struct PlannedJob {
     pub dataset: String,
     /// What its run would be.
     pub plan: PlanView,
-    /// Seconds that it would take here; estimated.
+    /// Seconds that it would take here, its folds among them; estimated.
     pub seconds: f64,
+    /// What it would train beside the model, so that the evaluation of a small author measures all documents; null: nothing.
+    #[serde(default)]
+    pub folds: Option<PlannedFoldsView>,
     /// Whether that is by the pace of an earlier job like it. Else it is by a pace measured on another machine.
     pub by_a_job: bool,
     /// Why the job would fail before its first step; null if it would not.
     pub refused: Option<String>,
+}
+
+/// The folds of a job: adapters that are trained without some of the documents.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedFoldsView {
+    /// How many.
+    pub folds: u64,
+    /// Optimizer steps of all of them together, at most.
+    pub steps: u64,
+    /// Tokens trained on in them.
+    pub tokens: u64,
+    /// Seconds that they take; estimated.
+    pub seconds: f64,
 }
 
 /// Where a job stands.

@@ -39,7 +39,8 @@ pub use documents::{
 pub use evaluations::{EvaluationGuardRule, EvaluationMetric, EvaluationRequest};
 pub use jobs::{
     Asker, JobFilter, JobList, JobProgressView, JobStateView, JobView, MetricFilter, MetricList, MetricView,
-    NewJobRequest, NewRecipe, NewSweepRequest, PlanView, PlannedJob, RecipeView, SampleFit, StagePlanView,
+    NewJobRequest, NewRecipe, NewSweepRequest, PlanView, PlannedFoldsView, PlannedJob, RecipeView, SampleFit,
+    StagePlanView,
 };
 pub use learning::{LearningPart, LearningView, PartStanding, PartStatus, RetrainingOffer};
 pub use models::{

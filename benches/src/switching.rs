@@ -112,6 +112,7 @@ async fn registered(registry: &Registry, artifacts: &Artifacts, weights: &Path) 
         merged: Some(artifacts.put_folder(weights).await?),
         adapter: Vec::new(),
         curves: Vec::new(),
+        folds: Vec::new(),
     };
     let new = NewJob {
         job: job.clone(),

@@ -63,6 +63,7 @@ async fn job(bench: &Bench, folder: &Path) -> Result<(f64, PathBuf)> {
         max_left_out: 0.0,
         keep: Keep::Merged,
         checkpoint: None,
+        folds: None,
     };
     let jobs = folder.join("jobs");
     // The child reads its configuration from a file: where its artifacts are and which base model is there.

@@ -156,7 +156,8 @@ pub fn school_with(folder: &Path, recipe_text: &str, variables: &[(&str, &str)])
     let (recipe, configuration) = (folder.join("recipe.toml"), folder.join("twin.toml"));
     std::fs::write(&recipe, recipe_text)?;
     // Steps of these recipes are short: what is too long for them is not what is looked at.
-    let trainer = format!("\n[trainer]\nmax_left_out = 1.0\nrecipe = \"{}\"\n", recipe.display());
+    // And what is looked at is one training, not how sure its evaluation is.
+    let trainer = format!("\n[trainer]\nmax_left_out = 1.0\nfolds = 0\nrecipe = \"{}\"\n", recipe.display());
     std::fs::write(&configuration, format!("{CONFIGURATION}{trainer}"))?;
     let settings = std::iter::once(&("TWIN_TRAINER_AUTOMATIC", "true")).chain(variables);
     let environment = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

@@ -115,6 +115,7 @@ async fn what_an_author_publishes_becomes_the_voice_of_the_twin_and_can_be_taken
     ensure!(model["model"] == id.as_str() && model["verdict"] == "passed", "{model}");
     let report = api.get(&format!("/v1/model-versions/{id}/report")).await?;
     ensure!(report["verdict"] == "passed" && report["models"]["candidate"] == id.as_str(), "{report}");
+    ensure!(report["end_to_end"]["absent"] == "the test split has no question", "{report}");
 
     decide(&api, &format!("/v1/model-versions/{id}/approve")).await?;
     served_by(&api, author, Some(&id)).await?;

@@ -91,6 +91,19 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// Each end so many times as far from the mean.
+    pub fn widened(self, factor: f64) -> Self {
+        let Self { mean, low, high } = self;
+        Self { mean, low: mean + factor * (low - mean), high: mean + factor * (high - mean) }
+    }
+
+    /// That of a share, which is never below nothing or above all.
+    pub fn as_share(self) -> Self {
+        Self { low: self.low.max(0.0), high: self.high.min(1.0), ..self }
+    }
+}
+
 /// How intervals are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap {

@@ -1,4 +1,5 @@
 use twin_backend::Kind;
+use twin_schemas::DocumentId;
 
 use crate::subject::{SubjectError, SubjectRole};
 
@@ -66,6 +67,16 @@ pub enum Error {
         /// Over how many tokens.
         tokens: u64,
     },
+    /// A sample of a document that everybody has seen who could measure it.
+    #[error(
+        "nobody is left who could answer for the {role} about the document {document} without having learned from it"
+    )]
+    Seen {
+        /// Which of the models.
+        role: SubjectRole,
+        /// The document.
+        document: DocumentId,
+    },
     /// The caller wished to stop.
     #[error("the evaluation was cancelled")]
     Cancelled,
@@ -87,6 +98,9 @@ pub enum Error {
     /// The report can not be written as JSON.
     #[error("the report can not be written: {0}")]
     Json(#[from] serde_json::Error),
+    /// This process stops. Whoever comes after it begins anew.
+    #[error("the process stops")]
+    Stopping,
     /// What was asked for can not be done; says why.
     #[error("{0}")]
     Refused(String),
@@ -96,6 +110,7 @@ impl Error {
     /// Whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Stopping => true,
             Self::Job(error) => error.is_transient(),
             Self::Registry(error) => error.is_transient(),
             error => error.artifact().is_some_and(twin_artifacts::Error::is_transient),

@@ -1,14 +1,16 @@
 //! The whole of an evaluation, from samples to report.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
 use chrono::Utc;
 use twin_llm::ChatModel;
-use twin_schemas::{ChatMessage, DatasetId, DocumentId, Role};
+use twin_schemas::{Category, ChatMessage, DatasetId, DocumentId, Role};
 
 use crate::bootstrap::{Bootstrap, Interval, Pair, Part};
+use crate::end_to_end::{self, Questions, Served, compare, facts};
+use crate::folds::Folds;
 use crate::judge::{Contest, Judgement, Judging};
 use crate::looks::level;
 use crate::measure::{Measured, Measurements, Observation, measure};
@@ -31,14 +33,17 @@ pub struct Progress {
 }
 
 /// Told before each of them; breaks off the evaluation by returning [`ControlFlow::Break`].
-type OnProgress<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync);
+pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) -> ControlFlow<()> + Send + Sync);
 
 /// One model and what it did.
-struct Observed {
-    role: SubjectRole,
-    name: String,
-    remark: Option<String>,
-    observations: Vec<Observation>,
+pub(crate) struct Observed {
+    pub role: SubjectRole,
+    pub name: String,
+    /// What the report is to say of it.
+    pub remark: Option<String>,
+    pub observations: Vec<Observation>,
+    /// What came of the questions that are put from end to end.
+    pub served: Vec<Served>,
 }
 
 /// What a candidate is evaluated on.
@@ -52,6 +57,12 @@ pub struct Assignment<'a> {
     pub look: u32,
     /// Texts of other authors of the twin, by author: the author is held against them.
     pub others: &'a [Vec<String>],
+    /// Questions that are put from end to end; none: nobody asked for that.
+    pub questions: Option<&'a Questions>,
+    /// What the author's documents are, as far as that is known.
+    pub categories: &'a BTreeMap<DocumentId, Category>,
+    /// Who stands in for the models, so that each document is measured by somebody who has not seen it; none: nobody does.
+    pub folds: Option<&'a Folds>,
 }
 
 /// Evaluates the candidate. The models are opened one after the other.
@@ -67,7 +78,10 @@ pub async fn evaluate(
     options: &Options,
     progress: OnProgress<'_>,
 ) -> Result<Report, Error> {
-    let Assignment { dataset, samples, look, others } = assignment;
+    let Assignment { dataset, samples, look, others, questions, categories, folds } = assignment;
+    let used = folds.and_then(Folds::used);
+    let measurable = used.zip(questions).map(|(folds, questions)| folds.measurable(questions));
+    let questions = measurable.as_ref().or(questions);
     options.validate()?;
     for (index, sample) in samples.iter().enumerate() {
         if let Some(problem) = sample.problem() {
@@ -80,17 +94,31 @@ pub async fn evaluate(
         return Err(Error::NoSamples);
     }
     let mut seconds = Seconds::default();
-    let (models, unloadable) = observe_all(&samples, subjects, &mut seconds, progress).await?;
+    let put = Put { samples: &samples, questions, folds: used };
+    let (mut models, unloadable) = observe_all(put, subjects, &mut seconds, progress).await?;
     let notes = models.iter().filter_map(|model| model.remark.clone()).collect();
     let began = Instant::now();
-    let run = Run { samples, models, look, others: others.to_vec(), options: options.clone() };
+    let served = models.iter_mut().map(|model| model.served.as_mut_slice()).collect();
+    let unchecked = end_to_end::check(questions, served, subjects).await;
+    let run = Run {
+        samples,
+        models,
+        look,
+        others: others.to_vec(),
+        categories: categories.clone(),
+        options: options.clone(),
+        questions: questions.cloned(),
+        folds: used.cloned(),
+    };
     // Metrics keep a core busy for a moment; that must not hold up whatever else this runtime does.
     let computed = tokio::task::spawn_blocking(move || {
         let measurements = run.measure();
-        let comparisons = run.comparisons(&measurements);
-        (run, measurements, comparisons)
+        let mut comparisons = run.comparisons(&measurements);
+        comparisons.extend(run.served_comparisons());
+        let end_to_end = run.questions.as_ref().map(|questions| facts(questions, &run.options, unchecked));
+        (run, measurements, comparisons, end_to_end)
     });
-    let (run, measurements, comparisons) = computed.await?;
+    let (run, measurements, comparisons, end_to_end) = computed.await?;
     seconds.metrics = began.elapsed().as_secs_f64();
     let began = Instant::now();
     let judgement = match judge {
@@ -112,7 +140,10 @@ pub async fn evaluate(
         dataset: dataset.clone(),
         look,
         counts: SampleKind::ALL.map(|kind| KindCounts { kind, counts: Counts::of(&run.samples, kind) }).to_vec(),
+        genres_apart: measurements.genres_apart,
         comparisons,
+        folds: folds.map(Folds::reported),
+        end_to_end,
         judgement,
         samples: run.shown(&measurements),
         options: run.options,
@@ -121,10 +152,18 @@ pub async fn evaluate(
     })
 }
 
+/// What is put to each model, and by whose folds it is measured.
+#[derive(Clone, Copy)]
+struct Put<'a> {
+    samples: &'a [TestSample],
+    questions: Option<&'a Questions>,
+    folds: Option<&'a Folds>,
+}
+
 /// Puts all samples to each model in turn. Also why the version in production is not among them, where it can not be loaded any
 /// more.
 async fn observe_all(
-    samples: &[TestSample],
+    Put { samples, questions, folds }: Put<'_>,
     subjects: &dyn Subjects,
     seconds: &mut Seconds,
     progress: OnProgress<'_>,
@@ -132,7 +171,11 @@ async fn observe_all(
     let (mut models, mut unloadable) = (Vec::new(), None);
     for role in SubjectRole::ALL {
         let began = Instant::now();
-        match observe(role, samples, subjects, progress).await {
+        let observed = match folds {
+            Some(folds) => folds.observe(role, samples, questions, subjects, progress).await,
+            None => observe(role, samples, questions, subjects, progress).await,
+        };
+        match observed {
             Err(Error::Open { role: SubjectRole::Production, cause }) if cause.is::<Unloadable>() => {
                 unloadable = Some(cause.to_string());
             }
@@ -144,9 +187,10 @@ async fn observe_all(
 }
 
 /// Puts all samples to one model, and drops it. None: the base model is in production.
-async fn observe(
+pub(crate) async fn observe(
     role: SubjectRole,
     samples: &[TestSample],
+    questions: Option<&Questions>,
     subjects: &dyn Subjects,
     progress: OnProgress<'_>,
 ) -> Result<Option<Observed>, Error> {
@@ -158,7 +202,9 @@ async fn observe(
     };
     let name = subject.name().to_owned();
     let voice = samples.iter().enumerate().filter(|(_, sample)| sample.kind == SampleKind::Voice);
-    let total = samples.len() + voice.clone().count();
+    let asked = questions.map_or(&[][..], |questions| questions.questions.as_slice());
+    let answers = samples.len() + asked.len();
+    let total = answers + voice.clone().count();
     let mut observations = Vec::with_capacity(samples.len());
     for (index, sample) in samples.iter().enumerate() {
         tell(progress, Some(role), index, total)?;
@@ -166,12 +212,19 @@ async fn observe(
         let answer = subject.answer(&sample.prompt).await.map_err(failed)?;
         observations.push(Observation { answer, loss: None });
     }
+    let mut served = Vec::with_capacity(asked.len());
+    for (done, question) in (samples.len()..).zip(asked) {
+        tell(progress, Some(role), done, total)?;
+        let sample = || format!("a question put from end to end (document {})", question.document_id);
+        let failed = |cause| Error::Subject { role, name: name.clone(), sample: sample(), cause };
+        served.push(end_to_end::answer(subject.as_ref(), question).await.map_err(failed)?);
+    }
     // All losses after all answers: what answers and what scores hold the whole model each, and not at once.
-    for (done, (index, sample)) in (samples.len()..).zip(voice) {
+    for (done, (index, sample)) in (answers..).zip(voice) {
         tell(progress, Some(role), done, total)?;
         observations[index].loss = Some(loss_on(subject.as_ref(), role, sample, index).await?);
     }
-    Ok(Some(Observed { role, name, remark: subject.remark(), observations }))
+    Ok(Some(Observed { role, name, remark: subject.remark(), observations, served }))
 }
 
 async fn loss_on(subject: &dyn Subject, role: SubjectRole, sample: &TestSample, index: usize) -> Result<Loss, Error> {
@@ -199,13 +252,23 @@ struct Run {
     models: Vec<Observed>,
     look: u32,
     others: Vec<Vec<String>>,
+    categories: BTreeMap<DocumentId, Category>,
     options: Options,
+    /// Those that were put from end to end.
+    questions: Option<Questions>,
+    /// Who stood in for the models.
+    folds: Option<Folds>,
 }
 
 impl Run {
     fn bootstrap(&self, confidence: f64) -> Bootstrap {
         let Options { resamples, seed, .. } = self.options;
         Bootstrap { resamples, confidence, seed }
+    }
+
+    /// The interval of a difference that folds have measured is wider: they have learned from mostly the same documents.
+    fn widened(&self, interval: Interval) -> Interval {
+        interval.widened(self.folds.as_ref().map_or(1.0, Folds::widening))
     }
 
     /// The place of the model that the candidate is compared with: production, or the base model in its stead.
@@ -223,7 +286,11 @@ impl Run {
 
     fn measure(&self) -> Measurements {
         let observations: Vec<&[Observation]> = self.models.iter().map(|model| model.observations.as_slice()).collect();
-        measure(&self.samples, &observations, &self.others, &self.options)
+        let Self { samples, others, categories, options, .. } = self;
+        match &self.folds {
+            Some(folds) => folds.measure(samples, &observations, others, categories, options),
+            None => measure(samples, &observations, others, categories, options),
+        }
     }
 
     fn comparisons(&self, measurements: &Measurements) -> Vec<Comparison> {
@@ -239,6 +306,17 @@ impl Run {
             self.comparison(metric, &self.bootstrap(level(metric)), index as u64, measurements)
         });
         compared.collect()
+    }
+
+    /// The metrics of what was put from end to end.
+    fn served_comparisons(&self) -> Vec<Comparison> {
+        let served: Vec<&[Served]> = self.models.iter().map(|model| model.served.as_slice()).collect();
+        let compared = self.questions.as_ref().map(|questions| compare(questions, &served, &self.options));
+        let widened = |comparison: Comparison| {
+            let difference = comparison.difference.map(|difference| self.widened(difference));
+            Comparison { difference, ..comparison }
+        };
+        compared.into_iter().flatten().map(widened).collect()
     }
 
     /// The documents of the samples that a metric is measured on.
@@ -277,6 +355,7 @@ impl Run {
             .collect();
         let counts = counts_of(&documents);
         let (difference, incomparable) = compared(bootstrap, &pairs, counts, stream);
+        let difference = difference.map(|difference| self.widened(difference));
         let author = parts(&measurements.of_author);
         Some(Comparison {
             metric,
@@ -308,7 +387,8 @@ impl Run {
             };
             judging.judge(&contest).await;
         }
-        Ok(judging.finish(&self.bootstrap(self.options.policy.confidence)))
+        let judgement = judging.finish(&self.bootstrap(self.options.policy.confidence));
+        Ok(Judgement { win_rate: judgement.win_rate.map(|rate| self.widened(rate).as_share()), ..judgement })
     }
 
     /// The samples that the report shows.

@@ -1,6 +1,6 @@
 //! Evaluations from the queue to the verdict: what the supervisor does not know of any kind of job.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,12 +14,13 @@ use twin_backend::Error as BackendError;
 use twin_coordination::Member;
 use twin_jobs::{Ending, Job, Pauses, Queue, Resources, Runner, Stage, Supervisor};
 use twin_registry::{EvaluationOutcome, EvaluationRow, EvaluationState, Interest, Registry, read_dataset_manifest};
-use twin_schemas::{AuthorId, DatasetManifest, ModelId};
+use twin_schemas::{AuthorId, Category, DatasetManifest, DocumentId, ModelId};
 use url::Url;
 
+use crate::end_to_end::{Asked, Serving, ServingError, prepare};
 use crate::metrics::Metrics;
 use crate::order::{Compared, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
-use crate::{Error, Options, Unloadable};
+use crate::{Error, FoldsOrder, Options, Unloadable, folds, work};
 
 /// Other authors that an author is held against, at most.
 const OTHER_AUTHORS: usize = 8;
@@ -84,8 +85,10 @@ impl Default for ServiceOptions {
 pub struct Dependencies {
     /// Models and their evaluations.
     pub registry: Registry,
-    /// Manifests.
+    /// Manifests, test samples, and the questions that are put from end to end.
     pub artifacts: Artifacts,
+    /// Serving, without a model; none: no question is put from end to end, and no category is known.
+    pub serving: Option<Arc<dyn Serving>>,
 }
 
 /// The supervisor of evaluations, which run where `runner` says.
@@ -117,22 +120,30 @@ pub struct Evaluations {
 
 impl Evaluations {
     async fn order_of(&self, model: &ModelId) -> Result<EvaluationOrder, Error> {
-        let Dependencies { registry, artifacts } = &self.dependencies;
+        let Dependencies { registry, artifacts, serving } = &self.dependencies;
         let row = registry.model(model).await?;
         let row = row.ok_or_else(|| Error::Refused(format!("there is no model {model}")))?;
         let dataset = registry.dataset(&row.dataset.0).await?;
         let dataset = dataset.ok_or_else(|| Error::Refused(format!("there is no dataset {}", row.dataset.short())))?;
-        let test = test_samples(&read_dataset_manifest(artifacts, &dataset.manifest).await?)?;
+        let manifest = read_dataset_manifest(artifacts, &dataset.manifest).await?;
+        let test = test_samples(&manifest)?;
         let changes = registry.evaluation(model).await?.map(|evaluation| evaluation.changes).unwrap_or_default();
         let options = self.measure.changed(&changes)?;
         let (against, look) = registry.comparison(model).await?;
-        let (production, unloadable) = match against.model.as_ref().filter(|production| *production != model) {
+        let before = against.model.as_ref().filter(|production| *production != model);
+        let (production, unloadable) = match before {
             Some(production) => match self.version(production).await {
                 Ok(version) => (Some(version), None),
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => (None, Some(Unloadable { version: production.0.clone(), cause: error.to_string() })),
             },
             None => (None, None),
+        };
+        let loadable = before.filter(|_| production.is_some());
+        let folds = folds::ordered(registry, artifacts, model, &manifest, loadable).await?;
+        let (asked, categories) = match serving {
+            Some(serving) => self.served(serving.as_ref(), &row.author, &test, folds.as_ref(), &options).await?,
+            None => (None, BTreeMap::new()),
         };
         Ok(EvaluationOrder {
             model: model.clone(),
@@ -143,14 +154,47 @@ impl Evaluations {
             unloadable,
             compared: Some(Compared { against, look }),
             others: self.others(&row.author).await?,
+            asked,
+            categories,
+            folds,
             base: row.base,
             options,
         })
     }
 
+    /// Questions of the test samples as serving puts them, and what the samples' documents are. What can not be had is left out:
+    /// the job's process says of samples that can not be read.
+    async fn served(
+        &self,
+        serving: &dyn Serving,
+        author: &AuthorId,
+        test: &[String],
+        folds: Option<&FoldsOrder>,
+        options: &Options,
+    ) -> Result<(Option<Asked>, BTreeMap<DocumentId, Category>), Error> {
+        let samples = match work::test_samples(&self.dependencies.artifacts, test).await {
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => return Ok((Some(Asked::Absent(error.to_string())), BTreeMap::new())),
+            Ok(samples) => samples,
+        };
+        let asked = prepare(serving, &self.dependencies.artifacts, author, &samples, options).await?;
+        let mut documents: BTreeSet<DocumentId> = samples.iter().map(|sample| sample.document_id).collect();
+        documents.extend(folds.into_iter().flat_map(FoldsOrder::documents));
+        let documents: Vec<DocumentId> = documents.into_iter().collect();
+        let categories = match serving.categories(&documents).await {
+            Ok(categories) => categories,
+            Err(ServingError::Stopping) => return Err(Error::Stopping),
+            Err(error) => {
+                warn!(%author, %error, "what the author's documents are is not known to the evaluation");
+                BTreeMap::new()
+            }
+        };
+        Ok((Some(asked), categories))
+    }
+
     /// The test samples of the newest version of each other author, as far as there are any.
     async fn others(&self, author: &AuthorId) -> Result<Vec<Vec<String>>, Error> {
-        let Dependencies { registry, artifacts } = &self.dependencies;
+        let Dependencies { registry, artifacts, .. } = &self.dependencies;
         let mut seen = BTreeSet::from([author.clone()]);
         let mut others = Vec::new();
         for row in registry.newest_datasets(None, OTHER_VERSIONS).await? {

@@ -12,6 +12,7 @@
 //!   different tokenizers can be compared by, and in nats per token.
 //! - Whether grounded answers keep to their passages: [`grounded`]. How near they come to the reference: [`rouge`].
 //! - Whether answers are degenerate: [`degenerate`].
+//! - What a client of the twin would be given, search and the checks of serving included: [`end_to_end`].
 //! - If a judge is given, which of two answers a third model prefers: [`judge`].
 //!
 //! # How a difference is told from chance
@@ -20,6 +21,10 @@
 //! the primary metric has improved beyond chance, and that no guard metric may have fallen by more than its margin
 //! ([`verdict`]). Each further evaluation against the same production asks for more, so that repetition does not promote
 //! noise ([`looks`]).
+//!
+//! # Small authors
+//! Where the test split is small, every document is measured by an adapter of the candidate's recipe that has not seen it, and
+//! the differences are pooled ([`folds`]).
 //!
 //! # Promises
 //! - The same samples, answers and options give the same numbers on any machine; only durations and the date differ.
@@ -33,12 +38,15 @@
 //! A trained model is queued for its evaluation ([`Trigger`]), which runs in a process of its own ([`supervisor`], [`work`]) and
 //! ends in the registry with a verdict. Under the policy [`Approval::Auto`] a model that has passed is deployed.
 //!
-//! Deliberately not here: how models are loaded, and what is deployed how.
+//! Deliberately not here: how models are loaded, how passages are found and answers checked (both are ports), and what is
+//! deployed how.
 
 pub mod bootstrap;
 pub mod degenerate;
+pub mod end_to_end;
 mod error;
 mod evaluate;
+pub mod folds;
 pub mod grounded;
 mod jobs;
 pub mod judge;
@@ -60,6 +68,7 @@ mod work;
 
 pub use error::Error;
 pub use evaluate::{Assignment, Progress, evaluate};
+pub use folds::{Folds, FoldsOrder, ReportedFolds};
 pub use jobs::{Approval, Dependencies, Evaluations, ServiceOptions, supervisor};
 pub use metric::{Direction, Metric};
 pub use metrics::Metrics;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use twin_schemas::DocumentId;
+use twin_schemas::{Category, DocumentId};
 
 use crate::bootstrap::Part;
 use crate::degenerate::{Degeneration, degeneration};
@@ -50,17 +50,20 @@ pub(crate) struct Measurements {
     pub(crate) of_models: Vec<Vec<Measured>>,
     /// How the author's own passages score, by sample: what a perfect twin would reach.
     pub(crate) of_author: Vec<Measured>,
+    /// The author's posts were held against the author's articles, and the other way round.
+    pub(crate) genres_apart: bool,
 }
 
 /// Measures the models' observations, each in the order of `samples`. The last model is the base model. `others` are texts of
-/// other writers, by writer.
+/// other writers, by writer; `categories` is what the author's documents are, as far as that is known.
 pub(crate) fn measure(
     samples: &[TestSample],
     models: &[&[Observation]],
     others: &[Vec<String>],
+    categories: &BTreeMap<DocumentId, Category>,
     options: &Options,
 ) -> Measurements {
-    let style = AuthorStyle::new(samples, models, others, options);
+    let style = AuthorStyle::new(samples, models, others, categories, options);
     let mut of_models = vec![vec![Measured::default(); samples.len()]; models.len()];
     let mut of_author = vec![Measured::default(); samples.len()];
     let mut by_document: BTreeMap<DocumentId, Vec<usize>> = BTreeMap::new();
@@ -82,7 +85,7 @@ pub(crate) fn measure(
             }
         }
     }
-    Measurements { of_models, of_author }
+    Measurements { of_models, of_author, genres_apart: style.genres_are_apart() }
 }
 
 fn measure_answer(

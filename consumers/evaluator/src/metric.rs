@@ -43,10 +43,25 @@ pub enum Metric {
     FalseRefusals,
     /// Share of answers that are empty, go round in circles, or do not end ([`crate::degenerate`]).
     Degenerate,
+    /// Share of questions put through serving whose answer cites a passage that holds the answer ([`crate::end_to_end`]).
+    ServedRightPassage,
+    /// Of the same, share whose answer cites a passage, and none that was not given.
+    ServedCitationsValid,
+    /// Of the same, share whose answer has a quotation that is in no passage.
+    ServedInventedQuotes,
+    /// Of the sentences that claim something in such an answer, the share that its passages support, 0 to 1. Of an answer that
+    /// claims nothing it is 1: what it does not say is no lie, and whether it should have said it is another metric.
+    ServedGrounded,
+    /// Share of such answers in whose place serving gives quotations, since passages support too little of them.
+    ServedReplaced,
+    /// Share of questions put through serving without the document that answers, to which the twin says not to know.
+    ServedRefusalsRight,
+    /// Share of questions put through serving that a text answers, to which the twin says not to know.
+    ServedFalseRefusals,
 }
 
 impl Metric {
-    /// All of them, in the order in which reports list them.
+    /// Those of the test samples, in the order in which reports list them.
     pub const ALL: [Self; 13] = [
         Self::LossPerToken,
         Self::BitsPerByte,
@@ -63,6 +78,23 @@ impl Metric {
         Self::Degenerate,
     ];
 
+    /// Those of answers from end to end, in the order in which reports list them, behind the others. They can be guards of a
+    /// policy; none decides, since they are of fewer questions, and there are none where the index is away.
+    pub const SERVED: [Self; 7] = [
+        Self::ServedRightPassage,
+        Self::ServedCitationsValid,
+        Self::ServedInventedQuotes,
+        Self::ServedGrounded,
+        Self::ServedReplaced,
+        Self::ServedRefusalsRight,
+        Self::ServedFalseRefusals,
+    ];
+
+    /// Whether it is of answers from end to end.
+    pub fn is_served(self) -> bool {
+        Self::SERVED.contains(&self)
+    }
+
     /// Which way is better.
     pub fn direction(self) -> Direction {
         match self {
@@ -72,13 +104,20 @@ impl Metric {
             | Self::CitationsValid
             | Self::RightPassage
             | Self::RougeL
-            | Self::RefusalsRight => Direction::Higher,
+            | Self::RefusalsRight
+            | Self::ServedRightPassage
+            | Self::ServedCitationsValid
+            | Self::ServedGrounded
+            | Self::ServedRefusalsRight => Direction::Higher,
             Self::LossPerToken
             | Self::BitsPerByte
             | Self::Delta
             | Self::InventedQuotes
             | Self::FalseRefusals
-            | Self::Degenerate => Direction::Lower,
+            | Self::Degenerate
+            | Self::ServedInventedQuotes
+            | Self::ServedReplaced
+            | Self::ServedFalseRefusals => Direction::Lower,
         }
     }
 
@@ -107,6 +146,7 @@ impl Metric {
                 "there is too little code for it: it takes 1500 characters of the author's other test documents and of the \
                  base model's answers"
             }
+            metric if metric.is_served() => "no question was put from end to end; the report says why",
             _ => "there are no samples for it",
         }
     }
@@ -127,6 +167,13 @@ impl Metric {
             Self::RefusalsRight => "refusals_right",
             Self::FalseRefusals => "false_refusals",
             Self::Degenerate => "degenerate",
+            Self::ServedRightPassage => "served_right_passage",
+            Self::ServedCitationsValid => "served_citations_valid",
+            Self::ServedInventedQuotes => "served_invented_quotes",
+            Self::ServedGrounded => "served_grounded",
+            Self::ServedReplaced => "served_replaced",
+            Self::ServedRefusalsRight => "served_refusals_right",
+            Self::ServedFalseRefusals => "served_false_refusals",
         }
     }
 
@@ -146,6 +193,13 @@ impl Metric {
             Self::RefusalsRight => "Right refusals",
             Self::FalseRefusals => "False refusals",
             Self::Degenerate => "Degenerate answers",
+            Self::ServedRightPassage => "Right passage cited, end to end",
+            Self::ServedCitationsValid => "Valid citations, end to end",
+            Self::ServedInventedQuotes => "Invented quotations, end to end",
+            Self::ServedGrounded => "Grounded share, end to end",
+            Self::ServedReplaced => "Replaced by quotations, end to end",
+            Self::ServedRefusalsRight => "Right refusals, end to end",
+            Self::ServedFalseRefusals => "False refusals, end to end",
         }
     }
 
@@ -168,6 +222,19 @@ impl Metric {
             Self::RefusalsRight => "Questions that no passage answers, and the model says so.",
             Self::FalseRefusals => "Questions that a passage answers, and the model says not to know.",
             Self::Degenerate => "Answers that are empty, go round in circles, or do not end.",
+            Self::ServedRightPassage => {
+                "Questions put as a client puts them, whose answer cites a passage that holds the answer."
+            }
+            Self::ServedCitationsValid => "Of the same, answers that cite a passage, and none that was not given.",
+            Self::ServedInventedQuotes => {
+                "Of the same, answers with a quotation of three words or more that is in no passage."
+            }
+            Self::ServedGrounded => "Of the sentences that claim something, the share that the passages support.",
+            Self::ServedReplaced => {
+                "Answers in whose place serving gives quotations, as too little of them is supported."
+            }
+            Self::ServedRefusalsRight => "Questions whose document was left out, and the twin says not to know.",
+            Self::ServedFalseRefusals => "Questions that a text of the author answers, and the twin says not to know.",
         }
     }
 

@@ -18,6 +18,9 @@ pub struct Options {
     pub max_grounded: usize,
     /// Refusal samples, at most.
     pub max_refusal: usize,
+    /// Questions of grounded samples, and of refusal samples, that are also put from end to end, at most of each: through the
+    /// search, the threshold and the checks of serving. 0: none.
+    pub max_asked: usize,
     /// Seed of the bootstrap.
     pub seed: u64,
     /// Resamples of the bootstrap.
@@ -51,6 +54,7 @@ impl Default for Options {
             max_voice: 40,
             max_grounded: 40,
             max_refusal: 40,
+            max_asked: 20,
             seed: 1,
             resamples: 10_000,
             frequent_words: 150,
@@ -87,6 +91,7 @@ impl Options {
         limit(&mut options.max_voice, changes.max_voice);
         limit(&mut options.max_grounded, changes.max_grounded);
         limit(&mut options.max_refusal, changes.max_refusal);
+        limit(&mut options.max_asked, changes.max_asked);
         limit(&mut options.max_judged, changes.max_judged);
         let policy = &mut options.policy;
         if let Some(primary) = &changes.primary {
@@ -119,6 +124,9 @@ impl Options {
         require(self.overlong_ratio >= 1.0, "overlong_ratio", "it must be at least 1")?;
         let is_level = policy.confidence > 0.5 && policy.confidence < 1.0;
         require(is_level, "policy.confidence", "it must be above 0.5 and below 1")?;
+        for (option, metric) in [("policy.primary", policy.primary), ("policy.fallback", policy.fallback)] {
+            require(!metric.is_served(), option, "a metric of answers from end to end can guard and not decide")?;
+        }
         for guard in &policy.guards {
             let margin = format!("policy.guards.{}", guard.metric.as_str());
             require(guard.margin.is_finite() && guard.margin >= 0.0, &margin, "its margin must be zero or more")?;

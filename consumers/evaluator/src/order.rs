@@ -1,12 +1,16 @@
 //! What an evaluation is told, says and makes: by reference, for whatever machine it runs on. Where the artifact store and
 //! the base model are is known to whoever works.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use twin_artifacts::FolderFile;
 use twin_jobs::Kind;
 use twin_registry::Against;
-use twin_schemas::{DatasetId, ModelId, Verdict};
+use twin_schemas::{Category, DatasetId, DocumentId, ModelId, Verdict};
 
+use crate::end_to_end::Asked;
+use crate::folds::FoldsOrder;
 use crate::{Options, Unloadable};
 
 /// Evaluations, as runners know them.
@@ -40,6 +44,15 @@ pub struct EvaluationOrder {
     /// Of other authors of the twin: the artifacts whose contents, one after the other, are an author's test samples.
     #[serde(default)]
     pub others: Vec<Vec<String>>,
+    /// Questions that serving has found passages for. An order of an earlier version of the program has none.
+    #[serde(default)]
+    pub asked: Option<Asked>,
+    /// What the author's documents of the test split are, as far as that is known.
+    #[serde(default)]
+    pub categories: BTreeMap<DocumentId, Category>,
+    /// The folds of a small author's candidate. An order of an earlier version of the program has none.
+    #[serde(default)]
+    pub folds: Option<FoldsOrder>,
     /// The fingerprint of the candidate's base model. Whoever works knows where a base model is.
     pub base: String,
     /// What is measured, and what the candidate must reach.

@@ -93,6 +93,13 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Of samples, each of one of these documents.
+    pub(crate) fn of_documents(documents: impl IntoIterator<Item = DocumentId>) -> Self {
+        let documents: Vec<DocumentId> = documents.into_iter().collect();
+        let distinct: BTreeSet<&DocumentId> = documents.iter().collect();
+        Self { samples: documents.len() as u64, documents: distinct.len() as u64 }
+    }
+
     pub(crate) fn of(samples: &[TestSample], kind: SampleKind) -> Self {
         let of_kind = || samples.iter().filter(|sample| sample.kind == kind);
         let documents: BTreeSet<DocumentId> = of_kind().map(|sample| sample.document_id).collect();

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use twin_schemas::DocumentId;
+use twin_schemas::{Category, DocumentId};
 use twin_text::words::words;
 
 use crate::bootstrap::Part;
 use crate::measure::{Measured, Observation};
-use crate::stylometry::{Delta, Impostors, Language, NgramProfile, Pool, Register, as_long_as, writers};
+use crate::stylometry::{
+    Delta, Genre, Impostors, Language, NgramProfile, Pool, Register, are_apart, as_long_as, writers,
+};
 use crate::{Metric, Options, SampleKind, TestSample};
 
 /// A passage of fewer characters of its register shows no hand.
@@ -18,6 +20,8 @@ struct VoiceTexts {
     document: DocumentId,
     /// What the author's passage is.
     register: Register,
+    /// What its document is, where it is prose and that is known.
+    genre: Option<Genre>,
     /// The author's passage, that part of it.
     author_text: String,
     /// The base model's answer, the same part, as long as the author's.
@@ -38,6 +42,8 @@ pub(crate) struct AuthorStyle<'a> {
     /// Other writers of code.
     code: Pool<'a>,
     frequent_words: usize,
+    /// The author's posts are told from the author's articles.
+    genres_are_apart: bool,
 }
 
 /// All documents but one.
@@ -54,6 +60,7 @@ impl<'a> AuthorStyle<'a> {
         samples: &[TestSample],
         models: &[&[Observation]],
         others: &'a [Vec<String>],
+        categories: &BTreeMap<DocumentId, Category>,
         options: &Options,
     ) -> Self {
         let mut by_document: BTreeMap<DocumentId, NgramProfile> = BTreeMap::new();
@@ -63,9 +70,11 @@ impl<'a> AuthorStyle<'a> {
             *document = document.plus(&NgramProfile::of(&sample.reference));
             let base = models.last().map_or("", |base| as_long_as(&base[index].answer.text, &sample.reference));
             let register = Register::of(&sample.reference);
+            let category = categories.get(&sample.document_id).copied();
             texts.push(VoiceTexts {
                 document: sample.document_id,
                 register,
+                genre: category.filter(|_| register == Register::Prose).and_then(Genre::of),
                 author_text: register.part(&sample.reference),
                 base_text: register.part(base),
                 author: words(&sample.reference),
@@ -75,9 +84,23 @@ impl<'a> AuthorStyle<'a> {
         let profile = by_document.values().fold(NgramProfile::default(), |sum, document| sum.plus(document));
         let prose = texts.iter().filter(|texts| texts.register == Register::Prose);
         let language = Language::of_prose(prose.map(|texts| texts.author_text.as_str()));
+        let genres_are_apart = language.is_some_and(|language| genres_are_apart(&texts, language));
         let prose = language.map(|language| pool(others, Register::Prose, language));
         let code = pool(others, Register::Code, Language::Code);
-        Self { profile, by_document, texts, prose, code, frequent_words: options.frequent_words }
+        let frequent_words = options.frequent_words;
+        Self { profile, by_document, texts, prose, code, frequent_words, genres_are_apart }
+    }
+
+    /// Whether the author's posts are held against the author's articles, and the other way round.
+    pub(crate) fn genres_are_apart(&self) -> bool {
+        self.genres_are_apart
+    }
+
+    /// What a document is, if that matters.
+    fn genre_of(&self, document: DocumentId) -> Option<Genre> {
+        let is_known = |texts: &&VoiceTexts| texts.document == document && texts.genre.is_some();
+        let known = self.texts.iter().find(is_known).and_then(|texts| texts.genre);
+        known.filter(|_| self.genres_are_apart)
     }
 
     /// What there is beside one document; everything if there is no other.
@@ -91,8 +114,9 @@ impl<'a> AuthorStyle<'a> {
         let base: Vec<&[String]> = others.iter().map(|texts| texts.base.as_slice()).collect();
         let delta = Delta::fit(&author, &base, self.frequent_words);
         let centroid = delta.centroid(&author);
-        let prose = self.prose.as_ref().and_then(|pool| impostors(pool, &others, Register::Prose));
-        let code = impostors(&self.code, &others, Register::Code);
+        let genre = self.genre_of(document);
+        let prose = self.prose.as_ref().and_then(|pool| impostors(pool, &others, Register::Prose, genre));
+        let code = impostors(&self.code, &others, Register::Code, None);
         OtherDocuments { profile, delta, centroid, prose, code }
     }
 }
@@ -113,13 +137,33 @@ fn is_in(texts: &[&str], language: Language) -> bool {
     language == Language::Code || Language::of_prose(texts.iter().copied()) == Some(language)
 }
 
-/// The author by those texts, against the base model's answers to the same prompts and a pool.
-fn impostors(pool: &Pool<'_>, texts: &[&VoiceTexts], register: Register) -> Option<Impostors> {
-    let of_register = || texts.iter().filter(|texts| texts.register == register);
-    let author: Vec<&str> = of_register().map(|texts| texts.author_text.as_str()).collect();
-    let mut base = vec![of_register().map(|texts| texts.base_text.as_str()).collect::<Vec<&str>>()];
-    base.retain(|texts| is_in(texts, pool.language()));
-    pool.against(&author, &base)
+/// The author by those texts, against the base model's answers to the same prompts and a pool; of a genre, by what is of it, and
+/// against what the author wrote of the other.
+fn impostors(pool: &Pool<'_>, texts: &[&VoiceTexts], register: Register, genre: Option<Genre>) -> Option<Impostors> {
+    let is_own = |texts: &&&VoiceTexts| texts.register == register && (genre.is_none() || texts.genre == genre);
+    let own = || texts.iter().filter(is_own);
+    let author: Vec<&str> = own().map(|texts| texts.author_text.as_str()).collect();
+    let mut others = vec![own().map(|texts| texts.base_text.as_str()).collect::<Vec<&str>>()];
+    others.retain(|texts| is_in(texts, pool.language()));
+    if let Some(genre) = genre {
+        let foreign = texts.iter().filter(|texts| texts.genre == Some(genre.other()));
+        others.push(foreign.map(|texts| texts.author_text.as_str()).collect());
+    }
+    pool.against(&author, &others)
+}
+
+/// Whether the author's posts and articles are told apart, and there is enough of both.
+fn genres_are_apart(texts: &[VoiceTexts], language: Language) -> bool {
+    let of = |genre: Genre| -> Vec<String> {
+        let mut by_document: BTreeMap<DocumentId, String> = BTreeMap::new();
+        for text in texts.iter().filter(|texts| texts.genre == Some(genre)) {
+            let document = by_document.entry(text.document).or_default();
+            document.push_str(&text.author_text);
+            document.push('\n');
+        }
+        by_document.into_values().collect()
+    };
+    are_apart(&of(Genre::Article), &of(Genre::Post), language)
 }
 
 impl OtherDocuments {

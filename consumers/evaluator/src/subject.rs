@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twin_schemas::{ChatMessage, FinishReason};
 
+use crate::end_to_end::Checks;
+
 /// Why a model could not do what was asked of it.
 pub type SubjectError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -94,4 +96,16 @@ pub trait Subjects: Send + Sync {
     /// The model in this role. None for [`SubjectRole::Production`]: the base model is in production. An error that is
     /// [`Unloadable`] in that role does not end the evaluation.
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError>;
+
+    /// The fold with that number of the model in this role: an adapter of its recipe that has not seen some of the documents.
+    /// Asked for where [`crate::Folds`] name it.
+    async fn open_fold(&self, role: SubjectRole, fold: u32) -> Result<Box<dyn Subject>, SubjectError> {
+        Err(format!("there is no fold {fold} of the {role}").into())
+    }
+
+    /// What checks answers as serving does, asked for when all have answered. None where there is nothing that could; the
+    /// answers are then not held against their passages.
+    async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {
+        Ok(None)
+    }
 }

@@ -10,6 +10,7 @@ use twin_llm::ChatModel;
 
 use crate::order::{EvaluationOrder, EvaluationProduct, EvaluationReport};
 use crate::{Assignment, Error, Progress, SampleKind, Subjects, TestSample, evaluate, html, read_samples};
+use crate::{end_to_end, folds};
 
 /// Bytes of another author's texts, at most: many times what is read of an impostor, so that there is prose among them and code.
 const OTHER_BYTES: usize = 256 << 10;
@@ -58,7 +59,11 @@ async fn run(
     judge: Option<&dyn ChatModel>,
 ) -> Result<EvaluationProduct, Error> {
     let artifacts = Artifacts::open_existing(artifacts)?;
-    let samples = test_samples(&artifacts, &order.test).await?;
+    let tested = test_samples(&artifacts, &order.test).await?;
+    let (folds, samples) = match &order.folds {
+        Some(order) => folds::pooled(&artifacts, order, tested).await.map(|(folds, samples)| (Some(folds), samples))?,
+        None => (None, tested),
+    };
     let progress = |now: Progress| {
         let role = now.role.map(|role| role.as_str().to_owned());
         let report = EvaluationReport { role, done: now.done, total: now.total };
@@ -69,7 +74,19 @@ async fn run(
     };
     let look = order.compared.as_ref().map_or(1, |compared| compared.look);
     let others = texts_of_others(&artifacts, &order.others).await?;
-    let assignment = Assignment { dataset: &order.dataset, samples: &samples, look, others: &others };
+    let questions = match &order.asked {
+        Some(asked) => Some(end_to_end::read(&artifacts, asked).await?),
+        None => None,
+    };
+    let assignment = Assignment {
+        dataset: &order.dataset,
+        samples: &samples,
+        look,
+        others: &others,
+        questions: questions.as_ref(),
+        categories: &order.categories,
+        folds: folds.as_ref(),
+    };
     let report = evaluate(assignment, subjects, judge, &order.options, &progress).await?;
     let page = html(&report)?;
     Ok(EvaluationProduct {
@@ -110,7 +127,8 @@ async fn texts_of(artifacts: &Artifacts, parts: &[String]) -> Result<Vec<String>
     Ok(texts)
 }
 
-async fn test_samples(artifacts: &Artifacts, parts: &[String]) -> Result<Vec<TestSample>, Error> {
+/// The samples of these artifacts, whose contents belong one behind the other.
+pub(crate) async fn test_samples(artifacts: &Artifacts, parts: &[String]) -> Result<Vec<TestSample>, Error> {
     let mut text = Vec::new();
     for part in parts {
         text.extend(artifacts.get(part).await?);

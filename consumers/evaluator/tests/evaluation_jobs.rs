@@ -10,16 +10,20 @@ use serde_json::json;
 use twin_artifacts::{Artifacts, FolderFile};
 use twin_backend::Error;
 use twin_coordination::{Member, Options as LeaseOptions, Owner};
+use twin_evaluator::end_to_end::{Asked, Questions, Rehearsed, Serving, ServingError, ServingSettings};
 use twin_evaluator::{
     Compared, Dependencies, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Evaluations, GuardRule,
-    Metric, Metrics, Options, Policy, ServiceOptions, supervisor,
+    Metric, Metrics, Options, Policy, SampleKind, ServiceOptions, TestSample, supervisor,
 };
 use twin_jobs::{Resources, Runner, Status, Supervisor};
+use twin_llm::{PromptOptions, grounded_prompt};
 use twin_registry::{
     Against, By, EvaluationRow, EvaluationState, JobOutcome, MeasureChanges, ModelManifest, NewDataset, NewJob,
     NewModel, Registry,
 };
-use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
+use twin_schemas::{
+    AuthorId, Category, ChatMessage, DatasetId, DocumentId, JobId, ModelId, Passage, Revision, Role, Verdict,
+};
 use twin_sqlite::{Database, SqliteLeases};
 
 type Seen = Status<EvaluationProduct, EvaluationReport>;
@@ -101,12 +105,18 @@ async fn model_manifest(artifacts: &Artifacts, job: &JobId, merged: bool) -> Str
         merged: merged.then(|| vec![file.clone()]),
         adapter: vec![file],
         curves: Vec::new(),
+        folds: Vec::new(),
     };
     artifacts.put(serde_json::to_vec(&manifest).unwrap()).await.unwrap()
 }
 
 /// A queued evaluation of a model, trained on a version with these files.
 async fn fixture(files: serde_json::Value, merged: bool) -> Fixture {
+    fixture_with(files, merged, None).await
+}
+
+/// The same, where serving is asked for passages.
+async fn fixture_with(files: serde_json::Value, merged: bool, serving: Option<Arc<dyn Serving>>) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let registry = twin_sqlite::registry(database.clone()).await.unwrap();
@@ -134,7 +144,7 @@ async fn fixture(files: serde_json::Value, merged: bool) -> Fixture {
     let runner = Arc::new(Scripted { status: Mutex::new(Status::Running(None)), submitted: Mutex::default() });
     let leases = Arc::new(SqliteLeases::open(database).await.unwrap());
     let member = Member::new(leases, Owner::new("one"), &LeaseOptions { lease_ms: 500 });
-    let dependencies = Dependencies { registry: registry.clone(), artifacts: artifacts.clone() };
+    let dependencies = Dependencies { registry: registry.clone(), artifacts: artifacts.clone(), serving };
     let options = ServiceOptions { attempts: 2, ..ServiceOptions::default() };
     let metrics = Metrics::new(&twin_telemetry::MetricsRegistry::new()).unwrap();
     let supervisor = supervisor(&options, dependencies, runner.clone(), member, metrics);
@@ -343,4 +353,147 @@ async fn what_can_not_be_evaluated_fails_with_the_reason_and_is_never_submitted(
         assert!(failed.reason.as_deref().is_some_and(|reason| reason.contains(why)), "{failed:?}");
         assert!(f.submitted().is_empty());
     }
+}
+
+/// Serving that finds the same passage for every question.
+struct Library {
+    fails: Option<ServingError>,
+    found: Vec<Passage>,
+    asked: Mutex<Vec<(String, Option<DocumentId>)>>,
+}
+
+#[async_trait]
+impl Serving for Library {
+    fn settings(&self) -> ServingSettings {
+        ServingSettings { k: 5, min_grounded: 0.5 }
+    }
+
+    async fn rehearse(
+        &self,
+        author: &AuthorId,
+        question: &str,
+        without: Option<DocumentId>,
+    ) -> Result<Rehearsed, ServingError> {
+        assert_eq!(*author, ada());
+        self.asked.lock().unwrap().push((question.to_owned(), without));
+        match &self.fails {
+            Some(error) => Err(error.clone()),
+            None => Ok(Rehearsed {
+                passages: self.found.clone(),
+                given: self.found.len(),
+                prompt: Vec::new(),
+                asks: true,
+                quoted: None,
+            }),
+        }
+    }
+
+    async fn categories(&self, documents: &[DocumentId]) -> Result<BTreeMap<DocumentId, Category>, ServingError> {
+        Ok(documents.iter().map(|document| (*document, Category::Post)).collect())
+    }
+}
+
+fn passage() -> Passage {
+    Passage {
+        document_id: document(1),
+        revision: Revision(1),
+        ordinal: 0,
+        natural_key: "hive.md".into(),
+        title: None,
+        url: None,
+        category: Category::Post,
+        heading_path: Vec::new(),
+        text: "I keep bees. The hive survived the frost.".into(),
+        score: 0.7,
+    }
+}
+
+fn document(number: u128) -> DocumentId {
+    format!("{number:032x}").parse().unwrap()
+}
+
+/// A voice sample, a question with an answer and one without.
+fn test_split() -> Vec<u8> {
+    let sample = |kind: SampleKind, number: u128, question: &str| TestSample {
+        kind,
+        document_id: document(number),
+        prompt: grounded_prompt(
+            &ada(),
+            &[ChatMessage { role: Role::User, content: question.into() }],
+            &[passage()],
+            &PromptOptions::default(),
+        ),
+        reference: "\"The hive survived the frost.\" [1]".into(),
+        passages: vec![passage().text],
+        right: (kind == SampleKind::Grounded).then_some(0),
+        ends: true,
+    };
+    let samples = [
+        sample(SampleKind::Voice, 1, "Write about the hive."),
+        sample(SampleKind::Grounded, 1, "Did the hive survive?"),
+        sample(SampleKind::Refusal, 2, "Who built it?"),
+    ];
+    samples.map(|sample| serde_json::to_string(&sample).unwrap()).join("\n").into_bytes()
+}
+
+/// A queued evaluation on [`test_split`], and the library that is asked.
+async fn with_library(fails: Option<ServingError>, found: Vec<Passage>) -> (Fixture, Arc<Library>) {
+    let library = Arc::new(Library { fails, found, asked: Mutex::default() });
+    // A name is of the content alone, in whichever store it is.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let part = Artifacts::in_folder(elsewhere.path()).unwrap().put(test_split()).await.unwrap();
+    let files = json!([{ "name": "eval/test.jsonl", "parts": [part], "lines": 3, "bytes": 1 }]);
+    let fixture = fixture_with(files, true, Some(library.clone())).await;
+    fixture.artifacts.put(test_split()).await.unwrap();
+    (fixture, library)
+}
+
+#[tokio::test]
+async fn questions_of_the_test_split_are_put_to_serving_and_travel_with_the_order() {
+    let (mut f, library) = with_library(None, vec![passage()]).await;
+    f.looks(1).await;
+    let order = f.submitted().remove(0);
+    let Some(Asked::Questions(artifact)) = order.asked else { panic!("{:?}", order.asked) };
+    let questions: Questions = serde_json::from_slice(&f.artifacts.get(&artifact).await.unwrap()).unwrap();
+    assert_eq!((questions.absent, questions.settings.k), (None, 5));
+    let [answered, left_out] = &questions.questions[..] else { panic!("{:?}", questions.questions) };
+    assert_eq!((answered.kind, answered.asked.as_str()), (SampleKind::Grounded, "Did the hive survive?"));
+    assert_eq!(answered.answers, ["The hive survived the frost."]);
+    assert_eq!((left_out.kind, left_out.answers.len()), (SampleKind::Refusal, 0));
+    let asked = library.asked.lock().unwrap().clone();
+    assert_eq!(asked, [("Did the hive survive?".to_owned(), None), ("Who built it?".to_owned(), Some(document(2)))]);
+    assert_eq!(order.categories, BTreeMap::from([1, 2].map(|number| (document(number), Category::Post))));
+}
+
+#[tokio::test]
+async fn an_index_that_is_away_or_has_nothing_of_the_author_is_told_in_the_order() {
+    for (fails, why) in [
+        (Some(ServingError::Away("the file is locked".into())), "can not be searched: the file is locked"),
+        (None, "no passage of the author"),
+    ] {
+        let (mut f, _) = with_library(fails, Vec::new()).await;
+        f.looks(1).await;
+        assert_eq!(f.row().await.state, EvaluationState::Running);
+        let order = f.submitted().remove(0);
+        assert!(matches!(&order.asked, Some(Asked::Absent(said)) if said.contains(why)), "{:?}", order.asked);
+    }
+}
+
+#[tokio::test]
+async fn an_evaluation_is_not_begun_by_a_process_that_stops() {
+    let (mut f, _) = with_library(Some(ServingError::Stopping), vec![passage()]).await;
+    f.looks(2).await;
+    assert_eq!((f.row().await.state, f.submitted().len()), (EvaluationState::Queued, 0));
+}
+
+#[tokio::test]
+async fn an_order_of_an_earlier_version_is_read() {
+    let (mut f, _) = with_library(None, vec![passage()]).await;
+    f.looks(1).await;
+    let mut order = serde_json::to_value(f.submitted().remove(0)).unwrap();
+    for field in ["asked", "categories"] {
+        assert!(order.as_object_mut().unwrap().remove(field).is_some(), "{field}");
+    }
+    let read: EvaluationOrder = serde_json::from_value(order).unwrap();
+    assert_eq!((read.asked, read.categories.len()), (None, 0));
 }

@@ -2,6 +2,7 @@
 
 mod scripted;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -43,6 +44,9 @@ impl Job {
             unloadable: None,
             compared: None,
             others: Vec::new(),
+            asked: None,
+            categories: BTreeMap::new(),
+            folds: None,
             base: "base".into(),
             options: options(),
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use twin_api::PlannedFoldsView;
 use twin_artifacts::Artifacts;
 use twin_registry::{Collected, JobQueue, Registry};
 use twin_schemas::{AuthorId, DatasetId};
@@ -37,8 +38,10 @@ pub trait NextVersions: Send + Sync {
 pub struct PlannedRun {
     /// What it would be.
     pub plan: Plan,
-    /// Seconds; estimated.
+    /// Seconds, with its folds; estimated.
     pub seconds: f64,
+    /// What it would train beside the model.
+    pub folds: Option<PlannedFoldsView>,
     /// Whether that is by the pace of an earlier job.
     pub by_a_job: bool,
     /// Why the job would fail before its first step.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use twin_llm::abstention;
+use twin_llm::{PromptOptions, abstention};
 use twin_schemas::{
     AnswerCheck, AnswerMode, AnswerPart, Answered, Citation, FailureKind, FinishReason, Passage, Query, QueryKind,
     StageTimings, Usage,
@@ -136,7 +136,7 @@ impl Answerer {
 
     /// Of what was found, what a model is given.
     pub(crate) fn given<'a>(&self, found: &'a Retrieved) -> &'a [Passage] {
-        &found.passages[..found.passages.len().min(self.options.prompt.passages)]
+        given(found, &self.options.prompt)
     }
 
     /// Finds passages and publishes them; none if that failed, which is then published.
@@ -164,6 +164,11 @@ impl Answerer {
         publisher.publish(AnswerPart::Retrieved { passages: retrieved.passages.clone(), timings }).await?;
         Ok(Some((retrieved, timings)))
     }
+}
+
+/// Of what was found, what a prompt has room for.
+pub(crate) fn given<'a>(found: &'a Retrieved, prompt: &PromptOptions) -> &'a [Passage] {
+    &found.passages[..found.passages.len().min(prompt.passages)]
 }
 
 /// Milliseconds since the gateway's event.

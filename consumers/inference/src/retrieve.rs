@@ -97,19 +97,20 @@ impl Retriever {
         k: usize,
         filter: &QueryFilter,
     ) -> Result<Retrieved, Error> {
-        let found = self.find(author, question, k, filter).await?;
-        let evidence = found.evidence(None);
-        let Found { hits, stale, timings, vector, generation, embedder, .. } = found;
-        Ok(Retrieved {
-            passages: distinct(hits).take(k).map(passage).collect(),
-            stale,
-            timings,
-            searched: question.to_owned(),
-            question: vector,
-            embedder,
-            evidence,
-            generation: generation.number,
-        })
+        Ok(self.find(author, question, k, filter).await?.best(question, k))
+    }
+
+    /// The same, as if a document, and what others have of its texts, were not there.
+    pub(crate) async fn retrieve_without(
+        &self,
+        author: &AuthorId,
+        question: &str,
+        k: usize,
+        document: DocumentId,
+    ) -> Result<Retrieved, Error> {
+        let mut found = self.find(author, question, k, &QueryFilter::default()).await?;
+        found.leave_out(document);
+        Ok(found.best(question, k))
     }
 
     /// What speaks for it that an author's texts answer a question; and the same if a document were not there.
@@ -276,11 +277,37 @@ struct Found {
 impl Found {
     /// What speaks for what was found, as if this document, and what others have of its texts, were not there.
     fn evidence(&self, without: Option<DocumentId>) -> Evidence {
-        let is_left_out = |hit: &Hit| Some(hit.document_id) == without;
-        let left_out: HashSet<&str> =
-            self.hits.iter().filter(|hit| is_left_out(hit)).map(|hit| hit.text.as_str()).collect();
+        let left_out = self.texts_of(without);
         let there = self.hits.iter().filter(|hit| !left_out.contains(hit.text.as_str()));
         self.words.evidence(&self.frequencies, distinct(there))
+    }
+
+    /// The texts that were found of a document.
+    fn texts_of(&self, document: Option<DocumentId>) -> HashSet<&str> {
+        let of_it = self.hits.iter().filter(|hit| Some(hit.document_id) == document);
+        of_it.map(|hit| hit.text.as_str()).collect()
+    }
+
+    /// Takes a document out, and what others have of its texts.
+    fn leave_out(&mut self, document: DocumentId) {
+        let left_out: HashSet<String> = self.texts_of(Some(document)).into_iter().map(str::to_owned).collect();
+        self.hits.retain(|hit| !left_out.contains(&hit.text));
+    }
+
+    /// The best `k` of it.
+    fn best(self, question: &str, k: usize) -> Retrieved {
+        let evidence = self.evidence(None);
+        let Self { hits, stale, timings, vector, generation, embedder, .. } = self;
+        Retrieved {
+            passages: distinct(hits).take(k).map(passage).collect(),
+            stale,
+            timings,
+            searched: question.to_owned(),
+            question: vector,
+            embedder,
+            evidence,
+            generation: generation.number,
+        }
     }
 }
 

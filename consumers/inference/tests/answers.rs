@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use common::asked::{Asked, query};
 use common::models::{Endless, Interrupted, Rewriter, Word};
-use twin_inference::{AnswerOptions, Base, LoadError, Loader, Mode};
-use twin_llm::{ABSTENTION, ChatModel};
+use common::{ada, key};
+use twin_inference::{AnswerOptions, Base, LlmOptions, LoadError, Loader, Mode, Rehearsal};
+use twin_llm::{ABSTENTION, ChatModel, grounded_prompt};
 use twin_schemas::{
     AnswerMode, AnswerPart, Category, ChatMessage, FailureKind, FinishReason, ModelId, Query, Replaced, ResponseFormat,
     Role, Sampling, SentenceSupport, SupportReason, Usage,
@@ -325,4 +326,22 @@ async fn a_model_rewrites_what_goes_on_from_a_question_and_is_not_believed_where
     let model: Arc<dyn ChatModel> = Arc::new(Rewriter::new("How does a hive of bees survive without honey?"));
     let alone = twin(Mode::Auto, Base::Chosen(model)).await.answered(query(QUESTION)).await;
     assert_eq!(alone.searched_question.as_deref(), Some(QUESTION));
+}
+
+#[tokio::test]
+async fn what_is_rehearsed_is_what_a_query_is_answered_with() {
+    let asked = twin(Mode::Auto, Base::Default(base_model())).await;
+    let answered = asked.answered(query(QUESTION)).await;
+    let options = LlmOptions::default();
+    let rehearsal = Rehearsal::new(asked.fixture.retriever.clone(), options.prompt.clone(), 5);
+    let rehearsed = rehearsal.of(&ada(), QUESTION, None).await.unwrap();
+    let cited: Vec<_> = answered.citations.iter().map(|citation| citation.passage.clone()).collect();
+    assert_eq!((rehearsed.asks, &rehearsed.passages), (true, &cited));
+    assert_eq!(rehearsed.quoted.map(|quoted| quoted.text()), Some(answered.text));
+    let messages = [ChatMessage { role: Role::User, content: QUESTION.to_owned() }];
+    assert_eq!(rehearsed.prompt, grounded_prompt(&ada(), &messages, &cited[..rehearsed.given], &options.prompt));
+    assert_eq!(rehearsed.given, cited.len().min(options.prompt.passages));
+
+    let without = rehearsal.of(&ada(), QUESTION, Some(key("hive.md").id())).await.unwrap();
+    assert_eq!((without.passages.len(), without.asks, without.quoted), (0, false, None), "there is nothing else");
 }

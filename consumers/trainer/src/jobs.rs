@@ -14,6 +14,7 @@ use twin_registry::{Interest, JobOutcome, JobRow, JobState, ModelManifest, NewMo
 use twin_training::{Base, Recipe};
 
 use crate::Error;
+use crate::folds::FoldLimits;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::order::{Keep, Training, TrainingOrder, TrainingProduct, TrainingReport};
@@ -55,13 +56,15 @@ pub struct TrainingJobs {
     dependencies: Dependencies,
     threads: usize,
     max_left_out: f64,
+    folds: FoldLimits,
     metrics: Metrics,
 }
 
 impl TrainingJobs {
     /// Jobs that run as the options say.
     pub fn new(dependencies: Dependencies, options: &Options, metrics: Metrics) -> Self {
-        Self { dependencies, threads: options.threads, max_left_out: options.max_left_out, metrics }
+        let Options { threads, max_left_out, .. } = *options;
+        Self { dependencies, threads, max_left_out, folds: options.fold_limits(), metrics }
     }
 
     async fn order_of(&self, row: &JobRow) -> Result<TrainingOrder, Error> {
@@ -70,9 +73,12 @@ impl TrainingJobs {
         let recipe = Recipe::from_canonical(&row.recipe)?;
         let dataset = registry.dataset(&row.dataset.0).await?;
         let dataset = dataset.ok_or_else(|| Error::Refused(format!("there is no dataset {}", row.dataset.short())))?;
-        let mut stages = samples_for(&recipe, &read_dataset_manifest(artifacts, &dataset.manifest).await?)?.into_iter();
+        let manifest = read_dataset_manifest(artifacts, &dataset.manifest).await?;
+        let mut stages = samples_for(&recipe, &manifest)?.into_iter();
         let first = stages.next().ok_or_else(|| Error::Refused("the recipe has no stage".to_owned()))?;
-        let progress = registry.job(&row.job.0).await?.and_then(|row| row.progress);
+        let progress = registry.job(&row.job.0).await?.and_then(|row| row.progress).unwrap_or_default();
+        // Trials are compared by their losses: nobody evaluates them.
+        let folds = if row.sweep.is_some() { None } else { self.folds.order(&recipe, &manifest, progress.folds) };
         Ok(TrainingOrder {
             job: row.job.clone(),
             base: row.base.clone(),
@@ -83,7 +89,8 @@ impl TrainingJobs {
             threads: self.threads,
             keep: if row.sweep.is_some() { Keep::Measurements } else { Keep::Merged },
             max_left_out: self.max_left_out,
-            checkpoint: progress.and_then(|progress| progress.checkpoint),
+            checkpoint: progress.checkpoint,
+            folds,
         })
     }
 
@@ -125,6 +132,7 @@ impl TrainingJobs {
                     merged: files.merged,
                     adapter: files.adapter,
                     curves: files.curves,
+                    folds: product.folds,
                 };
                 let text = serde_json::to_vec(&manifest).map_err(|error| Error::Refused(error.to_string()))?;
                 Some(NewModel { manifest: self.dependencies.artifacts.put(text).await? })

@@ -9,10 +9,14 @@
 //! before it is queued. [`Retrainings`] counts the authors whose version was trained with another base model or other prompts
 //! than there are now, and has them trained anew where a policy says so; else that is offered.
 //!
+//! Of a small author a job trains folds too ([`FoldLimits`]): adapters of the same recipe, each without some of the
+//! documents, by which the evaluator measures every document as text that was not seen.
+//!
 //! Deliberately not here: the engine (`engines/`), whether the model is any good (`consumers/evaluator`), and what a
 //! dataset is made of.
 
 mod error;
+mod folds;
 mod jobs;
 mod metrics;
 mod options;
@@ -25,11 +29,12 @@ mod trigger;
 mod work;
 
 pub use error::Error;
+pub use folds::FoldLimits;
 pub use jobs::{Dependencies, TrainingJobs, supervisor};
 pub use metrics::Metrics;
 pub use options::{OnChange, Options};
-pub use order::{Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
-pub use planner::{Planned, Planner};
+pub use order::{FoldsOrder, Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
+pub use planner::{Planned, PlannedFolds, Planner};
 pub use retraining::Retrainings;
 pub use samples::StageSamples;
 pub use trigger::Trigger;

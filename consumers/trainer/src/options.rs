@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twin_training::{Error, Recipe};
 
+use crate::folds::FoldLimits;
+
 /// How training jobs are started and run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +23,15 @@ pub struct Options {
     /// Share of the samples of a kind that may be too long for a job's packs or its base model, 0 to 1. With more of them
     /// the job fails and says which key to set.
     pub max_left_out: f64,
+    /// Adapters that a job trains beside the model where the test split is small, each without some of the documents: by them
+    /// the evaluation measures every document as text that was not seen. Each takes about as long as the model. 0 or 1:
+    /// none.
+    pub folds: usize,
+    /// Documents of the test split from which on no folds are trained. At most 100: larger versions of a dataset do not keep
+    /// what folds are made of.
+    pub folds_below: u64,
+    /// Steps that the training of the model may have, at most, for folds to be trained: longer ones would take a day.
+    pub folds_steps: u64,
     /// Jobs that a process of the twin has under way at once. Each uses `trainer.threads` threads and up to
     /// `trainer.max_memory_mb`.
     pub jobs: usize,
@@ -53,6 +64,9 @@ impl Default for Options {
             base: PathBuf::new(),
             recipe: PathBuf::new(),
             max_left_out: 0.01,
+            folds: 5,
+            folds_below: 20,
+            folds_steps: 200,
             jobs: 1,
             max_memory_mb: 16_384,
             max_minutes: 24 * 60,
@@ -63,6 +77,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// When a job trains folds.
+    pub fn fold_limits(&self) -> FoldLimits {
+        FoldLimits { folds: self.folds, below: self.folds_below, steps: self.folds_steps }
+    }
+
     /// The recipe of jobs of authors that have none of their own: the configured one, or one whose length, rate, targets
     /// and packs follow from the dataset and the base model, and that ends when the validation loss no longer falls. Its
     /// evaluations take about a fifth of the time.

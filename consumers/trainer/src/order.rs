@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use twin_artifacts::FolderFile;
 use twin_jobs::Kind;
-use twin_registry::{JobCheckpoint, JobProgress, Metric};
+use twin_registry::{FoldAdapter, JobCheckpoint, JobProgress, Metric};
 use twin_schemas::JobId;
 use twin_training::Plan;
 
@@ -45,6 +45,23 @@ pub struct TrainingOrder {
     /// What an attempt before this one, on whatever machine, has come to.
     #[serde(default)]
     pub checkpoint: Option<JobCheckpoint>,
+    /// The folds that are wanted beside the model; none of an order of an earlier version.
+    #[serde(default)]
+    pub folds: Option<FoldsOrder>,
+}
+
+/// Adapters to train beside the model, each without some of the documents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoldsOrder {
+    /// How many, at most: few documents are cut into fewer.
+    pub folds: usize,
+    /// Steps that the model's own training may have for folds to be trained at all.
+    pub max_steps: u64,
+    /// The samples to cut: artifacts whose contents, one after the other, are a JSONL file of
+    /// [`twin_schemas::FoldSample`].
+    pub samples: Vec<String>,
+    /// Those that attempts before this one are through with.
+    pub done: Vec<FoldAdapter>,
 }
 
 fn all() -> f64 {
@@ -88,6 +105,9 @@ pub struct TrainingProduct {
     pub metrics: Vec<Metric>,
     /// Its files in the artifact store; a trial of a sweep has none.
     pub files: Option<ModelFiles>,
+    /// The adapters that have not seen some of the documents.
+    #[serde(default)]
+    pub folds: Vec<FoldAdapter>,
 }
 
 /// The files of a model.

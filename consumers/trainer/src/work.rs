@@ -13,6 +13,7 @@ use twin_registry::{JobCheckpoint, JobProgress, Metric};
 use twin_training::{Base, Engine, Finished, Observer, Plan, Progress, Recipe, SampleFiles, Task, metric_of};
 
 use crate::Error;
+use crate::folds;
 use crate::order::{Keep, ModelFiles, TrainingOrder, TrainingProduct, TrainingReport};
 use crate::samples::StageSamples;
 
@@ -66,22 +67,27 @@ async fn done(
         steps: plan.steps,
         plan: Some(plan.clone()),
         checkpoint: order.checkpoint.clone(),
+        folds: order.folds.as_ref().map(|folds| folds.done.clone()).unwrap_or_default(),
         ..JobProgress::default()
     };
-    let mut watch = Watch {
+    let watch = Watch {
         worker: worker.clone(),
         artifacts: artifacts.clone(),
         runtime: Handle::current(),
         report: TrainingReport { progress, metrics: Vec::new() },
         evaluation_loss: None,
+        course: Course::default(),
     };
     watch.tell();
     plan.require_samples(order.max_left_out)?;
+    // The model comes last, so that the checkpoint of a job is always that of the run under way.
+    let (watch, folds) = match &order.folds {
+        Some(wanted) => folds::train(wanted, &task, &plan, &engine, watch).await?,
+        None => (watch, Vec::new()),
+    };
     // What was planned is what is done.
     let task = Task { recipe: plan.recipe.clone(), ..task };
-    let trained = tokio::task::spawn_blocking(move || engine.train(&task, &mut watch)).await;
-    let finished = trained.map_err(|panic| Error::Refused(format!("training panicked: {panic}")))?;
-    let finished = finished.map_err(Error::Engine)?;
+    let (_, finished) = trained(&engine, task, watch).await?;
     let files = stored(&finished, order.keep, &artifacts).await?;
     let metric =
         |measured: twin_training::Measured| Metric { name: measured.name, step: measured.step, value: measured.value };
@@ -92,7 +98,23 @@ async fn done(
         plan: Some(plan),
         metrics: finished.measured.into_iter().map(metric).collect(),
         files,
+        folds,
     })
+}
+
+/// Does a run, off the runtime's threads.
+pub(crate) async fn trained(
+    engine: &Arc<dyn Engine>,
+    task: Task,
+    mut watch: Watch,
+) -> Result<(Watch, Finished), Error> {
+    let engine = engine.clone();
+    let trained = tokio::task::spawn_blocking(move || {
+        let finished = engine.train(&task, &mut watch);
+        (watch, finished)
+    });
+    let (watch, finished) = trained.await.map_err(|panic| Error::Refused(format!("training panicked: {panic}")))?;
+    Ok((watch, finished.map_err(Error::Engine)?))
 }
 
 /// Brings what the job learns from into its folder, and a checkpoint that another machine has left.
@@ -220,23 +242,52 @@ async fn curves(output: &Path, artifacts: &Artifacts) -> Result<Vec<FolderFile>,
     Ok(curves)
 }
 
+/// Where a run is among those of a job.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Course {
+    /// Steps of the runs before it.
+    pub steps_before: u64,
+    /// Steps of the runs after it.
+    pub steps_after: u64,
+    /// Tokens of the runs after it.
+    pub tokens_after: u64,
+    /// It is none of the model: what it measures is not the job's.
+    pub is_beside: bool,
+}
+
 /// Writes down how far the engine is.
-struct Watch {
+pub(crate) struct Watch {
     worker: Arc<Worker>,
-    artifacts: Artifacts,
+    pub artifacts: Artifacts,
     runtime: Handle,
-    report: TrainingReport,
+    pub report: TrainingReport,
     evaluation_loss: Option<f64>,
+    pub course: Course,
 }
 
 /// Values kept in a report: a parent that looks every second misses none at any speed seen.
 const KEPT_METRICS: usize = 256;
 
 impl Watch {
-    fn tell(&self) {
+    pub fn tell(&self) {
         if let Err(error) = self.worker.progress(&self.report) {
             warn!(%error, "the progress could not be written");
         }
+    }
+
+    /// Notes what a step has measured, for the curves of the run.
+    fn measure(&mut self, now: &Progress) {
+        let step = now.step as u64;
+        let mut add = |name: String, value| self.report.metrics.push(Metric { name, step, value });
+        add(metric_of("loss", now.stage), now.loss);
+        add("learning_rate".to_owned(), now.learning_rate);
+        add("tokens_per_s".to_owned(), now.tokens_per_s);
+        if let Some(loss) = now.evaluation_loss.filter(|_| now.evaluation_loss != self.evaluation_loss) {
+            add(metric_of("evaluation_loss", now.stage), loss);
+            self.evaluation_loss = now.evaluation_loss;
+        }
+        let excess = self.report.metrics.len().saturating_sub(KEPT_METRICS);
+        self.report.metrics.drain(..excess);
     }
 
     fn store(&self, step: usize, folder: &Path) -> Result<JobCheckpoint, Error> {
@@ -250,26 +301,20 @@ impl Watch {
 
 impl Observer for Watch {
     fn progress(&mut self, now: &Progress) {
-        let step = now.step as u64;
-        let mut add = |name: String, value| self.report.metrics.push(Metric { name, step, value });
-        add(metric_of("loss", now.stage), now.loss);
-        add("learning_rate".to_owned(), now.learning_rate);
-        add("tokens_per_s".to_owned(), now.tokens_per_s);
-        if let Some(loss) = now.evaluation_loss.filter(|_| now.evaluation_loss != self.evaluation_loss) {
-            add(metric_of("evaluation_loss", now.stage), loss);
-            self.evaluation_loss = now.evaluation_loss;
+        let course = self.course;
+        if !course.is_beside {
+            self.measure(now);
         }
-        let excess = self.report.metrics.len().saturating_sub(KEPT_METRICS);
-        self.report.metrics.drain(..excess);
         self.report.progress = JobProgress {
-            step,
-            steps: now.steps as u64,
+            step: course.steps_before + now.step as u64,
+            steps: course.steps_before + now.steps as u64 + course.steps_after,
             loss: Some(now.loss),
             evaluation_loss: now.evaluation_loss,
             tokens_per_s: Some(now.tokens_per_s),
-            eta_s: Some(now.eta_s),
+            eta_s: Some(now.eta_s + course.tokens_after as f64 / now.tokens_per_s),
             plan: self.report.progress.plan.take(),
             checkpoint: self.report.progress.checkpoint.take(),
+            folds: std::mem::take(&mut self.report.progress.folds),
         };
         self.tell();
     }

@@ -127,6 +127,7 @@ impl Place {
             keep: Keep::Merged,
             max_left_out: 0.01,
             checkpoint: None,
+            folds: None,
         }
     }
 

@@ -96,7 +96,8 @@ impl Export<'_> {
         files::fresh(partial)?;
         let mut entries = self.adapter_files(partial)?;
         let base_files = if self.merge {
-            let (merged, base_files) = self.merged_files(partial)?;
+            let merge = Merge { base: self.base, parameters: &self.adapter.parameters, scale: self.adapter.scale() };
+            let (merged, base_files) = merge.files(partial)?;
             entries.extend(merged);
             base_files
         } else {
@@ -152,12 +153,22 @@ impl Export<'_> {
         });
         entries.collect()
     }
+}
 
+/// An adapter that is merged into its base model.
+pub(crate) struct Merge<'a> {
+    pub base: &'a Path,
+    /// A, B, A, B ...
+    pub parameters: &'a [Parameter],
+    pub scale: f64,
+}
+
+impl Merge<'_> {
     /// The base model's files with the adapter's product added to the weights, and what the base's weight files were.
-    fn merged_files(&self, partial: &Path) -> Result<(Vec<FileEntry>, Vec<FileEntry>), Error> {
+    pub fn files(&self, partial: &Path) -> Result<(Vec<FileEntry>, Vec<FileEntry>), Error> {
         let (mut written, mut read) = (Vec::new(), Vec::new());
         let pairs: BTreeMap<&str, &[Parameter]> =
-            self.adapter.parameters.chunks_exact(2).map(|pair| (base_of(&pair[0].name), pair)).collect();
+            self.parameters.chunks_exact(2).map(|pair| (base_of(&pair[0].name), pair)).collect();
         for shard in Weights::open(self.base)?.shards {
             let name = base_name(&shard.path);
             let merged = self.merge(&shard, &pairs, partial, &format!("merged/{name}"))?;
@@ -192,7 +203,7 @@ impl Export<'_> {
                 Some([a, b]) => {
                     let weight =
                         Tensor::from_raw_buffer(&bytes, dtype(tensor, info.dtype)?, &info.shape, &Device::Cpu)?;
-                    file.write(&merged(&weight, a, b, self.adapter.scale())?.data())?;
+                    file.write(&merged(&weight, a, b, self.scale)?.data())?;
                 }
                 _ => file.write(&bytes)?,
             }
@@ -209,7 +220,7 @@ fn merged(weight: &Tensor, a: &Parameter, b: &Parameter, scale: f64) -> Result<T
 }
 
 /// `model.layers.0.self_attn.q_proj` of `model.layers.0.self_attn.q_proj.lora_A.weight`.
-fn base_of(name: &str) -> &str {
+pub(crate) fn base_of(name: &str) -> &str {
     name.strip_suffix(".lora_A.weight").unwrap_or(name)
 }
 

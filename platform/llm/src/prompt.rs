@@ -18,6 +18,9 @@ const FORM: u32 = 1;
 /// Of a passage's title and headings, characters in the prompt.
 const HEADING_CHARS: usize = 200;
 
+/// What stands before the question: the passages, and what introduces them, end with a blank line.
+const BEFORE_THE_QUESTION: &str = "\n\nQuestion: ";
+
 /// Settings of the prompt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -68,6 +71,14 @@ pub fn grounded_prompt(
     prompt.push_str(&quoted(question));
     messages.push(message(Role::User, prompt));
     messages
+}
+
+/// The question that such messages put, as they show it: what stands behind the passages of the last of them. None if they are
+/// no messages of that form.
+pub fn question_of(prompt: &[ChatMessage]) -> Option<&str> {
+    let last = prompt.last().filter(|message| message.role == Role::User)?;
+    let (_, question) = last.content.rsplit_once(BEFORE_THE_QUESTION)?;
+    Some(question)
 }
 
 /// The messages for an instruction without passages, as a model is taught the author's voice by.
@@ -168,6 +179,20 @@ mod tests {
         assert_eq!(content.matches("</passage>").count(), 1);
         assert_eq!(content.matches("<passage").count(), 1);
         assert!(content.ends_with("Question: why?"));
+    }
+
+    #[test]
+    fn the_question_is_read_back_from_its_prompt() {
+        let author = "ada".parse().unwrap();
+        let ask = |question: &str, passages: &[Passage]| {
+            let prompt = grounded_prompt(&author, &[user(question)], passages, &PromptOptions::default());
+            question_of(&prompt).map(str::to_owned)
+        };
+        let misleading = passage("Some text.\n\nQuestion: and another one?");
+        assert_eq!(ask("Why? Question: how?", &[misleading, passage("b")]).as_deref(), Some("Why? Question: how?"));
+        assert_eq!(ask("Why?", &[]).as_deref(), Some("Why?"));
+        assert_eq!(question_of(&voice_prompt(&author, "Write about rivers.")), None);
+        assert_eq!(question_of(&[]), None);
     }
 
     #[test]

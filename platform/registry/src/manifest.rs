@@ -5,7 +5,7 @@ use twin_artifacts::{Artifacts, FolderFile};
 use twin_schemas::{AuthorId, DatasetId, DatasetManifest, JobId, ModelId};
 use twin_training::Plan;
 
-use crate::{Error, Registry};
+use crate::{Error, FoldAdapter, Registry};
 
 /// The manifest of a model, stored as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,10 @@ pub struct ModelManifest {
     pub adapter: Vec<FolderFile>,
     /// The loss curve, as data and as a picture.
     pub curves: Vec<FolderFile>,
+    /// Of a small author's model: the adapters by which its evaluation measures documents that they have not seen. They answer
+    /// nobody, and are in no export.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<FoldAdapter>,
 }
 
 /// The name of the manifest among a model's files.
@@ -46,7 +50,7 @@ const MANIFEST: &str = "manifest.json";
 
 impl ModelManifest {
     /// The files that it names, by their paths in the folder that a job leaves: `adapter/…`, `merged/…`, and the curves
-    /// beside them.
+    /// beside them. Without those of its folds.
     pub fn files(&self) -> Vec<FolderFile> {
         let within = |folder: &'static str| {
             move |file: &FolderFile| FolderFile { path: format!("{folder}/{}", file.path), ..file.clone() }

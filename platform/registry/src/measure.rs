@@ -17,6 +17,9 @@ pub struct MeasureChanges {
     /// Refusal samples, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_refusal: Option<u32>,
+    /// Questions that are put from end to end, at most of each kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_asked: Option<u32>,
     /// Pairs of answers that a judge is shown, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_judged: Option<u32>,

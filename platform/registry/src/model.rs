@@ -8,7 +8,7 @@ use twin_artifacts::FolderFile;
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
 use twin_training::Plan;
 
-use crate::MeasureChanges;
+use crate::{FoldAdapter, MeasureChanges};
 
 /// A dataset version to register.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,6 +144,9 @@ pub struct JobProgress {
     /// What another machine goes on from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<JobCheckpoint>,
+    /// The folds that it is through with: an attempt after it does not train them again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<FoldAdapter>,
 }
 
 /// How far a job is, as one of its attempts has said.

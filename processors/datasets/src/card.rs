@@ -59,6 +59,9 @@ const FORMS: [Form; 4] = [
     },
 ];
 
+/// The file that folds are made of. It is for this program, and no configuration of the dataset.
+const FOLDS: &str = "folds.jsonl";
+
 /// What `load_dataset(FOLDER)` gives: the form that most trainers take.
 const DEFAULT_FORM: &str = "sft";
 
@@ -159,6 +162,13 @@ fn files(files: &[DatasetFile]) -> String {
     text.push('\n');
     for Form { name, what, .. } in forms(files) {
         let _ = writeln!(text, "- `{name}/`: {what}");
+    }
+    if files.iter().any(|file| file.name == FOLDS) {
+        let _ = writeln!(
+            text,
+            "- `{FOLDS}`: the samples of the training and the test split in the form of `eval`, and which documents can only be \
+             held out together (`family`), to measure a small version on all of its documents in turn"
+        );
     }
     text
 }

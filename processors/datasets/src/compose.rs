@@ -8,8 +8,11 @@ mod titles;
 use std::collections::BTreeMap;
 
 use twin_llm::voice_prompt;
-use twin_schemas::{AuthorId, ChatMessage, ChatSample, EvaluationSample, PromptCompletion, Role, SampleKind, Split};
+use twin_schemas::{
+    AuthorId, ChatMessage, ChatSample, EvaluationSample, FoldSample, PromptCompletion, Role, SampleKind, Split,
+};
 
+use crate::families::Families;
 use crate::files::Files;
 use crate::histogram::Histogram;
 use crate::scratch::{Known, Scratch};
@@ -33,6 +36,8 @@ pub(super) struct Sample {
     /// The passages' texts, for the evaluator.
     pub passages: Vec<String>,
     pub right: Option<u32>,
+    /// Whether an answer to it would be measured.
+    pub measured: bool,
 }
 
 /// What was composed.
@@ -52,6 +57,7 @@ pub(crate) fn compose(
     files: &mut Files,
 ) -> Result<Composed, Error> {
     let mut composed = Composed { counts: Counts::new(), lengths: Histogram::default(), longest: BTreeMap::new() };
+    let families = Families::of(scratch, options)?;
     for split in Split::ALL {
         let prompts = Prompts::new(scratch, author, options, weights, split)?;
         let mut after = 0;
@@ -64,7 +70,7 @@ pub(crate) fn compose(
                 if sample.kind != SampleKind::Refusal {
                     composed.lengths.add(sample.answer.chars().count());
                 }
-                write(scratch, files, split, &known, sample)?;
+                write(scratch, files, families.as_ref(), &known, sample)?;
             }
         }
     }
@@ -93,7 +99,7 @@ fn samples(prompts: &Prompts<'_>, known: &Known) -> Result<Vec<Sample>, Error> {
 /// A sample of how the author writes.
 fn voice(author: &AuthorId, instruction: &str, answer: String, ends: bool) -> Sample {
     let prompt = voice_prompt(author, instruction);
-    Sample { kind: SampleKind::Voice, prompt, answer, ends, passages: Vec::new(), right: None }
+    Sample { kind: SampleKind::Voice, prompt, answer, ends, passages: Vec::new(), right: None, measured: true }
 }
 
 /// Characters of a sample, prompt and answer.
@@ -111,9 +117,16 @@ pub(crate) fn assistant(content: String) -> ChatMessage {
     ChatMessage { role: Role::Assistant, content }
 }
 
-fn write(scratch: &Scratch, files: &mut Files, split: Split, known: &Known, sample: Sample) -> Result<(), Error> {
+fn write(
+    scratch: &Scratch,
+    files: &mut Files,
+    families: Option<&Families>,
+    known: &Known,
+    sample: Sample,
+) -> Result<(), Error> {
+    let split = known.split.ok_or_else(|| Error::Row(format!("the passage {} has no split", key(known))))?;
     let name = split.as_str();
-    let Sample { kind, prompt, answer, ends, passages, right } = sample;
+    let Sample { kind, prompt, answer, ends, passages, right, measured } = sample;
     let completion = vec![assistant(answer.clone())];
     let messages = prompt.iter().chain(&completion).cloned().collect();
     let line = files.append(&format!("sft/{name}.jsonl"), &ChatSample { messages, kind: Some(kind), ends })?;
@@ -122,11 +135,16 @@ fn write(scratch: &Scratch, files: &mut Files, split: Split, known: &Known, samp
     if ends {
         files.append(&format!("prompt_completion/{name}.jsonl"), &source)?;
     }
+    let document_id = known.passage.document_id;
+    let prompt = source.prompt;
+    let sample = EvaluationSample { kind, document_id, prompt, reference: answer, passages, right, ends };
     if split == Split::Test {
-        let document_id = known.passage.document_id;
-        let prompt = source.prompt;
-        let sample = EvaluationSample { kind, document_id, prompt, reference: answer, passages, right, ends };
         files.append("eval/test.jsonl", &sample)?;
+    }
+    // What training is stopped by is in no fold.
+    if let Some(families) = families.filter(|_| split != Split::Validation) {
+        let family = families.of_document(document_id);
+        files.append("folds.jsonl", &FoldSample { sample, split, family, measured })?;
     }
     scratch.note_line(split, line, known.id)
 }

@@ -31,6 +31,7 @@ mod collector;
 mod compose;
 mod duplicates;
 mod error;
+mod families;
 mod files;
 mod freeze;
 mod freezer;

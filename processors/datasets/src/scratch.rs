@@ -251,6 +251,12 @@ impl Scratch {
         Ok(self.connection.query_row(query, [split as i64], |row| Ok((count(row, 0)?, count(row, 1)?)))?)
     }
 
+    /// The documents of a split that have a kept passage.
+    pub(crate) fn documents_in(&self, split: Split) -> Result<u64, Error> {
+        let query = "SELECT count(DISTINCT document) FROM passages WHERE split = ?1 AND kept = 1";
+        Ok(self.connection.query_row(query, [split as i64], |row| row.get::<_, i64>(0))?.unsigned_abs())
+    }
+
     /// The ids of a split's kept passages that have a question.
     pub(crate) fn askable(&self, split: Split) -> Result<Vec<i64>, Error> {
         let query = "SELECT id FROM passages WHERE split = ?1 AND kept = 1 AND grounding IS NOT NULL ORDER BY id";

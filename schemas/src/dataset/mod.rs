@@ -145,6 +145,22 @@ pub struct EvaluationSample {
     pub ends: bool,
 }
 
+/// A line of `folds.jsonl`: a sample of the training or of the test split in the form of a test sample, and what it takes to
+/// hold it out. Kept of small versions, whose test split alone says little.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FoldSample {
+    /// The sample.
+    #[serde(flatten)]
+    pub sample: EvaluationSample,
+    /// The split that its document is in.
+    pub split: Split,
+    /// The documents that can only be held out together, by the least of their ids: they share a prompt or too many words, or
+    /// are joined by others that do. One that stands alone has its own.
+    pub family: DocumentId,
+    /// Whether an answer to it is measured. A title is learned and never measured: it is no measure of a voice.
+    pub measured: bool,
+}
+
 fn whole() -> bool {
     true
 }

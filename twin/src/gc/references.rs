@@ -4,7 +4,7 @@
 //!
 //! - the folder of a job or an evaluation: its order, and an outcome that nobody has taken over yet;
 //! - a row of the registry: the manifest of a dataset version or a model, the report and the page of an evaluation, the
-//!   checkpoint of a job that may go on;
+//!   checkpoint and the finished folds of a job that may go on;
 //! - a row of the warehouse: a file that was uploaded to a source;
 //! - a record that the log retains, dead letters too: a large value travels by name, and events of the learning loop
 //!   name manifests;
@@ -100,8 +100,10 @@ impl References<'_> {
             let jobs = self.registry.list_jobs(None, None, before.as_ref(), ROWS_AT_ONCE).await?;
             // A job that has succeeded needs none any more.
             for job in jobs.items.into_iter().filter(|job| job.state != JobState::Succeeded) {
-                let checkpoint = job.progress.and_then(|progress| progress.checkpoint);
-                checkpoint.iter().flat_map(|checkpoint| &checkpoint.files).for_each(|file| used(&file.artifact));
+                let progress = job.progress.unwrap_or_default();
+                let of_checkpoint = progress.checkpoint.iter().flat_map(|checkpoint| &checkpoint.files);
+                let of_folds = progress.folds.iter().flat_map(|fold| &fold.adapter);
+                of_checkpoint.chain(of_folds).for_each(|file| used(&file.artifact));
             }
             before = jobs.next;
             if before.is_none() {

@@ -50,6 +50,7 @@ pub async fn run(job: Job, config: Config) -> Result<()> {
         Job::Evaluate { folder } => {
             let subjects = |order: &EvaluationOrder, models: &Path| {
                 OrderedModels::new(order, artifacts.clone(), models.to_owned(), base.to_owned(), config.llm.clone())
+                    .checked_by(config.embedder.clone())
             };
             let judge = judge(&config)?;
             let judge = judge.as_ref().map(|judge| judge as &dyn ChatModel);

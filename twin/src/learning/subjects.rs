@@ -6,15 +6,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use twin_artifacts::Artifacts;
+use twin_embedding::Embedder;
+use twin_evaluator::end_to_end::Checks;
 use twin_evaluator::{
     Answer, EvaluationOrder, Loss, Subject, SubjectError, SubjectRole, Subjects, Unloadable, Version,
 };
 use twin_inference::LlmOptions;
 use twin_llm::{ChatModel, ChatRequest, Reply, whole};
-use twin_lora::{Scorer, scorer};
+use twin_lora::{Scorer, merge, scorer};
 use twin_mistral::MistralModel;
-use twin_schemas::ChatMessage;
+use twin_onnx::EmbedderOptions;
+use twin_registry::FoldAdapter;
+use twin_schemas::{AnswerCheck, ChatMessage, Passage};
+use twin_telemetry::MetricsRegistry;
 use twin_training::Base;
+
+use crate::run::embedding;
 
 /// The models that an order names.
 pub struct OrderedModels {
@@ -26,12 +33,19 @@ pub struct OrderedModels {
     /// Where this machine has a base model.
     base: PathBuf,
     llm: LlmOptions,
+    /// The embedding model that answers are held against their passages by.
+    embedder: Option<EmbedderOptions>,
 }
 
 impl OrderedModels {
     /// They answer as `llm` says for serving, but greedily.
     pub fn new(order: &EvaluationOrder, artifacts: String, folder: PathBuf, base: PathBuf, llm: LlmOptions) -> Self {
-        Self { order: order.clone(), artifacts, folder, base, llm }
+        Self { order: order.clone(), artifacts, folder, base, llm, embedder: None }
+    }
+
+    /// Answers are checked with this embedding model.
+    pub fn checked_by(self, embedder: EmbedderOptions) -> Self {
+        Self { embedder: Some(embedder), ..self }
     }
 
     /// The version in production; [`Unloadable`] where no later try would load it either.
@@ -65,6 +79,24 @@ impl OrderedModels {
         Ok(directory)
     }
 
+    /// The base model that this machine has. Looked at each time, though it is opened last: without it the others' work would be
+    /// of no use.
+    async fn base(&self) -> Result<Base, SubjectError> {
+        let base = self.base.clone();
+        Ok(tokio::task::spawn_blocking(move || Base::open(&base)).await??)
+    }
+
+    /// A fold of a model: its name, and its adapter.
+    fn fold(&self, role: SubjectRole, fold: u32) -> Option<(&str, &FoldAdapter)> {
+        let order = self.order.folds.as_ref()?;
+        let (version, adapters) = match role {
+            SubjectRole::Candidate => (&self.order.candidate, &order.candidate),
+            SubjectRole::Production => (self.order.production.as_ref()?, &order.production),
+            SubjectRole::Base => return None,
+        };
+        Some((&version.name, adapters.iter().find(|adapter| adapter.fold == fold)?))
+    }
+
     /// The model in that directory. What answers is loaded at once: a model that can not be is told before anything is asked.
     async fn opened(&self, name: &str, directory: &Path) -> Result<Box<dyn Subject>, SubjectError> {
         Ok(Box::new(self.loaded(name, directory).await?))
@@ -93,9 +125,7 @@ fn is_lasting(error: &SubjectError) -> bool {
 #[async_trait]
 impl Subjects for OrderedModels {
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError> {
-        // Looked at each time, though it is opened last: without it the others' work would be of no use.
-        let base = self.base.clone();
-        let base = tokio::task::spawn_blocking(move || Base::open(&base)).await??;
+        let base = self.base().await?;
         match (role, &self.order.production) {
             (SubjectRole::Candidate, _) => {
                 let candidate = &self.order.candidate;
@@ -109,6 +139,39 @@ impl Subjects for OrderedModels {
             (SubjectRole::Production, Some(production)) => self.production(production).await.map(Some),
             (SubjectRole::Base, _) => self.base_model(&base).await.map(Some),
         }
+    }
+
+    /// Merged into the base model, in place of the fold before it: there is room for one on the disk, too.
+    async fn open_fold(&self, role: SubjectRole, fold: u32) -> Result<Box<dyn Subject>, SubjectError> {
+        let base = self.base().await?;
+        // An adapter is of no use without its own base model.
+        base.require(&self.order.base)?;
+        let missing = || format!("there is no fold {fold} of the {role}");
+        let (name, fold) = self.fold(role, fold).ok_or_else(missing)?;
+        let (adapter, merged) = (self.folder.join("fold-adapter"), self.folder.join("fold"));
+        if tokio::fs::try_exists(&adapter).await? {
+            tokio::fs::remove_dir_all(&adapter).await?;
+        }
+        Artifacts::open_existing(&self.artifacts)?.fetch_folder(&fold.adapter, &adapter).await?;
+        let directory = merged.clone();
+        tokio::task::spawn_blocking(move || merge(&base.path, &adapter, &directory)).await??;
+        self.opened(name, &merged).await
+    }
+
+    async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {
+        let Some(options) = self.embedder.clone() else { return Ok(None) };
+        let (embedder, _) = embedding::load(options, &MetricsRegistry::new()).await?;
+        Ok(Some(Box::new(ServingChecks(embedder))))
+    }
+}
+
+/// The check of serving, with an embedding model of this process's own.
+struct ServingChecks(Arc<dyn Embedder>);
+
+#[async_trait]
+impl Checks for ServingChecks {
+    async fn check(&self, answer: &str, passages: &[Passage]) -> Result<AnswerCheck, SubjectError> {
+        Ok(twin_inference::check(answer, passages, self.0.as_ref()).await?)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use tracing::warn;
-use twin_api::{DeadLetterView, FieldError};
+use twin_api::{DeadLetterView, FieldError, PlannedFoldsView};
 use twin_corpus::Corpus;
 use twin_crawler::Sources;
 use twin_datasets::FreezePolicy;
@@ -14,7 +14,7 @@ use twin_gateway::{DeadLetterAccess, JobPlanner, NextVersions, PlannedRun, PortE
 use twin_registry::{Collected, Registry};
 use twin_schemas::{Attributes, AuthorId, DatasetId, Service, SourceKind};
 use twin_stream::{DeadLetter, DeadLetterCursor, DeadLetterObserver, DeadLetters, Reason};
-use twin_trainer::{Planned, Planner};
+use twin_trainer::{Planned, PlannedFolds, Planner};
 use twin_training::Recipe;
 use twin_warehouse::{Progress, ProgressState, StageName, Warehouse};
 
@@ -68,9 +68,16 @@ pub struct Plans {
 #[async_trait]
 impl JobPlanner for Plans {
     async fn plan(&self, dataset: &DatasetId, recipe: &Recipe) -> Result<PlannedRun, PortError> {
-        let Planned { plan, seconds, by_a_job } = self.planner.plan(dataset, recipe).await.map_err(of_trainer)?;
+        let planned = self.planner.plan(dataset, recipe).await.map_err(of_trainer)?;
+        let Planned { plan, seconds, by_a_job, folds } = planned;
         let refused = plan.require_samples(self.max_left_out).err().map(|error| error.to_string());
-        Ok(PlannedRun { plan, seconds, by_a_job, refused })
+        let folds = folds.map(|PlannedFolds { folds, steps, tokens, seconds }| PlannedFoldsView {
+            folds,
+            steps,
+            tokens,
+            seconds,
+        });
+        Ok(PlannedRun { plan, seconds, folds, by_a_job, refused })
     }
 }
 

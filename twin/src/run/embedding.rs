@@ -29,6 +29,18 @@ pub(super) async fn open_index(
     Ok(Index::new(Pair { embedder, vectors }, loader))
 }
 
+/// The same for a process that searches now and then and is asked by nobody: it is ready without.
+pub(super) async fn open_index_aside(
+    options: EmbedderOptions,
+    store: &dyn VectorStore,
+    registry: &MetricsRegistry,
+) -> Result<Index> {
+    let (embedder, loader) = load(options, registry).await?;
+    let vectors = store.open(embedder.model()).await?;
+    let loader: Arc<dyn EmbedderLoader> = Arc::new(loader);
+    Ok(Index::new(Pair { embedder, vectors }, loader))
+}
+
 /// Loads the configured model, and gives what loads others beside it.
 pub async fn load(options: EmbedderOptions, registry: &MetricsRegistry) -> Result<(Arc<dyn Embedder>, OnnxLoader)> {
     let loader = OnnxLoader::new(options, registry)?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use tracing::warn;
 use twin_datasets::{Builder, Collector, Freezer};
 use twin_gateway::JobPlanner;
+use twin_index::Index;
 use twin_jobs::LocalRunner;
 use twin_lora::Lora;
 use twin_registry::{Ingredients, JobQueue};
@@ -19,6 +20,7 @@ use twin_training::Base;
 use super::adapters::{NextDatasets, Plans};
 use super::models;
 use super::node::Node;
+use super::serving::Rehearsals;
 use super::stages::{Tasks, start_stage};
 use crate::learning::base_model;
 
@@ -73,6 +75,7 @@ fn plans(node: &Node, base: &Base) -> Plans {
         base: base.clone(),
         engine: Arc::new(Lora),
         threads: options.threads,
+        folds: options.fold_limits(),
     };
     Plans { planner, max_left_out: options.max_left_out }
 }
@@ -176,11 +179,12 @@ pub(super) fn start_trainer(
     Ok(())
 }
 
-/// Starts the evaluator, on the same condition as the trainer.
+/// Starts the evaluator, on the same condition as the trainer. `index`: what this process has open of it.
 pub(super) fn start_evaluator(
     node: &Node,
     base: &Result<Base>,
     by_name: bool,
+    index: Option<&Index>,
     tasks: &mut Tasks,
     shutdown: &ShutdownSignal,
 ) -> Result<()> {
@@ -193,8 +197,11 @@ pub(super) fn start_evaluator(
         }
     }
     let options = &node.config.evaluator;
-    let dependencies =
-        twin_evaluator::Dependencies { registry: node.registry.clone(), artifacts: node.artifacts.clone() };
+    let dependencies = twin_evaluator::Dependencies {
+        registry: node.registry.clone(),
+        artifacts: node.artifacts.clone(),
+        serving: Some(Arc::new(Rehearsals::new(node, index, shutdown))),
+    };
     let supervisor = twin_evaluator::supervisor(
         options,
         dependencies,

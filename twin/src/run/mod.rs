@@ -8,6 +8,7 @@ mod models;
 mod node;
 mod service;
 mod services;
+mod serving;
 mod stages;
 pub mod stores;
 

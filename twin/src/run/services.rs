@@ -79,17 +79,17 @@ pub(super) async fn start(
     if wanted(Service::Trainer) {
         learning::start_trainer(&node, &base, by_name, tasks, shutdown)?;
     }
-    if wanted(Service::Evaluator) {
-        learning::start_evaluator(&node, &base, by_name, tasks, shutdown)?;
-    }
     if [Service::Datasets, Service::Trainer, Service::Evaluator, Service::Gateway].into_iter().any(wanted) {
         learning::start_relay(&node, tasks, shutdown);
     }
-    if wanted(Service::Embedder) || wanted(Service::Inference) {
-        let vectors = node.stores.vectors().await?;
-        let readiness = node.health.part("embedding-model");
-        let options = node.config.embedder.clone();
-        let index = embedding::open_index(options, vectors.as_ref(), &node.metrics, readiness).await?;
+    let index = match wanted(Service::Embedder) || wanted(Service::Inference) {
+        true => Some(open_index(&node).await?),
+        false => None,
+    };
+    if wanted(Service::Evaluator) {
+        learning::start_evaluator(&node, &base, by_name, index.as_ref(), tasks, shutdown)?;
+    }
+    if let Some(index) = index {
         if wanted(Service::Embedder) {
             let embedding = Embedding::new(index.clone(), node.warehouse.clone(), &node.metrics)?;
             start_stage(&node, Service::Embedder, embedding, Order::PerPartition, tasks, shutdown);
@@ -103,6 +103,12 @@ pub(super) async fn start(
         }
     }
     Ok(())
+}
+
+async fn open_index(node: &Node) -> Result<Index> {
+    let vectors = node.stores.vectors().await?;
+    let readiness = node.health.part("embedding-model");
+    embedding::open_index(node.config.embedder.clone(), vectors.as_ref(), &node.metrics, readiness).await
 }
 
 /// Between two tries at looking over the index.

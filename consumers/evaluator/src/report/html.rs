@@ -7,6 +7,8 @@ use serde::Serialize;
 use twin_schemas::Verdict;
 
 use crate::bootstrap::Interval;
+use crate::end_to_end::{EndToEnd, Fact};
+use crate::folds::ReportedFolds;
 use crate::report::difference::{Run, runs};
 use crate::report::{CheckKind, Comparison, Outcome, Report, ReportedAnswer, ReportedSample};
 use crate::{Direction, Error, Metric, SampleKind, SubjectRole};
@@ -40,6 +42,7 @@ struct Page<'a> {
     checks: Vec<CheckRow<'a>>,
     has_production: bool,
     rows: Vec<Row>,
+    end_to_end: Option<Serving>,
     judgement: Option<Vec<(&'static str, String)>>,
     judge: &'a str,
     samples: Vec<Sample<'a>>,
@@ -68,6 +71,22 @@ struct Row {
     change: String,
     note: String,
     bar: Option<Bar>,
+}
+
+/// What is of no model.
+#[derive(Serialize)]
+struct Serving {
+    said: String,
+    rows: Vec<FactRow>,
+}
+
+#[derive(Serialize)]
+struct FactRow {
+    title: &'static str,
+    meaning: &'static str,
+    counts: String,
+    share: String,
+    interval: String,
 }
 
 /// An interval as it is drawn, so that to the right is better whichever way the metric goes.
@@ -113,6 +132,7 @@ impl<'a> Page<'a> {
             checks: report.checks.iter().map(check).collect(),
             has_production,
             rows: report.comparisons.iter().map(|comparison| row(comparison, report)).collect(),
+            end_to_end: report.end_to_end.as_ref().map(serving),
             judgement: judgement(report),
             judge: report.judgement.as_ref().map_or("", |judgement| judgement.judge.as_str()),
             samples: report.samples.iter().map(|one| sample(one, report)).collect(),
@@ -151,6 +171,29 @@ fn verdict_in_words(report: &Report) -> (&'static str, String, String) {
     }
 }
 
+/// Who was measured, and on what.
+fn folds_in_words(folds: ReportedFolds) -> String {
+    let ReportedFolds { adapters, seen_by_production: seen, widening } = folds;
+    match (adapters, seen) {
+        (0, seen) => format!(
+            "the candidate itself, on the test split alone: the version in production has learned from {seen} other documents"
+        ),
+        (adapters, 0) => format!("{}; intervals are {widening:.2} times as wide", by_adapters(adapters)),
+        (adapters, seen) => format!(
+            "{}; intervals are {widening:.2} times as wide; {seen} documents are left out, which the version in production has \
+             learned from",
+            by_adapters(adapters)
+        ),
+    }
+}
+
+fn by_adapters(adapters: u32) -> String {
+    format!(
+        "the recipe, by {adapters} adapters, each on documents that it has not seen; the candidate has learned from somewhat \
+         more"
+    )
+}
+
 fn rival(report: &Report) -> &str {
     report.models.production.as_deref().unwrap_or(&report.models.base)
 }
@@ -171,6 +214,10 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Took", duration(report.seconds.total())),
     ];
     facts.extend(report.notes.iter().map(|note| ("Note", note.clone())));
+    facts.extend(report.folds.map(|folds| ("Measured", folds_in_words(folds))));
+    if report.genres_apart {
+        facts.push(("Authorship", "posts are held against articles too, and articles against posts".to_owned()));
+    }
     if report.look > 1 {
         facts.push(("Evaluations against production", format!("{}: each asks for more", report.look)));
     }
@@ -272,6 +319,31 @@ fn bar(metric: Metric, difference: Interval, margin: Option<f64>) -> Bar {
         mean: place(better(difference.mean)),
         margin: margin.map(|margin| place(-margin)),
     }
+}
+
+fn serving(found: &EndToEnd) -> Serving {
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let asked = format!(
+        "{} questions that a text of the author answers, and {} of which that text was left out, were put as a client puts \
+         them; {} passages are found for each.",
+        found.answerable.samples, found.left_out.samples, found.k
+    );
+    let unchecked = found.unchecked.as_ref();
+    let unchecked = unchecked.map(|why| format!(" The answers were not held against their passages: {why}."));
+    let said = match &found.absent {
+        Some(why) => format!("Nothing was measured from end to end: {why}."),
+        None => asked + &unchecked.unwrap_or_default(),
+    };
+    let row = |fact: &Fact| FactRow {
+        title: fact.measure.title(),
+        meaning: fact.measure.meaning(),
+        counts: format!("{} questions, {} documents", fact.counts.samples, fact.counts.documents),
+        share: percent(fact.share),
+        interval: fact
+            .interval
+            .map_or_else(String::new, |Interval { low, high, .. }| format!("{} to {}", percent(low), percent(high))),
+    };
+    Serving { said, rows: found.facts.iter().map(row).collect() }
 }
 
 fn judgement(report: &Report) -> Option<Vec<(&'static str, String)>> {

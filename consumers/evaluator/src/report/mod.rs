@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use twin_schemas::{DatasetId, DocumentId, Verdict};
 
 use crate::bootstrap::Interval;
+use crate::end_to_end::EndToEnd;
+use crate::folds::ReportedFolds;
 use crate::judge::Judgement;
 use crate::{Counts, Metric, Options, SampleKind, SubjectRole};
 
@@ -37,8 +39,20 @@ pub struct Report {
     pub look: u32,
     /// What was evaluated on, by kind of sample.
     pub counts: Vec<KindCounts>,
+    /// Authorship holds the author's posts against the author's articles, and the other way round: there is enough of both, and
+    /// they are told apart.
+    #[serde(default)]
+    pub genres_apart: bool,
     /// The metrics.
     pub comparisons: Vec<Comparison>,
+    /// How every document of a small author was measured by an adapter that has not seen it. Absent: the candidate itself was
+    /// measured, on the test split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<ReportedFolds>,
+    /// What serving does for questions of the test split, whatever model writes. Absent: nobody asked for it, or the report is of
+    /// an earlier version of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_to_end: Option<EndToEnd>,
     /// What the judge said, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgement: Option<Judgement>,

@@ -2,6 +2,8 @@
 //!
 //! What decides is authorship: whether a text comes nearer to the author than impostors do, topics left out ([`Impostors`]).
 //!
+//! An author's posts and articles are one hand or two ([`Genre`]): where they are two, each is an impostor of the other.
+//!
 //! Two more measures fail in different ways: [`NgramProfile`] sees habits below the word (endings, punctuation,
 //! contractions) and, because the same prompt is put to every model, topic cancels out; [`Delta`] sees how often the
 //! commonest words are used, whatever the topic.
@@ -19,6 +21,7 @@
 //! to 0.33, another author's 0.03 to 0.09 less: the default margin of 0.02 is well within what tells two authors apart.
 
 mod delta;
+mod genre;
 mod impostors;
 mod masked;
 mod ngrams;
@@ -26,6 +29,7 @@ mod register;
 mod writers;
 
 pub use delta::Delta;
+pub use genre::{Genre, are_apart};
 pub use impostors::{Impostors, LEAST_CHARS, Pool};
 pub use masked::Language;
 pub use ngrams::NgramProfile;

@@ -3,17 +3,19 @@
 // Each test target uses a part of it.
 #![allow(dead_code)]
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use twin_evaluator::end_to_end::{Checks, Questions};
 use twin_evaluator::{
-    Answer, Assignment, Comparison, Error, Loss, Metric, Options, Report, SampleKind, Subject, SubjectError,
+    Answer, Assignment, Comparison, Error, Folds, Loss, Metric, Options, Report, SampleKind, Subject, SubjectError,
     SubjectRole, Subjects, TestSample, evaluate,
 };
-use twin_llm::ABSTENTION;
-use twin_schemas::{ChatMessage, DatasetId, DocumentId, FinishReason, Role};
+use twin_llm::{ABSTENTION, cited_markers};
+use twin_schemas::{AnswerCheck, Category, ChatMessage, DatasetId, DocumentId, FinishReason, Passage, Role};
 
 const PLAIN: &str = include_str!("../data/plain.txt");
 const ORNATE: &str = include_str!("../data/ornate.txt");
@@ -124,6 +126,18 @@ pub struct Stage {
     pub samples: Vec<TestSample>,
     pub open: std::sync::Arc<AtomicUsize>,
     pub opened: Mutex<Vec<SubjectRole>>,
+    /// Questions that are put from end to end.
+    pub questions: Option<Questions>,
+    /// What the documents are.
+    pub categories: BTreeMap<DocumentId, Category>,
+    /// Whether there is something to check answers with.
+    pub checks: bool,
+    /// Who stands in for the models.
+    pub folds: Option<Folds>,
+    /// The documents that each fold of a model leaves out: it is asked about no other.
+    pub left_out: BTreeMap<(SubjectRole, u32), Vec<DocumentId>>,
+    /// The folds that were opened.
+    pub opened_folds: Mutex<Vec<(SubjectRole, u32)>>,
 }
 
 impl Stage {
@@ -137,11 +151,51 @@ impl Stage {
             samples,
             open: Default::default(),
             opened: Mutex::default(),
+            questions: None,
+            categories: BTreeMap::new(),
+            checks: true,
+            folds: None,
+            left_out: BTreeMap::new(),
+            opened_folds: Mutex::default(),
         }
     }
 
+    /// The model in a role, if there is one and no other is in memory; asked about these documents alone, where some are given.
+    fn scripted(
+        &self,
+        role: SubjectRole,
+        documents: Option<&[DocumentId]>,
+    ) -> Result<Option<Box<dyn Subject>>, SubjectError> {
+        let script = match role {
+            SubjectRole::Candidate => Some(self.candidate),
+            SubjectRole::Production => self.production,
+            SubjectRole::Base => Some(self.base),
+        };
+        let Some(script) = script else { return Ok(None) };
+        if self.open.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Err("another model is still in memory".into());
+        }
+        let is_known = |sample: &&TestSample| documents.is_none_or(|known| known.contains(&sample.document_id));
+        let samples = self.samples.iter().filter(is_known).cloned().collect();
+        Ok(Some(Box::new(Scripted {
+            script,
+            samples,
+            calls: AtomicUsize::new(0),
+            scores: AtomicBool::new(false),
+            open: self.open.clone(),
+        })))
+    }
+
     pub fn assignment<'a>(&'a self, dataset: &'a DatasetId) -> Assignment<'a> {
-        Assignment { dataset, samples: &self.samples, look: 1, others: &[] }
+        Assignment {
+            dataset,
+            samples: &self.samples,
+            look: 1,
+            others: &[],
+            questions: self.questions.as_ref(),
+            categories: &self.categories,
+            folds: self.folds.as_ref(),
+        }
     }
 }
 
@@ -152,23 +206,28 @@ impl Subjects for Stage {
         if let (SubjectRole::Production, Some(why)) = (role, self.closed) {
             return Err(why());
         }
-        let script = match role {
-            SubjectRole::Candidate => Some(self.candidate),
-            SubjectRole::Production => self.production,
-            SubjectRole::Base => Some(self.base),
-        };
-        let Some(script) = script else { return Ok(None) };
-        if self.open.fetch_add(1, Ordering::SeqCst) > 0 {
-            return Err("another model is still in memory".into());
-        }
-        let (samples, open) = (self.samples.clone(), self.open.clone());
-        Ok(Some(Box::new(Scripted {
-            script,
-            samples,
-            calls: AtomicUsize::new(0),
-            scores: AtomicBool::new(false),
-            open,
-        })))
+        self.scripted(role, None)
+    }
+
+    async fn open_fold(&self, role: SubjectRole, fold: u32) -> Result<Box<dyn Subject>, SubjectError> {
+        self.opened_folds.lock().unwrap().push((role, fold));
+        let documents = self.left_out.get(&(role, fold)).ok_or("there is no such fold")?;
+        self.scripted(role, Some(documents))?.ok_or_else(|| "there is no such model".into())
+    }
+
+    async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {
+        Ok(self.checks.then(|| Box::new(Strict) as Box<dyn Checks>))
+    }
+}
+
+/// Supports what cites a passage that there is, and nothing else.
+struct Strict;
+
+#[async_trait]
+impl Checks for Strict {
+    async fn check(&self, answer: &str, passages: &[Passage]) -> Result<AnswerCheck, SubjectError> {
+        let supported = !cited_markers(answer, passages.len()).is_empty();
+        Ok(AnswerCheck { grounded_share: Some(f32::from(u8::from(supported))), ..AnswerCheck::default() })
     }
 }
 

@@ -386,6 +386,7 @@ async fn what_a_job_would_be_is_told_and_nothing_is_queued() {
     let told = body(node.post("/v1/jobs/plan", &json!({"dataset": "aa", "recipe": "rank = 4"})).await, 200).await;
     assert_eq!((rank(&told["plan"]), &told["author"], &told["seconds"]), (4, &json!("ada"), &json!(60.0)));
     assert_eq!(told["plan"]["samples"]["grounded"], json!({"read": 2, "too_long": 1, "unseen": 1}));
+    assert_eq!(told["folds"], json!({"folds": 5, "steps": 20, "tokens": 5_120, "seconds": 50.0}));
     assert_eq!(node.read("/v1/jobs").await["jobs"], json!([]));
     problem(node.post("/v1/jobs/plan", &json!({"dataset": "aa", "recipe": "rank = 0"})).await, 422).await;
     let without = Node::start_without_base().await;

@@ -34,6 +34,7 @@ async fn stored_files(node: &Node, job: &JobId) -> String {
         merged: Some(vec![put("model.safetensors", weights()).await]),
         adapter: vec![put("adapter_model.safetensors", b"adapter".to_vec()).await],
         curves: vec![put("loss.svg", b"<svg/>".to_vec()).await],
+        folds: Vec::new(),
     };
     node.artifacts.put(serde_json::to_vec(&manifest).unwrap()).await.unwrap()
 }

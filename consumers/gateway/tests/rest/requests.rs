@@ -139,6 +139,7 @@ fn wrong_values(path: &str) -> Vec<(&'static str, Value)> {
             ("max_voice", json!(-1)),
             ("max_grounded", json!(10_001)),
             ("max_refusal", json!("all")),
+            ("max_asked", json!("many")),
             ("max_judged", json!(1.5)),
             ("primary", json!("beauty")),
             ("guard_rule", json!("never")),

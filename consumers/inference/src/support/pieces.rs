@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+pub(super) use twin_llm::without_markers;
 use twin_text::blocks::{Block, Kind, blocks};
 use twin_text::code_marks::code;
 use twin_text::markdown::list_item;
@@ -62,23 +63,6 @@ fn masked(text: &str) -> String {
     }
     masked.push_str(&text[at..]);
     without_markers(&masked)
-}
-
-/// The text with spaces in place of `[1]`, `[23]`.
-pub(super) fn without_markers(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('[') {
-        kept.push_str(&rest[..at]);
-        let digits = rest[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
-        let is_marker = digits > 0 && rest[at + 1 + digits..].starts_with(']');
-        let length = if is_marker { digits + 2 } else { 1 };
-        kept.push_str(if is_marker { "" } else { "[" });
-        kept.extend(std::iter::repeat_n(' ', if is_marker { length } else { 0 }));
-        rest = &rest[at + length..];
-    }
-    kept.push_str(rest);
-    kept
 }
 
 /// The sentences of a paragraph, or of the items of a list.

@@ -93,6 +93,7 @@ impl Runner<Training> for Scripted {
                 plan: None,
                 metrics: vec![Metric { name: "evaluation_loss".into(), step: 9, value: loss }],
                 files: Some(self.files.clone()),
+                folds: Vec::new(),
             }),
         })
     }

@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::Dtype;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-use twin_lora::{Manifest, Target, Task};
+use twin_lora::{Manifest, Target, Task, merge};
 
 use crate::model::{self, Shape};
 use crate::training::{run, task};
@@ -127,4 +127,45 @@ fn the_manifest_names_each_file_with_its_hash_and_two_runs_leave_the_same_bytes(
     assert!(svg.starts_with("<svg") && svg.contains("evaluation") && svg.contains("polyline"));
     let csv = std::fs::read_to_string(first.output.join("loss.csv")).unwrap();
     assert_eq!(csv.lines().count(), first.manifest.summary.steps + 1);
+}
+
+#[test]
+fn an_adapter_that_is_merged_later_gives_the_model_of_a_whole_export_byte_for_byte() {
+    for rslora in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let mut task = task(folder.path());
+        task.recipe.rslora = rslora;
+        let output = run(&task).output;
+        let later = folder.path().join("later");
+        merge(&task.base, &output.join("adapter"), &later).unwrap();
+        let contents = |folder: &Path| -> Vec<(std::ffi::OsString, Vec<u8>)> {
+            let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+            let mut contents: Vec<_> =
+                entries.map(|entry| (entry.file_name(), std::fs::read(entry.path()).unwrap())).collect();
+            contents.sort();
+            contents
+        };
+        assert!(contents(&later) == contents(&output.join("merged")), "rslora: {rslora}");
+        assert!(!later.with_extension("partial").exists());
+        // Once more, over what is there.
+        merge(&task.base, &output.join("adapter"), &later).unwrap();
+    }
+}
+
+#[test]
+fn an_adapter_of_another_model_or_a_damaged_one_is_not_merged() {
+    let folder = TempDir::new().unwrap();
+    let task = task(folder.path());
+    let adapter = run(&task).output.join("adapter");
+    let other = folder.path().join("other");
+    model::write(&other, &Shape::of("LlamaForCausalLM"), Some("model.layers.1.self_attn.q_proj.weight"));
+    let merged = folder.path().join("merged");
+    let refused = merge(&other, &adapter, &merged).unwrap_err().to_string();
+    assert!(refused.contains("`model.layers.1.self_attn.q_proj.weight`"), "{refused}");
+    let weights = adapter.join("adapter_model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let refused = merge(&task.base, &adapter, &merged).unwrap_err().to_string();
+    assert!(refused.contains("adapter_model.safetensors"), "{refused}");
+    assert!(!merged.exists() && !merged.with_extension("partial").exists());
 }

@@ -143,7 +143,7 @@ impl<'a> Prompts<'a> {
         let question = ChatMessage { role: Role::User, content: question.to_owned() };
         let prompt = grounded_prompt(self.author, &[question], &passages, &self.options.prompt);
         let passages = passages.into_iter().map(|passage| passage.text).collect();
-        Sample { kind, prompt, answer, ends: true, passages, right }
+        Sample { kind, prompt, answer, ends: true, passages, right, measured: true }
     }
 
     /// Another passage of the same section, with a sentence of its own that the first one does not say.

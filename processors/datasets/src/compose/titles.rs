@@ -30,5 +30,5 @@ pub(super) fn sample(author: &AuthorId, options: &Options, known: &Known) -> Opt
     }
     let number = choice(options.seed, &["titling", &key(known)]) % words.titling.len() as u64;
     let asked = words.titling[number as usize].replace("{text}", &passage.text);
-    Some(voice(author, &asked, title.to_owned(), true))
+    Some(Sample { measured: false, ..voice(author, &asked, title.to_owned(), true) })
 }

@@ -97,9 +97,15 @@ async fn what_a_job_would_be_is_told_before_it_is_queued_and_why_it_would_fail()
     assert!(refused.to_string().contains("15 of 30 grounded") && refused.exit_code() == 1, "{refused}");
     let told = results.text();
     assert!(told.contains("time      21 min, by the pace of another machine"), "{told}");
-    for said in
-        ["150 at most", "210000 trained on", "about 2.6 GB", "15 of 30 grounded", "4 grounded:", "\n  rank = 8\n"]
-    {
+    for said in [
+        "150 at most",
+        "210000 trained on",
+        "about 2.6 GB",
+        "15 of 30 grounded",
+        "4 grounded:",
+        "\n  rank = 8\n",
+        "5 more adapters, to evaluate by: 600 steps at most",
+    ] {
         assert!(told.contains(said), "{told} says nothing of {said}");
     }
     assert_eq!(twin.run_json("train --author ada --plan").await["plan"]["limit"], 256);

@@ -23,6 +23,9 @@ pub struct Evaluate {
     /// Refusal samples, at most.
     #[arg(long, value_name = "N")]
     max_refusal: Option<u32>,
+    /// Questions with an answer, and without one, that are put from end to end, at most of each.
+    #[arg(long, value_name = "N")]
+    max_asked: Option<u32>,
     /// Pairs of answers that a judge is shown, at most.
     #[arg(long, value_name = "N")]
     max_judged: Option<u32>,
@@ -60,6 +63,7 @@ pub async fn run(args: Evaluate, context: &mut Context) -> Result<(), CommandErr
         max_voice: args.max_voice,
         max_grounded: args.max_grounded,
         max_refusal: args.max_refusal,
+        max_asked: args.max_asked,
         max_judged: args.max_judged,
         primary: args.primary,
         guard_rule: args.guards,

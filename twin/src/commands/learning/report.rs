@@ -33,6 +33,11 @@ struct Findings {
     /// None of a report of an earlier version of the program.
     #[serde(default)]
     notes: Vec<String>,
+    /// None: the candidate itself was measured, on the test split.
+    #[serde(default)]
+    folds: Option<Folds>,
+    #[serde(default)]
+    genres_apart: bool,
     #[serde(default)]
     dataset: Option<String>,
     #[serde(default)]
@@ -41,6 +46,37 @@ struct Findings {
     checks: Vec<Check>,
     #[serde(default)]
     comparisons: Vec<Comparison>,
+    /// None: nobody asked for it, or a report of an earlier version of the program.
+    #[serde(default)]
+    end_to_end: Option<EndToEnd>,
+}
+
+/// What serving does, whatever model writes.
+#[derive(Debug, Deserialize)]
+struct EndToEnd {
+    #[serde(default)]
+    absent: Option<String>,
+    #[serde(default)]
+    unchecked: Option<String>,
+    #[serde(default)]
+    facts: Vec<Fact>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Fact {
+    measure: String,
+    #[serde(default)]
+    samples: u64,
+    share: f64,
+    #[serde(default)]
+    interval: Option<Interval>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Folds {
+    adapters: u32,
+    #[serde(default)]
+    seen_by_production: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,17 +145,27 @@ fn description(findings: &Findings) -> String {
         pairs.push(("base model", models.base.clone()));
     }
     pairs.extend(findings.dataset.as_deref().map(|dataset| ("dataset", short(dataset).to_owned())));
+    pairs.extend(findings.folds.as_ref().map(|folds| ("measured", measured(folds))));
     if let Some(look) = findings.look.filter(|look| *look > 1) {
         pairs.push((
             "evaluations",
             format!("{look} against what is in production: the primary metric is asked for more"),
         ));
     }
+    if findings.genres_apart {
+        pairs.push(("authorship", "posts are held against articles too, and articles against posts".to_owned()));
+    }
     if let Some(grounded) = findings.grounded {
         let said = if grounded { "good enough to be given" } else { "not shown to be good enough to be given" };
         pairs.push(("grounded answers", said.to_owned()));
     }
     pairs.extend(findings.notes.iter().map(|note| ("note", note.clone())));
+    if let Some(end_to_end) = &findings.end_to_end {
+        let absent = end_to_end.absent.as_ref();
+        pairs.extend(absent.map(|why| ("end to end", format!("not measured: {why}"))));
+        let unchecked = end_to_end.unchecked.as_ref();
+        pairs.extend(unchecked.map(|why| ("grounded share", format!("not measured: {why}"))));
+    }
     let mut blocks = vec![fields(&pairs)];
     if !findings.checks.is_empty() {
         blocks.push(checks(&findings.checks).render());
@@ -127,7 +173,41 @@ fn description(findings: &Findings) -> String {
     if !findings.comparisons.is_empty() {
         blocks.push(comparisons(&findings.comparisons).render());
     }
+    let facts = findings.end_to_end.iter().flat_map(|end_to_end| &end_to_end.facts).collect::<Vec<_>>();
+    if !facts.is_empty() {
+        blocks.push(serving(&facts).render());
+    }
     blocks.join("\n\n")
+}
+
+fn serving(facts: &[&Fact]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("END TO END, WHATEVER MODEL WRITES", Left),
+        ("QUESTIONS", Right),
+        ("SHARE", Right),
+        ("INTERVAL", Left),
+    ]);
+    for Fact { measure, samples, share, interval } in facts {
+        let interval = interval.as_ref();
+        let interval = interval
+            .map_or_else(String::new, |Interval { low, high, .. }| format!("{} to {}", number(*low), number(*high)));
+        table.row(vec![measure.clone(), samples.to_string(), number(*share), interval]);
+    }
+    table
+}
+
+/// Who was measured, and on what.
+fn measured(folds: &Folds) -> String {
+    let Folds { adapters, seen_by_production: seen } = *folds;
+    if adapters == 0 {
+        return format!("the test split alone: the version in production has learned from {seen} other documents");
+    }
+    let by = format!("the recipe, by {adapters} adapters, each on documents that it has not seen");
+    match seen {
+        0 => by,
+        seen => format!("{by}; {seen} that the version in production has learned from are left out"),
+    }
 }
 
 fn checks(checks: &[Check]) -> Table {
@@ -198,10 +278,31 @@ mod tests {
         assert!(text.contains("primary  loss_per_token  passed   it fell"), "{text}");
         assert!(text.contains("-0.5000 (-0.6000 to -0.4000)") && text.contains("no samples"), "{text}");
         assert!(!text.contains("evaluations"), "{text}");
+        assert!(!text.contains("measured "), "{text}");
+        report["folds"] = json!({"adapters": 5, "seen_by_production": 2, "widening": 1.5});
+        let text = description(&serde_json::from_value(report.clone()).unwrap());
+        assert!(text.contains("the recipe, by 5 adapters, each on documents that it has not seen; 2 that"), "{text}");
+        report["folds"] = json!({"adapters": 0, "seen_by_production": 24, "widening": 1.0});
+        let text = description(&serde_json::from_value(report.clone()).unwrap());
+        assert!(text.contains("the test split alone: the version in production has learned from 24"), "{text}");
         report["look"] = json!(3);
         report["grounded"] = json!(true);
         let text = description(&serde_json::from_value(report).unwrap());
         assert!(text.contains("grounded answers  good enough"), "{text}");
         assert!(text.contains("evaluations       3 against what is in production"), "{text}");
+    }
+
+    #[test]
+    fn a_report_shows_what_serving_does_or_why_that_is_not_known() {
+        let interval = json!({"mean": 0.9, "low": 0.75, "high": 1.0});
+        let fact = json!({
+            "measure": "passage_found", "samples": 20, "documents": 9, "share": 0.9, "interval": interval,
+        });
+        let mut report = json!({ "verdict": "passed", "end_to_end": {"k": 5, "facts": [fact]} });
+        let text = description(&serde_json::from_value(report.clone()).unwrap());
+        assert!(text.contains("passage_found") && text.contains("0.7500 to 1.000"), "{text}");
+        report["end_to_end"] = json!({"absent": "the index has no passage of the author"});
+        let text = description(&serde_json::from_value(report).unwrap());
+        assert!(text.contains("end to end  not measured: the index has no passage of the author"), "{text}");
     }
 }

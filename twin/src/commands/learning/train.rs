@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::Value;
-use twin_api::{Asker, JobList, JobView, LearningView, NewJobRequest, NewSweepRequest, PlannedJob};
+use twin_api::{Asker, JobList, JobView, LearningView, NewJobRequest, NewSweepRequest, PlannedFoldsView, PlannedJob};
 
 use super::super::text::{count, duration, fields};
 use super::super::{AuthorOption, Context};
@@ -114,12 +114,20 @@ async fn planned(body: &NewJobRequest, context: &mut Context) -> Result<(), Comm
         ("dataset", short(&planned.dataset).to_owned()),
         ("time", format!("{}, by the pace of {pace}", duration(planned.seconds))),
     ];
+    pairs.extend(planned.folds.map(|folds| ("folds", of_folds(&folds))));
     pairs.extend(plan::fields(&planned.plan));
     context.out.line(&format!("{}\n\nrecipe:\n{}", fields(&pairs), recipe::lines(&planned.plan.recipe)))?;
     match planned.refused {
         Some(why) => Err(CommandError::Failed(why)),
         None => Ok(()),
     }
+}
+
+/// What a job trains beside its model.
+fn of_folds(folds: &PlannedFoldsView) -> String {
+    let PlannedFoldsView { folds, steps, tokens, seconds } = *folds;
+    let time = duration(seconds);
+    format!("{folds} more adapters, to evaluate by: {steps} steps at most, {tokens} tokens, {time} of the time")
 }
 
 fn read(path: &Path) -> Result<String, CommandError> {

@@ -8,7 +8,7 @@ use chrono::Utc;
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use twin_api::DeadLetterView;
+use twin_api::{DeadLetterView, PlannedFoldsView};
 use twin_artifacts::Artifacts;
 use twin_gateway::{
     DeadLetterAccess, Dependencies, Gateway, JobPlanner, Learning, NextVersions, Options, PlannedRun, PortError,
@@ -237,7 +237,8 @@ impl JobPlanner for Half {
             stages: Vec::new(),
         };
         let refused = plan.require_samples(0.01).err().map(|error| error.to_string());
-        Ok(PlannedRun { plan, seconds: 1_260.0, by_a_job: false, refused })
+        let folds = Some(PlannedFoldsView { folds: 5, steps: 600, tokens: 840_000, seconds: 1_050.0 });
+        Ok(PlannedRun { plan, seconds: 1_260.0, folds, by_a_job: false, refused })
     }
 }
 

@@ -8,7 +8,9 @@ use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use tempfile::TempDir;
 use twin_artifacts::FolderFile;
-use twin_registry::{EvaluationOutcome, JobCheckpoint, JobOutcome, JobProgress, NewDataset, NewJob, NewModel};
+use twin_registry::{
+    EvaluationOutcome, FoldAdapter, JobCheckpoint, JobOutcome, JobProgress, NewDataset, NewJob, NewModel,
+};
 use twin_schemas::{DatasetId, JobId, ModelId, SourceKind, Verdict, dead_letter_topic};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::{ClaimCheck, NewRecord};
@@ -124,6 +126,23 @@ impl Place {
         job
     }
 
+    /// A job under way is through with a fold.
+    async fn finish_fold(&self, job: &JobId) {
+        let adapter = FolderFile { path: "adapter".into(), artifact: self.put("a fold").await, bytes: 6 };
+        let fold = FoldAdapter {
+            fold: 0,
+            left_out: Vec::new(),
+            steps: 1,
+            samples: 1,
+            shown_beside: 0,
+            evaluation_loss: None,
+            adapter: vec![adapter],
+        };
+        let progress = self.registry.job(&job.0).await.unwrap().unwrap().progress.unwrap();
+        let progress = JobProgress { folds: vec![fold], ..progress };
+        assert!(self.registry.note_job_progress(job, 1, progress).await.unwrap());
+    }
+
     async fn add_model(&self, dataset: DatasetId, manifest: String, checkpoint: String) -> ModelId {
         let job = self.start_job("1", dataset, checkpoint).await;
         let made = JobOutcome::Succeeded(Some(NewModel { manifest }));
@@ -151,7 +170,8 @@ async fn all_that_anything_names_stays_and_nothing_else_does() {
     let manifest = json!({"merged": [{"artifact": weights}], "adapter": [{"artifact": adapter}], "curves": [curve]});
     let (replaced, needed) = (place.put("nor me").await, place.put("a checkpoint").await);
     let model = place.add_model(dataset.clone(), place.put(manifest.to_string()).await, replaced.clone()).await;
-    place.start_job("2", dataset, needed).await;
+    let under_way = place.start_job("2", dataset, needed).await;
+    place.finish_fold(&under_way).await;
     place.registry.queue_evaluation(&model, Utc::now()).await.unwrap();
     let (report, page) = (place.put("{\"verdict\": 1}").await, place.put("<!doctype html>").await);
     let outcome = EvaluationOutcome { verdict: Verdict::Passed, grounded: false, report, page };

@@ -87,6 +87,7 @@ pub async fn plan(
         dataset: dataset.0,
         plan: planned.plan.shown(),
         seconds: planned.seconds,
+        folds: planned.folds,
         by_a_job: planned.by_a_job,
         refused: planned.refused,
     }))

@@ -98,8 +98,9 @@ impl Shown for JobProgress {
     type View = JobProgressView;
 
     fn shown(self) -> JobProgressView {
-        // Where a checkpoint is concerns runners alone; the plan is shown beside it.
-        let JobProgress { step, steps, loss, evaluation_loss, tokens_per_s, eta_s, plan: _, checkpoint: _ } = self;
+        // Where checkpoints and folds are concerns runners alone; the plan is shown beside it.
+        let JobProgress { step, steps, loss, evaluation_loss, tokens_per_s, eta_s, plan: _, checkpoint: _, folds: _ } =
+            self;
         JobProgressView { step, steps, loss, evaluation_loss, tokens_per_s, eta_s }
     }
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
+use twin_api::PlannedFoldsView;
 use twin_gateway::{JobPlanner, NextVersions, PlannedRun, PortError};
 use twin_registry::Collected;
 use twin_schemas::{AuthorId, DatasetId};
@@ -20,7 +21,8 @@ impl NextVersions for Planned {
 #[async_trait]
 impl JobPlanner for Planned {
     async fn plan(&self, _: &DatasetId, recipe: &Recipe) -> Result<PlannedRun, PortError> {
-        Ok(PlannedRun { plan: planned(recipe), seconds: 60.0, by_a_job: true, refused: None })
+        let folds = Some(PlannedFoldsView { folds: 5, steps: 20, tokens: 5_120, seconds: 50.0 });
+        Ok(PlannedRun { plan: planned(recipe), seconds: 60.0, folds, by_a_job: true, refused: None })
     }
 }
 
