@@ -107,7 +107,7 @@ pub struct EvaluationView {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
-/// A document that a dataset version holds. What it is called is that of its newest revision, as the twin knows it; a
+/// A document that taught a model version. What it is called is that of its newest revision, as the twin knows it; a
 /// deleted document keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaughtDocumentView {
@@ -136,8 +136,12 @@ pub struct LineageView {
     pub job: JobView,
     /// What it was trained on.
     pub dataset: DatasetView,
-    /// The documents of that dataset version.
+    /// The documents that taught it: those of the dataset version's train split.
     pub documents: Vec<TaughtDocumentView>,
+    /// Whether it is known which documents are in the train split. If not (the dataset version is of an earlier version of the
+    /// program, and its manifest can not be read), `documents` are all of the dataset version's.
+    #[serde(default)]
+    pub split_known: bool,
 }
 
 /// The files of a model version.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use twin_coordination::{Leases, Owner};
 use twin_registry::rules::Step;
-use twin_registry::{JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowQuery, SortOrder, Store};
+use twin_registry::{JobProgress, Kind, Member, Metric, MetricPosition, NewStep, Row, RowQuery, SortOrder, Store};
 use twin_schemas::{Category, DatasetId, JobId, Revision, Topic};
 use twin_sqlite::testing::{Statements, plan};
 use twin_sqlite::{Database, Error, SqliteLeases, SqliteLog, SqliteRegistry, SqliteVectors, SqliteWarehouse};
@@ -253,7 +253,8 @@ async fn of_the_learning_loop() {
         }
     }
     plans.of_list("rows_like", store.rows_like(Kind::Job, "bb")).await;
-    plans.of("put_members", store.put_members(&dataset, &[(document, Revision(1))])).await;
+    let member = Member { document_id: document, revision: Revision(1), passages: 1, placement: None };
+    plans.of("put_members", store.put_members(&dataset, &[member])).await;
     plans.of("mark_deleted", store.mark_deleted(document, at)).await;
     plans.of("members", store.members(&dataset)).await;
     plans.of("deleted_members", store.deleted_members(std::slice::from_ref(&dataset))).await;

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use twin_schemas::{DocumentId, ModelId, Revision};
+use twin_schemas::{DatasetManifest, DocumentId, ModelId, Revision, Split};
 
+use crate::members::{KeptMember, placements_of};
 use crate::model::{DatasetRow, JobRow, ModelRow};
 use crate::rows::Kind;
 use crate::{Error, Registry};
@@ -17,11 +18,13 @@ pub struct Lineage {
     pub job: JobRow,
     /// What it was trained on.
     pub dataset: DatasetRow,
-    /// The documents of that dataset.
+    /// The documents that taught it: those of the dataset's train split.
     pub documents: Vec<TaughtDocument>,
+    /// Whether the split is known. If not, `documents` are all of the dataset's, those that it was compared by too.
+    pub split_known: bool,
 }
 
-/// A document that a dataset holds.
+/// A document that taught a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaughtDocument {
     /// The document.
@@ -32,6 +35,20 @@ pub struct TaughtDocument {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
+impl Lineage {
+    /// Leaves out what did not teach, by the manifest of the dataset: for one whose rows do not say what its documents
+    /// were for. A manifest that does not say it either changes nothing.
+    pub fn told_by(&mut self, manifest: &DatasetManifest) {
+        let placements = placements_of(manifest);
+        if self.split_known || placements.is_empty() {
+            return;
+        }
+        let taught = |id: &DocumentId| placements.get(id).is_some_and(|placement| placement.split == Split::Train);
+        self.documents.retain(|document| taught(&document.document_id));
+        self.split_known = true;
+    }
+}
+
 impl Registry {
     /// Which documents taught this model, and how.
     pub async fn lineage(&self, id: &ModelId) -> Result<Lineage, Error> {
@@ -39,14 +56,21 @@ impl Registry {
         let job = self.job(&model.job.0).await?.ok_or_else(|| Error::missing("job", &model.job))?;
         let dataset = self.dataset(&model.dataset.0).await?;
         let dataset = dataset.ok_or_else(|| Error::missing("dataset", &model.dataset))?;
-        let documents = self.store.members(&model.dataset).await?;
-        Ok(Lineage { model, job, dataset, documents })
+        let mut members = self.store.members(&model.dataset).await?;
+        members.retain(|kept| kept.member.passages > 0);
+        let split_known = members.iter().all(|kept| kept.member.placement.is_some());
+        let documents = members.into_iter().filter_map(taught).collect();
+        Ok(Lineage { model, job, dataset, documents, split_known })
     }
 
-    /// Which models learned from this document, oldest first.
+    /// Which models learned from this document, oldest first. One whose dataset was registered by an earlier version of
+    /// this program is among them whatever the document was for: that is not in the rows.
     pub async fn models_taught_by(&self, document: DocumentId) -> Result<Vec<ModelId>, Error> {
         let mut models = Vec::new();
-        for dataset in self.store.datasets_with(document).await? {
+        for (dataset, split) in self.store.datasets_with(document).await? {
+            if split.is_some_and(|split| split != Split::Train) {
+                continue;
+            }
             let Some(row) = self.exactly(Kind::Dataset, &dataset.0).await? else { continue };
             let state = self.state(&row.author).await?;
             models.extend(state.models.iter().filter(|model| model.dataset == dataset).cloned());
@@ -54,4 +78,11 @@ impl Registry {
         models.sort_by_key(|model| (model.created_at, model.number));
         Ok(models.into_iter().map(|model| model.model).collect())
     }
+}
+
+/// The document, unless it is known to be for something else than to teach.
+fn taught(kept: KeptMember) -> Option<TaughtDocument> {
+    let KeptMember { member, deleted_at } = kept;
+    let taught = member.placement.is_none_or(|placement| placement.split == Split::Train);
+    taught.then_some(TaughtDocument { document_id: member.document_id, revision: member.revision, deleted_at })
 }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tracing::info;
 use twin_artifacts::Artifacts;
 use twin_corpus::{Corpus, CorpusDocument};
+use twin_registry::{Placements, SplitRule, placements_of};
 use twin_schemas::{
     AuthorId, Category, DatasetId, DatasetManifest, DocumentId, Refusals, SampleKind, SourceDocument, Split,
 };
@@ -51,6 +52,21 @@ pub struct Built {
     pub manifest_artifact: String,
     /// How the build went.
     pub report: Report,
+}
+
+/// The version before one that is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parent {
+    /// Its id.
+    pub dataset: DatasetId,
+    /// Where its documents are. Empty where that is not known.
+    pub placements: Placements,
+}
+
+impl From<&DatasetManifest> for Parent {
+    fn from(manifest: &DatasetManifest) -> Self {
+        Self { dataset: manifest.dataset.clone(), placements: placements_of(manifest) }
+    }
 }
 
 /// How a build went: what of it is not part of the version.
@@ -108,6 +124,11 @@ impl Builder {
         Ok(Self { options, corpus, artifacts, answers: None, instructor: None })
     }
 
+    /// How documents are divided.
+    pub(crate) fn split_rule(&self) -> SplitRule {
+        self.options.split_rule()
+    }
+
     /// Makes preferences against this model's answers, as many as [`Options::preferences`] says.
     pub fn with_answers(self, answers: Arc<dyn Answers>) -> Self {
         Self { answers: Some(answers), ..self }
@@ -124,7 +145,7 @@ impl Builder {
     pub async fn build(
         &self,
         author: &AuthorId,
-        parent: Option<&DatasetManifest>,
+        parent: Option<&Parent>,
         number: u32,
         now: DateTime<Utc>,
     ) -> Result<Built, Error> {
@@ -169,7 +190,7 @@ impl Builder {
     }
 
     /// Reads all documents and decides which of their passages are kept.
-    async fn drafted(&self, author: &AuthorId, parent: Option<&DatasetManifest>) -> Result<Draft, Error> {
+    async fn drafted(&self, author: &AuthorId, parent: Option<&Parent>) -> Result<Draft, Error> {
         let earlier = parent.map(|parent| earlier_splits(parent, &self.options)).unwrap_or_default();
         let mut draft = Draft::new(self.weighed(author).await?)?;
         let mut after = None;
@@ -250,15 +271,11 @@ impl Builder {
     }
 }
 
-/// The splits of an earlier version, if they were decided in the same way.
-fn earlier_splits(parent: &DatasetManifest, options: &Options) -> BTreeMap<DocumentId, Split> {
-    let decided_by = |options: &Options| (options.seed, options.train_share, options.validation_share);
-    // Settings that this version can not read are others.
-    let before = serde_json::from_value::<Options>(parent.options.clone());
-    if !before.is_ok_and(|before| decided_by(&before) == decided_by(options)) {
-        return BTreeMap::new();
-    }
-    parent.documents.iter().filter_map(|document| Some((document.document_id, document.split?))).collect()
+/// The splits of the version before, as far as they were decided in the same way.
+fn earlier_splits(parent: &Parent, options: &Options) -> BTreeMap<DocumentId, Split> {
+    let rule = options.split_rule();
+    let kept = parent.placements.iter().filter(|(_, placement)| placement.rule == rule);
+    kept.map(|(document, placement)| (*document, placement.split)).collect()
 }
 
 /// Checks the samples' files. The scratch file is of no use afterwards, its folder holds what was written.

@@ -54,7 +54,7 @@ mod weights;
 mod words;
 mod work;
 
-pub use build::{Builder, Built, Report};
+pub use build::{Builder, Built, Parent, Report};
 pub use candidate::{Candidate, Grounding, samples_of};
 pub use collector::{Collector, put_document};
 pub use error::Error;

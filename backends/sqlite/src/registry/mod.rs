@@ -14,12 +14,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 use twin_backend::Error;
-use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Split};
 
 use columns::{collect, from_json, to_json};
 use twin_registry::rules::Step;
 use twin_registry::{
-    JobProgress, Kind, Metric, MetricPosition, NewStep, Registry, Row, RowQuery, Store, TaughtDocument, Unsettled,
+    JobProgress, KeptMember, Kind, Member, Metric, MetricPosition, NewStep, Registry, Row, RowQuery, Store, Unsettled,
 };
 
 /// A step that its event is missing in the log for: `published` is null where there is no event.
@@ -112,7 +112,7 @@ impl Store for SqliteRegistry {
         self.read(move |c| rows::like(c, kind, &prefix)).await
     }
 
-    async fn put_members(&self, dataset: &DatasetId, members: &[(DocumentId, Revision)]) -> Result<(), Error> {
+    async fn put_members(&self, dataset: &DatasetId, members: &[Member]) -> Result<(), Error> {
         let (dataset, members) = (dataset.clone(), members.to_vec());
         self.write(move |tx| runs::put_members(tx, &dataset, &members)).await
     }
@@ -121,7 +121,7 @@ impl Store for SqliteRegistry {
         self.write(move |tx| runs::mark_deleted(tx, document, at)).await
     }
 
-    async fn members(&self, dataset: &DatasetId) -> Result<Vec<TaughtDocument>, Error> {
+    async fn members(&self, dataset: &DatasetId) -> Result<Vec<KeptMember>, Error> {
         let dataset = dataset.clone();
         self.read(move |c| runs::members(c, &dataset)).await
     }
@@ -131,7 +131,7 @@ impl Store for SqliteRegistry {
         self.read(move |c| runs::deleted_members(c, &datasets)).await
     }
 
-    async fn datasets_with(&self, document: DocumentId) -> Result<Vec<DatasetId>, Error> {
+    async fn datasets_with(&self, document: DocumentId) -> Result<Vec<(DatasetId, Option<Split>)>, Error> {
         self.read(move |c| runs::datasets_with(c, document)).await
     }
 

@@ -177,6 +177,7 @@ async fn a_model_is_judged_deployed_and_rolled_back() {
     assert!(lineage.contains(&job.0) && lineage.contains(&format!("{DOCUMENT}         3")), "{lineage}");
     let (own, title) = (lineage.contains("(not known here)"), lineage.contains("        1  Hello"));
     assert!(own && title && lineage.contains("https://example.org/hello"), "{lineage}");
+    assert!(lineage.contains("2, those of the train split"), "{lineage}");
     assert_eq!(twin.run(&format!("models taught-by {DOCUMENT}")).await, "ada-v1\n");
     let back = twin.run("models rollback --author ada --by Grace").await;
     assert_eq!(back, "deployment 2 of ada: the base model is requested\n");

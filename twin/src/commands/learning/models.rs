@@ -237,7 +237,11 @@ async fn lineage(args: One, context: &mut Context) -> Result<(), CommandError> {
     context.out.line(&ancestry(&reply.parse()?))
 }
 
-fn ancestry(LineageView { model, job, dataset, documents }: &LineageView) -> String {
+fn ancestry(LineageView { model, job, dataset, documents, split_known }: &LineageView) -> String {
+    let taught = match split_known {
+        true => format!("{}, those of the train split", documents.len()),
+        false => format!("some of {}: which of them are in the train split is not known", documents.len()),
+    };
     let pairs = [
         ("model", model.model.clone()),
         ("made", moment(model.created_at)),
@@ -247,6 +251,7 @@ fn ancestry(LineageView { model, job, dataset, documents }: &LineageView) -> Str
         ("dataset", format!("{} (version {} of {})", dataset.dataset, dataset.number, dataset.author)),
         ("frozen", moment(dataset.created_at)),
         ("documents", dataset.documents.to_string()),
+        ("taught it", taught),
         ("deleted since", dataset.deleted_documents.to_string()),
     ];
     let mut table = Table::new(&[

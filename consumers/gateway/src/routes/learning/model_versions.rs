@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use twin_api::{AuthorAndLimit, LineageView, ModelVersionDetail, ModelVersionList, TaughtModels};
+use twin_registry::read_dataset_manifest;
 use twin_schemas::{DocumentId, ModelId};
 use twin_warehouse::LOOK_UP_MAX;
 
@@ -51,14 +52,23 @@ pub async fn show(
     Ok(axum::Json(ModelVersionDetail { model: row.shown(), evaluation, decisions, plan }))
 }
 
-/// Show what a model version came from: its job, its dataset version and the documents of that.
+/// Show what a model version came from: its job, its dataset version and the documents that taught it.
 #[utoipa::path(
     get, path = "/v1/model-versions/{id}/lineage", operation_id = "show_lineage", tag = "learning",
     params(("id" = String, Path, description = "The model version's name", example = "ada-v3")),
     responses((status = 200, description = "What it came from", body = LineageView), ReadProblems)
 )]
 pub async fn lineage(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<axum::Json<LineageView>, Problem> {
-    let lineage = app.learning()?.registry.lineage(&ModelId(id)).await?;
+    let learning = app.learning()?;
+    let mut lineage = learning.registry.lineage(&ModelId(id)).await?;
+    if !lineage.split_known {
+        match read_dataset_manifest(&learning.artifacts, &lineage.dataset.manifest).await {
+            Ok(manifest) => lineage.told_by(&manifest),
+            Err(error) if error.is_transient() => return Err(error.into()),
+            // It is said that the split is not known.
+            Err(_) => {}
+        }
+    }
     let ids: Vec<DocumentId> = lineage.documents.iter().map(|document| document.document_id).collect();
     let mut known = Vec::with_capacity(ids.len());
     for ids in ids.chunks(LOOK_UP_MAX) {

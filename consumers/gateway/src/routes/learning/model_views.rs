@@ -139,5 +139,6 @@ pub fn lineage_view(lineage: Lineage, known: &[DocumentRow]) -> LineageView {
         job: lineage.job.shown(),
         dataset: lineage.dataset.shown(),
         documents: lineage.documents.into_iter().map(view).collect(),
+        split_known: lineage.split_known,
     }
 }
