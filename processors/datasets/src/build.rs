@@ -22,7 +22,7 @@ use crate::card::card;
 use crate::compose::{Composed, compose};
 use crate::files::{Files, Written, stored};
 use crate::manifest::{BUILD_VERSION, content_id};
-use crate::ports::{Answers, Instructor};
+use crate::ports::{Answers, Instructor, OneForAll, Respondents};
 use crate::scratch::Scratch;
 use crate::select::{select, split};
 use crate::verify::verify;
@@ -39,7 +39,7 @@ pub struct Builder {
     options: Options,
     corpus: Arc<dyn Corpus>,
     artifacts: Artifacts,
-    answers: Option<Arc<dyn Answers>>,
+    respondents: Option<Arc<dyn Respondents>>,
     instructor: Option<Arc<dyn Instructor>>,
 }
 
@@ -82,7 +82,9 @@ pub struct Report {
     pub refusals: Refusals,
     /// Instructions asked of a model that were not usable: the structural ones were kept.
     pub instruction_fallbacks: u64,
-    /// Answers asked of the current model that were not usable: no preference was made.
+    /// Answers that did not end by themselves: no preference was made of them.
+    pub cut_answers: u64,
+    /// Other answers that were not usable: none, an empty one, or the author's own words.
     pub answer_failures: u64,
     /// Seconds.
     pub seconds: f64,
@@ -121,7 +123,7 @@ impl Builder {
     /// Versions of the corpus's documents, written to `artifacts`.
     pub fn new(options: Options, corpus: Arc<dyn Corpus>, artifacts: Artifacts) -> Result<Self, Error> {
         options.validate()?;
-        Ok(Self { options, corpus, artifacts, answers: None, instructor: None })
+        Ok(Self { options, corpus, artifacts, respondents: None, instructor: None })
     }
 
     /// How documents are divided.
@@ -131,7 +133,12 @@ impl Builder {
 
     /// Makes preferences against this model's answers, as many as [`Options::preferences`] says.
     pub fn with_answers(self, answers: Arc<dyn Answers>) -> Self {
-        Self { answers: Some(answers), ..self }
+        self.with_respondents(Arc::new(OneForAll(answers)))
+    }
+
+    /// Makes preferences against the answers of whichever model answers for the author.
+    pub fn with_respondents(self, respondents: Arc<dyn Respondents>) -> Self {
+        Self { respondents: Some(respondents), ..self }
     }
 
     /// Lets this model write instructions, as many as [`Options::model_instructions`] says.
@@ -154,10 +161,10 @@ impl Builder {
             return Err(Error::NoDocuments(author.clone()));
         }
         let draft = self.drafted(author, parent).await?;
-        let (draft, by_model) = self.instruct(draft).await?;
+        let (draft, by_model) = self.instruct(author, number, draft).await?;
         let (draft, Composed { mut counts, lengths, longest }) = self.composed(author, draft).await?;
         self.require_enough(author, &counts, &draft)?;
-        let (draft, rejected_by) = self.prefer(author, draft, &mut counts).await?;
+        let (draft, rejected_by) = self.prefer(author, number, draft, &mut counts).await?;
 
         let Draft { scratch, mut files, refusals, mut report, .. } = draft;
         files.write("lengths.svg", &lengths.svg()?)?;
@@ -177,6 +184,7 @@ impl Builder {
             refusals: refusals.clone(),
             instructor: by_model,
             rejected_by,
+            cut_answers: report.cut_answers,
             files: Vec::new(),
         };
         for file in written {
@@ -185,7 +193,8 @@ impl Builder {
         let manifest_artifact = self.sealed(&mut manifest, folder.path()).await?;
         report.refusals = refusals;
         report.seconds = began.elapsed().as_secs_f64();
-        info!(%author, dataset = manifest.dataset.short(), number, kept = report.kept, "dataset frozen");
+        let (kept, cut_answers) = (report.kept, report.cut_answers);
+        info!(%author, dataset = manifest.dataset.short(), number, kept, cut_answers, "dataset frozen");
         Ok(Built { manifest, manifest_artifact, report })
     }
 

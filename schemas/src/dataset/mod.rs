@@ -47,6 +47,9 @@ pub struct DatasetManifest {
     /// The model that gave the rejected answers of preferences, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_by: Option<String>,
+    /// Answers of that model that did not end by themselves: no preference was made of them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cut_answers: u64,
     /// The files, by name. One without a line is left out.
     pub files: Vec<DatasetFile>,
 }
@@ -143,6 +146,11 @@ pub struct EvaluationSample {
     /// Whether the answer is over where the reference ends. Where that is a part of a text that goes on, no end is looked for.
     #[serde(default = "whole")]
     pub ends: bool,
+}
+
+/// Whether there are none: a manifest without any is as it was before they were counted, and so is its id.
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 fn whole() -> bool {
