@@ -250,9 +250,19 @@ impl Freezer {
             info!(%author, dataset = registered.dataset.short(), number = registered.number, reason = reason.as_str(), "dataset version registered");
             format!("version {} is {}", registered.number, registered.dataset)
         } else {
+            self.restore(built.manifest, &registered).await?;
             format!("nothing has changed since version {}, which is {}", registered.number, registered.dataset)
         };
         Ok(self.registry.answer_freeze(author, Ok(&outcome), now).await?)
+    }
+
+    /// Writes the manifest of a version that is there already as it was written: who asks for a version that has not changed
+    /// may do so since a file of it is damaged. The build has written all others.
+    async fn restore(&self, built: DatasetManifest, row: &DatasetRow) -> Result<(), Error> {
+        let (number, parent, created_at) = (row.number, row.parent.clone(), row.created_at);
+        let manifest = DatasetManifest { number, parent, created_at, ..built };
+        self.artifacts.put(serde_json::to_vec(&manifest)?).await?;
+        Ok(())
     }
 }
 

@@ -175,3 +175,16 @@ async fn a_version_is_made_though_neither_rows_nor_manifest_of_the_one_before_te
     let second = asked_for(&place, &mut freezer, &registry).await;
     assert_eq!((second.number, splits(&second)), (2, by_id));
 }
+
+#[tokio::test]
+async fn who_asks_for_a_version_that_has_not_changed_gets_its_damaged_manifest_restored() {
+    let place = Place::with(few(), (0..DOCUMENTS).map(generated)).await;
+    let (mut freezer, registry) = freezer(&place, FreezePolicy::default()).await;
+    for number in 1..3 {
+        assert!(place.put(generated(DOCUMENTS + number)).await);
+        let manifest = asked_for(&place, &mut freezer, &registry).await;
+        damage(&place, &versions(&registry).await[0].manifest);
+        assert_eq!(asked_for(&place, &mut freezer, &registry).await, manifest);
+        assert_eq!(versions(&registry).await.len(), number);
+    }
+}
