@@ -93,8 +93,8 @@ pub trait Instructor: Send + Sync {
 /// Brings a model into memory.
 #[async_trait]
 pub trait Opener: Send + Sync {
-    /// The model, ready to be asked.
-    async fn open(&self) -> Result<Arc<dyn ChatModel>, PortError>;
+    /// The model, ready to be asked, or why that can not be.
+    async fn open(&self) -> Result<Arc<dyn ChatModel>, String>;
 }
 
 /// Any chat model as either port: greedy, so that it answers the same each time as far as it can.
@@ -132,7 +132,7 @@ impl Asked {
             Source::Open(model) => return Ok(model.as_ref()),
             Source::Closed(opener, opened) => (opener.as_ref(), opened),
         };
-        match opened.get_or_init(|| async move { opener.open().await.map_err(|error| error.to_string()) }).await {
+        match opened.get_or_init(|| opener.open()).await {
             Ok(model) => Ok(model.as_ref()),
             Err(problem) => Err(PortError::Unopened(problem.clone())),
         }

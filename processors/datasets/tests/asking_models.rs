@@ -354,10 +354,10 @@ struct Deployed {
 
 #[async_trait]
 impl Opener for Deployed {
-    async fn open(&self) -> Result<Arc<dyn ChatModel>, PortError> {
+    async fn open(&self) -> Result<Arc<dyn ChatModel>, String> {
         self.opened.fetch_add(1, Ordering::SeqCst);
         match self.damaged {
-            true => Err(PortError::Unopened("a file is damaged".to_owned())),
+            true => Err("a file is damaged".to_owned()),
             false => Ok(Arc::new(OwnVersion::default())),
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use twin_datasets::{Answers, Asked, Opener, PortError, Respondents};
+use twin_datasets::{Answers, Asked, Opener, Respondents};
 use twin_inference::{Loader, VersionLoader};
 use twin_llm::ChatModel;
 use twin_registry::{DeploymentState, ModelRow, Registry};
@@ -49,8 +49,8 @@ struct Version {
 
 #[async_trait]
 impl Opener for Version {
-    async fn open(&self) -> Result<Arc<dyn ChatModel>, PortError> {
-        self.loader.load(&self.model).await.map_err(|error| PortError::Unopened(error.to_string()))
+    async fn open(&self) -> Result<Arc<dyn ChatModel>, String> {
+        self.loader.load(&self.model).await.map_err(|error| error.to_string())
     }
 }
 
@@ -60,6 +60,7 @@ mod tests {
 
     use chrono::{DateTime, Utc};
     use twin_artifacts::Artifacts;
+    use twin_datasets::PortError;
     use twin_inference::LlmOptions;
     use twin_registry::rules::WorkerReport;
     use twin_registry::{By, EvaluationOutcome, JobOutcome, NewDataset, NewJob, NewModel};
