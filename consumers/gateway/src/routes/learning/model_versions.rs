@@ -77,7 +77,7 @@ pub async fn lineage(State(app): State<Arc<App>>, Path(id): Path<String>) -> Res
     Ok(axum::Json(lineage_view(lineage, &known)))
 }
 
-/// List the model versions that learned from a document.
+/// List the model versions that a document taught: those whose dataset version has it in its train split.
 ///
 /// A document that was deleted, or that this twin has never seen, is asked for like any other.
 #[utoipa::path(
