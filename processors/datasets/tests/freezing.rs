@@ -32,7 +32,7 @@ async fn delete(place: &Place, registry: &Registry, numbers: std::ops::Range<usi
     for number in numbers {
         let document = id(&format!("notes/{number}.md"));
         assert!(place.delete(document, 2).await);
-        registry.mark_deleted(document, support::at()).await.unwrap();
+        registry.mark_deleted(document, at()).await.unwrap();
     }
 }
 

@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use twin_coordination::{Member, Owner};
 use twin_registry::rules::WorkerReport;
 use twin_registry::{
-    EvaluationOutcome, JobOutcome, MeasureChanges, Member, NewDataset, NewJob, NewModel, Placement, Registry, SplitRule,
+    EvaluationOutcome, JobOutcome, MeasureChanges, Member as VersionMember, NewDataset, NewJob, NewModel, Placement,
+    Registry, SplitRule,
 };
 use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Split, Verdict};
 use twin_sqlite::{Database, SqliteLeases, SqliteLog};
@@ -45,10 +46,10 @@ pub fn document(number: u8) -> DocumentId {
 }
 
 /// A document of a version, in that split.
-pub fn member(number: u8, revision: u64, split: Option<Split>) -> Member {
+pub fn member(number: u8, revision: u64, split: Option<Split>) -> VersionMember {
     let rule = SplitRule { seed: 0, train_share: 0.8, validation_share: 0.1 };
     let placement = split.map(|split| Placement { split, rule });
-    Member { document_id: document(number), revision: Revision(revision), passages: 1, placement }
+    VersionMember { document_id: document(number), revision: Revision(revision), passages: 1, placement }
 }
 
 pub fn dataset(name: &str) -> NewDataset {
