@@ -107,7 +107,7 @@ pub struct EvaluationView {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
-/// A document that a dataset version holds. What it is called is that of its newest revision, as the twin knows it; a
+/// A document that taught a model version. What it is called is that of its newest revision, as the twin knows it; a
 /// deleted document keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaughtDocumentView {
@@ -147,8 +147,12 @@ pub struct LineageView {
     pub job: JobView,
     /// What it was trained on.
     pub dataset: DatasetView,
-    /// The documents of that dataset version, by id.
+    /// The documents that taught it, by id: those of the dataset version's train split.
     pub documents: Vec<TaughtDocumentView>,
+    /// Whether it is known which documents are in the train split. If not (the dataset version is of an earlier version of the
+    /// program, and its manifest can not be read), `documents` are all of the dataset version's.
+    #[serde(default)]
+    pub split_known: bool,
     /// The `after` of the next part of the documents; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use twin_stack::TwinProcess;
 use twin_tests::{Api, Usage, school, times};
@@ -122,7 +122,16 @@ async fn what_an_author_publishes_becomes_the_voice_of_the_twin_and_can_be_taken
     let after = styled(&api, author, &id).await?;
     ensure!(after > before && after >= 3, "{before} of 4 answers were in the author's style, then {after}");
     let lineage = api.get(&format!("/v1/model-versions/{id}/lineage")).await?;
-    ensure!(lineage["documents"].as_array().map(Vec::len) == Some(40), "{lineage}");
+    let taught = lineage["documents"].as_array().context("no documents")?;
+    let shown = api.get(&format!("/v1/datasets/{}", dataset["dataset"].as_str().context("no id")?)).await?;
+    let documents = shown["manifest"]["documents"].as_array().context("no documents")?;
+    let trained_on: Vec<_> =
+        documents.iter().filter(|document| document["split"] == "train" && document["passages"] != 0).collect();
+    ensure!(lineage["split_known"] == true && (1..40).contains(&taught.len()), "{lineage}");
+    ensure!(taught.len() == trained_on.len(), "{} taught, of {}", taught.len(), trained_on.len());
+    for document in trained_on {
+        ensure!(taught.iter().any(|taught| taught["document_id"] == document["document_id"]), "{document} is missing");
+    }
 
     switched_under_questions(&twin, author, &id).await?;
     let back = styled(&api, author, BASE).await?;

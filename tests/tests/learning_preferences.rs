@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -18,8 +19,10 @@ const PATIENCE_S: u64 = 300;
 const INSTRUCTION: &str = "Tell your readers what you have come across this week, in the case of";
 /// It has no sensible instruction for passages with this word.
 const BAFFLING: &str = "nobody";
-/// What it answers itself.
+/// What it answers itself begins so, and goes on otherwise each time.
 const REJECTED: &str = "As a language model I have no opinion on this.";
+/// How often it has.
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
 /// Steps that are large enough for the model to answer otherwise than before.
 const RECIPE: &str = "method = \"dpo\"\nrank = 4\nalpha = 32.0\nlearning_rate = 0.01\nwarmup_steps = 0\nmax_steps = 2\n\
     pack_tokens = 320\neval_samples = 2\n";
@@ -32,7 +35,7 @@ fn reply(request: &Value) -> Script {
     let text = if message(1).ends_with("Which answer is better?") {
         "{\"winner\": \"A\", \"reason\": \"it stands first\"}".to_owned()
     } else if !message(0).contains("{\"instruction\"") {
-        REJECTED.to_owned()
+        format!("{REJECTED} I have said so {} times.", ANSWERED.fetch_add(1, Ordering::SeqCst))
     } else if message(1).contains(BAFFLING) {
         format!("Sure! Here is an instruction: {INSTRUCTION}")
     } else {
@@ -76,7 +79,7 @@ fn ensure_taught_by_both(folder: &Path) -> Result<()> {
     let preferences = samples(folder, "preference")?;
     for sample in &preferences {
         let (chosen, rejected) = (text(&sample["chosen"][0]), text(&sample["rejected"][0]));
-        ensure!(posts.contains(&chosen) && rejected == REJECTED, "{sample}");
+        ensure!(posts.contains(&chosen) && rejected.starts_with(REJECTED), "{sample}");
     }
     ensure!(preferences.len() == 12, "{} preferences", preferences.len());
     Ok(())
@@ -122,6 +125,11 @@ async fn another_model_instructs_answers_and_judges_and_is_not_needed() -> Resul
     let exported = twin.command(&["datasets", "export", id]).arg(export.path()).output()?;
     ensure!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
     ensure_taught_by_both(export.path())?;
+
+    // Who asks for the same once more gets the same: what the model has said is not asked for again.
+    let again = twin.command(&["datasets", "freeze", "--author", author, "--wait"]).output()?;
+    let said = String::from_utf8_lossy(&again.stdout);
+    ensure!(again.status.success() && said.contains("nothing has changed since version 1"), "{said}");
 
     // Trained on the preferences, and judged.
     let jobs = format!("/v1/jobs?author={author}");

@@ -6,13 +6,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use twin_coordination::{Leases, Owner};
+use twin_corpus::{Corpus, CorpusDocument, Replies, Reply, ReplyKey};
 use twin_registry::rules::Step;
-use twin_registry::{
-    JobProgress, Kind, Metric, MetricPosition, NewStep, Row, RowQuery, SortOrder, Store, TaughtPosition,
-};
-use twin_schemas::{Category, DatasetId, JobId, Revision, Topic};
+use twin_registry::{JobProgress, Kind, Member, Metric, MetricPosition, NewStep, Row, RowQuery, SortOrder, Store};
+use twin_schemas::{Category, ContentHash, DatasetId, JobId, Revision, Topic};
 use twin_sqlite::testing::{Statements, plan};
-use twin_sqlite::{Database, Error, SqliteLeases, SqliteLog, SqliteRegistry, SqliteVectors, SqliteWarehouse};
+use twin_sqlite::{
+    Database, Error, SqliteCorpus, SqliteLeases, SqliteLog, SqliteRegistry, SqliteVectors, SqliteWarehouse,
+};
 use twin_stream::{EventLog, NewRecord, StartAt, TopicPartition, TopicSpec, partition_for};
 use twin_vectors::VectorStore;
 use twin_vectors::testing::fixtures::{at, document, model, point};
@@ -255,11 +256,11 @@ async fn of_the_learning_loop() {
         }
     }
     plans.of_list("rows_like", store.rows_like(Kind::Job, "bb")).await;
-    plans.of("put_members", store.put_members(&dataset, &[(document, Revision(1))])).await;
+    let member = Member { document_id: document, revision: Revision(1), passages: 1, placement: None };
+    plans.of("put_members", store.put_members(&dataset, &[member])).await;
     plans.of("mark_deleted", store.mark_deleted(document, at)).await;
     plans.of_list("members", store.members(&dataset, None, 10)).await;
-    let position = TaughtPosition { document_id: document };
-    plans.of_list("members, after", store.members(&dataset, Some(&position), 10)).await;
+    plans.of_list("members, after", store.members(&dataset, Some(document), 10)).await;
     plans.of("deleted_members", store.deleted_members(std::slice::from_ref(&dataset))).await;
     plans.of("datasets_with", store.datasets_with(document)).await;
     plans.of("put_progress", store.put_progress(&job, 1, &JobProgress::default())).await;
@@ -269,6 +270,39 @@ async fn of_the_learning_loop() {
     let after = MetricPosition { name: "loss".into(), step: 1 };
     plans.of_list("metrics", store.metrics(&job, None, 9)).await;
     plans.of_list("metrics after", store.metrics(&job, Some(&after), 9)).await;
+    plans.finish();
+}
+
+#[tokio::test]
+async fn of_the_corpus() {
+    let mut plans = Plans::new().await;
+    let corpus = SqliteCorpus::open(plans.database.clone()).await.unwrap();
+    let document = CorpusDocument {
+        document_id: observation("a", "a").key.id(),
+        revision: Revision(1),
+        author: ada(),
+        category: Category::Article,
+        language: None,
+        code_language: None,
+        title: None,
+        natural_key: "a".into(),
+        url: None,
+        content_hash: ContentHash::sha256([b"a".as_slice()]),
+        text: "a".into(),
+    };
+    let id = document.document_id;
+    plans.of("put", corpus.put(document, 1)).await;
+    plans.of("revision", corpus.revision(id)).await;
+    plans.of_list("documents", corpus.documents(&ada(), None, 9)).await;
+    plans.of_list("documents after", corpus.documents(&ada(), Some(id), 9)).await;
+    plans.of("mark_frozen", corpus.mark_frozen(&[(id, Revision(1))])).await;
+    let key = ReplyKey("0".repeat(64));
+    let reply = Reply { author: ada(), key: key.clone(), document_id: id, version: 1, text: "said".into() };
+    plans.of("keep_reply", corpus.keep_reply(reply)).await;
+    plans.of("reply", corpus.reply(&ada(), &key)).await;
+    plans.of("mark_used", corpus.mark_used(&ada(), &[key], 2)).await;
+    plans.of_list("forget_unused", corpus.forget_unused(&ada(), 0)).await;
+    plans.of("delete", corpus.delete(id, Revision(2))).await;
     plans.finish();
 }
 

@@ -7,9 +7,14 @@
 //! What is new since an author's last dataset version is not told by a clock or by a counter over all documents: each
 //! document knows the revision of it that a version holds ([`Corpus::mark_frozen`]).
 //!
+//! Beside the documents lie what models have said of them ([`Replies`]).
+//!
 //! Deliberately not here: what a sample is, and which versions there are (`platform/registry`).
 
+mod replies;
 pub mod testing;
+
+pub use replies::{Replies, Reply, ReplyKey};
 
 use async_trait::async_trait;
 use twin_backend::Error;
@@ -74,9 +79,9 @@ pub struct AuthorState {
     pub changed: u64,
 }
 
-/// Where cleaned documents are kept for datasets.
+/// Where cleaned documents are kept for datasets, and what models have said of them.
 #[async_trait]
-pub trait Corpus: Send + Sync {
+pub trait Corpus: Replies {
     /// The newest revision known of a document, deletions included.
     async fn revision(&self, document: DocumentId) -> Result<Option<Revision>, Error>;
 
@@ -85,7 +90,8 @@ pub trait Corpus: Send + Sync {
     async fn put(&self, document: CorpusDocument, samples: u64) -> Result<bool, Error>;
 
     /// Deletes a document as of a revision, if that is higher than the one known. Returns whether it was. A document that
-    /// is not known is noted (as nobody's), so that an older revision that comes later changes nothing.
+    /// is not known is noted (as nobody's), so that an older revision that comes later changes nothing. What models have
+    /// said of a document that is deleted goes too, at the latest when its deletion is told again.
     async fn delete(&self, document: DocumentId, revision: Revision) -> Result<bool, Error>;
 
     /// The authors that have, or had, documents, by name: at most `limit` behind `after`.

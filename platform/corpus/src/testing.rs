@@ -3,7 +3,7 @@
 
 use twin_schemas::{AuthorId, Category, ContentHash, DocumentId, DocumentKey, Revision, SourceKind};
 
-use crate::{AuthorState, Corpus, CorpusDocument};
+use crate::{AuthorState, Corpus, CorpusDocument, Reply, ReplyKey};
 
 /// The tests of a backend. `$open` is an async function that makes an empty corpus, kept in something that derefs to
 /// `dyn Corpus` through `corpus()`.
@@ -17,7 +17,10 @@ macro_rules! corpus_contract {
             an_authors_state_grows_with_every_change,
             what_a_version_holds_is_new_no_more_until_it_changes,
             documents_come_in_pages_by_id_and_without_the_deleted,
-            authors_come_in_pages_by_name
+            authors_come_in_pages_by_name,
+            of_several_replies_under_one_key_the_first_is_kept,
+            the_replies_of_the_newest_versions_are_kept_and_of_one_author_alone,
+            a_deleted_document_takes_what_was_said_of_it_along
         );
     };
     (@ $open:path: $($name:ident),+) => {
@@ -184,4 +187,71 @@ pub async fn authors_come_in_pages_by_name(corpus: &dyn Corpus) {
     let first = corpus.authors(None, 2).await.unwrap();
     assert_eq!(first, [author("ada"), author("edsger")], "who had documents too");
     assert_eq!(corpus.authors(first.last(), 2).await.unwrap(), [author("grace")]);
+}
+
+fn key(name: &str) -> ReplyKey {
+    ReplyKey(name.to_owned())
+}
+
+/// What a model has said of a document.
+fn reply(of: &str, name: &str, document: &str, version: u32, text: &str) -> Reply {
+    Reply { author: author(of), key: key(name), document_id: id(document), version, text: text.to_owned() }
+}
+
+async fn said(corpus: &dyn Corpus, name: &str) -> Option<String> {
+    corpus.reply(&author("ada"), &key(name)).await.unwrap()
+}
+
+#[doc(hidden)]
+pub async fn of_several_replies_under_one_key_the_first_is_kept(corpus: &dyn Corpus) {
+    assert_eq!(said(corpus, "a").await, None);
+    assert_eq!(corpus.keep_reply(reply("ada", "a", "rivers", 1, "first")).await.unwrap(), "first");
+    assert_eq!(corpus.keep_reply(reply("ada", "a", "rivers", 2, "second")).await.unwrap(), "first");
+    assert_eq!(said(corpus, "a").await.as_deref(), Some("first"));
+    assert_eq!(corpus.keep_reply(reply("grace", "a", "lakes", 1, "hers")).await.unwrap(), "hers");
+    assert_eq!(said(corpus, "a").await.as_deref(), Some("first"), "another author's is another");
+    assert_eq!(said(corpus, "b").await, None);
+}
+
+#[doc(hidden)]
+pub async fn the_replies_of_the_newest_versions_are_kept_and_of_one_author_alone(corpus: &dyn Corpus) {
+    let ada = author("ada");
+    for (name, version) in [("a", 1), ("b", 1), ("c", 2), ("d", 2)] {
+        corpus.keep_reply(reply("ada", name, "rivers", version, name)).await.unwrap();
+    }
+    corpus.keep_reply(reply("grace", "a", "lakes", 1, "hers")).await.unwrap();
+    // What is noted late, or of nothing, changes nothing.
+    corpus.mark_used(&ada, &[key("a"), key("unknown")], 3).await.unwrap();
+    corpus.mark_used(&ada, &[key("a"), key("d")], 1).await.unwrap();
+    assert_eq!(corpus.forget_unused(&ada, 9).await.unwrap(), 0);
+    assert_eq!(corpus.forget_unused(&ada, 3).await.unwrap(), 1);
+    assert_eq!(said(corpus, "b").await, None);
+    for name in ["a", "c", "d"] {
+        assert_eq!(said(corpus, name).await.as_deref(), Some(name));
+    }
+    assert_eq!(corpus.forget_unused(&ada, 1).await.unwrap(), 2);
+    assert_eq!(said(corpus, "a").await.as_deref(), Some("a"), "it was used last");
+    assert_eq!(corpus.forget_unused(&ada, 0).await.unwrap(), 1);
+    assert_eq!(corpus.reply(&author("grace"), &key("a")).await.unwrap().as_deref(), Some("hers"));
+    // What was forgotten is asked for anew.
+    assert_eq!(corpus.keep_reply(reply("ada", "a", "rivers", 4, "again")).await.unwrap(), "again");
+}
+
+#[doc(hidden)]
+pub async fn a_deleted_document_takes_what_was_said_of_it_along(corpus: &dyn Corpus) {
+    put(corpus, "rivers", 1, 3).await;
+    put(corpus, "lakes", 1, 3).await;
+    for (name, document) in [("a", "rivers"), ("b", "rivers"), ("c", "lakes")] {
+        corpus.keep_reply(reply("ada", name, document, 1, name)).await.unwrap();
+    }
+    assert!(corpus.delete(id("rivers"), Revision(2)).await.unwrap());
+    assert_eq!((said(corpus, "a").await, said(corpus, "b").await), (None, None));
+    assert_eq!(said(corpus, "c").await.as_deref(), Some("c"));
+    // A build that was under way may still have written one.
+    corpus.keep_reply(reply("ada", "a", "rivers", 1, "late")).await.unwrap();
+    assert!(!corpus.delete(id("rivers"), Revision(2)).await.unwrap());
+    assert_eq!(said(corpus, "a").await, None);
+    // A deletion that is out of date is none.
+    assert!(!corpus.delete(id("lakes"), Revision(1)).await.unwrap());
+    assert_eq!(said(corpus, "c").await.as_deref(), Some("c"));
 }

@@ -22,6 +22,7 @@ mod jobs;
 mod lineage;
 mod manifest;
 mod measure;
+mod members;
 mod model;
 mod models;
 mod outlook;
@@ -43,6 +44,7 @@ pub use folds::FoldAdapter;
 pub use lineage::{Lineage, TaughtDocument, TaughtPosition};
 pub use manifest::{ModelManifest, read_dataset_manifest};
 pub use measure::MeasureChanges;
+pub use members::{KeptMember, Member, Placement, Placements, SplitRule, placements_of};
 pub use model::{
     Action, Against, DatasetRow, DecisionRow, DeploymentPosition, DeploymentRow, DeploymentState, EvaluationOutcome,
     EvaluationRow, EvaluationState, FreezeRequest, JobCheckpoint, JobOutcome, JobProgress, JobRow, JobState, Metric,

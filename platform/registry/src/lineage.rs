@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use twin_backend::Page;
-use twin_schemas::{DocumentId, ModelId, Revision};
+use twin_schemas::{DatasetManifest, DocumentId, ModelId, Revision, Split};
 
+use crate::members::{KeptMember, placements_of};
 use crate::model::{DatasetRow, JobRow, ModelRow};
 use crate::rows::Kind;
 use crate::{Error, Registry};
@@ -18,11 +19,13 @@ pub struct Lineage {
     pub job: JobRow,
     /// What it was trained on.
     pub dataset: DatasetRow,
-    /// The documents of that dataset, by id: as many as were asked for.
-    pub documents: Page<TaughtDocument, TaughtPosition>,
+    /// The documents that taught it, by id: those of the dataset's train split.
+    pub documents: Vec<TaughtDocument>,
+    /// Whether the split is known. If not, `documents` are all of the dataset's, those that it was compared by too.
+    pub split_known: bool,
 }
 
-/// A document that a dataset holds.
+/// A document that taught a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaughtDocument {
     /// The document.
@@ -33,7 +36,7 @@ pub struct TaughtDocument {
     pub deleted_at: Option<DateTime<Utc>>,
 }
 
-/// A position in the documents of a dataset version.
+/// A position in the documents that taught a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaughtPosition {
@@ -41,26 +44,53 @@ pub struct TaughtPosition {
     pub document_id: DocumentId,
 }
 
+impl Lineage {
+    /// Leaves out what did not teach, by the manifest of the dataset: for one whose rows do not say what its documents
+    /// were for. A manifest that does not say it either changes nothing.
+    pub fn told_by(&mut self, manifest: &DatasetManifest) {
+        let placements = placements_of(manifest);
+        if self.split_known || placements.is_empty() {
+            return;
+        }
+        let taught = |id: &DocumentId| placements.get(id).is_some_and(|placement| placement.split == Split::Train);
+        self.documents.retain(|document| taught(&document.document_id));
+        self.split_known = true;
+    }
+
+    /// At most `limit` of the documents, by id.
+    pub fn part(&self, after: Option<&TaughtPosition>, limit: usize) -> Page<TaughtDocument, TaughtPosition> {
+        let is_after = |document: &&TaughtDocument| after.is_none_or(|after| document.document_id > after.document_id);
+        let placed = |document: &TaughtDocument| {
+            let position = TaughtPosition { document_id: document.document_id };
+            (document.clone(), position)
+        };
+        let found = self.documents.iter().filter(is_after).take(limit.saturating_add(1)).map(placed);
+        Page::of(found.collect(), limit)
+    }
+}
+
 impl Registry {
-    /// Which documents taught this model, and how: at most `limit` of the documents, by id.
-    pub async fn lineage(&self, id: &ModelId, after: Option<&TaughtPosition>, limit: usize) -> Result<Lineage, Error> {
+    /// Which documents taught this model, and how.
+    pub async fn lineage(&self, id: &ModelId) -> Result<Lineage, Error> {
         let model = self.require_model(id).await?;
         let job = self.job(&model.job.0).await?.ok_or_else(|| Error::missing("job", &model.job))?;
         let dataset = self.dataset(&model.dataset.0).await?;
         let dataset = dataset.ok_or_else(|| Error::missing("dataset", &model.dataset))?;
-        let members = self.store.members(&model.dataset, after, limit.saturating_add(1)).await?;
-        let placed = members.into_iter().map(|member| {
-            let position = TaughtPosition { document_id: member.document_id };
-            (member, position)
-        });
-        let documents = Page::of(placed.collect(), limit);
-        Ok(Lineage { model, job, dataset, documents })
+        let mut members = self.members(&model.dataset).await?;
+        members.retain(|kept| kept.member.passages > 0);
+        let split_known = members.iter().all(|kept| kept.member.placement.is_some());
+        let documents = members.into_iter().filter_map(taught).collect();
+        Ok(Lineage { model, job, dataset, documents, split_known })
     }
 
-    /// Which models learned from this document, oldest first.
+    /// Which models learned from this document, oldest first. One whose dataset was registered by an earlier version of
+    /// this program is among them whatever the document was for: that is not in the rows.
     pub async fn models_taught_by(&self, document: DocumentId) -> Result<Vec<ModelId>, Error> {
         let mut models = Vec::new();
-        for dataset in self.store.datasets_with(document).await? {
+        for (dataset, split) in self.store.datasets_with(document).await? {
+            if split.is_some_and(|split| split != Split::Train) {
+                continue;
+            }
             let Some(row) = self.exactly(Kind::Dataset, &dataset.0).await? else { continue };
             let state = self.state(&row.author).await?;
             models.extend(state.models.iter().filter(|model| model.dataset == dataset).cloned());
@@ -68,4 +98,11 @@ impl Registry {
         models.sort_by_key(|model| (model.created_at, model.number));
         Ok(models.into_iter().map(|model| model.model).collect())
     }
+}
+
+/// The document, unless it is known to be for something else than to teach.
+fn taught(kept: KeptMember) -> Option<TaughtDocument> {
+    let KeptMember { member, deleted_at } = kept;
+    let taught = member.placement.is_none_or(|placement| placement.split == Split::Train);
+    taught.then_some(TaughtDocument { document_id: member.document_id, revision: member.revision, deleted_at })
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use twin_artifacts::FolderFile;
-use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
+use twin_schemas::{AuthorId, DatasetId, JobId, ModelId, Verdict};
 use twin_training::Plan;
 
-use crate::{FoldAdapter, MeasureChanges};
+use crate::{FoldAdapter, MeasureChanges, Member};
 
 /// A dataset version to register.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +27,8 @@ pub struct NewDataset {
     pub prompts: Option<String>,
     /// Why it was frozen.
     pub reason: String,
-    /// The documents that it holds.
-    pub members: Vec<(DocumentId, Revision)>,
+    /// The documents that it was made of, as far as they are in its split.
+    pub members: Vec<Member>,
 }
 
 /// A dataset version.
@@ -56,7 +56,7 @@ pub struct DatasetRow {
     pub reason: String,
     /// When.
     pub created_at: DateTime<Utc>,
-    /// Documents in it.
+    /// Documents whose words are in it.
     pub documents: u64,
     /// Of these, deleted since: what they taught is still in this version.
     pub deleted_documents: u64,

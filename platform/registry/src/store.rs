@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use twin_backend::Error;
-use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Split};
 
-use crate::lineage::{TaughtDocument, TaughtPosition};
+use crate::members::{KeptMember, Member};
 use crate::model::{JobProgress, Metric, MetricPosition, NotedProgress};
 use crate::rows::{Kind, Row, RowPosition};
 use crate::rules::{Event, Step};
@@ -93,25 +93,26 @@ pub trait Store: Send + Sync {
     /// At most two rows of a kind whose ids begin so, by id: whether a shortened id names one row.
     async fn rows_like(&self, kind: Kind, prefix: &str) -> Result<Vec<Row>, Error>;
 
-    /// Notes the documents of a dataset version, before its step.
-    async fn put_members(&self, dataset: &DatasetId, members: &[(DocumentId, Revision)]) -> Result<(), Error>;
+    /// Notes the documents of a dataset version, before its step. A row that is there stays as it is, but for one that
+    /// does not say where its document is: it is completed.
+    async fn put_members(&self, dataset: &DatasetId, members: &[Member]) -> Result<(), Error>;
 
     /// A document is gone: versions that hold it are marked, unless they are already.
     async fn mark_deleted(&self, document: DocumentId, at: DateTime<Utc>) -> Result<(), Error>;
 
-    /// At most `limit` documents of a version, by id.
+    /// At most `limit` documents of a version, by id: those of which no passage is in it too.
     async fn members(
         &self,
         dataset: &DatasetId,
-        after: Option<&TaughtPosition>,
+        after: Option<DocumentId>,
         limit: usize,
-    ) -> Result<Vec<TaughtDocument>, Error>;
+    ) -> Result<Vec<KeptMember>, Error>;
 
-    /// How many documents of each of these versions were deleted since.
+    /// How many documents whose words are in each of these versions were deleted since.
     async fn deleted_members(&self, datasets: &[DatasetId]) -> Result<BTreeMap<DatasetId, u64>, Error>;
 
-    /// The versions that hold a document.
-    async fn datasets_with(&self, document: DocumentId) -> Result<Vec<DatasetId>, Error>;
+    /// The versions that hold words of a document, each with the split that it is in there, where that was noted.
+    async fn datasets_with(&self, document: DocumentId) -> Result<Vec<(DatasetId, Option<Split>)>, Error>;
 
     /// Notes how far that attempt of a job is. False, and nothing is noted, if a higher attempt has said how far it is, or
     /// this one that it is further.

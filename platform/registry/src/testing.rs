@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use twin_schemas::{AuthorId, DatasetId, DocumentId, DocumentKey, JobId, Revision, SourceKind};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, DocumentKey, JobId, Revision, SourceKind, Split};
 
 use crate::rules::{Event, Step};
 use crate::{
-    JobProgress, Kind, Metric, MetricPosition, NewStep, NotedProgress, Row, RowPosition, RowQuery, SortOrder, Store,
-    TaughtPosition,
+    JobProgress, Kind, Member, Metric, MetricPosition, NewStep, NotedProgress, Placement, Row, RowPosition, RowQuery,
+    SortOrder, SplitRule, Store,
 };
 
 /// The tests of a backend. `$open` is an async function that makes an empty store; what it returns lives as long as the
@@ -27,6 +27,7 @@ macro_rules! store_contract {
             what_is_unsettled_is_told_in_order_until_it_is_settled,
             members_are_noted_once_and_a_deletion_marks_every_version,
             members_come_by_id_in_parts,
+            a_member_says_where_it_is_or_is_completed_later,
             progress_is_replaced_and_values_are_by_name_and_step,
             progress_of_a_lower_attempt_or_step_replaces_none
         );
@@ -210,44 +211,71 @@ pub async fn what_is_unsettled_is_told_in_order_until_it_is_settled(store: Arc<d
     assert_eq!(of("grace", 99).await.len(), 4);
 }
 
+/// A document of a version: with so many passages in it, in that split.
+fn member(name: &str, revision: u64, passages: u64, split: Option<Split>) -> Member {
+    let rule = SplitRule { seed: 7, train_share: 0.8, validation_share: 0.1 };
+    let placement = split.map(|split| Placement { split, rule });
+    Member { document_id: document(name), revision: Revision(revision), passages, placement }
+}
+
 #[doc(hidden)]
 pub async fn members_are_noted_once_and_a_deletion_marks_every_version(store: Arc<dyn Store>) {
     let (first, second) = (DatasetId("first".to_owned()), DatasetId("second".to_owned()));
-    let (rivers, lakes) = ((document("rivers"), Revision(1)), (document("lakes"), Revision(4)));
+    let (rivers, lakes) = (member("rivers", 1, 3, Some(Split::Test)), member("lakes", 4, 1, Some(Split::Train)));
+    // In the split, and no word of it in the version.
+    let seas = member("seas", 2, 0, Some(Split::Train));
     for _ in 0..2 {
-        store.put_members(&first, &[rivers, lakes]).await.unwrap();
-        store.put_members(&second, &[rivers]).await.unwrap();
+        store.put_members(&first, &[rivers.clone(), lakes.clone(), seas.clone()]).await.unwrap();
+        store.put_members(&second, std::slice::from_ref(&rivers)).await.unwrap();
     }
-    assert_eq!(store.members(&first, None, 9).await.unwrap().len(), 2);
-    store.mark_deleted(rivers.0, at(5)).await.unwrap();
-    store.mark_deleted(rivers.0, at(9)).await.unwrap();
+    assert_eq!(store.members(&first, None, 9).await.unwrap().len(), 3);
+    store.mark_deleted(rivers.document_id, at(5)).await.unwrap();
+    store.mark_deleted(rivers.document_id, at(9)).await.unwrap();
+    store.mark_deleted(seas.document_id, at(9)).await.unwrap();
+    store.put_members(&first, &[rivers.clone(), lakes.clone(), seas.clone()]).await.unwrap();
     let counted = store.deleted_members(&[first.clone(), second.clone()]).await.unwrap();
     assert_eq!(counted, BTreeMap::from([(first.clone(), 1), (second.clone(), 1)]));
     let members = store.members(&first, None, 9).await.unwrap();
-    let of = |id| members.iter().find(|member| member.document_id == id).unwrap();
-    assert_eq!((of(rivers.0).revision, of(rivers.0).deleted_at), (Revision(1), Some(at(5))));
-    assert_eq!((of(lakes.0).revision, of(lakes.0).deleted_at), (Revision(4), None));
-    let mut holding = store.datasets_with(rivers.0).await.unwrap();
+    let of = |wanted: &Member| members.iter().find(|kept| kept.member == *wanted).unwrap().deleted_at;
+    assert_eq!((of(&rivers), of(&lakes), of(&seas)), (Some(at(5)), None, Some(at(9))));
+    let mut holding = store.datasets_with(rivers.document_id).await.unwrap();
     holding.sort_by(|a, b| a.0.cmp(&b.0));
-    assert_eq!(holding, [first, second]);
-    assert_eq!(store.datasets_with(document("seas")).await.unwrap(), []);
+    assert_eq!(holding, [(first.clone(), Some(Split::Test)), (second, Some(Split::Test))]);
+    assert_eq!(store.datasets_with(lakes.document_id).await.unwrap(), [(first, Some(Split::Train))]);
+    assert_eq!(store.datasets_with(seas.document_id).await.unwrap(), []);
+    assert_eq!(store.datasets_with(document("ponds")).await.unwrap(), []);
+}
+
+#[doc(hidden)]
+pub async fn a_member_says_where_it_is_or_is_completed_later(store: Arc<dyn Store>) {
+    let dataset = DatasetId("first".to_owned());
+    let unplaced = member("rivers", 1, 1, None);
+    store.put_members(&dataset, std::slice::from_ref(&unplaced)).await.unwrap();
+    store.mark_deleted(unplaced.document_id, at(5)).await.unwrap();
+    assert_eq!(store.datasets_with(unplaced.document_id).await.unwrap(), [(dataset.clone(), None)]);
+    let placed = member("rivers", 1, 3, Some(Split::Validation));
+    for later in [&placed, &unplaced, &member("rivers", 1, 2, Some(Split::Train))] {
+        store.put_members(&dataset, std::slice::from_ref(later)).await.unwrap();
+        let kept = store.members(&dataset, None, 9).await.unwrap().remove(0);
+        assert_eq!((&kept.member, kept.deleted_at), (&placed, Some(at(5))), "after {later:?}");
+    }
 }
 
 #[doc(hidden)]
 pub async fn members_come_by_id_in_parts(store: Arc<dyn Store>) {
     let (dataset, other) = (DatasetId("first".to_owned()), DatasetId("second".to_owned()));
     let names = ["rivers", "lakes", "seas", "ponds", "wells"];
-    store.put_members(&dataset, &names.map(|name| (document(name), Revision(1)))).await.unwrap();
-    store.put_members(&other, &[(document("moors"), Revision(1))]).await.unwrap();
+    store.put_members(&dataset, &names.map(|name| member(name, 1, 1, Some(Split::Train)))).await.unwrap();
+    store.put_members(&other, &[member("moors", 1, 1, Some(Split::Train))]).await.unwrap();
     let mut wanted = names.map(document);
     wanted.sort();
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let part = store.members(&dataset, after.as_ref(), 2).await.unwrap();
+        let part = store.members(&dataset, after, 2).await.unwrap();
         let Some(last) = part.last() else { break };
-        after = Some(TaughtPosition { document_id: last.document_id });
+        after = Some(last.member.document_id);
         assert!(part.len() <= 2, "{part:?}");
-        found.extend(part.into_iter().map(|member| member.document_id));
+        found.extend(part.into_iter().map(|kept| kept.member.document_id));
     }
     assert_eq!(found, wanted);
 }

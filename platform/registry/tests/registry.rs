@@ -2,12 +2,12 @@
 
 mod support;
 
-use support::{Fixture, ada, at, dataset, document, evaluated, evaluated_again, fixture, job, outcome, report};
+use support::{Fixture, ada, at, dataset, document, evaluated, evaluated_again, fixture, job, member, outcome, report};
 use twin_registry::{
-    Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, Lineage, MeasureChanges, Metric,
-    ModelState, NewModel, relay,
+    Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, MeasureChanges, Metric,
+    ModelState, NewDataset, NewModel, Registry, relay,
 };
-use twin_schemas::{ModelId, Topic, Verdict};
+use twin_schemas::{DatasetManifest, ModelId, Split, Topic, Verdict};
 use twin_stream::{StartAt, TopicPartition};
 
 /// Ids of the events of a topic, in order.
@@ -318,19 +318,77 @@ async fn lineage_leads_from_a_model_to_its_documents_and_back() {
     let registry = &fixture.registry;
     let model = evaluated(registry, "1", Verdict::Passed).await;
     registry.mark_deleted(document(1), at(6)).await.unwrap();
-    let lineage = registry.lineage(&model, None, 9).await.unwrap();
-    let documents = |lineage: &Lineage| -> Vec<_> {
-        lineage.documents.items.iter().map(|taught| (taught.document_id, taught.deleted_at)).collect()
-    };
-    assert_eq!(documents(&lineage), [(document(1), Some(at(6))), (document(2), None)]);
-    assert_eq!(lineage.documents.next, None);
-    let first = registry.lineage(&model, None, 1).await.unwrap();
-    let second = registry.lineage(&model, first.documents.next.as_ref(), 1).await.unwrap();
-    assert_eq!((documents(&first).as_slice(), documents(&second).as_slice()), documents(&lineage).split_at(1));
+    let lineage = registry.lineage(&model).await.unwrap();
+    let documents: Vec<_> = lineage.documents.iter().map(|taught| (taught.document_id, taught.deleted_at)).collect();
+    assert_eq!(documents, [(document(1), Some(at(6))), (document(2), None)]);
+    let whole = lineage.part(None, 2);
+    assert_eq!((&whole.items, whole.next), (&lineage.documents, None));
+    let first = lineage.part(None, 1);
+    let second = lineage.part(first.next.as_ref(), 1);
+    assert_eq!((first.items.as_slice(), second.items.as_slice()), lineage.documents.split_at(1));
     assert!(first.documents.next.is_some() && second.documents.next.is_none());
     assert_eq!((lineage.job.recipe.as_str(), lineage.dataset.number), ("rank = 8", 1));
     assert_eq!(registry.models_taught_by(document(1)).await.unwrap(), [model]);
     assert!(registry.models_taught_by(document(9)).await.unwrap().is_empty());
+}
+
+/// A model of a version with one document in each split, and one of which nothing is in it; their splits are not noted
+/// where they are not `known`.
+async fn taught_by_three(registry: &Registry, known: bool) -> ModelId {
+    let of = |number, split| member(number, 1, known.then_some(split));
+    let mut without = of(4, Split::Train);
+    without.passages = if known { 0 } else { 1 };
+    let members = vec![of(1, Split::Train), of(2, Split::Validation), of(3, Split::Test), without];
+    registry.add_dataset(NewDataset { members, ..dataset("a") }, at(0)).await.unwrap();
+    evaluated(registry, "1", Verdict::Passed).await
+}
+
+#[tokio::test]
+async fn only_the_documents_of_the_train_split_taught_a_model() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let model = taught_by_three(registry, true).await;
+    let lineage = registry.lineage(&model).await.unwrap();
+    let documents: Vec<_> = lineage.documents.iter().map(|taught| taught.document_id).collect();
+    assert_eq!((documents, lineage.split_known), (vec![document(1)], true));
+    assert_eq!(lineage.dataset.documents, 3, "words of three are in the version");
+    assert_eq!(registry.models_taught_by(document(1)).await.unwrap(), [model]);
+    for number in [2, 3, 4] {
+        assert!(registry.models_taught_by(document(number)).await.unwrap().is_empty(), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_dataset_of_before_the_split_was_noted_is_told_by_its_manifest_or_counts_as_a_whole() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let model = taught_by_three(registry, false).await;
+    let mut lineage = registry.lineage(&model).await.unwrap();
+    assert_eq!((lineage.documents.len(), lineage.split_known), (4, false));
+    assert_eq!(registry.placements(&lineage.dataset.dataset).await.unwrap(), None);
+    assert_eq!(registry.models_taught_by(document(3)).await.unwrap(), [model]);
+
+    let hash = format!("sha256:{}", "0".repeat(64));
+    let source = |number, split| {
+        serde_json::json!({
+            "document_id": document(number), "revision": 1, "content_hash": hash, "split": split, "passages": 1,
+        })
+    };
+    let documents: Vec<_> =
+        [(1, "train"), (2, "validation"), (3, "test"), (4, "train")].map(|(id, split)| source(id, split)).to_vec();
+    let manifest = |options: serde_json::Value| -> DatasetManifest {
+        serde_json::from_value(serde_json::json!({
+            "dataset": "a".repeat(64), "number": 1, "created_at": at(0), "author": ada(), "build_version": 4,
+            "options": options, "documents": documents, "counts": {}, "refusals": {}, "files": [],
+        }))
+        .unwrap()
+    };
+    lineage.told_by(&manifest(serde_json::json!({})));
+    assert!(!lineage.split_known && lineage.documents.len() == 4, "that one does not say how they were divided");
+    let options = serde_json::json!({"seed": 0, "train_share": 0.8, "validation_share": 0.1, "other": "settings"});
+    lineage.told_by(&manifest(options));
+    let documents: Vec<_> = lineage.documents.iter().map(|taught| taught.document_id).collect();
+    assert_eq!((documents, lineage.split_known), (vec![document(1), document(4)], true));
 }
 
 #[tokio::test]

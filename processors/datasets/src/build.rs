@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tracing::info;
 use twin_artifacts::Artifacts;
 use twin_corpus::{Corpus, CorpusDocument};
+use twin_registry::{Placements, SplitRule, placements_of};
 use twin_schemas::{
     AuthorId, Category, DatasetId, DatasetManifest, DocumentId, Refusals, SampleKind, SourceDocument, Split,
 };
@@ -21,7 +22,7 @@ use crate::card::card;
 use crate::compose::{Composed, compose};
 use crate::files::{Files, Written, stored};
 use crate::manifest::{BUILD_VERSION, content_id};
-use crate::ports::{Answers, Instructor};
+use crate::ports::{Answers, Instructor, OneForAll, Respondents};
 use crate::scratch::Scratch;
 use crate::select::{select, split};
 use crate::verify::verify;
@@ -38,7 +39,7 @@ pub struct Builder {
     options: Options,
     corpus: Arc<dyn Corpus>,
     artifacts: Artifacts,
-    answers: Option<Arc<dyn Answers>>,
+    respondents: Option<Arc<dyn Respondents>>,
     instructor: Option<Arc<dyn Instructor>>,
 }
 
@@ -51,6 +52,21 @@ pub struct Built {
     pub manifest_artifact: String,
     /// How the build went.
     pub report: Report,
+}
+
+/// The version before one that is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parent {
+    /// Its id.
+    pub dataset: DatasetId,
+    /// Where its documents are. Empty where that is not known.
+    pub placements: Placements,
+}
+
+impl From<&DatasetManifest> for Parent {
+    fn from(manifest: &DatasetManifest) -> Self {
+        Self { dataset: manifest.dataset.clone(), placements: placements_of(manifest) }
+    }
 }
 
 /// How a build went: what of it is not part of the version.
@@ -66,7 +82,9 @@ pub struct Report {
     pub refusals: Refusals,
     /// Instructions asked of a model that were not usable: the structural ones were kept.
     pub instruction_fallbacks: u64,
-    /// Answers asked of the current model that were not usable: no preference was made.
+    /// Answers that did not end by themselves: no preference was made of them.
+    pub cut_answers: u64,
+    /// Other answers that were not usable: none, an empty one, or the author's own words.
     pub answer_failures: u64,
     /// Seconds.
     pub seconds: f64,
@@ -105,12 +123,22 @@ impl Builder {
     /// Versions of the corpus's documents, written to `artifacts`.
     pub fn new(options: Options, corpus: Arc<dyn Corpus>, artifacts: Artifacts) -> Result<Self, Error> {
         options.validate()?;
-        Ok(Self { options, corpus, artifacts, answers: None, instructor: None })
+        Ok(Self { options, corpus, artifacts, respondents: None, instructor: None })
+    }
+
+    /// How documents are divided.
+    pub(crate) fn split_rule(&self) -> SplitRule {
+        self.options.split_rule()
     }
 
     /// Makes preferences against this model's answers, as many as [`Options::preferences`] says.
     pub fn with_answers(self, answers: Arc<dyn Answers>) -> Self {
-        Self { answers: Some(answers), ..self }
+        self.with_respondents(Arc::new(OneForAll(answers)))
+    }
+
+    /// Makes preferences against the answers of whichever model answers for the author.
+    pub fn with_respondents(self, respondents: Arc<dyn Respondents>) -> Self {
+        Self { respondents: Some(respondents), ..self }
     }
 
     /// Lets this model write instructions, as many as [`Options::model_instructions`] says.
@@ -129,7 +157,7 @@ impl Builder {
     pub async fn build(
         &self,
         author: &AuthorId,
-        parent: Option<&DatasetManifest>,
+        parent: Option<&Parent>,
         number: u32,
         now: DateTime<Utc>,
     ) -> Result<Built, Error> {
@@ -138,10 +166,10 @@ impl Builder {
             return Err(Error::NoDocuments(author.clone()));
         }
         let draft = self.drafted(author, parent).await?;
-        let (draft, by_model) = self.instruct(draft).await?;
+        let (draft, by_model) = self.instruct(author, number, draft).await?;
         let (draft, Composed { mut counts, lengths, longest }) = self.composed(author, draft).await?;
         self.require_enough(author, &counts, &draft)?;
-        let (draft, rejected_by) = self.prefer(author, draft, &mut counts).await?;
+        let (draft, rejected_by) = self.prefer(author, number, draft, &mut counts).await?;
 
         let Draft { scratch, mut files, refusals, mut report, .. } = draft;
         files.write("lengths.svg", &lengths.svg()?)?;
@@ -161,6 +189,7 @@ impl Builder {
             refusals: refusals.clone(),
             instructor: by_model,
             rejected_by,
+            cut_answers: report.cut_answers,
             files: Vec::new(),
         };
         for file in written {
@@ -169,12 +198,13 @@ impl Builder {
         let manifest_artifact = self.sealed(&mut manifest, folder.path()).await?;
         report.refusals = refusals;
         report.seconds = began.elapsed().as_secs_f64();
-        info!(%author, dataset = manifest.dataset.short(), number, kept = report.kept, "dataset frozen");
+        let (kept, cut_answers) = (report.kept, report.cut_answers);
+        info!(%author, dataset = manifest.dataset.short(), number, kept, cut_answers, "dataset frozen");
         Ok(Built { manifest, manifest_artifact, report })
     }
 
     /// Reads all documents and decides which of their passages are kept.
-    async fn drafted(&self, author: &AuthorId, parent: Option<&DatasetManifest>) -> Result<Draft, Error> {
+    async fn drafted(&self, author: &AuthorId, parent: Option<&Parent>) -> Result<Draft, Error> {
         let earlier = parent.map(|parent| earlier_splits(parent, &self.options)).unwrap_or_default();
         let mut draft = Draft::new(self.weighed(author).await?)?;
         let mut after = None;
@@ -255,15 +285,11 @@ impl Builder {
     }
 }
 
-/// The splits of an earlier version, if they were decided in the same way.
-fn earlier_splits(parent: &DatasetManifest, options: &Options) -> BTreeMap<DocumentId, Split> {
-    let decided_by = |options: &Options| (options.seed, options.train_share, options.validation_share);
-    // Settings that this version can not read are others.
-    let before = serde_json::from_value::<Options>(parent.options.clone());
-    if !before.is_ok_and(|before| decided_by(&before) == decided_by(options)) {
-        return BTreeMap::new();
-    }
-    parent.documents.iter().filter_map(|document| Some((document.document_id, document.split?))).collect()
+/// The splits of the version before, as far as they were decided in the same way.
+fn earlier_splits(parent: &Parent, options: &Options) -> BTreeMap<DocumentId, Split> {
+    let rule = options.split_rule();
+    let kept = parent.placements.iter().filter(|(_, placement)| placement.rule == rule);
+    kept.map(|(document, placement)| (*document, placement.split)).collect()
 }
 
 /// Checks the samples' files. The scratch file is of no use afterwards, its folder holds what was written.

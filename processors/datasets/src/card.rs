@@ -186,6 +186,13 @@ fn making(manifest: &DatasetManifest) -> String {
     if let Some(model) = &manifest.rejected_by {
         let _ = writeln!(text, "\nThe rejected answers of preferences are those of {model}.");
     }
+    if manifest.cut_answers > 0 {
+        let _ = writeln!(
+            text,
+            "\n{} more of its answers did not come to an end, and are not among them.",
+            manifest.cut_answers
+        );
+    }
     text
 }
 

@@ -9,13 +9,15 @@ use tracing::{info, warn};
 use twin_artifacts::Artifacts;
 use twin_coordination::Member;
 use twin_corpus::{AuthorState, Corpus};
-use twin_registry::{DatasetRow, Interest, NewDataset, Registry, read_dataset_manifest};
-use twin_schemas::{AuthorId, Split};
+use twin_registry::{
+    DatasetRow, Interest, Member as VersionMember, NewDataset, Placement, Placements, Registry, read_dataset_manifest,
+};
+use twin_schemas::{AuthorId, DatasetManifest, SourceDocument, Split};
 use twin_telemetry::ShutdownSignal;
 
 use crate::metrics::Metrics;
 use crate::work::blocking;
-use crate::{Builder, Built, Error, FreezePolicy, FreezeReason, FreezeState, due};
+use crate::{Builder, Built, Error, FreezePolicy, FreezeReason, FreezeState, Parent, due};
 
 /// Between looks at what has changed: a quarter of the time that must have passed without a change, within these bounds.
 const SHORTEST_LOOK: Duration = Duration::from_secs(2);
@@ -170,15 +172,50 @@ impl Freezer {
     }
 
     async fn build(&self, author: &AuthorId, parent: Option<&DatasetRow>, now: DateTime<Utc>) -> Result<Built, Error> {
-        let manifest = match parent {
-            Some(parent) => Some(read_dataset_manifest(&self.artifacts, &parent.manifest).await?),
+        let before = match parent {
+            Some(parent) => Some(self.before(parent).await?),
             None => None,
         };
         let number = parent.map_or(1, |parent| parent.number + 1);
         let (builder, author) = (self.builder.clone(), author.clone());
         let runtime = tokio::runtime::Handle::current();
         // A build reads and writes a scratch database all the way: it stays on one thread, and off the runtime's.
-        blocking(move || runtime.block_on(builder.build(&author, manifest.as_ref(), number, now))).await
+        blocking(move || runtime.block_on(builder.build(&author, before.as_ref(), number, now))).await
+    }
+
+    /// What the next version goes on from. Where documents are is told by the version's rows; those that an earlier version
+    /// of this program has written do not tell it, but the manifest does.
+    async fn before(&self, row: &DatasetRow) -> Result<Parent, Error> {
+        let dataset = row.dataset.clone();
+        if let Some(placements) = self.registry.placements(&dataset).await? {
+            return Ok(Parent { dataset, placements });
+        }
+        match read_dataset_manifest(&self.artifacts, &row.manifest).await {
+            Ok(manifest) => Ok(Parent::from(&manifest)),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                warn!(
+                    author = %row.author, dataset = dataset.short(), %error,
+                    "neither the rows nor the manifest of the version before tell its split: documents are divided anew, and \
+                     one that was moved for want of others may go from one split to another"
+                );
+                Ok(Parent { dataset, placements: Placements::new() })
+            }
+        }
+    }
+
+    /// The documents of a version that are in its split.
+    fn members(&self, manifest: &DatasetManifest) -> Vec<VersionMember> {
+        let rule = self.builder.split_rule();
+        let member = |document: &SourceDocument| {
+            Some(VersionMember {
+                document_id: document.document_id,
+                revision: document.revision,
+                passages: document.passages,
+                placement: Some(Placement { split: document.split?, rule }),
+            })
+        };
+        manifest.documents.iter().filter_map(member).collect()
     }
 
     async fn register(
@@ -196,7 +233,6 @@ impl Freezer {
                 counts.insert(format!("{}/{}", split.as_str(), kind.as_str()), *count);
             }
         }
-        let members = manifest.documents.iter().filter(|document| document.passages > 0);
         let new = NewDataset {
             dataset: manifest.dataset.clone(),
             author: author.clone(),
@@ -205,7 +241,7 @@ impl Freezer {
             counts,
             prompts: Some(self.builder.prompts()),
             reason: reason.as_str().to_owned(),
-            members: members.map(|document| (document.document_id, document.revision)).collect(),
+            members: self.members(manifest),
         };
         let registered = self.registry.add_dataset(new, now).await?;
         // What was read and gave no sample is not new either.
@@ -217,9 +253,19 @@ impl Freezer {
             info!(%author, dataset = registered.dataset.short(), number = registered.number, reason = reason.as_str(), "dataset version registered");
             format!("version {} is {}", registered.number, registered.dataset)
         } else {
+            self.restore(built.manifest, &registered).await?;
             format!("nothing has changed since version {}, which is {}", registered.number, registered.dataset)
         };
         Ok(self.registry.answer_freeze(author, Ok(&outcome), now).await?)
+    }
+
+    /// Writes the manifest of a version that is there already as it was written: who asks for a version that has not changed
+    /// may do so since a file of it is damaged. The build has written all others.
+    async fn restore(&self, built: DatasetManifest, row: &DatasetRow) -> Result<(), Error> {
+        let (number, parent, created_at) = (row.number, row.parent.clone(), row.created_at);
+        let manifest = DatasetManifest { number, parent, created_at, ..built };
+        self.artifacts.put(serde_json::to_vec(&manifest)?).await?;
+        Ok(())
     }
 }
 

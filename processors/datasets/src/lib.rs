@@ -11,7 +11,8 @@
 //! asked in one split is asked in no other; no training passage shares more than a set share of its
 //! 8-word sequences with a held-out one; keys, tokens and personal data are in no sample; what is left out is counted
 //! by reason ([`twin_schemas::Refusal`]); the same documents and options give the same [`twin_schemas::DatasetId`] on any machine
-//! (unless a model was asked, which the manifest then says); memory does not grow with the corpus but for a record of
+//! (where a model was asked, which the manifest then says, in any data folder that has kept what it said:
+//! [`twin_corpus::Replies`]); memory does not grow with the corpus but for a record of
 //! each document and a number for each word that the author uses, of two million words at most.
 //!
 //! A passage goes this way: cut at the text's own borders ([`twin_text::blocks`], `passages`, `code`), asked for by the structure
@@ -45,6 +46,7 @@ mod ports;
 mod proportion;
 mod quality;
 mod quotation;
+mod replies;
 mod scratch;
 mod select;
 mod split;
@@ -55,7 +57,7 @@ mod weights;
 mod words;
 mod work;
 
-pub use build::{Builder, Built, Report};
+pub use build::{Builder, Built, Parent, Report};
 pub use candidate::{Candidate, Grounding, samples_of};
 pub use collector::{Collector, put_document};
 pub use error::Error;
@@ -65,4 +67,4 @@ pub use freezer::Freezer;
 pub use manifest::{BUILD_VERSION, content_id, holds};
 pub use metrics::Metrics;
 pub use options::Options;
-pub use ports::{Answers, Asked, Instructor, PortError};
+pub use ports::{Answers, Asked, Instructor, Opener, PortError, Respondents};

@@ -1,6 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twin_llm::PromptOptions;
+use twin_registry::SplitRule;
 
 use crate::Error;
 
@@ -46,9 +47,10 @@ pub struct Options {
     /// Share of prose passages that also become a question whose passages come near the answer and do not hold it. From
     /// 200 passages on the test split has at least 10 of them, as far as its documents have questions that can be put.
     pub refusal_share: f64,
-    /// Preferences, at most: as many answers are asked of the current model. 0: none.
+    /// Preferences, at most: as many answers are asked of the author's version that serves, or, where none does, of the
+    /// model that `llm` names. Those that are cut off are not used. 0: none.
     pub preferences: u32,
-    /// Instructions written by a model instead of from the text's structure, at most. 0: none.
+    /// Instructions written by the model that `llm` names instead of from the text's structure, at most. 0: none.
     pub model_instructions: u32,
     /// Training samples that a version has at least; with fewer it is not frozen.
     pub min_samples: u64,
@@ -84,6 +86,12 @@ impl Default for Options {
 }
 
 impl Options {
+    /// How documents are divided. Where it is as it was, a document stays in its split.
+    pub fn split_rule(&self) -> SplitRule {
+        let Self { seed, train_share, validation_share, .. } = *self;
+        SplitRule { seed, train_share, validation_share }
+    }
+
     /// Checks that the values can work together.
     pub fn validate(&self) -> Result<(), Error> {
         let shares = [

@@ -5,7 +5,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use support::{Place, article, at, author, generated, id, real_documents};
-use twin_datasets::{DatasetReader, Error, Options, content_id, holds};
+use twin_datasets::{DatasetReader, Error, Options, Parent, content_id, holds};
 use twin_llm::{ABSTENTION, abstention, cited_markers, is_abstention};
 use twin_registry::{diff, read_dataset_manifest};
 use twin_schemas::{
@@ -141,7 +141,8 @@ async fn the_same_documents_give_the_same_id_whatever_the_order_they_came_in() {
     assert_eq!(first.manifest.files, again.manifest.files);
     // Neither the time nor the number nor the parent is in the id; a changed document is.
     let later = at() + chrono::TimeDelta::days(9);
-    let later = place.builder().build(&author(), Some(&again.manifest), 9, later).await.unwrap().manifest;
+    let parent = Parent::from(&again.manifest);
+    let later = place.builder().build(&author(), Some(&parent), 9, later).await.unwrap().manifest;
     assert_eq!(later.dataset, first.manifest.dataset);
     assert_eq!(later.parent, Some(again.manifest.dataset.clone()));
     let mut changed = generated(7);

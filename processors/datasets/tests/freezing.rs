@@ -2,12 +2,16 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use support::{Place, author, generated, id};
+use support::{Place, at, author, generated, id};
 use twin_coordination::{Member, Options as LeaseOptions, Owner};
 use twin_datasets::{FreezePolicy, Freezer, Metrics, Options};
-use twin_registry::{DatasetRow, RETRAINING, Registry};
+use twin_registry::{
+    DatasetRow, Member as VersionMember, NewDataset, Placement, RETRAINING, Registry, read_dataset_manifest,
+};
+use twin_schemas::{DatasetId, DatasetManifest, DocumentId, Revision, Split};
 use twin_sqlite::{Database, SqliteLeases};
 use twin_telemetry::MetricsRegistry;
 
@@ -37,7 +41,7 @@ async fn delete(place: &Place, registry: &Registry, numbers: std::ops::Range<usi
     for number in numbers {
         let document = id(&format!("notes/{number}.md"));
         assert!(place.delete(document, 2).await);
-        registry.mark_deleted(document, support::at()).await.unwrap();
+        registry.mark_deleted(document, at()).await.unwrap();
     }
 }
 
@@ -84,4 +88,135 @@ async fn a_version_says_the_form_of_its_prompts_and_that_it_was_asked_for_to_be_
     assert_eq!((second.number, second.reason.as_str()), (2, RETRAINING));
     assert_eq!(second.prompts, Some(place.options.prompt.form()));
     assert!(registry.open_freeze_requests().await.unwrap().is_empty());
+}
+
+/// Where the documents of the earlier version are: not where their ids would put them.
+fn earlier(number: usize) -> Split {
+    if number < DOCUMENTS / 2 { Split::Test } else { Split::Train }
+}
+
+fn document(number: usize) -> DocumentId {
+    id(&format!("notes/{number}.md"))
+}
+
+/// Registers a version before, with the split of [`earlier`] in its rows or, as of an earlier version of the program, not.
+async fn registered_before(registry: &Registry, manifest: String, in_rows: bool) {
+    let rule = Options::default().split_rule();
+    let member = |number: usize| {
+        let placement = in_rows.then_some(Placement { split: earlier(number), rule });
+        VersionMember { document_id: document(number), revision: Revision::FIRST, passages: 1, placement }
+    };
+    let new = NewDataset {
+        prompts: None,
+        dataset: DatasetId("0".repeat(64)),
+        author: author(),
+        manifest,
+        training_samples: 20,
+        counts: BTreeMap::new(),
+        reason: "requested".to_owned(),
+        members: (0..DOCUMENTS).map(member).collect(),
+    };
+    registry.add_dataset(new, at()).await.unwrap();
+}
+
+/// The manifest of the version that is made when somebody asks for one.
+async fn asked_for(place: &Place, freezer: &mut Freezer, registry: &Registry) -> DatasetManifest {
+    registry.request_freeze(&author(), "grace", at()).await.unwrap();
+    freezer.look().await.unwrap();
+    let newest = versions(registry).await.remove(0);
+    let request = registry.freeze_request(&author()).await.unwrap().unwrap();
+    assert!(!request.refused, "{:?}", request.outcome);
+    read_dataset_manifest(&place.artifacts, &newest.manifest).await.unwrap()
+}
+
+fn splits(manifest: &DatasetManifest) -> BTreeMap<DocumentId, Option<Split>> {
+    manifest.documents.iter().map(|document| (document.document_id, document.split)).collect()
+}
+
+fn assert_all_stay(manifest: &DatasetManifest) {
+    let splits = splits(manifest);
+    for number in 0..DOCUMENTS {
+        assert_eq!(
+            splits[&document(number)],
+            Some(earlier(number)),
+            "document {number} of version {}",
+            manifest.number
+        );
+    }
+}
+
+/// A test split of one half leaves little to train on.
+fn few() -> Options {
+    Options { min_samples: 1, ..Options::default() }
+}
+
+/// A name that nothing is stored under.
+fn missing() -> String {
+    format!("sha256:{}", "0".repeat(64))
+}
+
+/// Writes something else where an artifact lies.
+fn damage(place: &Place, artifact: &str) {
+    let digest = artifact.strip_prefix("sha256:").unwrap();
+    std::fs::write(place.folder.path().join("artifacts").join(&digest[..2]).join(digest), "damaged").unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_manifest_of_the_newest_version_takes_no_document_from_its_split() {
+    let place = Place::with(few(), (0..DOCUMENTS).map(generated)).await;
+    let (mut freezer, registry) = freezer(&place, FreezePolicy::default()).await;
+    registered_before(&registry, missing(), true).await;
+    let second = asked_for(&place, &mut freezer, &registry).await;
+    assert_eq!((second.number, second.parent.clone()), (2, Some(DatasetId("0".repeat(64)))));
+    assert_all_stay(&second);
+
+    damage(&place, &versions(&registry).await[0].manifest);
+    for document in (DOCUMENTS..DOCUMENTS + 10).map(generated) {
+        assert!(place.put(document).await);
+    }
+    let third = asked_for(&place, &mut freezer, &registry).await;
+    assert_eq!((third.number, third.parent.clone()), (3, Some(second.dataset)));
+    assert_all_stay(&third);
+}
+
+#[tokio::test]
+async fn the_split_of_a_version_whose_rows_do_not_tell_it_is_read_from_its_manifest() {
+    let place = Place::with(few(), (0..DOCUMENTS).map(generated)).await;
+    let (mut freezer, registry) = freezer(&place, FreezePolicy::default()).await;
+    let mut manifest = place.build().await.unwrap().manifest;
+    for number in 0..DOCUMENTS {
+        let id = document(number);
+        let found = manifest.documents.iter_mut().find(|document| document.document_id == id).unwrap();
+        found.split = Some(earlier(number));
+    }
+    let stored = place.artifacts.put(serde_json::to_vec(&manifest).unwrap()).await.unwrap();
+    registered_before(&registry, stored, false).await;
+    let second = asked_for(&place, &mut freezer, &registry).await;
+    assert_all_stay(&second);
+    // From here on the rows tell it.
+    let kept = registry.placements(&second.dataset).await.unwrap().unwrap();
+    assert!((0..DOCUMENTS).all(|number| kept[&document(number)].split == earlier(number)));
+}
+
+#[tokio::test]
+async fn a_version_is_made_though_neither_rows_nor_manifest_of_the_one_before_tell_its_split() {
+    let place = Place::with(few(), (0..DOCUMENTS).map(generated)).await;
+    let (mut freezer, registry) = freezer(&place, FreezePolicy::default()).await;
+    let by_id = splits(&place.build().await.unwrap().manifest);
+    registered_before(&registry, missing(), false).await;
+    let second = asked_for(&place, &mut freezer, &registry).await;
+    assert_eq!((second.number, splits(&second)), (2, by_id));
+}
+
+#[tokio::test]
+async fn who_asks_for_a_version_that_has_not_changed_gets_its_damaged_manifest_restored() {
+    let place = Place::with(few(), (0..DOCUMENTS).map(generated)).await;
+    let (mut freezer, registry) = freezer(&place, FreezePolicy::default()).await;
+    for number in 1..3 {
+        assert!(place.put(generated(DOCUMENTS + number)).await);
+        let manifest = asked_for(&place, &mut freezer, &registry).await;
+        damage(&place, &versions(&registry).await[0].manifest);
+        assert_eq!(asked_for(&place, &mut freezer, &registry).await, manifest);
+        assert_eq!(versions(&registry).await.len(), number);
+    }
 }

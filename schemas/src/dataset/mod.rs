@@ -47,6 +47,9 @@ pub struct DatasetManifest {
     /// The model that gave the rejected answers of preferences, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected_by: Option<String>,
+    /// Answers of that model that did not end by themselves: no preference was made of them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub cut_answers: u64,
     /// The files, by name. One without a line is left out.
     pub files: Vec<DatasetFile>,
 }
@@ -159,6 +162,11 @@ pub struct FoldSample {
     pub family: DocumentId,
     /// Whether an answer to it is measured. A title is learned and never measured: it is no measure of a voice.
     pub measured: bool,
+}
+
+/// Whether there are none: a manifest without any is as it was before they were counted, and so is its id.
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 fn whole() -> bool {

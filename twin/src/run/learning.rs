@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use tracing::warn;
-use twin_datasets::{Builder, Collector, Freezer};
+use twin_datasets::{Asked, Builder, Collector, Freezer};
 use twin_gateway::JobPlanner;
 use twin_index::Index;
+use twin_inference::VersionLoader;
 use twin_jobs::LocalRunner;
 use twin_lora::Lora;
 use twin_registry::{Ingredients, JobQueue};
@@ -20,6 +21,7 @@ use twin_training::Base;
 use super::adapters::{NextDatasets, Plans};
 use super::models;
 use super::node::Node;
+use super::respondents::Serving;
 use super::serving::Rehearsals;
 use super::stages::{Tasks, start_stage};
 use crate::learning::base_model;
@@ -109,9 +111,17 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
     let corpus = node.stores.corpus().await?;
     let mut builder = Builder::new(options.build.clone(), corpus.clone(), node.artifacts.clone())?;
     if options.build.preferences > 0 || options.build.model_instructions > 0 {
-        let model = models::chat_model(&node.config.llm).await?;
-        let asked = Arc::new(twin_datasets::Asked::new(model));
-        builder = builder.with_answers(asked.clone()).with_instructor(asked);
+        let llm = &node.config.llm;
+        let model = models::chat_model(llm).await?;
+        let asked = Arc::new(Asked::new(model, models::identity(llm).await?));
+        let loader = VersionLoader {
+            registry: node.registry.clone(),
+            artifacts: node.artifacts.clone(),
+            folder: node.folders.models.clone(),
+            engine: models::engine(llm),
+        };
+        let serving = Serving { registry: node.registry.clone(), loader: Arc::new(loader), base: asked.clone() };
+        builder = builder.with_respondents(Arc::new(serving)).with_instructor(asked);
     }
     let metrics = twin_datasets::Metrics::new(&node.metrics)?;
     let freezer = Freezer::new(

@@ -6,6 +6,7 @@ mod learning;
 mod memory;
 mod models;
 mod node;
+mod respondents;
 mod service;
 mod services;
 mod serving;

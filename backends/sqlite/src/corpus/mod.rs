@@ -1,12 +1,13 @@
 //! The corpus in the embedded database.
 
 mod documents;
+mod replies;
 mod tables;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
 use twin_backend::Error;
-use twin_corpus::{AuthorState, Corpus, CorpusDocument};
+use twin_corpus::{AuthorState, Corpus, CorpusDocument, Replies, Reply, ReplyKey};
 use twin_schemas::{AuthorId, DocumentId, Revision};
 
 use crate::Database;
@@ -40,7 +41,12 @@ impl Corpus for SqliteCorpus {
     }
 
     async fn delete(&self, document: DocumentId, revision: Revision) -> Result<bool, Error> {
-        Ok(self.database.write(move |tx| documents::delete(tx, document, revision)).await?)
+        let delete = move |tx: &Connection| {
+            let deleted = documents::delete(tx, document, revision)?;
+            replies::forget_deleted(tx, document)?;
+            Ok::<_, Failure>(deleted)
+        };
+        Ok(self.database.write(delete).await?)
     }
 
     async fn authors(&self, after: Option<&AuthorId>, limit: usize) -> Result<Vec<AuthorId>, Error> {
@@ -66,5 +72,27 @@ impl Corpus for SqliteCorpus {
     async fn mark_frozen(&self, revisions: &[(DocumentId, Revision)]) -> Result<(), Error> {
         let revisions = revisions.to_vec();
         Ok(self.database.write(move |tx| documents::mark_frozen(tx, &revisions)).await?)
+    }
+}
+
+#[async_trait]
+impl Replies for SqliteCorpus {
+    async fn reply(&self, author: &AuthorId, key: &ReplyKey) -> Result<Option<String>, Error> {
+        let (author, key) = (author.clone(), key.clone());
+        Ok(self.database.read(move |c| replies::get(c, &author, &key)).await?)
+    }
+
+    async fn keep_reply(&self, reply: Reply) -> Result<String, Error> {
+        Ok(self.database.write(move |tx| replies::keep(tx, &reply)).await?)
+    }
+
+    async fn mark_used(&self, author: &AuthorId, keys: &[ReplyKey], version: u32) -> Result<(), Error> {
+        let (author, keys) = (author.clone(), keys.to_vec());
+        Ok(self.database.write(move |tx| replies::mark_used(tx, &author, &keys, version)).await?)
+    }
+
+    async fn forget_unused(&self, author: &AuthorId, most: usize) -> Result<u64, Error> {
+        let author = author.clone();
+        Ok(self.database.write(move |tx| replies::forget_unused(tx, &author, most)).await?)
     }
 }

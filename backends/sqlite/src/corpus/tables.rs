@@ -69,4 +69,18 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     CREATE INDEX dataset_documents_by_author ON dataset_documents (author, deleted, document_id);
     CREATE INDEX dataset_documents_state ON dataset_documents (author, deleted, samples, revision, frozen);
 ",
+    "
+    -- What models have said of documents: derived, and asked for anew where it is missing.
+    CREATE TABLE model_replies (
+        author      TEXT NOT NULL,
+        key         TEXT NOT NULL,
+        document_id TEXT NOT NULL,
+        -- The number of the newest version that it was used for.
+        used        INTEGER NOT NULL,
+        reply       TEXT NOT NULL,
+        PRIMARY KEY (author, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX model_replies_by_use ON model_replies (author, used, key);
+    CREATE INDEX model_replies_by_document ON model_replies (document_id);
+",
 ];

@@ -14,13 +14,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 use twin_backend::Error;
-use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Revision};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, Split};
 
 use columns::{collect, from_json, to_json};
 use twin_registry::rules::Step;
 use twin_registry::{
-    JobProgress, Kind, Metric, MetricPosition, NewStep, NotedProgress, Registry, Row, RowQuery, Store, TaughtDocument,
-    TaughtPosition, Unsettled,
+    JobProgress, KeptMember, Kind, Member, Metric, MetricPosition, NewStep, NotedProgress, Registry, Row, RowQuery,
+    Store, Unsettled,
 };
 
 /// A step that its event is missing in the log for: `published` is null where there is no event.
@@ -113,7 +113,7 @@ impl Store for SqliteRegistry {
         self.read(move |c| rows::like(c, kind, &prefix)).await
     }
 
-    async fn put_members(&self, dataset: &DatasetId, members: &[(DocumentId, Revision)]) -> Result<(), Error> {
+    async fn put_members(&self, dataset: &DatasetId, members: &[Member]) -> Result<(), Error> {
         let (dataset, members) = (dataset.clone(), members.to_vec());
         self.write(move |tx| runs::put_members(tx, &dataset, &members)).await
     }
@@ -125,11 +125,11 @@ impl Store for SqliteRegistry {
     async fn members(
         &self,
         dataset: &DatasetId,
-        after: Option<&TaughtPosition>,
+        after: Option<DocumentId>,
         limit: usize,
-    ) -> Result<Vec<TaughtDocument>, Error> {
-        let (dataset, after) = (dataset.clone(), after.copied());
-        self.read(move |c| runs::members(c, &dataset, after.as_ref(), limit)).await
+    ) -> Result<Vec<KeptMember>, Error> {
+        let dataset = dataset.clone();
+        self.read(move |c| runs::members(c, &dataset, after, limit)).await
     }
 
     async fn deleted_members(&self, datasets: &[DatasetId]) -> Result<BTreeMap<DatasetId, u64>, Error> {
@@ -137,7 +137,7 @@ impl Store for SqliteRegistry {
         self.read(move |c| runs::deleted_members(c, &datasets)).await
     }
 
-    async fn datasets_with(&self, document: DocumentId) -> Result<Vec<DatasetId>, Error> {
+    async fn datasets_with(&self, document: DocumentId) -> Result<Vec<(DatasetId, Option<Split>)>, Error> {
         self.read(move |c| runs::datasets_with(c, document)).await
     }
 

@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use twin_backend::Error;
-use twin_registry::{JobProgress, Metric, MetricPosition, NotedProgress, TaughtDocument, TaughtPosition};
-use twin_schemas::{DatasetId, DocumentId, JobId, Revision};
+use twin_registry::{JobProgress, KeptMember, Member, Metric, MetricPosition, NotedProgress, Placement};
+use twin_schemas::{DatasetId, DocumentId, JobId, Revision, Split};
 
-use super::columns::{self, collect, failed, from_json, optional_time, parsed, time_text, to_json};
+use super::columns::{self, collect, failed, from_json, optional_named, optional_time, parsed, time_text, to_json};
 
-pub(super) fn put_members(
-    tx: &Connection,
-    dataset: &DatasetId,
-    members: &[(DocumentId, Revision)],
-) -> Result<(), Error> {
-    let sql = "INSERT INTO dataset_members VALUES (?1, ?2, ?3, NULL) ON CONFLICT DO NOTHING";
+pub(super) fn put_members(tx: &Connection, dataset: &DatasetId, members: &[Member]) -> Result<(), Error> {
+    let sql = "INSERT INTO dataset_members (dataset, document_id, revision, passages, split, split_rule)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT (dataset, document_id) DO UPDATE
+               SET passages = excluded.passages, split = excluded.split, split_rule = excluded.split_rule
+               WHERE dataset_members.split IS NULL";
     let mut statement = columns::prepare(tx, sql)?;
-    for (document, revision) in members {
-        statement.execute(params![dataset.0, document.to_string(), revision.0.cast_signed()]).map_err(failed)?;
+    for member in members {
+        let (document, revision) = (member.document_id.to_string(), member.revision.0.cast_signed());
+        let split = member.placement.map(|placement| placement.split.as_str());
+        let rule = member.placement.map(|placement| to_json(&placement.rule)).transpose()?;
+        let values = params![dataset.0, document, revision, member.passages.cast_signed(), split, rule];
+        statement.execute(values).map_err(failed)?;
     }
     Ok(())
 }
@@ -32,25 +36,33 @@ pub(super) fn mark_deleted(tx: &Connection, document: DocumentId, at: DateTime<U
 pub(super) fn members(
     c: &Connection,
     dataset: &DatasetId,
-    after: Option<&TaughtPosition>,
+    after: Option<DocumentId>,
     limit: usize,
-) -> Result<Vec<TaughtDocument>, Error> {
-    let sql = "SELECT document_id, revision, deleted_at FROM dataset_members WHERE dataset = ?1 AND document_id > ?2
-               ORDER BY document_id LIMIT ?3";
+) -> Result<Vec<KeptMember>, Error> {
+    let sql = "SELECT document_id, revision, passages, split, split_rule, deleted_at FROM dataset_members
+               WHERE dataset = ?1 AND document_id > ?2 ORDER BY document_id LIMIT ?3";
     let mut statement = columns::prepare(c, sql)?;
     // No document has an empty id.
-    let after = after.map_or(String::new(), |after| after.document_id.to_string());
+    let after = after.map_or(String::new(), |after| after.to_string());
     collect(&mut statement, params![dataset.0, after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-        Ok(TaughtDocument {
+        let member = Member {
             document_id: parsed(row, "document_id")?,
             revision: Revision(columns::get::<i64>(row, "revision")?.unsigned_abs()),
-            deleted_at: optional_time(row, "deleted_at")?,
-        })
+            passages: columns::get::<i64>(row, "passages")?.unsigned_abs(),
+            placement: placement(row)?,
+        };
+        Ok(KeptMember { member, deleted_at: optional_time(row, "deleted_at")? })
     })
 }
 
+fn placement(row: &Row<'_>) -> Result<Option<Placement>, Error> {
+    let rule: Option<String> = columns::get(row, "split_rule")?;
+    let (Some(split), Some(rule)) = (optional_named(row, "split")?, rule) else { return Ok(None) };
+    Ok(Some(Placement { split, rule: from_json("rule of a split", &rule)? }))
+}
+
 pub(super) fn deleted_members(c: &Connection, datasets: &[DatasetId]) -> Result<BTreeMap<DatasetId, u64>, Error> {
-    let sql = "SELECT count(*) FROM dataset_members WHERE dataset = ?1 AND deleted_at IS NOT NULL";
+    let sql = "SELECT count(*) FROM dataset_members WHERE dataset = ?1 AND deleted_at IS NOT NULL AND passages > 0";
     let mut statement = columns::prepare(c, sql)?;
     let mut counts = BTreeMap::new();
     for dataset in datasets {
@@ -60,9 +72,12 @@ pub(super) fn deleted_members(c: &Connection, datasets: &[DatasetId]) -> Result<
     Ok(counts)
 }
 
-pub(super) fn datasets_with(c: &Connection, document: DocumentId) -> Result<Vec<DatasetId>, Error> {
-    let mut statement = columns::prepare(c, "SELECT dataset FROM dataset_members WHERE document_id = ?1")?;
-    collect(&mut statement, [document.to_string()], |row| Ok(DatasetId(columns::get(row, "dataset")?)))
+pub(super) fn datasets_with(c: &Connection, document: DocumentId) -> Result<Vec<(DatasetId, Option<Split>)>, Error> {
+    let sql = "SELECT dataset, split FROM dataset_members WHERE document_id = ?1 AND passages > 0";
+    let mut statement = columns::prepare(c, sql)?;
+    collect(&mut statement, [document.to_string()], |row| {
+        Ok((DatasetId(columns::get(row, "dataset")?), optional_named(row, "split")?))
+    })
 }
 
 /// Whether it is noted: no higher attempt, and no higher step of this one, is there.

@@ -170,4 +170,11 @@ CREATE TABLE job_progress (
 ALTER TABLE job_progress ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job_progress ADD COLUMN step INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+-- How much of a document is in a version: an earlier one noted only those of which something is, and not how much.
+ALTER TABLE dataset_members ADD COLUMN passages INTEGER NOT NULL DEFAULT 1;
+-- Which part of the version it is in, and what decided that, as JSON. Null: an earlier version did not say.
+ALTER TABLE dataset_members ADD COLUMN split TEXT;
+ALTER TABLE dataset_members ADD COLUMN split_rule TEXT;
+",
 ];

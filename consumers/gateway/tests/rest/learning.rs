@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 use serde_json::{Value, json};
 use twin_registry::{
-    By, DatasetRow, EvaluationOutcome, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel,
+    By, DatasetRow, EvaluationOutcome, JobOutcome, JobProgress, JobQueue, Member, Metric, NewDataset, NewModel,
+    Placement, SplitRule,
 };
-use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Split, Verdict};
 use twin_training::Recipe;
 use uuid::Uuid;
 
@@ -22,6 +23,12 @@ pub const SWEEP: &str = "search = \"grid\"\ntrials = 4\n[values]\nrank = [4, 8]\
 /// The document with that number.
 pub fn document(number: u128) -> DocumentId {
     DocumentId(Uuid::from_u128(number))
+}
+
+/// A document of a dataset version, in that split.
+pub fn member(document_id: DocumentId, revision: u64, split: Split) -> Member {
+    let rule = SplitRule { seed: 0, train_share: 0.8, validation_share: 0.1 };
+    Member { document_id, revision: Revision(revision), passages: 1, placement: Some(Placement { split, rule }) }
 }
 
 /// A dataset version of `author` whose id is `digit` 64 times, with a file in two parts, a file in one, and
@@ -47,7 +54,7 @@ pub async fn frozen(node: &Node, author: &str, digit: &str, samples: u64) -> Dat
         training_samples: samples,
         counts: BTreeMap::from([("voice".to_owned(), samples)]),
         reason: "enough new samples".into(),
-        members: vec![(document(1), Revision(1)), (document(2), Revision(4))],
+        members: vec![member(document(1), 1, Split::Train), member(document(2), 4, Split::Train)],
     };
     node.registry.add_dataset(new, Utc::now()).await.unwrap()
 }

@@ -3,10 +3,10 @@
 use chrono::Utc;
 use serde_json::{Value, json};
 use twin_artifacts::FolderFile;
-use twin_registry::{EvaluationOutcome, JobOutcome, ModelManifest, NewDataset, NewModel};
-use twin_schemas::{DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
+use twin_registry::{EvaluationOutcome, JobOutcome, Member, ModelManifest, NewDataset, NewModel};
+use twin_schemas::{DatasetId, DocumentId, JobId, ModelId, Split, Verdict};
 
-use crate::learning::{document, frozen, without_files};
+use crate::learning::{document, frozen, member, without_files};
 use crate::support::{Node, body, problem, rank};
 
 /// What stands for weights: more than a block of the artifact store.
@@ -183,7 +183,8 @@ async fn lineage_names_the_documents_that_the_twin_knows_and_says_which_are_dele
         "title": "Hello", "url": "https://example.org/2"});
     let pushed = body(node.post("/v1/documents", &push).await, 201).await;
     let id = pushed["document_id"].as_str().unwrap().to_owned();
-    let members = vec![(document(1), Revision(1)), (DocumentId(id.parse().unwrap()), Revision(1))];
+    let pushed = DocumentId(id.parse().unwrap());
+    let members = vec![member(document(1), 1, Split::Train), member(pushed, 1, Split::Train)];
     node.registry.add_dataset(NewDataset { members, ..without_files() }, Utc::now()).await.unwrap();
     let path = format!("/v1/model-versions/{}/lineage", trained(&node, 4).await);
     let taught = async || {
@@ -199,6 +200,28 @@ async fn lineage_names_the_documents_that_the_twin_knows_and_says_which_are_dele
     assert!(node.delete(&format!("/v1/documents/{id}")).send().await.unwrap().status().is_success());
     let (known, _) = taught().await;
     assert_eq!((&known[0]["title"], &known[0]["deleted"]), (&json!("Hello"), &json!(true)));
+}
+
+#[tokio::test]
+async fn lineage_leaves_out_what_was_tested_with_and_says_where_that_is_not_known() {
+    let node = Node::start().await;
+    let members = vec![member(document(1), 1, Split::Train), member(document(2), 1, Split::Test)];
+    node.registry.add_dataset(NewDataset { members, ..without_files() }, Utc::now()).await.unwrap();
+    let model = trained(&node, 4).await;
+    let lineage = node.read(&format!("/v1/model-versions/{model}/lineage")).await;
+    let documents = lineage["documents"].as_array().unwrap();
+    assert_eq!((documents.len(), &documents[0]["document_id"]), (1, &json!(document(1))));
+    assert_eq!((&lineage["split_known"], &lineage["dataset"]["documents"]), (&json!(true), &json!(2)));
+    assert_eq!(node.read(&format!("/v1/documents/{}/models", document(2))).await["models"], json!([]));
+
+    // As an earlier version of the program has noted it. Its manifest is gone.
+    let node = Node::start().await;
+    let old = |number| Member { placement: None, ..member(document(number), 1, Split::Train) };
+    let new = NewDataset { members: vec![old(1), old(2)], ..without_files() };
+    node.registry.add_dataset(new, Utc::now()).await.unwrap();
+    let model = trained(&node, 4).await;
+    let lineage = node.read(&format!("/v1/model-versions/{model}/lineage")).await;
+    assert_eq!((lineage["documents"].as_array().unwrap().len(), &lineage["split_known"]), (2, &json!(false)));
 }
 
 #[tokio::test]

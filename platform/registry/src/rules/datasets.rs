@@ -17,7 +17,7 @@ pub(super) fn add(state: &AuthorState, new: NewDataset, at: At) -> Option<Step> 
         counts: new.counts,
         prompts: new.prompts,
         reason: new.reason,
-        documents: new.members.len() as u64,
+        documents: new.members.iter().filter(|member| member.passages > 0).count() as u64,
         at,
     })
 }

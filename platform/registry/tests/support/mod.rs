@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use twin_coordination::{Member, Owner};
 use twin_registry::rules::WorkerReport;
 use twin_registry::{
-    EvaluationOutcome, Ingredients, JobOutcome, MeasureChanges, NewDataset, NewJob, NewModel, Registry,
+    EvaluationOutcome, Ingredients, JobOutcome, MeasureChanges, Member as VersionMember, NewDataset, NewJob, NewModel,
+    Placement, Registry, SplitRule,
 };
-use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Verdict};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, Split, Verdict};
 use twin_sqlite::{Database, SqliteLeases, SqliteLog};
 use twin_stream::{EventLog, TopicSpec};
 
@@ -44,6 +45,13 @@ pub fn document(number: u8) -> DocumentId {
     DocumentId(format!("00000000-0000-0000-0000-0000000000{number:02}").parse().unwrap())
 }
 
+/// A document of a version, in that split.
+pub fn member(number: u8, revision: u64, split: Option<Split>) -> VersionMember {
+    let rule = SplitRule { seed: 0, train_share: 0.8, validation_share: 0.1 };
+    let placement = split.map(|split| Placement { split, rule });
+    VersionMember { document_id: document(number), revision: Revision(revision), passages: 1, placement }
+}
+
 pub fn dataset(name: &str) -> NewDataset {
     NewDataset {
         dataset: DatasetId(name.repeat(64)),
@@ -53,7 +61,7 @@ pub fn dataset(name: &str) -> NewDataset {
         counts: BTreeMap::from([("voice".to_owned(), 12)]),
         prompts: None,
         reason: "enough new samples".into(),
-        members: vec![(document(1), Revision(1)), (document(2), Revision(3))],
+        members: vec![member(1, 1, Some(Split::Train)), member(2, 3, Some(Split::Train))],
     }
 }
 

@@ -9,28 +9,38 @@ use twin_schemas::{AuthorId, Category, PreferenceSample, SampleKind, Split};
 use super::{Builder, Draft, preference_file};
 use crate::compose::{Counts, assistant, key};
 use crate::quality::{Judged, refused};
+use crate::replies::{Replies, Said, reply_key};
 use crate::scratch::{Known, Scratch};
 use crate::words::{choice, combined, common, leak_sequences, word_hashes};
 use crate::work::blocking;
 use crate::{Error, Options};
 
 impl Builder {
-    /// Replaces instructions by a model's. Returns the model's name if it wrote any.
-    pub(super) async fn instruct(&self, draft: Draft) -> Result<(Draft, Option<String>), Error> {
+    /// Replaces instructions by a model's, for the author's version of that number. Returns the model's name if it wrote any.
+    pub(super) async fn instruct(
+        &self,
+        author: &AuthorId,
+        number: u32,
+        draft: Draft,
+    ) -> Result<(Draft, Option<String>), Error> {
         let most = self.options.model_instructions;
         let Some(instructor) = self.instructor.as_ref().filter(|_| most > 0) else { return Ok((draft, None)) };
         let mut written = 0_u64;
         let is_prose = |known: &Known| known.passage.category != Category::Code;
         let (mut draft, picked) = self.picked(draft, "instruct", most, is_prose).await?;
+        let (identity, mut replies) = (instructor.identity(), Replies::new(&*self.corpus, author, number));
         for known in picked {
-            let asked = instructor.instruction_for(&known.passage.text, known.passage.title.as_deref()).await;
+            let (document_id, text, title) = (known.passage.document_id, &known.passage.text, &known.passage.title);
+            let of = document_id.to_string();
+            let key = reply_key(&["instruction", &of, &identity, text, title.as_deref().unwrap_or("")]);
+            let asked = replies.said(document_id, key, instructor.instruction_for(text, title.as_deref())).await?;
             let usable = match asked {
-                Ok(text) if is_usable(&text, &known, &self.options) => {
+                Said::Text(text) if is_usable(&text, &known, &self.options) => {
                     is_free(&text, &known, &draft.scratch)?.then_some(text)
                 }
-                Ok(_) => None,
-                Err(error) => {
-                    warn!(document_id = %known.passage.document_id, %error, "no instruction by the model");
+                Said::Text(_) => None,
+                other => {
+                    warn!(%document_id, said = ?other, "no instruction by the model");
                     None
                 }
             };
@@ -41,28 +51,39 @@ impl Builder {
             draft.scratch.instruct(known.id, &instruction)?;
             written += 1;
         }
+        replies.settle(&self.options).await?;
         Ok((draft, (written > 0).then(|| instructor.name().to_owned())))
     }
 
-    /// Writes preferences against the current model's answers. Returns the model's name if there are any.
+    /// Writes preferences against what the model says that answers for the author, for their version of that number.
+    /// Returns the model's name if there are any.
     pub(super) async fn prefer(
         &self,
         author: &AuthorId,
+        number: u32,
         draft: Draft,
         counts: &mut Counts,
     ) -> Result<(Draft, Option<String>), Error> {
         let most = self.options.preferences;
-        let Some(answers) = self.answers.as_ref().filter(|_| most > 0) else { return Ok((draft, None)) };
+        let Some(respondents) = self.respondents.as_ref().filter(|_| most > 0) else { return Ok((draft, None)) };
+        let answers = respondents.respondent(author).await?;
         let mut made = 0_u64;
         // A part of a text that goes on is no whole answer.
         let (mut draft, picked) = self.picked(draft, "prefer", most, |known| known.ends).await?;
+        let (identity, mut replies) = (answers.identity(), Replies::new(&*self.corpus, author, number));
         for known in picked {
             let Some(split) = known.split else { continue };
-            let prompt = voice_prompt(author, &known.instruction);
-            let answer = match answers.answer(&prompt).await {
-                Ok(answer) => answer,
-                Err(error) => {
-                    warn!(document_id = %known.passage.document_id, %error, "no answer to prefer the author's to");
+            let (document_id, prompt) = (known.passage.document_id, voice_prompt(author, &known.instruction));
+            let of = document_id.to_string();
+            let key = reply_key(&["answer", &of, &identity, &serde_json::to_string(&prompt)?]);
+            let answer = match replies.said(document_id, key, answers.answer(&prompt)).await? {
+                Said::Text(answer) => answer,
+                Said::Cut => {
+                    draft.report.cut_answers += 1;
+                    continue;
+                }
+                Said::Unusable(problem) => {
+                    warn!(%document_id, problem, "no answer to prefer the author's to");
                     draft.report.answer_failures += 1;
                     continue;
                 }
@@ -78,6 +99,7 @@ impl Builder {
             *counts.entry(split).or_default().entry(SampleKind::Preference).or_insert(0) += 1;
             made += 1;
         }
+        replies.settle(&self.options).await?;
         Ok((draft, (made > 0).then(|| answers.name().to_owned())))
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use twin_artifacts::Artifacts;
 use twin_corpus::Corpus;
-use twin_datasets::{Builder, Built, Error, Options, put_document};
+use twin_datasets::{Builder, Built, Error, Options, Parent, put_document};
 use twin_schemas::{
     AuthorId, Category, CleanedDocument, ContentHash, DatasetManifest, DocumentId, DocumentKey, DocumentMeta,
     MediaType, RawDocument, Revision, SourceKind,
@@ -68,7 +68,7 @@ impl Place {
     }
 
     pub async fn build_after(&self, parent: &DatasetManifest) -> Result<Built, Error> {
-        self.builder().build(&author(), Some(parent), parent.number + 1, at()).await
+        self.builder().build(&author(), Some(&Parent::from(parent)), parent.number + 1, at()).await
     }
 }
 

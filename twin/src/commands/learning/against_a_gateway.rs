@@ -186,6 +186,7 @@ async fn a_model_is_judged_deployed_and_rolled_back() {
     let first = twin.run("models lineage ada-v1 --limit 1").await;
     assert!(first.contains(DOCUMENT) != first.contains("https://example.org/hello"), "one of two: {first}");
     assert_eq!(twin.run_json("models lineage ada-v1 --limit 1").await["documents"].as_array().unwrap().len(), 1);
+    assert!(lineage.contains("2, those of the train split"), "{lineage}");
     assert_eq!(twin.run(&format!("models taught-by {DOCUMENT}")).await, "ada-v1\n");
     let back = twin.run("models rollback --author ada --by Grace").await;
     assert_eq!(back, "deployment 2 of ada: the base model is requested\n");

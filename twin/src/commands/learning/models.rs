@@ -254,7 +254,11 @@ async fn lineage(args: Ancestry, context: &mut Context) -> Result<(), CommandErr
     Ok(())
 }
 
-fn ancestry(LineageView { model, job, dataset, documents, next: _ }: &LineageView) -> String {
+fn ancestry(LineageView { model, job, dataset, documents, split_known, next: _ }: &LineageView) -> String {
+    let taught = match split_known {
+        true => format!("{}, those of the train split", documents.len()),
+        false => format!("some of {}: which of them are in the train split is not known", documents.len()),
+    };
     let pairs = [
         ("model", model.model.clone()),
         ("made", moment(model.created_at)),
@@ -264,6 +268,7 @@ fn ancestry(LineageView { model, job, dataset, documents, next: _ }: &LineageVie
         ("dataset", format!("{} (version {} of {})", dataset.dataset, dataset.number, dataset.author)),
         ("frozen", moment(dataset.created_at)),
         ("documents", dataset.documents.to_string()),
+        ("taught it", taught),
         ("deleted since", dataset.deleted_documents.to_string()),
     ];
     let mut table = Table::new(&[

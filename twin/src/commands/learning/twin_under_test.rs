@@ -15,10 +15,10 @@ use twin_gateway::{
     SourceResolver,
 };
 use twin_registry::{
-    Collected, EvaluationOutcome, Ingredients, JobOutcome, JobProgress, JobQueue, Metric, NewDataset, NewModel,
-    Registry,
+    Collected, EvaluationOutcome, Ingredients, JobOutcome, JobProgress, JobQueue, Member, Metric, NewDataset, NewModel,
+    Placement, Registry, SplitRule,
 };
-use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Verdict};
+use twin_schemas::{AuthorId, DatasetId, DocumentId, JobId, ModelId, Revision, SourceKind, Split, Verdict};
 use twin_sqlite::{Database, SqliteLog, SqliteWarehouse};
 use twin_stream::DeadLetterCursor;
 use twin_telemetry::Health;
@@ -100,6 +100,10 @@ impl Twin {
             "options": {}, "documents": documents, "counts": {}, "refusals": {}, "files": [file],
         });
         let manifest = manifest.to_string().into_bytes();
+        let rule = SplitRule { seed: 0, train_share: 0.8, validation_share: 0.1 };
+        let placement = Some(Placement { split: Split::Train, rule });
+        let member =
+            |document_id, revision| Member { document_id, revision: Revision(revision), passages: 1, placement };
         let new = NewDataset {
             prompts: prompts.map(str::to_owned),
             dataset: DatasetId(digit.repeat(64)),
@@ -108,7 +112,7 @@ impl Twin {
             training_samples: 12,
             counts: BTreeMap::from([("voice".to_owned(), 12)]),
             reason: "asked for".to_owned(),
-            members: vec![(DocumentId(DOCUMENT.parse().unwrap()), Revision(3)), (self.document().await, Revision(1))],
+            members: vec![member(DocumentId(DOCUMENT.parse().unwrap()), 3), member(self.document().await, 1)],
         };
         self.registry.add_dataset(new, Utc::now()).await.unwrap();
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use twin_api::{AuthorAndLimit, LineageFilter, LineageView, ModelVersionDetail, ModelVersionList, TaughtModels};
+use twin_registry::read_dataset_manifest;
 use twin_schemas::{DocumentId, ModelId};
 use twin_warehouse::LOOK_UP_MAX;
 
@@ -53,7 +54,7 @@ pub async fn show(
     Ok(axum::Json(ModelVersionDetail { model: row.shown(), evaluation, decisions, plan }))
 }
 
-/// Show what a model version came from: its job, its dataset version and the documents of that.
+/// Show what a model version came from: its job, its dataset version and the documents that taught it.
 #[utoipa::path(
     get, path = "/v1/model-versions/{id}/lineage", operation_id = "show_lineage", tag = "learning",
     params(("id" = String, Path, description = "The model version's name", example = "ada-v3"), LineageFilter),
@@ -65,17 +66,27 @@ pub async fn lineage(
     Query(filter): Query<LineageFilter>,
 ) -> Result<axum::Json<LineageView>, Problem> {
     let Part { limit, from } = TAUGHT.part(filter.limit, filter.after.as_deref())?;
-    let lineage = app.learning()?.registry.lineage(&ModelId(id), from.as_ref(), limit).await?;
-    let ids: Vec<DocumentId> = lineage.documents.items.iter().map(|document| document.document_id).collect();
+    let learning = app.learning()?;
+    let mut lineage = learning.registry.lineage(&ModelId(id)).await?;
+    if !lineage.split_known {
+        match read_dataset_manifest(&learning.artifacts, &lineage.dataset.manifest).await {
+            Ok(manifest) => lineage.told_by(&manifest),
+            Err(error) if error.is_transient() => return Err(error.into()),
+            // It is said that the split is not known.
+            Err(_) => {}
+        }
+    }
+    let documents = lineage.part(from.as_ref(), limit);
+    let ids: Vec<DocumentId> = documents.items.iter().map(|document| document.document_id).collect();
     let mut known = Vec::with_capacity(ids.len());
     for ids in ids.chunks(LOOK_UP_MAX) {
         known.extend(app.warehouse.summaries(ids).await?);
     }
-    let next = TAUGHT.next(lineage.documents.next);
-    Ok(axum::Json(lineage_view(lineage, &known, next)))
+    let next = TAUGHT.next(documents.next);
+    Ok(axum::Json(lineage_view(lineage, documents.items, &known, next)))
 }
 
-/// List the model versions that learned from a document.
+/// List the model versions that a document taught: those whose dataset version has it in its train split.
 ///
 /// A document that was deleted, or that this twin has never seen, is asked for like any other.
 #[utoipa::path(

@@ -127,8 +127,13 @@ fn taught_view(taught: TaughtDocument, known: Option<&DocumentRow>) -> TaughtDoc
     }
 }
 
-/// `known` is what the warehouse has of the documents, deleted ones too; `next` is where their list goes on.
-pub fn lineage_view(lineage: Lineage, known: &[DocumentRow], next: Option<String>) -> LineageView {
+/// Of the documents, these alone: `known` is what the warehouse has of them, deleted ones too; `next` is where their list goes on.
+pub fn lineage_view(
+    lineage: Lineage,
+    documents: Vec<TaughtDocument>,
+    known: &[DocumentRow],
+    next: Option<String>,
+) -> LineageView {
     let known: HashMap<DocumentId, &DocumentRow> = known.iter().map(|row| (row.meta.document_id, row)).collect();
     let view = |taught: TaughtDocument| {
         let row = known.get(&taught.document_id).copied();
@@ -138,7 +143,8 @@ pub fn lineage_view(lineage: Lineage, known: &[DocumentRow], next: Option<String
         model: lineage.model.shown(),
         job: lineage.job.shown(),
         dataset: lineage.dataset.shown(),
-        documents: lineage.documents.items.into_iter().map(view).collect(),
+        documents: documents.into_iter().map(view).collect(),
+        split_known: lineage.split_known,
         next,
     }
 }
