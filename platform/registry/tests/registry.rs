@@ -326,7 +326,7 @@ async fn lineage_leads_from_a_model_to_its_documents_and_back() {
     let first = lineage.part(None, 1);
     let second = lineage.part(first.next.as_ref(), 1);
     assert_eq!((first.items.as_slice(), second.items.as_slice()), lineage.documents.split_at(1));
-    assert!(first.documents.next.is_some() && second.documents.next.is_none());
+    assert!(first.next.is_some() && second.next.is_none());
     assert_eq!((lineage.job.recipe.as_str(), lineage.dataset.number), ("rank = 8", 1));
     assert_eq!(registry.models_taught_by(document(1)).await.unwrap(), [model]);
     assert!(registry.models_taught_by(document(9)).await.unwrap().is_empty());
