@@ -78,8 +78,8 @@ fn peculiar(folder: &Path) {
         change(&mut value);
         std::fs::write(folder.join(name), value.to_string()).unwrap();
     };
-    changed("tokenizer_config.json", &|config| config["bos_token"] = json!("<|endoftext|>"));
-    changed("tokenizer.json", &|tokenizer| {
+    changed("tokenizer_config.json", &|config: &mut Value| config["bos_token"] = json!("<|endoftext|>"));
+    changed("tokenizer.json", &|tokenizer: &mut Value| {
         let first = json!({"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}});
         let text = json!({"Sequence": {"id": "A", "type_id": 0}});
         let other = json!({"Sequence": {"id": "B", "type_id": 1}});
