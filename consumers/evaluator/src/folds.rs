@@ -487,6 +487,7 @@ mod tests {
             let manifest = dataset(digit);
             let id = DatasetId(digit.repeat(64));
             let new = NewDataset {
+                prompts: None,
                 dataset: id.clone(),
                 author: author.clone(),
                 manifest: self.artifacts.put(manifest.to_string().into_bytes()).await.unwrap(),

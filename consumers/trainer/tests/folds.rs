@@ -21,6 +21,9 @@ const STEPS: usize = 4;
 /// Where a checkpoint is in a run's folder.
 const CHECKPOINT: &str = "checkpoints/step-00000002";
 
+/// How a run fails.
+type Failure = fn() -> BackendError;
+
 /// Trains nothing, in four steps with a checkpoint after the second; notes what it was given.
 #[derive(Default)]
 struct Notes {
@@ -29,7 +32,7 @@ struct Notes {
     /// The samples of each run.
     samples: Mutex<Vec<(String, String)>>,
     /// The run that fails after its second step, and how.
-    fails: Option<(&'static str, fn() -> BackendError)>,
+    fails: Option<(&'static str, Failure)>,
     job: PathBuf,
 }
 
@@ -157,6 +160,7 @@ impl Place {
             recipe: toml::to_string(&Recipe::default()).unwrap(),
             train: vec![self.artifacts.put(MODEL.to_vec()).await.unwrap()],
             validation: Vec::new(),
+            following: Vec::new(),
             threads: 1,
             keep: Keep::Merged,
             max_left_out: 0.01,

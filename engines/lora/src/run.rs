@@ -374,9 +374,9 @@ impl<'a> Run<'a> {
     fn evaluation_of_kept(&self) -> Option<f64> {
         let evaluations = &self.learner.progress.curve.evaluations;
         let stage = evaluations.last()?.stage;
-        let losses = evaluations.iter().filter(|point| point.stage == stage).map(|point| point.loss);
+        let mut losses = evaluations.iter().filter(|point| point.stage == stage).map(|point| point.loss);
         match self.stages[stage].settled.recipe.patience {
-            0 => losses.last(),
+            0 => losses.next_back(),
             _ => losses.min_by(f64::total_cmp),
         }
     }

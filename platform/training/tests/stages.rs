@@ -29,7 +29,7 @@ fn the_second_stage_has_a_rate_a_length_and_packs_of_its_own_and_takes_the_rest_
     assert_eq!((second.dpo_beta, second.warmup_steps, second.rank, second.patience), (0.3, 2, 16, 3));
     assert!(first.stages.is_empty() && second.stages.is_empty());
     let alone = Recipe::parse("rank = 4\n").unwrap();
-    assert_eq!(alone.by_stage(), [alone.clone()]);
+    assert_eq!(alone.by_stage(), std::slice::from_ref(&alone));
 }
 
 #[test]

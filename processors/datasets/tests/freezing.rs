@@ -82,7 +82,7 @@ async fn a_version_says_the_form_of_its_prompts_and_that_it_was_asked_for_to_be_
     let (mut freezer, registry) = freezer_over(&place, FreezePolicy::default(), database).await;
     freezer.look().await.unwrap();
     assert_eq!(versions(&registry).await.len(), 1, "nobody has asked");
-    registry.request_retraining(&author(), "grace", support::at()).await.unwrap();
+    registry.request_retraining(&author(), "grace", at()).await.unwrap();
     freezer.look().await.unwrap();
     let second = versions(&registry).await.remove(0);
     assert_eq!((second.number, second.reason.as_str()), (2, RETRAINING));

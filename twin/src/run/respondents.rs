@@ -99,6 +99,7 @@ mod tests {
     async fn approved(registry: &Registry) {
         let (dataset, job) = (DatasetId("d".repeat(64)), JobId("1".repeat(64)));
         let new = NewDataset {
+            prompts: None,
             dataset: dataset.clone(),
             author: ada(),
             manifest: "sha256:d".into(),

@@ -3,9 +3,9 @@
 use chrono::Utc;
 use serde_json::{Value, json};
 use twin_registry::{Metric, NewDataset};
-use twin_schemas::{DatasetId, Revision, Verdict};
+use twin_schemas::{DatasetId, Split, Verdict};
 
-use crate::learning::{document, frozen, without_files};
+use crate::learning::{document, frozen, member, without_files};
 use crate::models::{evaluated, step, trained_on};
 use crate::support::{Node, body, problem};
 
@@ -90,7 +90,7 @@ async fn what_was_learned_is_listed_in_parts_to_the_end() {
     node.registry.add_metrics(&job, metrics).await.unwrap();
     check(&node, &format!("/v1/jobs/{}/metrics", job.short()), "metrics", "after", 10).await;
 
-    let members = (1..=5).map(|number| (document(number), Revision(1))).collect();
+    let members = (1..=5).map(|number| member(document(number), 1, Split::Train)).collect();
     let five = NewDataset { members, dataset: DatasetId("f".repeat(64)), ..without_files() };
     node.registry.add_dataset(five, Utc::now()).await.unwrap();
     let taught = trained_on(&node, "ff").await;
