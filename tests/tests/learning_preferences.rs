@@ -26,8 +26,10 @@ static ANSWERED: AtomicU64 = AtomicU64::new(0);
 /// Steps that are large enough for the model to answer otherwise than before.
 const RECIPE: &str = "method = \"dpo\"\nrank = 4\nalpha = 32.0\nlearning_rate = 0.01\nwarmup_steps = 0\nmax_steps = 2\n\
     pack_tokens = 320\neval_samples = 2\n";
-const OTHER_RECIPE: &str = "rank = 4\nalpha = 64.0\nlearning_rate = 0.02\nwarmup_steps = 0\nmax_steps = 1\n\
-    pack_tokens = 128\neval_samples = 1\n";
+/// One step on conversations, and then one on preferences.
+const STAGED_RECIPE: &str = "rank = 4\nalpha = 64.0\nlearning_rate = 0.02\nwarmup_steps = 0\nmax_steps = 1\n\
+    pack_tokens = 128\neval_samples = 1\n[[stages]]\nmethod = \"sft\"\n[[stages]]\nmethod = \"dpo\"\n\
+    learning_rate = 0.001\nmax_steps = 1\npack_tokens = 320\n";
 
 /// What the endpoint's model writes: it tells by the prompt what is wanted.
 fn reply(request: &Value) -> Script {
@@ -139,10 +141,14 @@ async fn another_model_instructs_answers_and_judges_and_is_not_needed() -> Resul
     ensure!(judged["judge"] == "critic" && judged["ties"] == 2 && judged["win_rate"].is_object(), "{judged}");
     ensure!(judged["contradictory"].as_u64().is_some_and(|pairs| pairs > 0), "was it asked at all? {judged}");
 
-    // Without the endpoint there is a verdict as well.
+    // Without the endpoint there is a verdict as well, on a model that has learned from both.
     drop(llm);
-    api.post("/v1/jobs", &json!({ "author": author, "recipe": OTHER_RECIPE })).await?;
+    let queued = api.post("/v1/jobs", &json!({ "author": author, "recipe": STAGED_RECIPE })).await?;
     let judged = report(&twin, author, 2).await?["judgement"].clone();
+    let job = api.get(&format!("/v1/jobs/{}", queued["job"].as_str().context("no job")?)).await?;
+    let stages = job["plan"]["stages"].as_array().context("its plan tells of no stages")?;
+    ensure!(stages.len() == 2 && stages.iter().all(|stage| stage["steps"] == 1), "{job}");
+    ensure!(job["progress"]["step"] == 2, "{job}");
     ensure!(judged["unanswered"].as_u64().is_some_and(|pairs| pairs > 0), "who answered? {judged}");
     ensure!(judged["wins"] == 0 && judged["losses"] == 0 && judged["contradictory"] == 0, "{judged}");
     Ok(())

@@ -105,16 +105,16 @@ mod tests {
     fn by_the_formula(gradients: &[Vec<f64>], rate: f64, decay: f64) -> Vec<f64> {
         let (beta_1, beta_2) = (f64::from(BETA_1), f64::from(BETA_2));
         let mut weights = numbers(|index| (index / 9.0).sin());
-        let (mut first, mut second) = (vec![0.0; COUNT], vec![0.0; COUNT]);
+        let (mut first, mut second) = (vec![0.0_f64; COUNT], vec![0.0_f64; COUNT]);
         for (step, gradient) in gradients.iter().enumerate() {
             let power = step as i32 + 1;
-            for index in 0..COUNT {
-                let g = gradient[index];
-                first[index] = beta_1 * first[index] + (1.0 - beta_1) * g;
-                second[index] = beta_2 * second[index] + (1.0 - beta_2) * g * g;
-                let mean = first[index] / (1.0 - beta_1.powi(power));
-                let size = (second[index] / (1.0 - beta_2.powi(power))).sqrt();
-                weights[index] -= rate * (mean / (size + f64::from(EPSILON)) + decay * weights[index]);
+            let means = first.iter_mut().zip(&mut second);
+            for ((weight, g), (first, second)) in weights.iter_mut().zip(gradient).zip(means) {
+                *first = beta_1 * *first + (1.0 - beta_1) * g;
+                *second = beta_2 * *second + (1.0 - beta_2) * g * g;
+                let mean = *first / (1.0 - beta_1.powi(power));
+                let size = (*second / (1.0 - beta_2.powi(power))).sqrt();
+                *weight -= rate * (mean / (size + f64::from(EPSILON)) + decay * *weight);
             }
         }
         weights
