@@ -13,7 +13,7 @@ use crate::quote::quoted;
 
 /// The form of the prompts that samples are made with and questions are put in: one more with each change of what
 /// [`grounded_prompt`] or [`voice_prompt`] make of the same. What was trained on another form is offered a retraining.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// Of a passage's title and headings, characters in the prompt.
 const HEADING_CHARS: usize = 200;
@@ -41,8 +41,8 @@ impl Default for PromptOptions {
 }
 
 impl PromptOptions {
-    /// The form of the prompts that samples are made with by these settings, as dataset versions note it: `1/3x1600` is the
-    /// first form, with 3 passages of up to 1,600 characters. Earlier turns are in no sample.
+    /// The form of the prompts that samples are made with by these settings, as dataset versions note it: `2/3x1600` is the
+    /// second form, with 3 passages of up to 1,600 characters. Earlier turns are in no sample.
     pub fn form(&self) -> String {
         format!("{FORM}/{}x{}", self.passages, self.passage_chars)
     }
@@ -167,7 +167,7 @@ mod tests {
         let told: Vec<&str> = voice.iter().map(|message| message.content.as_str()).collect();
         let system = "You are the writing twin of ada. Write in the first person and in the author's voice.";
         assert_eq!(told, [system, "Write about rivers."]);
-        assert_eq!(PromptOptions::default().form(), "1/3x1600");
+        assert_eq!(PromptOptions::default().form(), "2/3x1600");
     }
 
     #[test]
