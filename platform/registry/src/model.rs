@@ -48,8 +48,8 @@ pub struct DatasetRow {
     pub training_samples: u64,
     /// Samples of each kind.
     pub counts: BTreeMap<String, u64>,
-    /// The form of the prompts that its samples are made with. Not known of versions that earlier versions of the program
-    /// have made.
+    /// The form of the prompts that its samples are made with. Not noted of versions that earlier versions of the program
+    /// have made: theirs is an older one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompts: Option<String>,
     /// Why it was frozen.

@@ -76,9 +76,10 @@ impl Ingredients {
         self.bases.iter().any(|base| base == fingerprint)
     }
 
-    /// Whether a dataset version is known to have prompts of another form.
+    /// Whether a dataset version has prompts of another form. One that does not say it is of before forms were noted: the
+    /// wording was another then.
     pub fn is_outdated(&self, version: &DatasetRow) -> bool {
-        self.prompts.as_ref().zip(version.prompts.as_ref()).is_some_and(|(now, then)| now != then)
+        self.prompts.is_some() && version.prompts != self.prompts
     }
 
     /// What has changed since a model was trained.

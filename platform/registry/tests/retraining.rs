@@ -59,8 +59,6 @@ async fn nothing_is_offered_where_no_version_serves_or_where_it_is_of_what_there
     assert_eq!(found(&fixture, &ingredients()).await, None);
     let by_its_old_name = Ingredients { bases: vec!["now".into(), "base".into()], prompts: None };
     assert_eq!(found(&fixture, &by_its_old_name).await, None);
-    let unknown = Ingredients { prompts: Some("9/9x9".into()), ..ingredients() };
-    assert_eq!(found(&fixture, &unknown).await, None, "a version that does not say its prompts is no reason");
     fixture.registry.roll_back(&ada(), By::new("grace", "", at(7))).await.unwrap();
     assert_eq!(found(&fixture, &other_base()).await, None, "the base model serves");
     assert!(fixture.registry.retrainings(&other_base()).await.unwrap().is_empty());
@@ -182,6 +180,17 @@ async fn prompts_of_another_form_need_a_version_which_is_then_trained_on() {
     assert_eq!(stage(&fixture, &now).await, OFFERED);
     let Some(Taken::Job(job)) = queue.retrain(&ada(), "grace").await.unwrap() else { panic!("the version is there") };
     assert_eq!((&job.dataset, job.base.as_str()), (&dataset("b").dataset, "base"));
+}
+
+#[tokio::test]
+async fn a_version_of_before_prompts_were_noted_has_older_ones() {
+    let fixture = fixture().await;
+    fixture.registry.add_dataset(NewDataset { prompts: None, ..dataset("a") }, at(0)).await.unwrap();
+    served(&fixture).await;
+    let offered = found(&fixture, &ingredients()).await.unwrap();
+    assert_eq!((offered.changed, offered.stage), (vec![Change::Prompts], Stage::Offered { version_first: true }));
+    let by_base_alone = Ingredients { prompts: None, ..ingredients() };
+    assert_eq!(found(&fixture, &by_base_alone).await, None, "nobody looks at prompts");
 }
 
 #[tokio::test]

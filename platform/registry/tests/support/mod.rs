@@ -59,7 +59,7 @@ pub fn dataset(name: &str) -> NewDataset {
         manifest: format!("sha256:{name}"),
         training_samples: 12,
         counts: BTreeMap::from([("voice".to_owned(), 12)]),
-        prompts: None,
+        prompts: ingredients().prompts,
         reason: "enough new samples".into(),
         members: vec![member(1, 1, Some(Split::Train)), member(2, 3, Some(Split::Train))],
     }
@@ -77,7 +77,7 @@ pub fn job(name: &str) -> NewJob {
     }
 }
 
-/// What [`job`] is made of, and prompts of a form that [`dataset`] does not say.
+/// What [`job`] is made of, and prompts of the form that [`dataset`] has.
 pub fn ingredients() -> Ingredients {
     Ingredients { bases: vec!["base".into(), "base of before".into()], prompts: Some("1/3x1600".into()) }
 }

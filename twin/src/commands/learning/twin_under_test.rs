@@ -82,9 +82,9 @@ impl Twin {
         DocumentId(listed.json()["documents"][0]["document_id"].as_str().unwrap().parse().unwrap())
     }
 
-    /// A version whose id repeats the digit.
+    /// A version whose id repeats the digit, with prompts as they are now.
     pub async fn freeze(&self, digit: &str) {
-        self.freeze_with(digit, None).await;
+        self.freeze_with(digit, Some(PROMPTS)).await;
     }
 
     /// The same, of samples whose prompts have that form.
