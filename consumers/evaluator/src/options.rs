@@ -108,7 +108,8 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether they make sense together.
+    /// Whether they make sense together. A guard that is the primary metric, too, does: more is asked of it then, and the
+    /// verdict passes over it as a guard.
     ///
     /// # Errors
     /// [`Error::Options`] names the first that does not.
@@ -130,7 +131,6 @@ impl Options {
         for guard in &policy.guards {
             let margin = format!("policy.guards.{}", guard.metric.as_str());
             require(guard.margin.is_finite() && guard.margin >= 0.0, &margin, "its margin must be zero or more")?;
-            require(guard.metric != policy.primary, &margin, "it is the primary metric already")?;
         }
         let rate = policy.judge_win_rate.unwrap_or(0.5);
         require((0.0..=1.0).contains(&rate), "policy.judge_win_rate", "it must be between 0 and 1")
@@ -219,5 +219,27 @@ impl Default for Policy {
             min_documents: 5,
             judge_win_rate: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_primary_metric_may_be_one_of_the_default_guards() {
+        for name in ["bits_per_byte", "likeness", "authorship"] {
+            let primary = serde_json::json!({"policy": {"primary": name}});
+            let options: Options = serde_json::from_value(primary).unwrap();
+            assert!(options.validate().is_ok(), "{name}: configurations of before name it");
+            assert_eq!(options.policy.guards, Policy::default().guards);
+        }
+    }
+
+    #[test]
+    fn a_guard_with_a_margin_below_zero_is_refused() {
+        let mut options = Options::default();
+        options.policy.guards[0].margin = -0.1;
+        assert!(options.validate().unwrap_err().to_string().contains("policy.guards.bits_per_byte"));
     }
 }
