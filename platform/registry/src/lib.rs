@@ -50,7 +50,7 @@ pub use model::{
     EvaluationRow, EvaluationState, FreezeRequest, JobCheckpoint, JobOutcome, JobProgress, JobRow, JobState, Metric,
     MetricPosition, ModelRow, ModelState, NewDataset, NewJob, NewModel, NotedProgress, StoredRecipe,
 };
-pub use outlook::{Collected, Outlook, Part, Standing, outlook};
+pub use outlook::{Collected, Due, Outlook, Part, Standing, outlook};
 pub use queue::{CODE_VERSION, JobQueue};
 pub use relay::{Steps, relay};
 pub use retraining::{Change, Ingredients, RETRAINING, Retraining, Stage, Taken, retraining};

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use twin_schemas::{DatasetId, DatasetManifest, DocumentId, Revision, Split};
 
+use crate::model::DatasetRow;
 use crate::{Error, Registry};
 
 /// A document that a version was made of.
@@ -80,6 +81,20 @@ impl Registry {
                 return Ok(members);
             }
         }
+    }
+
+    /// Share of a version's passages, 0 to 1, whose documents were deleted since. Rows of earlier versions of this program
+    /// count one passage for each document.
+    pub async fn deleted_share(&self, version: &DatasetRow) -> Result<f64, Error> {
+        if version.deleted_documents == 0 {
+            return Ok(0.0);
+        }
+        let (mut all, mut deleted) = (0_u64, 0_u64);
+        for KeptMember { member, deleted_at } in self.members(&version.dataset).await? {
+            all += member.passages;
+            deleted += deleted_at.map_or(0, |_| member.passages);
+        }
+        Ok(if all == 0 { 0.0 } else { deleted as f64 / all as f64 })
     }
 
     /// Where the documents of a version are, as its rows say. None for one that an earlier version of this program

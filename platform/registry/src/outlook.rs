@@ -55,8 +55,17 @@ pub struct Outlook {
     pub detail: String,
 }
 
-/// What the next dataset version waits for, and what becomes of it.
+/// Why a dataset version is due though few passages are new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Much of the newest version was deleted since (`datasets.freeze.deleted_share`).
+    Deletions,
+    /// The newest version is old, and something is new (`datasets.freeze.max_age_hours`).
+    Age,
+}
+
+/// What the next dataset version waits for, and what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Collected {
     /// Usable passages that no version holds.
     pub new_samples: u64,
@@ -64,6 +73,10 @@ pub struct Collected {
     pub needed: u64,
     /// The setting that says so.
     pub key: &'static str,
+    /// Share of the newest version's passages, 0 to 1, whose documents were deleted since.
+    pub deleted_share: f64,
+    /// Why one is due for another reason than new passages.
+    pub due: Option<Due>,
     /// A new version is trained on without anybody's asking (`trainer.automatic`).
     pub automatic: bool,
 }
@@ -76,7 +89,8 @@ impl Registry {
         collected: Collected,
         now: Result<&Ingredients, &str>,
     ) -> Result<Vec<Outlook>, Error> {
-        let state = self.state(author).await?;
+        let mut state = (*self.state(author).await?).clone();
+        state.datasets = self.with_deletions(state.datasets).await?;
         let job = newest_job(&state).map(|job| job.job.clone());
         let progress = match &job {
             Some(job) => self.store.progress(std::slice::from_ref(job)).await?.remove(job),
@@ -87,7 +101,8 @@ impl Registry {
     }
 }
 
-/// The same of a state. `progress` is that of the newest job on the newest version.
+/// The same of a state whose dataset versions say what was deleted since. `progress` is that of the newest job on the newest
+/// version.
 pub fn outlook(
     state: &AuthorState,
     collected: Collected,
@@ -100,7 +115,7 @@ pub fn outlook(
         (Part::Evaluation, evaluation(state)),
         (Part::Decision, decision(state)),
         (Part::Deployment, deployment(state)),
-        (Part::Retraining, retrained(state, now)),
+        (Part::Retraining, retrained(state, collected.automatic, now)),
     ];
     parts.into_iter().map(|(part, (standing, detail))| Outlook { part, standing, detail }).collect()
 }
@@ -120,28 +135,52 @@ fn dataset(state: &AuthorState, collected: Collected) -> Found {
             }
             Some(why) if request.refused && is_newer => {
                 let stays = newest.map_or(String::new(), |version| format!("; version {} stays", version.number));
-                return (Standing::HeldBack, format!("no version could be made: {why}{stays}"));
+                let deleted = deleted(collected).map_or(String::new(), |deleted| format!("; {deleted}"));
+                return (Standing::HeldBack, format!("no version could be made: {why}{stays}{deleted}"));
             }
             Some(_) => {}
         }
     }
-    let Collected { new_samples, needed, key, .. } = collected;
-    let new = if new_samples < needed {
-        format!("{new_samples} of the {needed} new passages are there that make a version due ({key})")
-    } else {
-        format!(
-            "{new_samples} new passages are there, and {needed} make a version due ({key}): it is made when no document has \
-             changed for datasets.freeze.quiet_s seconds; if none comes, twin datasets freeze --author {} --wait says why",
-            state.author
-        )
-    };
+    let next = next_version(state, collected);
     match newest {
-        Some(version) => (
-            Standing::Done,
-            format!("version {} has {} samples to train on; {new}", version.number, version.training_samples),
-        ),
-        None => (Standing::Waits, new),
+        Some(version) => {
+            let is_due = collected.due.is_some() || collected.new_samples >= collected.needed;
+            let standing = if is_due { Standing::Waits } else { Standing::Done };
+            (
+                standing,
+                format!("version {} has {} samples to train on; {next}", version.number, version.training_samples),
+            )
+        }
+        None => (Standing::Waits, next),
     }
+}
+
+/// What the next version waits for: new passages, or that documents come to rest where it is due.
+fn next_version(state: &AuthorState, collected: Collected) -> String {
+    let Collected { new_samples, needed, key, due, .. } = collected;
+    let deleted = deleted(collected).map_or(String::new(), |deleted| format!("{deleted}; "));
+    let why = match due {
+        None if new_samples < needed => {
+            return format!(
+                "{deleted}{new_samples} of the {needed} new passages are there that make a version due ({key})"
+            );
+        }
+        None => format!("{new_samples} new passages are there, and {needed} make a version due ({key})"),
+        Some(Due::Deletions) => "that makes a version without them due (datasets.freeze.deleted_share)".to_owned(),
+        Some(Due::Age) => {
+            format!("{new_samples} new passages are there, and the version is old (datasets.freeze.max_age_hours)")
+        }
+    };
+    format!(
+        "{deleted}{why}: it is made when no document has changed for datasets.freeze.quiet_s seconds; if none comes, twin \
+         datasets freeze --author {} --wait says why",
+        state.author
+    )
+}
+
+/// How much of the newest version was deleted since, if anything was.
+fn deleted(Collected { deleted_share, .. }: Collected) -> Option<String> {
+    (deleted_share > 0.0).then(|| format!("{:.1} % of its passages were deleted since", deleted_share * 100.0))
 }
 
 /// The newest job that makes a model of the newest dataset version.
@@ -308,7 +347,7 @@ fn deployment(state: &AuthorState) -> Found {
 }
 
 /// Whether what serves was trained with what is there now, and else how far a retraining is.
-fn retrained(state: &AuthorState, now: Result<&Ingredients, &str>) -> Found {
+fn retrained(state: &AuthorState, automatic: bool, now: Result<&Ingredients, &str>) -> Found {
     let Some(serving) = state.in_force().and_then(|row| row.model.as_ref()) else {
         return (Standing::NotBegun, "no version serves that could be out of date".to_owned());
     };
@@ -317,7 +356,8 @@ fn retrained(state: &AuthorState, now: Result<&Ingredients, &str>) -> Found {
         Err(why) => return (Standing::NotBegun, format!("whether {serving} is out of date is not known: {why}")),
     };
     let Some(Retraining { author, model, changed, stage }) = retraining(state, now) else {
-        return (Standing::Done, format!("{serving} was trained with the base model and the prompts that there are"));
+        let trained = format!("{serving} was trained with the base model and the prompts that there are");
+        return taught_by_deleted(state, serving, automatic).unwrap_or((Standing::Done, trained));
     };
     let what = changed.iter().map(|change| match change {
         Change::Base => "on another base model than there is now (trainer.base, llm.model)",
@@ -337,4 +377,26 @@ fn retrained(state: &AuthorState, now: Result<&Ingredients, &str>) -> Found {
         Stage::Waits(how) => (Standing::Waits, format!("{how}; {serves}")),
         Stage::HeldBack(why) => (Standing::HeldBack, format!("{why}; {serves}")),
     }
+}
+
+/// What a version that serves has learned from documents that were deleted since, and what makes one without them. None:
+/// nothing.
+fn taught_by_deleted(state: &AuthorState, serving: &ModelId, automatic: bool) -> Option<Found> {
+    let dataset = &state.model(serving)?.dataset;
+    let version = state.datasets.iter().find(|version| version.dataset == *dataset)?;
+    let DatasetRow { number, documents, deleted_documents, .. } = version;
+    let newest = state.datasets.last().filter(|_| *deleted_documents > 0)?;
+    let learned = format!(
+        "{serving} was trained on version {number}, of which {deleted_documents} of {documents} documents were deleted since"
+    );
+    if newest.deleted_documents >= *deleted_documents {
+        return Some((Standing::Done, format!("{learned}: the next version is without them")));
+    }
+    let without = format!("{learned}; version {} is without them", newest.number);
+    Some(match newest_job(state) {
+        None if !automatic => {
+            (Standing::Offered, format!("{without}: twin train --author {} trains on it", state.author))
+        }
+        _ => (Standing::Waits, format!("{without}: {serving} serves until what is trained on that is approved")),
+    })
 }

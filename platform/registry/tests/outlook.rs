@@ -2,15 +2,21 @@
 
 mod support;
 
-use support::{Fixture, ada, at, dataset, evaluated, fixture, ingredients, job, outcome, report};
+use support::{Fixture, ada, at, dataset, document, evaluated, fixture, ingredients, job, member, outcome, report};
 use twin_registry::{
-    By, Collected, Ingredients, JobOutcome, JobProgress, MeasureChanges, NewDataset, NewJob, NewModel, Outlook, Part,
-    RETRAINING, Standing,
+    By, Collected, Due, Ingredients, JobOutcome, JobProgress, MeasureChanges, Member, NewDataset, NewJob, NewModel,
+    Outlook, Part, RETRAINING, Standing,
 };
-use twin_schemas::Verdict;
+use twin_schemas::{Split, Verdict};
 
-const COLLECTED: Collected =
-    Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples", automatic: true };
+const COLLECTED: Collected = Collected {
+    new_samples: 34,
+    needed: 200,
+    key: "datasets.freeze.new_samples",
+    deleted_share: 0.0,
+    due: None,
+    automatic: true,
+};
 
 /// Where each part stands but the retraining, which is last.
 async fn standings(fixture: &Fixture) -> [Standing; 5] {
@@ -64,6 +70,74 @@ async fn a_version_that_is_due_is_not_waited_for_in_vain() {
     let due = Collected { new_samples: 200, ..COLLECTED };
     let why = of(&fixture, Part::Dataset, due, Ok(&ingredients())).await.detail;
     assert!(why.contains("datasets.freeze.quiet_s") && why.contains("twin datasets freeze --author ada"), "{why}");
+}
+
+#[tokio::test]
+async fn what_was_deleted_of_the_newest_version_and_its_age_are_told_as_why_another_is_due() {
+    let fixture = fixture().await;
+    fixture.registry.add_dataset(dataset("a"), at(0)).await.unwrap();
+    let told = async |deleted_share, due| {
+        let collected = Collected { deleted_share, due, ..COLLECTED };
+        let found = of(&fixture, Part::Dataset, collected, Ok(&ingredients())).await;
+        (found.standing, found.detail)
+    };
+    let (standing, why) = told(0.03, None).await;
+    assert_eq!(standing, Standing::Done);
+    assert!(why.contains("3.0 % of its passages were deleted since; 34 of the 200"), "{why}");
+    let (standing, why) = told(0.3, Some(Due::Deletions)).await;
+    assert_eq!(standing, Standing::Waits);
+    let due = "30.0 % of its passages were deleted since; that makes a version without them due";
+    assert!(why.contains(due) && why.contains("datasets.freeze.quiet_s"), "{why}");
+    let (standing, why) = told(0.0, Some(Due::Age)).await;
+    assert_eq!(standing, Standing::Waits);
+    assert!(why.contains("34 new passages are there, and the version is old (datasets.freeze.max_age_hours)"), "{why}");
+
+    // Too little is left: why no version comes stands beside why one is due.
+    fixture.registry.request_freeze(&ada(), "policy", at(1)).await.unwrap();
+    fixture.registry.answer_freeze(&ada(), Err("too few samples"), at(2)).await.unwrap();
+    let (standing, why) = told(0.3, Some(Due::Deletions)).await;
+    let expected =
+        "no version could be made: too few samples; version 1 stays; 30.0 % of its passages were deleted since";
+    assert_eq!((standing, why.as_str()), (Standing::HeldBack, expected));
+}
+
+#[tokio::test]
+async fn a_version_that_has_learned_from_what_was_deleted_says_what_makes_one_without() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let model = evaluated(registry, "1", Verdict::Passed).await;
+    registry.approve(&model, By::new("grace", "", at(6))).await.unwrap();
+    registry.mark_deleted(document(2), at(7)).await.unwrap();
+    let by_hand = Collected { automatic: false, ..COLLECTED };
+    let told = async |collected| {
+        let found = of(&fixture, Part::Retraining, collected, Ok(&ingredients())).await;
+        (found.standing, found.detail)
+    };
+    let learned = "ada-v1 was trained on version 1, of which 1 of 2 documents were deleted since";
+    assert_eq!(told(by_hand).await, (Standing::Done, format!("{learned}: the next version is without them")));
+    let without =
+        NewDataset { reason: "deletions".into(), members: vec![member(1, 1, Some(Split::Train))], ..dataset("b") };
+    registry.add_dataset(without, at(8)).await.unwrap();
+    let offered = format!("{learned}; version 2 is without them: twin train --author ada trains on it");
+    assert_eq!(told(by_hand).await, (Standing::Offered, offered));
+    let (standing, why) = told(COLLECTED).await;
+    assert_eq!(standing, Standing::Waits, "it is trained by itself: {why}");
+    assert!(registry.queue_job(NewJob { dataset: dataset("b").dataset, ..job("2") }, at(9)).await.unwrap());
+    assert_eq!(told(by_hand).await.0, Standing::Waits, "it is taken");
+}
+
+#[tokio::test]
+async fn what_was_deleted_of_a_version_is_weighed_by_its_passages() {
+    let fixture = fixture().await;
+    let registry = &fixture.registry;
+    let of_passages = |number, passages| Member { passages, ..member(number, 1, Some(Split::Train)) };
+    let members = [(1, 60), (2, 30), (3, 10), (4, 0)].map(|(number, passages)| of_passages(number, passages));
+    registry.add_dataset(NewDataset { members: members.into(), ..dataset("a") }, at(0)).await.unwrap();
+    for (number, share) in [(4, 0.0), (3, 0.1), (1, 0.7)] {
+        registry.mark_deleted(document(number), at(1)).await.unwrap();
+        let version = registry.newest_dataset(&ada()).await.unwrap().unwrap();
+        assert_eq!(registry.deleted_share(&version).await.unwrap(), share, "document {number}");
+    }
 }
 
 #[tokio::test]

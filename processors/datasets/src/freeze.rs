@@ -14,8 +14,8 @@ pub struct FreezePolicy {
     pub new_samples: u64,
     /// Hours after which the next version is made if there is at least one new passage. 0: never by age.
     pub max_age_hours: u32,
-    /// Share of the last version's documents, 0 to 1, that were deleted since, from which on a version without them is
-    /// made. 0: never for deletions alone.
+    /// Share of the last version's passages, 0 to 1, whose documents were deleted since, from which on a version without
+    /// them is made. 0: never for deletions alone.
     pub deleted_share: f64,
     /// Seconds without a change after which a version is made by itself: one that is made while documents still come in
     /// is out of date at once.
@@ -48,7 +48,7 @@ pub struct FreezeState {
     pub new_samples: u64,
     /// When the last version was made; none if there is none.
     pub last: Option<DateTime<Utc>>,
-    /// Share of its documents that were deleted since, 0 to 1.
+    /// Share of its passages whose documents were deleted since, 0 to 1.
     pub deleted_share: f64,
     /// The time.
     pub now: DateTime<Utc>,

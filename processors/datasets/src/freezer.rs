@@ -10,7 +10,8 @@ use twin_artifacts::Artifacts;
 use twin_coordination::Member;
 use twin_corpus::{AuthorState, Corpus};
 use twin_registry::{
-    DatasetRow, Interest, Member as VersionMember, NewDataset, Placement, Placements, Registry, read_dataset_manifest,
+    DatasetRow, FreezeRequest, Interest, Member as VersionMember, NewDataset, Placement, Placements, Registry,
+    read_dataset_manifest,
 };
 use twin_schemas::{AuthorId, DatasetManifest, SourceDocument, Split};
 use twin_telemetry::ShutdownSignal;
@@ -24,6 +25,8 @@ const SHORTEST_LOOK: Duration = Duration::from_secs(2);
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
 /// Authors of one read.
 const PAGE: usize = 500;
+/// Who asks for a version that nobody has asked for.
+const POLICY: &str = "policy";
 
 /// Makes versions as they fall due, registers and thereby announces them.
 pub struct Freezer {
@@ -132,13 +135,7 @@ impl Freezer {
         let last = self.registry.newest_dataset(author).await?;
         let state = self.corpus.author_state(author).await?;
         let is_quiet = self.is_quiet(author, &state);
-        let freeze = FreezeState {
-            new_samples: state.new_samples,
-            last: last.as_ref().map(|last| last.created_at),
-            deleted_share: last.as_ref().map_or(0.0, deleted_share),
-            now: Utc::now(),
-            requested,
-        };
+        let freeze = FreezeState::now(&self.registry, &state, last.as_ref(), requested).await?;
         let reason = due(&self.policy, &freeze);
         let is_worth_it = requested || is_quiet && self.refused.get(author) != Some(&state.changed);
         Ok(reason.filter(|_| is_worth_it))
@@ -166,9 +163,29 @@ impl Freezer {
                 let state = self.corpus.author_state(author).await?;
                 self.refused.insert(author.clone(), state.changed);
                 self.metrics.frozen("refused");
-                Ok(self.registry.answer_freeze(author, Err(&error.to_string()), now).await?)
+                self.tell_refusal(author, parent.as_ref(), &error.to_string(), now).await
             }
         }
+    }
+
+    /// Answers who has asked for a version. Where nobody has, the refusal is noted as that of the policy's own wish, once
+    /// for each reason: else nobody could know why no version comes.
+    async fn tell_refusal(
+        &self,
+        author: &AuthorId,
+        parent: Option<&DatasetRow>,
+        why: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let last = self.registry.freeze_request(author).await?;
+        let is_of_now = |last: &FreezeRequest| parent.is_none_or(|parent| last.requested_at >= parent.created_at);
+        // Who asked for a retraining is to read what came of that.
+        let says_it = |last: &FreezeRequest| last.retrain || last.outcome.as_deref() == Some(why);
+        let is_told = |last: &FreezeRequest| last.refused && is_of_now(last) && says_it(last);
+        if !last.as_ref().is_some_and(is_told) {
+            self.registry.request_freeze(author, POLICY, now).await?;
+        }
+        Ok(self.registry.answer_freeze(author, Err(why), now).await?)
     }
 
     async fn build(&self, author: &AuthorId, parent: Option<&DatasetRow>, now: DateTime<Utc>) -> Result<Built, Error> {
@@ -269,7 +286,22 @@ impl Freezer {
     }
 }
 
-/// Share of a version's documents that were deleted since.
-fn deleted_share(dataset: &DatasetRow) -> f64 {
-    if dataset.documents == 0 { 0.0 } else { dataset.deleted_documents as f64 / dataset.documents as f64 }
+impl FreezeState {
+    /// What the decision on the version after `last` depends on now.
+    ///
+    /// # Errors
+    /// The rows of that version can not be read.
+    pub async fn now(
+        registry: &Registry,
+        state: &AuthorState,
+        last: Option<&DatasetRow>,
+        requested: bool,
+    ) -> Result<Self, twin_registry::Error> {
+        let deleted_share = match last {
+            Some(last) => registry.deleted_share(last).await?,
+            None => 0.0,
+        };
+        let last = last.map(|last| last.created_at);
+        Ok(Self { new_samples: state.new_samples, last, deleted_share, now: Utc::now(), requested })
+    }
 }

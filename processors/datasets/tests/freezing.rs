@@ -5,13 +5,13 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use support::{Place, at, author, generated, id};
+use support::{Place, article, at, author, generated, id, paragraph};
 use twin_coordination::{Member, Options as LeaseOptions, Owner};
 use twin_datasets::{FreezePolicy, Freezer, Metrics, Options};
 use twin_registry::{
     DatasetRow, Member as VersionMember, NewDataset, Placement, RETRAINING, Registry, read_dataset_manifest,
 };
-use twin_schemas::{DatasetId, DatasetManifest, DocumentId, Revision, Split};
+use twin_schemas::{CleanedDocument, DatasetId, DatasetManifest, DocumentId, Revision, Split};
 use twin_sqlite::{Database, SqliteLeases};
 use twin_telemetry::MetricsRegistry;
 
@@ -56,16 +56,58 @@ async fn a_version_of_which_much_was_deleted_is_followed_by_one_without_it_thoug
     freezer.look().await.unwrap();
     let first = versions(&registry).await.remove(0);
     assert_eq!((first.number, first.documents), (1, DOCUMENTS as u64));
-    delete(&place, &registry, 0..5).await;
+    delete(&place, &registry, 0..3).await;
     freezer.look().await.unwrap();
-    assert_eq!(versions(&registry).await.len(), 1, "5 of 60 are less than a tenth");
-    delete(&place, &registry, 5..6).await;
+    assert_eq!(versions(&registry).await.len(), 1, "3 of 60 are less than a tenth");
+    delete(&place, &registry, 3..9).await;
     freezer.look().await.unwrap();
     let second = versions(&registry).await.remove(0);
     assert_eq!((second.number, second.reason.as_str(), second.deleted_documents), (2, "deletions", 0));
-    assert_eq!(second.documents, DOCUMENTS as u64 - 6);
+    assert_eq!(second.documents, DOCUMENTS as u64 - 9);
     freezer.look().await.unwrap();
     assert_eq!(versions(&registry).await.len(), 2, "it is made once");
+}
+
+/// A document of many passages among those of [`generated`].
+fn book() -> CleanedDocument {
+    let section = |number: usize| format!("## Chapter {number}\n\n{}", paragraph(DOCUMENTS + 7, number));
+    let text = (0..60).map(section).collect::<Vec<_>>().join("\n\n");
+    article("book.md", "A book", &format!("# A book\n\n{text}"))
+}
+
+#[tokio::test]
+async fn a_book_among_short_texts_weighs_as_much_as_its_passages() {
+    let documents = (0..DOCUMENTS).map(generated).chain([book()]);
+    let place = Place::with(Options::default(), documents).await;
+    let (mut freezer, registry) = freezer(&place, FreezePolicy { deleted_share: 0.1, ..FreezePolicy::default() }).await;
+    freezer.look().await.unwrap();
+    assert_eq!(versions(&registry).await.len(), 1);
+    let book = id("book.md");
+    assert!(place.delete(book, 2).await);
+    registry.mark_deleted(book, at()).await.unwrap();
+    let version = registry.newest_dataset(&author()).await.unwrap().unwrap();
+    assert_eq!((version.deleted_documents, version.documents), (1, DOCUMENTS as u64 + 1));
+    freezer.look().await.unwrap();
+    assert_eq!(versions(&registry).await.remove(0).reason, "deletions", "1 of 61 documents, and more of the passages");
+}
+
+#[tokio::test]
+async fn a_version_that_falls_due_and_can_not_be_made_says_why_once() {
+    let options = Options { min_samples: 1_000_000, ..Options::default() };
+    let place = Place::with(options, (0..DOCUMENTS).map(generated)).await;
+    let database = database(&place);
+    let (mut freezer, registry) = freezer_over(&place, FreezePolicy::default(), database.clone()).await;
+    freezer.look().await.unwrap();
+    let request = registry.freeze_request(&author()).await.unwrap().unwrap();
+    assert!(request.refused && request.outcome.as_ref().unwrap().contains("datasets.build.min_samples"), "{request:?}");
+    let steps = registry.state(&author()).await.unwrap().number;
+    freezer.look().await.unwrap();
+    // Nor does a process that has just begun note it again.
+    let (mut another, _) = freezer_over(&place, FreezePolicy::default(), database).await;
+    drop(freezer);
+    another.look().await.unwrap();
+    assert_eq!(registry.state(&author()).await.unwrap().number, steps);
+    assert!(registry.open_freeze_requests().await.unwrap().is_empty());
 }
 
 #[tokio::test]

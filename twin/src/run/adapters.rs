@@ -9,9 +9,9 @@ use tracing::warn;
 use twin_api::{DeadLetterView, FieldError, PlannedFoldsView};
 use twin_corpus::Corpus;
 use twin_crawler::Sources;
-use twin_datasets::FreezePolicy;
+use twin_datasets::{FreezePolicy, FreezeReason, FreezeState, due};
 use twin_gateway::{DeadLetterAccess, JobPlanner, NextVersions, PlannedRun, PortError, Registration, SourceResolver};
-use twin_registry::{Collected, Registry};
+use twin_registry::{Collected, Due, Registry};
 use twin_schemas::{Attributes, AuthorId, DatasetId, Service, SourceKind};
 use twin_stream::{DeadLetter, DeadLetterCursor, DeadLetterObserver, DeadLetters, Reason};
 use twin_trainer::{Planned, PlannedFolds, Planner};
@@ -100,11 +100,19 @@ impl NextVersions for NextDatasets {
             true => PortError::transient("corpus", error),
             false => PortError::Refused(error.to_string()),
         })?;
-        let (needed, key) = match self.registry.newest_dataset(author).await? {
+        let last = self.registry.newest_dataset(author).await?;
+        let (needed, key) = match last {
             Some(_) => (self.policy.new_samples, "datasets.freeze.new_samples"),
             None => (self.policy.first_samples, "datasets.freeze.first_samples"),
         };
-        Ok(Collected { new_samples: state.new_samples, needed: needed.max(1), key, automatic: self.automatic })
+        let freeze = FreezeState::now(&self.registry, &state, last.as_ref(), false).await?;
+        let due = match due(&self.policy, &freeze) {
+            Some(FreezeReason::Deletions) => Some(Due::Deletions),
+            Some(FreezeReason::Age) => Some(Due::Age),
+            Some(FreezeReason::NewSamples | FreezeReason::Requested | FreezeReason::Retraining) | None => None,
+        };
+        let (new_samples, deleted_share) = (freeze.new_samples, freeze.deleted_share);
+        Ok(Collected { new_samples, needed: needed.max(1), key, deleted_share, due, automatic: self.automatic })
     }
 }
 
@@ -193,6 +201,59 @@ impl DeadLetterObserver for NoteDeadLetters {
         let note = Progress { document_id, revision, stage, state, at: Utc::now() };
         if let Err(error) = self.0.note_progress(vec![note]).await {
             warn!(%document_id, %error, "the dead letter could not be noted in the document's status");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use twin_registry::{Member, NewDataset};
+    use twin_schemas::{DocumentId, Revision};
+    use twin_sqlite::{Database, SqliteCorpus};
+
+    use super::*;
+
+    fn document(number: usize) -> DocumentId {
+        DocumentId(format!("00000000-0000-0000-0000-{number:012}").parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_of_the_newest_version_is_among_what_makes_another_due() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&folder.path().join("twin.db")).unwrap();
+        let registry = twin_sqlite::registry(database.clone()).await.unwrap();
+        let corpus: Arc<dyn Corpus> = Arc::new(SqliteCorpus::open(database).await.unwrap());
+        let author: AuthorId = "ada".parse().unwrap();
+        let next =
+            NextDatasets { corpus, registry: registry.clone(), policy: FreezePolicy::default(), automatic: true };
+        let first = next.collected(&author).await.unwrap();
+        assert_eq!((first.key, first.deleted_share, first.due), ("datasets.freeze.first_samples", 0.0, None));
+
+        // A book, and many posts.
+        let passages = std::iter::once(100).chain(std::iter::repeat_n(1, 100));
+        let member = |(number, passages): (usize, u64)| Member {
+            document_id: document(number),
+            revision: Revision::FIRST,
+            passages,
+            placement: None,
+        };
+        let new = NewDataset {
+            prompts: None,
+            dataset: DatasetId("a".repeat(64)),
+            author: author.clone(),
+            manifest: format!("sha256:{}", "0".repeat(64)),
+            training_samples: 200,
+            counts: BTreeMap::new(),
+            reason: "new samples".to_owned(),
+            members: (0..).zip(passages).map(member).collect(),
+        };
+        registry.add_dataset(new, Utc::now() - TimeDelta::hours(1)).await.unwrap();
+        for (number, share, expected) in [(1, 0.005, None), (0, 0.505, Some(Due::Deletions))] {
+            registry.mark_deleted(document(number), Utc::now()).await.unwrap();
+            let collected = next.collected(&author).await.unwrap();
+            assert_eq!((collected.deleted_share, collected.due), (share, expected));
+            assert_eq!(collected.key, "datasets.freeze.new_samples");
         }
     }
 }

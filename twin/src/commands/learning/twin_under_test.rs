@@ -220,7 +220,8 @@ struct Half;
 #[async_trait]
 impl NextVersions for Half {
     async fn collected(&self, _: &AuthorId) -> Result<Collected, PortError> {
-        Ok(Collected { new_samples: 34, needed: 50, key: "datasets.freeze.first_samples", automatic: true })
+        let key = "datasets.freeze.first_samples";
+        Ok(Collected { new_samples: 34, needed: 50, key, deleted_share: 0.0, due: None, automatic: true })
     }
 }
 

@@ -14,7 +14,8 @@ pub struct Planned;
 #[async_trait]
 impl NextVersions for Planned {
     async fn collected(&self, _: &AuthorId) -> Result<Collected, PortError> {
-        Ok(Collected { new_samples: 34, needed: 200, key: "datasets.freeze.new_samples", automatic: true })
+        let key = "datasets.freeze.new_samples";
+        Ok(Collected { new_samples: 34, needed: 200, key, deleted_share: 0.0, due: None, automatic: true })
     }
 }
 
