@@ -13,11 +13,9 @@ use tracing::info;
 use twin_artifacts::Artifacts;
 use twin_corpus::{Corpus, CorpusDocument};
 use twin_registry::{Placements, SplitRule, placements_of};
-use twin_schemas::{
-    AuthorId, Category, DatasetId, DatasetManifest, DocumentId, Refusals, SampleKind, SourceDocument, Split,
-};
+use twin_schemas::{AuthorId, DatasetId, DatasetManifest, DocumentId, Refusals, SampleKind, SourceDocument, Split};
 
-use crate::candidate::{candidates, language_of};
+use crate::candidate::{candidates, is_prose, language_of};
 use crate::card::card;
 use crate::compose::{Composed, compose};
 use crate::files::{Files, Written, stored};
@@ -190,6 +188,8 @@ impl Builder {
             instructor: by_model,
             rejected_by,
             cut_answers: report.cut_answers,
+            answer_failures: report.answer_failures,
+            instruction_fallbacks: report.instruction_fallbacks,
             files: Vec::new(),
         };
         for file in written {
@@ -198,8 +198,11 @@ impl Builder {
         let manifest_artifact = self.sealed(&mut manifest, folder.path()).await?;
         report.refusals = refusals;
         report.seconds = began.elapsed().as_secs_f64();
-        let (kept, cut_answers) = (report.kept, report.cut_answers);
-        info!(%author, dataset = manifest.dataset.short(), number, kept, cut_answers, "dataset frozen");
+        let Report { kept, cut_answers, answer_failures, instruction_fallbacks, .. } = report;
+        info!(
+            %author, dataset = manifest.dataset.short(), number, kept, cut_answers, answer_failures, instruction_fallbacks,
+            "dataset frozen"
+        );
         Ok(Built { manifest, manifest_artifact, report })
     }
 
@@ -236,7 +239,7 @@ impl Builder {
             let Some(last) = page.last() else { return Ok(weights) };
             after = Some(last.document_id);
             weights = blocking(move || {
-                let prose = page.iter().filter(|document| document.category != Category::Code);
+                let prose = page.iter().filter(|document| is_prose(document.category, &document.natural_key));
                 prose.for_each(|document| weights.add(&document.text, language_of(document)));
                 Ok(weights)
             })

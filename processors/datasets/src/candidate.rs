@@ -8,7 +8,7 @@ use twin_text::natural::Language;
 use crate::Options;
 use crate::code::{Bounds, code_passages};
 use crate::instructions::Place;
-use crate::passages::{Lengths, passages};
+use crate::passages::{Lengths, ProsePassage, passages, whole};
 use crate::quality::{Judged, is_generated, refused};
 use crate::quotation::quotation;
 use crate::weights::Weights;
@@ -47,9 +47,23 @@ pub struct Grounding {
     pub subject: String,
     /// The sentence, or two: verbatim of the passage.
     pub quote: String,
-    /// Another question for the same, for when the first stands in another split already.
+    /// Another question about the passage, with what it asks for and the sentence that answers it, for when the first one
+    /// stands in another split already.
     #[serde(default)]
-    pub other_question: Option<String>,
+    pub other: Option<Box<Grounding>>,
+}
+
+impl Grounding {
+    /// It and the other one, in the order in which they are asked.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(self.other.as_deref())
+    }
+}
+
+/// Whether a document of that category and key is written to be read: Markdown of a repository is, though it stands among
+/// code.
+pub(crate) fn is_prose(category: Category, natural_key: &str) -> bool {
+    twin_text::language::is_prose(category == Category::Code, natural_key)
 }
 
 /// The usable samples of a document. No input or output but its arguments.
@@ -66,9 +80,9 @@ pub(crate) fn candidates(
 ) -> (Vec<Candidate>, Refusals) {
     let mut refusals = Refusals::default();
     let id = document.document_id.to_string();
-    let found = match document.category {
-        Category::Code => of_code(document, &id, options, &mut refusals),
-        Category::Article | Category::Post => of_prose(document, &id, weights, options, &mut refusals),
+    let found = match is_prose(document.category, &document.natural_key) {
+        true => of_prose(document, &id, weights, options, &mut refusals),
+        false => of_code(document, &id, options, &mut refusals),
     };
     let mut usable: Vec<Candidate> = found
         .into_iter()
@@ -117,11 +131,9 @@ fn of_prose(
 ) -> Vec<Candidate> {
     let least = if document.category == Category::Post { options.min_post_chars } else { options.min_chars };
     let lengths = Lengths { least, most: options.max_chars, longest: options.max_long_chars };
-    let is_whole =
-        |section: usize| unit(choice(options.seed, &["long", id, &section.to_string()])) < options.long_share;
     let language = language_of(document);
     let mut found = Vec::new();
-    for (passage, ordinal) in passages(&document.text, lengths, is_whole, refusals).into_iter().zip(0..) {
+    for (passage, ordinal) in prose_passages(&document.text, id, lengths, options, refusals).into_iter().zip(0..) {
         let text = &document.text[passage.range.clone()];
         let place = Place {
             seed: options.seed,
@@ -156,12 +168,32 @@ fn of_prose(
     found
 }
 
+/// A text as a whole, or its passages.
+fn prose_passages(
+    text: &str,
+    id: &str,
+    lengths: Lengths,
+    options: &Options,
+    refusals: &mut Refusals,
+) -> Vec<ProsePassage> {
+    // By its text and not by its id: a copy of it elsewhere is cut alike, and thereby found to be one.
+    if unit(choice(options.seed, &["whole", text])) < options.long_share
+        && let Some(passage) = whole(text, lengths)
+    {
+        return vec![passage];
+    }
+    let is_whole =
+        |section: usize| unit(choice(options.seed, &["long", id, &section.to_string()])) < options.long_share;
+    passages(text, lengths, is_whole, refusals)
+}
+
 fn grounding(place: &Place<'_>, text: &str, options: &Options) -> Option<Grounding> {
-    let mut questions = place.questions(text).into_iter();
-    let (question, subject) = questions.next()?;
-    let quote = quotation(text, &subject, options.prompt.passage_chars, place.language)?;
-    let other_question = questions.next().map(|(question, _)| question);
-    Some(Grounding { question, subject, quote: text[quote].to_owned(), other_question })
+    let mut asked = place.questions(text).into_iter().filter_map(|(question, subject)| {
+        let quote = quotation(text, &subject, options.prompt.passage_chars, place.language)?;
+        Some(Grounding { question, subject, quote: text[quote].to_owned(), other: None })
+    });
+    let first = asked.next()?;
+    Some(Grounding { other: asked.next().map(Box::new), ..first })
 }
 
 fn of_code(document: &CorpusDocument, id: &str, options: &Options, refusals: &mut Refusals) -> Vec<Candidate> {
@@ -186,18 +218,16 @@ fn of_code(document: &CorpusDocument, id: &str, options: &Options, refusals: &mu
 }
 
 fn judged(document: &CorpusDocument, candidate: &Candidate, options: &Options) -> Option<Refusal> {
-    let grounding = candidate.grounding.as_ref();
-    let question = grounding.map_or("", |grounding| grounding.question.as_str());
-    let other_question = grounding.and_then(|grounding| grounding.other_question.as_deref()).unwrap_or("");
+    let questions = candidate.grounding.iter().flat_map(Grounding::each).map(|asked| asked.question.as_str());
     let title = document.title.as_deref().unwrap_or("");
     let other = candidate.other_instruction.as_deref().unwrap_or("");
-    let mut beside = vec![candidate.instruction.as_str(), other, question, other_question, title];
-    beside.push(document.natural_key.as_str());
+    let mut beside = vec![candidate.instruction.as_str(), other, title, document.natural_key.as_str()];
+    beside.extend(questions);
     beside.extend(candidate.heading_path.iter().map(String::as_str));
     let judged = Judged {
         text: &candidate.text,
         beside: &beside,
-        category: document.category,
+        is_prose: is_prose(document.category, &document.natural_key),
         language: document.language.as_deref(),
     };
     refused(&judged, options)

@@ -193,6 +193,20 @@ fn making(manifest: &DatasetManifest) -> String {
             manifest.cut_answers
         );
     }
+    if manifest.answer_failures > 0 {
+        let _ = writeln!(
+            text,
+            "\nFor {} more preferences the model that was asked gave no answer that could be used.",
+            manifest.answer_failures
+        );
+    }
+    if manifest.instruction_fallbacks > 0 {
+        let _ = writeln!(
+            text,
+            "\n{} more instructions were asked of a model and not usable: those told from the text's structure stand.",
+            manifest.instruction_fallbacks
+        );
+    }
     text
 }
 

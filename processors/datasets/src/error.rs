@@ -68,6 +68,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A model that is asked for a version can not be reached now. What it has said already is kept.
+    #[error("a model that is asked for the dataset can not be reached: {0}")]
+    Away(#[source] twin_llm::Error),
     /// A manifest or a line of a dataset that is not one.
     #[error("json: {0}")]
     Json(#[from] serde_json::Error),
@@ -91,7 +94,7 @@ impl Error {
                 error.sqlite_error_code(),
                 Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure)
             ),
-            Self::File { .. } => true,
+            Self::File { .. } | Self::Away(_) => true,
             _ => false,
         }
     }

@@ -13,9 +13,8 @@ use crate::scratch::{Known, Scratch};
 use crate::words::{combined, leak_sequences, word_hashes};
 use crate::{Error, Options};
 
-/// Documents of the test split from which on it says enough by itself, whatever is asked for; and what is held in memory
-/// here has a bound.
-const ENOUGH_TESTED: u64 = 100;
+/// Documents of the test split from which on it says enough by itself: twice as many as folds are trained for by default.
+const ENOUGH_TESTED: u64 = 40;
 
 /// The splits whose documents are held out in turn. Those of the third tell when a training ends.
 const HELD_OUT: [Split; 2] = [Split::Train, Split::Test];
@@ -31,12 +30,12 @@ impl Families {
         if scratch.documents_in(Split::Test)? >= ENOUGH_TESTED {
             return Ok(None);
         }
-        let mut kinship = Kinship::new(options.max_overlap);
+        let mut kinship = Kinship::new(scratch, options.max_overlap);
         for split in HELD_OUT {
             let mut after = 0;
             while let Some(known) = scratch.next(split, after, true)? {
                 after = known.id;
-                kinship.add(known.passage.document_id, &asked(&known), &known.passage.text);
+                kinship.add(known.passage.document_id, &asked(&known), &known.passage.text)?;
             }
         }
         Ok(Some(kinship.families()))
@@ -55,33 +54,27 @@ fn asked(known: &Known) -> Vec<&str> {
     std::iter::once(known.instruction.as_str()).chain(questions).collect()
 }
 
-/// Families as they are found: a union-find over documents.
-struct Kinship {
+/// Families as they are found: a union-find over documents. Which passages hold a sequence of words is in the scratch file:
+/// of long texts there are as many sequences as words.
+struct Kinship<'a> {
+    scratch: &'a Scratch,
     /// Share of the sequences of words of the shorter of two passages that they may have in common.
     max_overlap: f64,
     /// Of each document one of its family with a lower id, or itself.
     parents: BTreeMap<DocumentId, DocumentId>,
     /// Of the hash of each prompt, the first document that it is asked of.
     asked: HashMap<u64, DocumentId>,
-    /// Of each sequence of words, the passages that hold it.
-    holders: HashMap<u64, Vec<usize>>,
-    /// Of each passage its document, and how many sequences it has.
+    /// Of each passage, by the number that it has in the scratch file, its document, and how many sequences it has.
     passages: Vec<(DocumentId, usize)>,
 }
 
-impl Kinship {
-    fn new(max_overlap: f64) -> Self {
-        Self {
-            max_overlap,
-            parents: BTreeMap::new(),
-            asked: HashMap::new(),
-            holders: HashMap::new(),
-            passages: Vec::new(),
-        }
+impl<'a> Kinship<'a> {
+    fn new(scratch: &'a Scratch, max_overlap: f64) -> Self {
+        Self { scratch, max_overlap, parents: BTreeMap::new(), asked: HashMap::new(), passages: Vec::new() }
     }
 
     /// A document's passage, and what it is asked for with.
-    fn add(&mut self, document: DocumentId, asked: &[&str], text: &str) {
+    fn add(&mut self, document: DocumentId, asked: &[&str], text: &str) -> Result<(), Error> {
         self.parents.entry(document).or_insert(document);
         for prompt in asked {
             let words = word_hashes(prompt);
@@ -91,30 +84,30 @@ impl Kinship {
             }
         }
         let own = leak_sequences(text);
-        for other in self.overlapping(&own) {
+        for other in self.overlapping(&own)? {
             self.join(other, document);
         }
-        let passage = self.passages.len();
+        self.scratch.add_sequences(self.passages.len() as i64, &own)?;
         self.passages.push((document, own.len()));
-        for sequence in own {
-            self.holders.entry(sequence).or_default().push(passage);
-        }
+        Ok(())
     }
 
     /// The documents of the passages that share more with these sequences than is allowed.
-    fn overlapping(&self, own: &[u64]) -> Vec<DocumentId> {
-        let mut shared: BTreeMap<usize, usize> = BTreeMap::new();
-        for passage in own.iter().filter_map(|sequence| self.holders.get(sequence)).flatten() {
-            *shared.entry(*passage).or_insert(0) += 1;
+    fn overlapping(&self, own: &[u64]) -> Result<Vec<DocumentId>, Error> {
+        let mut shared: BTreeMap<i64, usize> = BTreeMap::new();
+        for sequence in own {
+            for passage in self.scratch.with_sequence(*sequence)? {
+                *shared.entry(passage).or_insert(0) += 1;
+            }
         }
         let mut found = Vec::new();
         for (passage, count) in shared {
-            let (document, size) = self.passages[passage];
+            let (document, size) = self.passages[passage as usize];
             if count as f64 > self.max_overlap * size.min(own.len()) as f64 {
                 found.push(document);
             }
         }
-        found
+        Ok(found)
     }
 
     fn root(&self, document: DocumentId) -> DocumentId {
@@ -151,14 +144,18 @@ mod tests {
 
     #[test]
     fn documents_that_share_a_prompt_or_too_many_words_are_one_family_and_others_stand_alone() {
-        let mut kinship = Kinship::new(0.1);
-        kinship.add(id(5), &["Write about bread."], &words("bread", 60));
-        kinship.add(id(3), &["Write about chess."], &words("chess", 60));
-        kinship.add(id(4), &["Write: about BREAD"], &words("rivers", 60));
+        let scratch = Scratch::new().unwrap();
+        let mut kinship = Kinship::new(&scratch, 0.1);
+        kinship.add(id(5), &["Write about bread."], &words("bread", 60)).unwrap();
+        kinship.add(id(3), &["Write about chess."], &words("chess", 60)).unwrap();
+        kinship.add(id(4), &["Write: about BREAD"], &words("rivers", 60)).unwrap();
         let quoting = format!("{} {}", words("letters", 60), words("chess", 30));
-        kinship.add(id(2), &["Write about letters."], &quoting);
+        kinship.add(id(2), &["Write about letters."], &quoting).unwrap();
         let mentioning = format!("{} {}", words("violins", 200), words("chess", 12));
-        kinship.add(id(1), &["Write about violins."], &mentioning);
+        kinship.add(id(1), &["Write about violins."], &mentioning).unwrap();
+        // Nothing that grows with the texts is in memory.
+        let sequence = leak_sequences(&words("bread", 60))[0];
+        assert_eq!(scratch.with_sequence(sequence).unwrap(), [0]);
         let families = kinship.families();
         assert_eq!((families.of_document(id(5)), families.of_document(id(4))), (id(4), id(4)), "one prompt");
         assert_eq!((families.of_document(id(3)), families.of_document(id(2))), (id(2), id(2)), "half of a passage");
@@ -170,10 +167,11 @@ mod tests {
     fn documents_that_a_third_one_joins_are_of_one_family_whatever_the_order() {
         let texts = [(7, "one", "a"), (8, "two", "b"), (6, "one two", "c")];
         for order in [[0, 1, 2], [2, 1, 0], [0, 2, 1]] {
-            let mut kinship = Kinship::new(0.1);
+            let scratch = Scratch::new().unwrap();
+            let mut kinship = Kinship::new(&scratch, 0.1);
             for (number, prompts, text) in order.map(|place| texts[place]) {
                 let prompts: Vec<&str> = prompts.split(' ').collect();
-                kinship.add(id(number), &prompts, &words(text, 40));
+                kinship.add(id(number), &prompts, &words(text, 40)).unwrap();
             }
             let families = kinship.families();
             assert_eq!([6, 7, 8].map(|number| families.of_document(id(number))), [id(6); 3], "{order:?}");
@@ -182,9 +180,10 @@ mod tests {
 
     #[test]
     fn prompts_without_a_word_join_nobody() {
-        let mut kinship = Kinship::new(0.1);
-        kinship.add(id(1), &["", "\u{2026}"], &words("one", 40));
-        kinship.add(id(2), &["", "\u{2026}"], &words("two", 40));
+        let scratch = Scratch::new().unwrap();
+        let mut kinship = Kinship::new(&scratch, 0.1);
+        kinship.add(id(1), &["", "\u{2026}"], &words("one", 40)).unwrap();
+        kinship.add(id(2), &["", "\u{2026}"], &words("two", 40)).unwrap();
         assert_eq!(kinship.families().of_document(id(2)), id(2));
     }
 }

@@ -23,6 +23,8 @@ use crate::{Builder, Built, Error, FreezePolicy, FreezeReason, FreezeState, Pare
 /// Between looks at what has changed: a quarter of the time that must have passed without a change, within these bounds.
 const SHORTEST_LOOK: Duration = Duration::from_secs(2);
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
+/// Between tries of an author's version for which a model can not be reached: each reads all of the author's documents.
+const AWAY: Duration = Duration::from_secs(60);
 /// Authors of one read.
 const PAGE: usize = 500;
 /// Who asks for a version that nobody has asked for.
@@ -41,6 +43,8 @@ pub struct Freezer {
     seen: HashMap<AuthorId, (u64, Instant)>,
     /// The change at which a version could not be made: it is not tried again before something else has changed.
     refused: HashMap<AuthorId, u64>,
+    /// When a model that is asked for an author's version could not be reached.
+    away: HashMap<AuthorId, Instant>,
 }
 
 impl Freezer {
@@ -54,8 +58,8 @@ impl Freezer {
         member: Member,
         metrics: Metrics,
     ) -> Self {
-        let (seen, refused) = (HashMap::new(), HashMap::new());
-        Self { policy, builder, corpus, registry, artifacts, member, metrics, seen, refused }
+        let (seen, refused, away) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { policy, builder, corpus, registry, artifacts, member, metrics, seen, refused, away }
     }
 
     /// Freezes until the shutdown begins.
@@ -138,7 +142,8 @@ impl Freezer {
         let freeze = FreezeState::now(&self.registry, &state, last.as_ref(), requested).await?;
         let reason = due(&self.policy, &freeze);
         let is_worth_it = requested || is_quiet && self.refused.get(author) != Some(&state.changed);
-        Ok(reason.filter(|_| is_worth_it))
+        let waits = self.away.get(author).is_some_and(|since| since.elapsed() < AWAY);
+        Ok(reason.filter(|_| is_worth_it && !waits))
     }
 
     /// Whether an author's documents have come to rest: a version made while they still pour in would be out of date at
@@ -157,6 +162,12 @@ impl Freezer {
         let now = Utc::now();
         match self.build(author, parent.as_ref(), now).await {
             Ok(built) => self.register(author, parent, built, reason, now).await,
+            // Versions of others may need no model, or another one: they do not wait for it.
+            Err(error @ Error::Away(_)) => {
+                warn!(%author, %error, "the dataset version is made when the model can be reached");
+                self.away.insert(author.clone(), Instant::now());
+                Ok(())
+            }
             Err(error) if error.is_transient() => Err(error),
             Err(error) => {
                 warn!(%author, %error, "no dataset version was made");

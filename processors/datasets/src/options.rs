@@ -24,10 +24,10 @@ pub struct Options {
     pub min_code_chars: usize,
     /// Characters of any passage, at most. A longer sentence or item is left out, never cut.
     pub max_chars: usize,
-    /// Characters of a passage of a section that is taken whole, at most: about 1,500 tokens of English, 2,000 of German.
+    /// Characters of a section or a text that is taken whole, at most: about 2,000 tokens of English, 2,700 of German.
     pub max_long_chars: usize,
-    /// Share of the sections and posts that are taken whole, as far as `max_long_chars` allows. The others are cut into
-    /// passages of up to `max_chars`.
+    /// Share of the texts of several sections that are taken whole, headings and all, and of the sections and posts of the
+    /// others, each as far as `max_long_chars` allows. What is left is cut into passages of up to `max_chars`.
     pub long_share: f64,
     /// Passages of one document, at most, so that one long document does not outweigh all others.
     pub max_passages_per_document: usize,
@@ -68,7 +68,7 @@ impl Default for Options {
             min_post_chars: 60,
             min_code_chars: 80,
             max_chars: 1_600,
-            max_long_chars: 6_000,
+            max_long_chars: 8_000,
             long_share: 0.25,
             prose_share: 0.8,
             max_passages_per_document: 64,

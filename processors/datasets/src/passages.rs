@@ -1,7 +1,8 @@
 //! Passages of prose: byte ranges of a text that can stand alone as an answer.
 //!
 //! A passage holds whole blocks of one section, or whole sentences of a block that is too long. It never crosses a
-//! heading or a quotation. Some sections are taken whole, as far as a longer bound allows.
+//! heading or a quotation. Some sections are taken whole, as far as a longer bound allows, and some texts are, with their
+//! headings.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -34,8 +35,31 @@ pub(crate) struct Lengths {
     pub least: usize,
     /// At most.
     pub most: usize,
-    /// At most, where a section is taken whole.
+    /// At most, where a section or a text is taken whole.
     pub longest: usize,
+}
+
+/// All of a text as one passage, headings and all, under the headings that all of it stands under. None where it is one
+/// section anyway, where it is too short or too long, and where not all of it is the author's.
+pub(crate) fn whole(text: &str, lengths: Lengths) -> Option<ProsePassage> {
+    let read = blocks(text);
+    let last = read.blocks.last()?;
+    let range = text.len() - text.trim_start().len()..last.range.end;
+    let is_fit = (lengths.least..=lengths.longest).contains(&text[range.clone()].chars().count());
+    let has_sections = read.blocks.iter().any(|block| block.section != last.section);
+    let has_text = read.blocks.iter().any(|block| block.kind == Kind::Text);
+    // Of a file that was not read as Markdown, what is said of it in its first lines is no text.
+    let has_front_matter = text[range.clone()].starts_with("---\n");
+    if !is_fit || !has_sections || !has_text || has_front_matter || !read.blocks.iter().all(is_own) {
+        return None;
+    }
+    let mut heading_path = read.heading_path(last.section);
+    for block in &read.blocks {
+        let path = read.heading_path(block.section);
+        let shared = heading_path.iter().zip(&path).take_while(|(one, other)| one == other).count();
+        heading_path.truncate(shared);
+    }
+    Some(ProsePassage { range, heading_path, part: 0, ends: true, before: None, answers: None })
 }
 
 /// The passages of a text, in order. `is_whole` says of which sections, by their index, a passage may be as long as the
@@ -221,6 +245,29 @@ mod tests {
             .collect();
         let (three, four) = (("three three.", false, false), ("four four four.", false, true));
         assert_eq!(told, [("one one one.\n\ntwo two two.", true, false), three, four]);
+    }
+
+    #[test]
+    fn a_text_of_sections_is_taken_whole_with_its_headings_and_one_with_a_quotation_or_of_one_section_is_not() {
+        let lengths = Lengths { least: 5, most: 15, longest: 60 };
+        let taken = |text: &str| {
+            let whole = whole(text, lengths)?;
+            assert!(whole.ends && whole.part == 0 && whole.before.is_none() && whole.answers.is_none());
+            Some((text[whole.range].to_owned(), whole.heading_path))
+        };
+        let text = "\n# A\n\none one one.\n\n## B\n\ntwo two two.\n\n## C\n\nthree.\n";
+        assert_eq!(taken(text), Some((text.trim().to_owned(), vec!["A".to_owned()])));
+        assert_eq!(taken("one.\n\n# B\n\ntwo.").unwrap().1, Vec::<String>::new());
+        for other in [
+            "# A\n\none one one.\n\ntwo two two.",
+            "# A\n\none one one.\n\n## B\n\n> theirs\n\ntwo two two.",
+            "---\ntitle: x\ntags: y\n---\n\n# A\n\none.\n\n## B\n\ntwo.",
+            "# A\n\n| a | b |\n\n# B\n\n| c | d |",
+            "# A\n\none one one.\n\n## B\n\ntwo two two.\n\n## C\n\nthree three three three three.",
+            "",
+        ] {
+            assert_eq!(taken(other), None, "{other}");
+        }
     }
 
     #[test]

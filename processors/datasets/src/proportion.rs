@@ -3,7 +3,7 @@
 //! Of a repository most passages are code, and a model that learns from all of them takes on the voice of its comments. So
 //! where an author has written prose, code is left out until prose has its share: from each split alike, by a hash.
 
-use twin_schemas::{Category, Refusal, Refusals, Split};
+use twin_schemas::{Refusal, Refusals, Split};
 
 use crate::compose::key;
 use crate::scratch::Scratch;
@@ -55,7 +55,7 @@ fn thin_out(
     let mut after = 0;
     while let Some(known) = scratch.next(split, after, true)? {
         after = known.id;
-        if known.passage.category == Category::Code {
+        if !known.is_prose() {
             ranked.push((choice(options.seed, &["proportion", &key(&known)]), known.id));
         }
     }

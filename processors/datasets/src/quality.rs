@@ -5,7 +5,7 @@ mod language;
 mod personal;
 mod secrets;
 
-use twin_schemas::{Category, Refusal};
+use twin_schemas::Refusal;
 
 use crate::Options;
 use crate::styled::shown;
@@ -18,15 +18,15 @@ pub(crate) struct Judged<'a> {
     pub text: &'a str,
     /// What else of the document stands in its samples: title, headings, instruction.
     pub beside: &'a [&'a str],
-    /// What its document is.
-    pub category: Category,
+    /// Whether its document is written to be read, and no code.
+    pub is_prose: bool,
     /// The document's language.
     pub language: Option<&'a str>,
 }
 
 /// Why a passage is not to be learned; none if it is.
 pub(crate) fn refused(passage: &Judged<'_>, options: &Options) -> Option<Refusal> {
-    let Judged { text, beside, category, language } = *passage;
+    let Judged { text, beside, is_prose, language } = *passage;
     // A number in bold digits is a number.
     let (text, beside) = (&*shown(text), beside.iter().map(|text| shown(text)).collect::<Vec<_>>());
     let texts = || std::iter::once(text).chain(beside.iter().map(|text| &**text));
@@ -36,7 +36,6 @@ pub(crate) fn refused(passage: &Judged<'_>, options: &Options) -> Option<Refusal
     if texts().any(personal::holds_personal_data) {
         return Some(Refusal::PersonalData);
     }
-    let is_prose = category != Category::Code;
     if boilerplate::is_boilerplate(text) {
         return Some(Refusal::Boilerplate);
     }
@@ -56,7 +55,7 @@ mod tests {
     #[test]
     fn a_passage_in_styled_letters_is_judged_by_the_letters_they_show() {
         let judged = |text: &str, language| {
-            let judged = Judged { text, beside: &[], category: Category::Post, language: Some(language) };
+            let judged = Judged { text, beside: &[], is_prose: true, language: Some(language) };
             refused(&judged, &Options::default())
         };
         assert_eq!(judged("𝗖𝗮𝗹𝗹 𝗺𝗲 𝗮𝘁 +𝟰𝟵 𝟯𝟬 𝟵𝟬𝟭𝟴𝟮𝟬 𝟭𝟮, 𝗮𝗻𝘆 𝗱𝗮𝘆.", "eng"), Some(Refusal::PersonalData));

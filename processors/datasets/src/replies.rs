@@ -41,6 +41,9 @@ impl<'a> Replies<'a> {
 
     /// What a model says of a document. `ask` is awaited only if it has not said it before. A model that failed has said
     /// nothing: that is kept nowhere, and it is asked again for the next version.
+    ///
+    /// # Errors
+    /// The store's; [`Error::Away`] where the model can not be reached: a version that is made later has what it says.
     pub(crate) async fn said(
         &mut self,
         document_id: DocumentId,
@@ -55,6 +58,7 @@ impl<'a> Replies<'a> {
             Ok(text) => Said::Text(text),
             Err(PortError::Cut(_)) => Said::Cut,
             Err(PortError::Form(problem)) => Said::Unusable(problem),
+            Err(PortError::Model(error @ twin_llm::Error::Endpoint { .. })) => return Err(Error::Away(error)),
             Err(error @ (PortError::Model(_) | PortError::Unopened(_))) => {
                 return Ok(Said::Unusable(error.to_string()));
             }

@@ -10,7 +10,7 @@ use twin_schemas::{Category, ContentHash, DocumentId, Passage, Revision, SourceD
 use twin_text::natural::Language;
 
 use crate::Error;
-use crate::candidate::{Candidate, Grounding, language_of};
+use crate::candidate::{Candidate, Grounding, is_prose, language_of};
 
 /// `split` is 0 to 2 in the order of [`Split::ALL`]; `serial` numbers the kept prose of a split.
 const TABLES: &str = "
@@ -33,6 +33,7 @@ const TABLES: &str = "
     CREATE TABLE bands (key INTEGER, passage INTEGER, PRIMARY KEY (key, passage)) WITHOUT ROWID;
     CREATE TABLE held_out (sequence INTEGER, passage INTEGER, PRIMARY KEY (sequence, passage)) WITHOUT ROWID;
     CREATE TABLE held_out_sizes (passage INTEGER PRIMARY KEY, size INTEGER NOT NULL);
+    CREATE TABLE sequences (sequence INTEGER, passage INTEGER, PRIMARY KEY (sequence, passage)) WITHOUT ROWID;
     CREATE TABLE lines (file INTEGER, line INTEGER, passage INTEGER, PRIMARY KEY (file, line)) WITHOUT ROWID;
     CREATE INDEX passages_by_split ON passages (split, id);
     CREATE INDEX passages_by_serial ON passages (split, serial) WHERE serial IS NOT NULL;
@@ -62,6 +63,13 @@ pub(crate) struct Known {
     pub split: Option<Split>,
     pub document: i64,
     pub passage: Passage,
+}
+
+impl Known {
+    /// Whether its document is written to be read.
+    pub(crate) fn is_prose(&self) -> bool {
+        is_prose(self.passage.category, &self.passage.natural_key)
+    }
 }
 
 impl Scratch {
@@ -201,6 +209,20 @@ impl Scratch {
     /// The held-out passages that hold a sequence of words.
     pub(crate) fn holding(&self, sequence: u64) -> Result<Vec<i64>, Error> {
         self.passages_of("SELECT passage FROM held_out WHERE sequence = ?1", sequence)
+    }
+
+    /// A passage holds these sequences of words: one of those that are compared for families, whatever its split.
+    pub(crate) fn add_sequences(&self, passage: i64, sequences: &[u64]) -> Result<(), Error> {
+        let mut insert = self.connection.prepare_cached("INSERT INTO sequences VALUES (?1, ?2)")?;
+        for sequence in sequences {
+            insert.execute([sequence.cast_signed(), passage])?;
+        }
+        Ok(())
+    }
+
+    /// The passages of [`Self::add_sequences`] that hold a sequence of words.
+    pub(crate) fn with_sequence(&self, sequence: u64) -> Result<Vec<i64>, Error> {
+        self.passages_of("SELECT passage FROM sequences WHERE sequence = ?1", sequence)
     }
 
     fn passages_of(&self, query: &str, hash: u64) -> Result<Vec<i64>, Error> {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use twin_schemas::{Category, DocumentId, Refusal, Refusals, Split};
+use twin_schemas::{DocumentId, Refusal, Refusals, Split};
 
 use crate::candidate::Grounding;
 use crate::duplicates::{MinHash, shingles};
@@ -80,12 +80,10 @@ impl Selector<'_> {
         }
         let Some(instruction) = instruction else { return Ok(false) };
         let mut grounding = None;
-        if let Some(asked) = &known.grounding {
-            for question in std::iter::once(&asked.question).chain(&asked.other_question) {
-                if self.is_free(question)? {
-                    grounding = Some(Grounding { question: question.clone(), ..asked.clone() });
-                    break;
-                }
+        for asked in known.grounding.iter().flat_map(Grounding::each) {
+            if self.is_free(&asked.question)? {
+                grounding = Some(asked.clone());
+                break;
             }
         }
         if *instruction != known.instruction || grounding != known.grounding {
@@ -142,7 +140,7 @@ impl Selector<'_> {
 
     /// Returns by how much the number of the next prose passage is higher.
     fn keep(&self, known: &Known, words: &[u64], serial: u64) -> Result<u64, Error> {
-        let is_prose = known.passage.category != Category::Code;
+        let is_prose = known.is_prose();
         self.scratch.keep(known.id, is_prose.then_some(serial))?;
         self.scratch.add_words(combined(words))?;
         self.scratch.add_bands(known.id, self.minhash.keys(&shingles(words)))?;

@@ -89,9 +89,13 @@ async fn preferences_hold_the_authors_words_against_another_answer_and_failures_
         }
     }
     assert_eq!((found, built.report.answer_failures), (10, 20));
+    assert_eq!((built.manifest.answer_failures, built.manifest.instruction_fallbacks), (20, 0));
+    assert!(card(&place, &built.manifest).await.contains("For 20 more preferences the model that was asked"));
     assert_eq!(built.manifest.rejected_by.as_deref(), Some("unreliable-1b"));
     let without = place.build().await.unwrap().manifest;
     assert_eq!(without.rejected_by, None);
+    let json = serde_json::to_value(&without).unwrap();
+    assert!(json.get("answer_failures").is_none() && json.get("instruction_fallbacks").is_none());
     assert!(without.file("preference/train.jsonl").is_none());
 }
 
@@ -101,7 +105,8 @@ async fn a_models_instructions_are_named_in_the_manifest_and_bad_ones_are_not_ta
     let place = Place::with(options, (0..40).map(generated)).await;
     let built = place.builder().with_instructor(Arc::new(Unreliable::default()));
     let built = built.build(&author(), None, 1, at()).await.unwrap();
-    assert_eq!(built.report.instruction_fallbacks, 20);
+    assert_eq!((built.report.instruction_fallbacks, built.manifest.instruction_fallbacks), (20, 20));
+    assert!(card(&place, &built.manifest).await.contains("20 more instructions were asked of a model"));
     assert_eq!(built.manifest.instructor.as_deref(), Some("unreliable-1b"));
     let named: usize = built.manifest.documents.iter().map(|document| document.instructions_by_model.len()).sum();
     let reader = DatasetReader::new(&built.manifest, &place.artifacts);
@@ -112,6 +117,15 @@ async fn a_models_instructions_are_named_in_the_manifest_and_bad_ones_are_not_ta
         }
     }
     assert_eq!((named, asked), (10, 10));
+}
+
+/// The card of a version.
+async fn card(place: &Place, manifest: &DatasetManifest) -> String {
+    let mut card = Vec::new();
+    for part in manifest.parts("README.md") {
+        card.extend_from_slice(&place.artifacts.get(part).await.unwrap());
+    }
+    String::from_utf8(card).unwrap()
 }
 
 /// A chat model that always says the same, in two parts, and may break off.
@@ -290,23 +304,23 @@ async fn another_model_of_the_same_name_is_asked_anew_and_what_is_kept_does_not_
     assert_eq!(kept, 20, "four versions' replies");
 }
 
-/// A model that is away at first.
+/// A model that fails at first.
 #[derive(Default)]
-struct AwayAtFirst(AtomicU64);
+struct FailingAtFirst(AtomicU64);
 
 #[async_trait]
-impl Answers for AwayAtFirst {
+impl Answers for FailingAtFirst {
     fn name(&self) -> &str {
-        "away"
+        "failing"
     }
 
     fn identity(&self) -> String {
-        "away".to_owned()
+        "failing".to_owned()
     }
 
     async fn answer(&self, _: &[ChatMessage]) -> Result<String, PortError> {
         match self.0.fetch_add(1, Ordering::SeqCst) {
-            0..5 => Err(twin_llm::Error::Generation("away".to_owned()).into()),
+            0..5 => Err(twin_llm::Error::Generation("no memory".to_owned()).into()),
             _ => Ok("I am back.".to_owned()),
         }
     }
@@ -316,11 +330,11 @@ impl Answers for AwayAtFirst {
 async fn that_a_model_failed_is_nothing_that_it_has_said() {
     let options = Options { preferences: 5, ..Options::default() };
     let place = Place::with(options, (0..40).map(generated)).await;
-    let model = Arc::new(AwayAtFirst::default());
+    let model = Arc::new(FailingAtFirst::default());
     let build =
         async |number| place.builder().with_answers(model.clone()).build(&author(), None, number, at()).await.unwrap();
     let failed = build(1).await;
-    assert_eq!((failed.report.answer_failures, failed.manifest.rejected_by), (5, None));
+    assert_eq!((failed.manifest.answer_failures, failed.manifest.rejected_by), (5, None));
     let back = build(2).await;
     assert_eq!((back.report.answer_failures, rejected(&place, &back.manifest).await.len()), (0, 5));
 }

@@ -5,7 +5,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use support::{Place, article, at, author, generated, id, real_documents};
-use twin_datasets::{DatasetReader, Error, Options, Parent, content_id, holds};
+use twin_datasets::{DatasetReader, Error, Options, Parent, content_id, holds, samples_of};
 use twin_llm::{ABSTENTION, abstention, cited_markers, is_abstention};
 use twin_registry::{diff, read_dataset_manifest};
 use twin_schemas::{
@@ -213,7 +213,9 @@ async fn exact_and_near_duplicates_are_left_out_and_counted() {
     let mut edited = documents[4].clone();
     edited.meta.document_id = id("edited");
     edited.text = edited.text.replace("On page 1", "On leaf 1");
-    let place = Place::with(Options::default(), documents.into_iter().chain([cross_posted, edited])).await;
+    // None is taken whole, as which it has no passage in common with one that is cut.
+    let options = Options { long_share: 0.0, ..Options::default() };
+    let place = Place::with(options, documents.into_iter().chain([cross_posted, edited])).await;
     let refusals = place.build().await.unwrap().manifest.refusals;
     assert!(refusals.count(Refusal::ExactDuplicate) >= 3, "{refusals:?}");
     assert!(refusals.count(Refusal::NearDuplicate) >= 1, "{refusals:?}");
@@ -423,7 +425,7 @@ async fn a_long_document_does_not_outweigh_the_others() {
     let mut long = generated(3);
     long.meta.document_id = id("long");
     long.text = (10..40).map(|number| format!("## Part {number}\n\n{}\n\n", support::paragraph(3, number))).collect();
-    let options = Options { max_passages_per_document: 2, ..Options::default() };
+    let options = Options { max_passages_per_document: 2, long_share: 0.0, ..Options::default() };
     let place = Place::with(options, (0..20).map(generated).chain([long])).await;
     let manifest = place.build().await.unwrap().manifest;
     assert!(manifest.documents.iter().all(|document| document.passages <= 2));
@@ -475,7 +477,9 @@ async fn styled_letters_count_as_the_letters_they_show() {
         .map(|line| if line.starts_with('#') { line.into() } else { bold(line) })
         .collect::<Vec<_>>()
         .join("\n");
-    let place = Place::with(Options::default(), (0..20).map(generated).chain([styled])).await;
+    // None is taken whole, as which it has no passage in common with one that is cut.
+    let options = Options { long_share: 0.0, ..Options::default() };
+    let place = Place::with(options, (0..20).map(generated).chain([styled])).await;
     let refusals = place.build().await.unwrap().manifest.refusals;
     assert!(refusals.count(Refusal::ExactDuplicate) >= 3, "{refusals:?}");
 }
@@ -584,8 +588,88 @@ async fn whole_sections_are_learned_and_an_end_only_where_a_text_ends() {
 }
 
 #[tokio::test]
+async fn some_texts_of_several_sections_are_learned_whole_with_their_headings() {
+    let place = Place::with(Options::default(), (0..120).map(generated)).await;
+    let manifest = place.build().await.unwrap().manifest;
+    let texts: BTreeSet<String> = (0..120).map(|number| generated(number).text).collect();
+    let (mut whole, mut passages) = (0, 0);
+    for split in Split::ALL {
+        for sample in samples(&place, &manifest, split).await.iter().filter(|sample| is_passage(sample)) {
+            passages += 1;
+            if texts.contains(answer(sample)) {
+                assert!(sample.ends && answer(sample).contains("\n\n## "), "{}", answer(sample));
+                whole += 1;
+            }
+        }
+    }
+    assert!((12..=50).contains(&whole), "{whole} of 120 texts, in {passages} passages");
+    let none = Place::with(Options { long_share: 0.0, ..Options::default() }, (0..40).map(generated)).await;
+    let manifest = none.build().await.unwrap().manifest;
+    let cut = samples(&none, &manifest, Split::Train).await;
+    assert!(cut.iter().all(|sample| !texts.contains(answer(sample))));
+}
+
+/// A note of a repository, as its crawler and its cleaner give it.
+fn of_a_repository(number: usize) -> CleanedDocument {
+    let mut note = generated(number);
+    note.meta.category = Category::Code;
+    note.meta.title = None;
+    note.language = None;
+    note.code_language = Some("markdown".to_owned());
+    note
+}
+
+#[tokio::test]
+async fn the_notes_of_a_repository_teach_as_the_prose_that_they_are() {
+    let programs = real_documents().into_iter().filter(|document| document.meta.category == Category::Code).take(150);
+    let notes: Vec<CleanedDocument> = (0..60).map(of_a_repository).collect();
+    let texts: Vec<String> = notes.iter().map(|note| note.text.clone()).collect();
+    let options = Options { grounded_share: 1.0, refusal_share: 0.5, ..Options::default() };
+    let place = Place::with(options, notes.into_iter().chain(programs)).await;
+    let manifest = place.build().await.unwrap().manifest;
+    for kind in [SampleKind::Voice, SampleKind::Grounded, SampleKind::Refusal] {
+        assert!(manifest.count(Split::Train, kind) > 20, "{kind:?}: {:?}", manifest.counts);
+    }
+    let mut prose = 0;
+    for sample in samples(&place, &manifest, Split::Train).await.iter().filter(|sample| is_passage(sample)) {
+        if texts.iter().any(|text| text.contains(answer(sample))) {
+            assert!(!asked(sample).contains("markdown"), "{}", asked(sample));
+            prose += 1;
+        }
+    }
+    assert!(prose > 60, "{prose} passages of prose");
+    // Its programs are code, of which there is no more than beside other prose.
+    assert!(manifest.refusals.count(Refusal::TooMuchCode) > 50, "{:?}", manifest.refusals);
+}
+
+#[test]
+fn each_question_has_the_sentence_that_answers_it() {
+    let of_heading = "Nobody had told me that meanders move downstream over the years, and so I measured them myself.";
+    let of_words = "Compilers forgive nothing, and compilers teach; parsers forgive less, and parsers teach compilers.";
+    let options = Options { min_chars: 60, ..Options::default() };
+    let (mut of_others, mut by_words_first) = (0, 0);
+    for number in 0..40 {
+        let text = format!("## Meanders\n\n{of_heading}\n\n{of_words}");
+        let document = article(&format!("rivers/{number}"), "Rivers", &text);
+        let mut samples = samples_of(&document.into(), &options);
+        assert_eq!(samples.len(), 1, "{samples:?}");
+        let grounding = samples.remove(0).grounding.unwrap();
+        by_words_first += usize::from(!grounding.question.contains("Meanders"));
+        of_others += usize::from(grounding.other.is_some());
+        let mut asked = Some(&grounding);
+        while let Some(one) = asked {
+            let wanted = if one.question.contains("compilers") { of_words } else { of_heading };
+            assert!(one.question.contains(&one.subject), "{one:?}");
+            assert_eq!(one.quote, wanted, "{one:?}");
+            asked = one.other.as_deref();
+        }
+    }
+    assert!(of_others == 40 && by_words_first > 3, "{of_others} {by_words_first}");
+}
+
+#[tokio::test]
 async fn from_two_hundred_passages_on_ten_refusals_are_tested_and_they_are_near_misses() {
-    let place = Place::with(Options::default(), (0..80).map(generated)).await;
+    let place = Place::with(Options::default(), (0..100).map(generated)).await;
     let manifest = place.build().await.unwrap().manifest;
     assert!(manifest.documents.iter().map(|document| document.passages).sum::<u64>() >= 200);
     assert!(manifest.count(Split::Test, SampleKind::Refusal) >= 10, "{:?}", manifest.counts);

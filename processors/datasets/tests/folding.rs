@@ -10,6 +10,16 @@ use twin_schemas::{
     ChatMessage, ChatSample, DatasetManifest, DocumentId, EvaluationSample, FoldSample, Role, SampleKind, Split,
 };
 
+#[tokio::test]
+async fn a_version_whose_test_split_says_enough_keeps_no_samples_for_folds() {
+    let options = Options { train_share: 0.2, validation_share: 0.1, min_samples: 1, ..Options::default() };
+    let place = Place::with(options, (0..100).map(generated)).await;
+    let manifest = place.build().await.unwrap().manifest;
+    let tested = manifest.documents.iter().filter(|document| document.split == Some(Split::Test)).count();
+    assert!((45..100).contains(&tested), "{tested}");
+    assert!(manifest.file("folds.jsonl").is_none() && manifest.file("eval/test.jsonl").is_some());
+}
+
 async fn folds(place: &Place, manifest: &DatasetManifest) -> Vec<FoldSample> {
     DatasetReader::new(manifest, &place.artifacts).all("folds.jsonl").await.unwrap()
 }

@@ -4,14 +4,16 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use support::{Place, article, at, author, generated, id, paragraph};
 use twin_coordination::{Member, Options as LeaseOptions, Owner};
-use twin_datasets::{FreezePolicy, Freezer, Metrics, Options};
+use twin_datasets::{Answers, Builder, FreezePolicy, Freezer, Metrics, Options, PortError};
 use twin_registry::{
     DatasetRow, Member as VersionMember, NewDataset, Placement, RETRAINING, Registry, read_dataset_manifest,
 };
-use twin_schemas::{CleanedDocument, DatasetId, DatasetManifest, DocumentId, Revision, Split};
+use twin_schemas::{ChatMessage, CleanedDocument, DatasetId, DatasetManifest, DocumentId, Revision, SampleKind, Split};
 use twin_sqlite::{Database, SqliteLeases};
 use twin_telemetry::MetricsRegistry;
 
@@ -27,13 +29,17 @@ fn database(place: &Place) -> Database {
 }
 
 async fn freezer_over(place: &Place, policy: FreezePolicy, database: Database) -> (Freezer, Registry) {
+    freezer_of(place, policy, database, place.builder()).await
+}
+
+async fn freezer_of(place: &Place, policy: FreezePolicy, database: Database, builder: Builder) -> (Freezer, Registry) {
     let registry = twin_sqlite::registry(database.clone()).await.unwrap();
     let leases = Arc::new(SqliteLeases::open(database).await.unwrap());
     let member = Member::new(leases, Owner::new("here"), &LeaseOptions { lease_ms: 500 });
     let metrics = Metrics::new(&MetricsRegistry::new()).unwrap();
     let policy = FreezePolicy { quiet_s: 0, ..policy };
     let (corpus, artifacts) = (place.corpus.clone(), place.artifacts.clone());
-    (Freezer::new(policy, place.builder(), corpus, registry.clone(), artifacts, member, metrics), registry)
+    (Freezer::new(policy, builder, corpus, registry.clone(), artifacts, member, metrics), registry)
 }
 
 /// Deletes some of the documents, as the collector does.
@@ -130,6 +136,55 @@ async fn a_version_says_the_form_of_its_prompts_and_that_it_was_asked_for_to_be_
     assert_eq!((second.number, second.reason.as_str()), (2, RETRAINING));
     assert_eq!(second.prompts, Some(place.options.prompt.form()));
     assert!(registry.open_freeze_requests().await.unwrap().is_empty());
+}
+
+/// A model that can not be reached at its third call.
+#[derive(Default)]
+struct AwayOnce(AtomicU64);
+
+#[async_trait]
+impl Answers for AwayOnce {
+    fn name(&self) -> &str {
+        "away"
+    }
+
+    fn identity(&self) -> String {
+        "away".to_owned()
+    }
+
+    async fn answer(&self, _: &[ChatMessage]) -> Result<String, PortError> {
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            2 => {
+                let (endpoint, problem) = ("http://llm.example/v1".to_owned(), "connection refused".to_owned());
+                Err(twin_llm::Error::Endpoint { endpoint, problem }.into())
+            }
+            call => Ok(format!("I am here, for the {call}. time.")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_version_waits_for_a_model_that_is_away_and_has_what_it_says_when_it_is_back() {
+    let place = Place::with(Options { preferences: 5, ..few() }, (0..DOCUMENTS).map(generated)).await;
+    let model = Arc::new(AwayOnce::default());
+    let builder = || place.builder().with_answers(model.clone());
+    let (mut freezer, registry) = freezer_of(&place, FreezePolicy::default(), database(&place), builder()).await;
+    registry.request_freeze(&author(), "grace", at()).await.unwrap();
+    for _ in 0..2 {
+        freezer.look().await.unwrap();
+        assert!(versions(&registry).await.is_empty(), "none without preferences is made");
+        assert_eq!(registry.open_freeze_requests().await.unwrap().len(), 1, "nor is the request answered");
+        assert_eq!(model.0.load(Ordering::SeqCst), 3, "it is not asked again at once");
+    }
+    drop(freezer);
+
+    let (mut freezer, registry) = freezer_of(&place, FreezePolicy::default(), database(&place), builder()).await;
+    freezer.look().await.unwrap();
+    let row = versions(&registry).await.remove(0);
+    let manifest = read_dataset_manifest(&place.artifacts, &row.manifest).await.unwrap();
+    let preferences: u64 = Split::ALL.iter().map(|split| manifest.count(*split, SampleKind::Preference)).sum();
+    assert_eq!((preferences, manifest.answer_failures), (5, 0));
+    assert_eq!(model.0.load(Ordering::SeqCst), 6, "what it has said is not asked again");
 }
 
 /// Where the documents of the earlier version are: not where their ids would put them.

@@ -50,6 +50,12 @@ pub struct DatasetManifest {
     /// Answers of that model that did not end by themselves: no preference was made of them.
     #[serde(default, skip_serializing_if = "is_none")]
     pub cut_answers: u64,
+    /// Other answers that were asked for and not usable: none, an empty one, or the author's own words.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub answer_failures: u64,
+    /// Instructions that were asked of a model and not usable: those told from the text's structure were kept.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub instruction_fallbacks: u64,
     /// The files, by name. One without a line is left out.
     pub files: Vec<DatasetFile>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tracing::warn;
 use twin_llm::voice_prompt;
-use twin_schemas::{AuthorId, Category, PreferenceSample, SampleKind, Split};
+use twin_schemas::{AuthorId, PreferenceSample, SampleKind, Split};
 
 use super::{Builder, Draft, preference_file};
 use crate::compose::{Counts, assistant, key};
@@ -26,8 +26,7 @@ impl Builder {
         let most = self.options.model_instructions;
         let Some(instructor) = self.instructor.as_ref().filter(|_| most > 0) else { return Ok((draft, None)) };
         let mut written = 0_u64;
-        let is_prose = |known: &Known| known.passage.category != Category::Code;
-        let (mut draft, picked) = self.picked(draft, "instruct", most, is_prose).await?;
+        let (mut draft, picked) = self.picked(draft, "instruct", most, Known::is_prose).await?;
         let (identity, mut replies) = (instructor.identity(), Replies::new(&*self.corpus, author, number));
         for known in picked {
             let (document_id, text, title) = (known.passage.document_id, &known.passage.text, &known.passage.title);
@@ -158,7 +157,7 @@ fn is_free(instruction: &str, known: &Known, scratch: &Scratch) -> Result<bool, 
 fn is_usable(instruction: &str, known: &Known, options: &Options) -> bool {
     let leaks = common(&leak_sequences(instruction), &leak_sequences(&known.passage.text)) > 0;
     let judged =
-        Judged { text: &known.passage.text, beside: &[instruction], category: known.passage.category, language: None };
+        Judged { text: &known.passage.text, beside: &[instruction], is_prose: known.is_prose(), language: None };
     let unfiltered = Options { languages: Vec::new(), ..options.clone() };
     !leaks && refused(&judged, &unfiltered).is_none()
 }

@@ -33,7 +33,7 @@ pub(super) fn index(scratch: &Scratch, weights: &Weights, split: Split) -> Resul
     let mut after = 0;
     while let Some(known) = scratch.next(split, after, true)? {
         after = known.id;
-        if known.passage.category != twin_schemas::Category::Code {
+        if known.is_prose() {
             scratch.add_topics(split, known.id, &telling(&known.passage, known.language, weights))?;
         }
     }

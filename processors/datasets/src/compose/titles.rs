@@ -1,6 +1,6 @@
 //! Samples that ask for the title of a text: the author's own, by which whoever reads knows what to expect.
 
-use twin_schemas::{AuthorId, Category};
+use twin_schemas::AuthorId;
 
 use super::{Sample, key, voice};
 use crate::Options;
@@ -17,7 +17,7 @@ const CHARS: std::ops::RangeInclusive<usize> = 8..=120;
 /// The passage's heading, or else its document's title, asked for by its text. None where it has none that says anything.
 pub(super) fn sample(author: &AuthorId, options: &Options, known: &Known) -> Option<Sample> {
     let passage = &known.passage;
-    if passage.category == Category::Code {
+    if !known.is_prose() {
         return None;
     }
     let title = passage.heading_path.last().or(passage.title.as_ref())?.trim();
