@@ -87,8 +87,14 @@ impl Turns {
 
     /// How long the line takes that is there now, about: each kind of work its own time.
     fn ahead(&self) -> Duration {
-        let concurrency = u32::try_from(self.concurrency).unwrap_or(u32::MAX);
-        self.answers.all().saturating_add(self.texts.all()) / concurrency
+        let turns = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let answers = self.answers.all();
+        let all = answers.saturating_add(self.texts.all()) / turns(self.concurrency);
+        // Texts that are fewer than the turns leave the others to answers.
+        match self.concurrency.saturating_sub(self.texts.taken.load(Ordering::Relaxed)) {
+            0 => all,
+            free => all.min(answers / turns(free)),
+        }
     }
 
     fn line(&self, work: Work) -> &Line {
@@ -197,6 +203,18 @@ mod tests {
         let text = enter(Work::Text);
         assert!(text.is_some(), "a model that is free is tried");
         assert!(enter(Work::Answer).is_none(), "the text that is being written takes two minutes");
+    }
+
+    #[test]
+    fn beside_a_text_that_takes_long_the_other_turn_is_for_answers() {
+        let turns = with_usual(2, 10, 4);
+        turns.texts.note(Duration::from_secs(120));
+        let enter = |work| turns.enter(work, Duration::from_secs(60));
+        let (text, answer) = (enter(Work::Text), enter(Work::Answer));
+        assert!(text.is_some() && answer.is_some());
+        let waits = enter(Work::Answer);
+        assert!(waits.is_some(), "it is done after eight seconds");
+        assert!(enter(Work::Text).is_none(), "a text would be done after two minutes");
     }
 
     #[test]
