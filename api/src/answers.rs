@@ -69,6 +69,10 @@ pub struct QueryAnswer {
     pub mode: AnswerMode,
     /// The passages that the answer was made from, by marker; none where the twin does not know.
     pub citations: Vec<CitationView>,
+    /// How many these are. Less than `k` where fewer were found, or where a model was given the best of them
+    /// (`llm.prompt.passages`).
+    #[serde(default)]
+    pub given: usize,
     /// The question that was searched: the one that was asked, or what was made of it and the `history` where it depends on
     /// that. Null where nothing was searched: thanks and greetings are answered with courtesy alone.
     #[schema(example = "How do leases work? And in Rust?")]

@@ -15,6 +15,8 @@ pub fn fast_answers(variables: &[(&str, &str)]) -> TwinOptions {
         ("TWIN_ANSWERS_MIN_GROUNDED", "0"),
         ("TWIN_LLM_MAX_TOKENS", "24"),
         ("TWIN_LLM_PROMPT_PASSAGES", "1"),
+        // Samples would follow that, and have no passage beside the right one.
+        ("TWIN_DATASETS_BUILD_PROMPT_PASSAGES", "3"),
         ("TWIN_CRAWLER_POLL_MS", "50"),
     ];
     let environment = settings.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

@@ -19,7 +19,7 @@ use crate::models::Models;
 use crate::options::{AnswerOptions, LlmOptions};
 use crate::publisher::Publisher;
 use crate::retrieve::{Retrieved, Retriever};
-use crate::turns::{NoTurn, Place, Turn, Turns};
+use crate::turns::{NoTurn, Place, Turn, Turns, Work};
 
 /// Answers quoted at once. The embedding model gives each all of its threads, so that more at once would end no sooner.
 const QUOTED_AT_ONCE: usize = 2;
@@ -112,7 +112,7 @@ impl Answerer {
             return self.be_courteous(query, way, reply, asked_at, publisher).await;
         }
         // Before anything is spent on it and before its first part is out: a client is then refused as a whole.
-        let Some(place) = turns.enter(time_left(query)) else { return overloaded(publisher).await };
+        let Some(place) = turns.enter(Work::Answer, time_left(query)) else { return overloaded(publisher).await };
         let searched = self.to_search(query, way, reading, &place).await;
         let Some((found, timings)) = self.retrieve(query, &searched, asked_at, publisher).await? else {
             return Ok(Ended::Failed);

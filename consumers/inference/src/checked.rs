@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Instant;
 
 use tracing::{info, warn};
-use twin_llm::cited_markers;
+use twin_llm::{cited_markers, is_abstention};
 use twin_schemas::{AnswerCheck, AnswerMode, Answered, FailureKind, FinishReason, Query, Replaced};
 
 use crate::answer::{Answerer, citations, said_of_the_unknown, time_left};
@@ -14,8 +14,8 @@ use crate::retrieve::Retrieved;
 use crate::support::Checking;
 
 impl Answerer {
-    /// The answer that counts: what the model wrote with what its passages support of it, or where that is too little, the
-    /// quotations that answer best, out of all passages found.
+    /// The answer that counts: what the model wrote with what its passages support of it, or where that is too little or nothing
+    /// was written, the quotations that answer best, out of all passages found.
     pub(crate) async fn checked(
         &self,
         query: &Query,
@@ -25,17 +25,22 @@ impl Answerer {
     ) -> Result<Answered, Failure> {
         let given = self.given(&found);
         let outcome = self.compared(query, written.checking.take(), &written.text).await?;
-        let is_too_little = outcome.grounded_share.is_some_and(|share| share < self.answers.min_grounded);
+        // A model that thinks up to the limit of its tokens writes no answer. JSON can not be quoted.
+        let is_empty = written.text.trim().is_empty() && query.format.is_text();
+        let share = outcome.grounded_share;
+        let is_too_little = is_empty || share.is_some_and(|share| share < self.answers.min_grounded);
         if is_too_little || written.is_given_up {
             let request_id = query.request_id;
-            info!(%request_id, model, share = ?outcome.grounded_share, "the answer is replaced: passages support too little");
+            info!(%request_id, model, ?share, "the answer is replaced: passages support too little");
             return self.replaced(query, written, outcome, found).await;
         }
+        // Versions are taught to say it in the twin's own words.
+        let abstained = is_abstention(written.text.trim());
         let cited = cited_markers(&written.text, given.len());
         Ok(Answered {
-            citations: citations(given.to_vec(), &cited),
+            citations: if abstained { Vec::new() } else { citations(given.to_vec(), &cited) },
             text: written.text,
-            abstained: false,
+            abstained,
             mode: AnswerMode::Generated,
             model: model.to_owned(),
             finish_reason: written.finish_reason,

@@ -3,6 +3,7 @@
 //! They are those of the index: of a text to be found, the vector that a chunk with this text has there; of a question, the
 //! one that passages are searched with. A text that the model's window has no room for is refused and not cut.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -14,7 +15,7 @@ use twin_stream::Error as LogError;
 use crate::answer::{Ended, fail, overloaded};
 use crate::publisher::Publisher;
 use crate::retrieve::{Retriever, milliseconds};
-use crate::turns::{NoTurn, Turns};
+use crate::turns::{NoTurn, Turns, Work};
 
 /// Embeddings worked on at once: one waits for the model while another is being published.
 const AT_ONCE: usize = 2;
@@ -22,8 +23,12 @@ const AT_ONCE: usize = 2;
 /// Embeddings that wait. What would be too late for its deadline is refused before.
 const WAITING: usize = 64;
 
-/// Texts that are given to the model together. Between two such batches it turns to questions and quotations that wait.
+/// Texts that are given to the model together, at most. Between two such batches it turns to questions and quotations that wait.
 const BATCH: usize = 32;
+
+/// Tokens that the model reads for them, at most, if there is more than one. What waits behind [`AT_ONCE`] such batches waits for
+/// about an eighth of a second on two cores.
+const BATCH_TOKENS: usize = 512;
 
 /// Numbers in one event, about: some four hundred kilobytes of JSON, which every log takes as it is.
 const NUMBERS: usize = 32_768;
@@ -50,7 +55,7 @@ impl Embeddings {
         publisher: &mut Publisher,
     ) -> Result<Ended, LogError> {
         let queue_ms = (Utc::now() - asked_at).as_seconds_f64().max(0.0) * 1000.0;
-        let Some(place) = self.turns.enter(left(query)) else { return overloaded(publisher).await };
+        let Some(place) = self.turns.enter(Work::Answer, left(query)) else { return overloaded(publisher).await };
         let turn = match place.turn(left(query)).await {
             Ok(turn) => turn,
             Err(NoTurn::TooLate) => return overloaded(publisher).await,
@@ -93,11 +98,31 @@ impl Embeddings {
             return Err((FailureKind::Invalid, message));
         }
         let mut vectors = Vec::with_capacity(query.texts.len());
-        for texts in query.texts.chunks(BATCH) {
-            vectors.extend(embedder.embed(Texts { purpose, texts: texts.to_vec() }).await.map_err(failure)?);
+        for batch in batches(&counted) {
+            let texts = query.texts[batch].to_vec();
+            vectors.extend(embedder.embed(Texts { purpose, texts }).await.map_err(failure)?);
         }
         Ok((embedder.model().id.to_string(), counted.iter().sum::<usize>() as u64, vectors))
     }
+}
+
+/// Which texts of so many tokens each are given to the model together. It reads all of a batch at the length of the longest.
+fn batches(tokens: &[usize]) -> Vec<Range<usize>> {
+    let mut batches = Vec::new();
+    let (mut first, mut longest) = (0, 0);
+    for (index, own) in tokens.iter().enumerate() {
+        let count = index - first;
+        let read = longest.max(*own) * (count + 1);
+        if count > 0 && (count == BATCH || read > BATCH_TOKENS) {
+            batches.push(first..index);
+            (first, longest) = (index, 0);
+        }
+        longest = longest.max(*own);
+    }
+    if first < tokens.len() {
+        batches.push(first..tokens.len());
+    }
+    batches
 }
 
 /// Refuses what is asked of another model, or of vectors of another length.
@@ -159,6 +184,15 @@ fn failure(error: twin_embedding::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_is_short_for_those_who_wait_behind_it_and_no_text_is_left_out() {
+        assert_eq!(batches(&[256; 5]), [0..2, 2..4, 4..5], "full windows");
+        assert_eq!(batches(&[8; 70]), [0..32, 32..64, 64..70], "short texts");
+        assert_eq!(batches(&[8, 8, 256, 8, 8]), [0..2, 2..4, 4..5], "all are read at the length of the longest");
+        assert_eq!(batches(&[900, 900]), [0..1, 1..2], "of a model with a larger window");
+        assert!(batches(&[]).is_empty());
+    }
 
     #[test]
     fn vectors_travel_in_parts_that_say_which_they_are() {

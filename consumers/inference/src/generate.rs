@@ -76,7 +76,11 @@ impl Answerer {
             Err((kind, message)) => return fail(publisher, kind, message).await,
         };
         answered.timings.generate_ms = milliseconds(began);
-        let ended = if answered.check.replaced.is_some() { Ended::Replaced } else { Ended::Answered };
+        let ended = match answered.check.replaced {
+            Some(_) => Ended::Replaced,
+            None if answered.abstained => Ended::Abstained,
+            None => Ended::Answered,
+        };
         publisher.publish(AnswerPart::Finished(Box::new(answered))).await?;
         Ok(ended)
     }
@@ -96,7 +100,8 @@ impl Answerer {
     /// What a question and its passages are put to the model as.
     fn request(&self, query: &Query, passages: &[Passage]) -> ChatRequest {
         let messages = grounded_prompt(&query.author, &query.messages, passages, &self.options.prompt);
-        self.chat_request(query, messages, query.sampling.max_tokens.unwrap_or(self.options.max_tokens))
+        let max_tokens = query.sampling.max_tokens;
+        self.chat_request(query, messages, max_tokens.unwrap_or_else(|| self.options.default_tokens()))
     }
 
     /// A prompt with what the query asks for, and for the rest what is configured.

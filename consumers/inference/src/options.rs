@@ -8,6 +8,9 @@ use url::Url;
 
 use crate::mode::Mode;
 
+/// Tokens that a model which reasons is given for that, beside those of its answer.
+const THOUGHT_TOKENS: u32 = 4_096;
+
 /// How passages are found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -36,7 +39,8 @@ pub struct AnswerOptions {
     /// and has passed its evaluation for grounded answers. Answers in JSON are generated in any case.
     pub mode: Mode,
     /// Of the sentences of a generated answer that claim something, the share (0 to 1) that passages must support; below it the
-    /// answer is replaced by quotations. At one half, no more of an answer is without support than is with it. 0: none is.
+    /// answer is replaced by quotations. At one half, no more of an answer is without support than is with it. 0: none is, but
+    /// an empty one.
     pub min_grounded: f32,
 }
 
@@ -72,7 +76,8 @@ pub struct LlmOptions {
     /// another, and is loaded again when it is asked. One of the default model takes half a gigabyte.
     pub max_versions: usize,
     /// Tokens of an answer, at most, where the request does not say. One that does may ask for as many as the model's window
-    /// leaves beside the prompt.
+    /// leaves beside the prompt. With `llm.profile` = `reasoning` the endpoint is asked for 4,096 more, since what the model
+    /// thinks counts too; a request that says asks for what it says.
     pub max_tokens: u32,
     /// Sampling temperature where a request names none; 0 is greedy.
     pub temperature: f64,
@@ -113,6 +118,17 @@ impl Default for LlmOptions {
 }
 
 impl LlmOptions {
+    /// Tokens that a model is asked for where the request does not say.
+    pub(crate) fn default_tokens(&self) -> u32 {
+        self.with_thoughts(self.max_tokens)
+    }
+
+    /// Tokens that a model is asked for, so that it can write so many. Endpoints of models that reason count what is thought, too.
+    pub(crate) fn with_thoughts(&self, tokens: u32) -> u32 {
+        let thinks = self.endpoint.is_some() && self.profile == Profile::Reasoning;
+        if thinks { tokens.saturating_add(THOUGHT_TOKENS) } else { tokens }
+    }
+
     /// The penalty of an answer of so many tokens. It grows with each time that a common word is said: in a text of a
     /// thousand tokens the same one would forbid "the".
     pub(crate) fn penalty_within(&self, max_tokens: u32) -> f32 {
@@ -123,6 +139,16 @@ impl LlmOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_that_reasons_is_given_room_for_it_beside_its_answer() {
+        let endpoint = Some(Url::parse("http://127.0.0.1:1/v1").unwrap());
+        let plain = LlmOptions { endpoint: endpoint.clone(), ..LlmOptions::default() };
+        let reasoning = LlmOptions { profile: Profile::Reasoning, endpoint, ..LlmOptions::default() };
+        let local = LlmOptions { profile: Profile::Reasoning, ..LlmOptions::default() };
+        assert_eq!([&plain, &local].map(LlmOptions::default_tokens), [200, 200]);
+        assert_eq!((reasoning.default_tokens(), reasoning.with_thoughts(u32::MAX)), (4_296, u32::MAX));
+    }
 
     #[test]
     fn the_penalty_of_a_long_answer_is_less_in_proportion_and_that_of_a_short_one_the_same() {

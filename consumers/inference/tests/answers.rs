@@ -11,7 +11,7 @@ use common::asked::{Asked, query};
 use common::models::{Endless, Interrupted, Rewriter, Word};
 use common::{ada, key};
 use twin_inference::{AnswerOptions, Base, LlmOptions, LoadError, Loader, Mode, Rehearsal};
-use twin_llm::{ABSTENTION, ChatModel, grounded_prompt};
+use twin_llm::{ABSTENTION, ChatModel, abstention, grounded_prompt};
 use twin_schemas::{
     AnswerMode, AnswerPart, Category, ChatMessage, FailureKind, FinishReason, ModelId, Query, Replaced, ResponseFormat,
     Role, Sampling, SentenceSupport, SupportReason, Usage,
@@ -243,6 +243,37 @@ async fn an_answer_that_claims_nothing_is_left_as_it_is() {
     let strict = AnswerOptions { mode: Mode::Generate, min_grounded: 1.0 };
     let answered = twin_with(strict, writes("I don't know. What do you think?")).await.answered(query(QUESTION)).await;
     assert_eq!((answered.check.grounded_share, answered.check.replaced), (None, None), "{answered:?}");
+}
+
+#[tokio::test]
+async fn an_honest_refusal_that_names_what_is_unknown_is_left_as_it_is() {
+    let strict = AnswerOptions { mode: Mode::Generate, ..AnswerOptions::default() };
+    let refusal = "I don't know whether Zookeeper expires leases.";
+    let answered = twin_with(strict, writes(refusal)).await.answered(query(QUESTION)).await;
+    assert_eq!((answered.text.as_str(), answered.check.replaced), (refusal, None), "{answered:?}");
+}
+
+#[tokio::test]
+async fn a_model_that_says_that_the_twin_does_not_know_has_abstained_and_cites_nothing() {
+    for text in [ABSTENTION, abstention(Some("deu"))] {
+        let strict = AnswerOptions { mode: Mode::Generate, ..AnswerOptions::default() };
+        let answered = twin_with(strict, writes(text)).await.answered(query(QUESTION)).await;
+        assert!(answered.abstained && answered.citations.is_empty(), "{answered:?}");
+        assert_eq!((answered.text.as_str(), answered.mode), (text, AnswerMode::Generated));
+        assert_eq!(answered.check.replaced, None);
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_writes_no_answer_is_quoted_in_its_place_but_not_for_json() {
+    for text in ["", " \n"] {
+        let answered = twin(Mode::Generate, writes(text)).await.answered(query(QUESTION)).await;
+        assert_eq!((answered.mode, answered.check.replaced), (AnswerMode::Quoted, Some(Replaced::Ungrounded)));
+        assert!(!answered.abstained && answered.text.contains("because I wrapped it in wool"), "{answered:?}");
+    }
+    let json = Query { format: ResponseFormat::JsonObject, ..query(QUESTION) };
+    let answered = twin(Mode::Generate, writes("")).await.answered(json).await;
+    assert_eq!((answered.mode, answered.check.replaced), (AnswerMode::Generated, None));
 }
 
 #[tokio::test]

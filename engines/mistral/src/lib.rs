@@ -13,6 +13,5 @@ mod model;
 mod penalties;
 mod prompts;
 mod seeded;
-mod thoughts;
 
 pub use model::{Mistral, MistralModel};

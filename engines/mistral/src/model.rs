@@ -14,14 +14,15 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tracing::info;
-use twin_llm::{ChatChunk, ChatModel, ChatRequest, ChatStream, ChatTemplate, Device, Engine, Error, within_window};
+use twin_llm::{
+    ChatChunk, ChatModel, ChatRequest, ChatStream, ChatTemplate, Device, Engine, Error, Thoughts, within_window,
+};
 use twin_schemas::{FinishReason, ResponseFormat, Usage};
 
 use crate::counted::Counted;
 use crate::penalties::Penalties;
 use crate::prompts::{self, Prompt};
 use crate::seeded::Seeded;
-use crate::thoughts::Thoughts;
 
 /// Chunks that wait for a slow reader before the model waits too.
 const BUFFERED_CHUNKS: usize = 32;

@@ -10,10 +10,8 @@ use std::path::Path;
 
 use candle_core::quantized::gguf_file::Content;
 use mistralrs::{Model, RequestMessage, TextMessageRole, TextMessages};
-use twin_llm::{ChatTemplate, Error, SpecialTokens};
+use twin_llm::{ChatTemplate, Error, SpecialTokens, Thoughts};
 use twin_schemas::{ChatMessage, Role};
-
-use crate::thoughts::Thoughts;
 
 /// A conversation as a model reads it.
 pub(crate) struct Prompt {

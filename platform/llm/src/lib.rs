@@ -18,6 +18,7 @@ mod prompt;
 pub mod quotations;
 mod quote;
 mod standalone;
+mod thoughts;
 mod window;
 mod writing_prompt;
 
@@ -30,5 +31,6 @@ pub use model::{ChatChunk, ChatModel, ChatRequest, ChatStream, Reply, whole, who
 pub use prompt::{PromptOptions, grounded_prompt, question_of, voice_prompt};
 pub use quote::quoted;
 pub use standalone::standalone_prompt;
+pub use thoughts::Thoughts;
 pub use window::{estimated_tokens, within_window};
 pub use writing_prompt::{Writer, WritingOrder, writing_prompt};

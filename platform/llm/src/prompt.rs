@@ -26,9 +26,9 @@ const BEFORE_THE_QUESTION: &str = "\n\nQuestion: ";
 #[serde(deny_unknown_fields, default)]
 pub struct PromptOptions {
     /// Passages given to the model, at most. More cost time: a small model on a processor reads about a hundred tokens
-    /// a second.
+    /// a second. Where `datasets.build.prompt` does not say, samples have as many as `llm.prompt` says.
     pub passages: usize,
-    /// Characters of each passage, at most.
+    /// Characters of each passage, at most. Where `datasets.build.prompt` does not say, samples have what `llm.prompt` says.
     pub passage_chars: usize,
     /// Earlier turns of the conversation given to the model, at most.
     pub history_turns: usize,

@@ -136,6 +136,23 @@ async fn a_stop_whose_value_is_refused_ends_the_answer_of_every_request() -> Res
 }
 
 #[tokio::test]
+async fn what_a_model_thinks_within_its_text_is_no_answer_and_ends_none() -> Result<()> {
+    let (llm, model) = endpoint().await?;
+    llm.refuse("stop");
+    let request = || ChatRequest { stop: vec!["END".to_owned()], ..greedy() };
+    for (pieces, text) in [
+        (["<thi", "nk>END of it? Perhaps", ".</think>\n\nSo", " it is."], "So it is."),
+        (["<think>", "hm", ", and", " hm"], ""),
+        (["<b", ">So</b>", " it", " is.END"], "<b>So</b> it is."),
+        ([" ", "<thi", "n", ""], " <thin"),
+    ] {
+        llm.say(Script::of(&pieces, Duration::ZERO));
+        assert_eq!(whole(model.chat(request()).await?).await?.text, text, "{pieces:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_profile_says_from_the_beginning_how_an_endpoint_is_asked() -> Result<()> {
     let (llm, model) = endpoint().await?;
     llm.refuse_as(reasons);

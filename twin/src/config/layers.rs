@@ -94,6 +94,7 @@ pub fn load(flags: &Flags, environment: &[(String, String)], home: Option<&Path>
     add_file(&mut values, &keys, flags, environment)?;
     add_variables(&mut values, &keys, environment)?;
     add_flags(&mut values, flags);
+    follow(&mut values);
     let config = build(&values)?;
     if let Some((key, problem)) = config.problem() {
         // A problem of a whole table is most likely that of the value that somebody set in it.
@@ -223,6 +224,22 @@ fn add_flags(values: &mut Values, flags: &Flags) {
     set("log.url", "--log", flags.log.clone());
 }
 
+/// Keys of the form that prompts have. Samples have the prompts that questions are put in, unless somebody wants it otherwise.
+const PROMPT_FORM: [&str; 2] = ["passages", "passage_chars"];
+
+/// Samples follow serving where nothing is set of them.
+fn follow(values: &mut Values) {
+    for name in PROMPT_FORM {
+        let of_serving = values.get(&format!("llm.prompt.{name}")).cloned();
+        let of_samples = values.get_mut(&format!("datasets.build.prompt.{name}"));
+        if let (Some(of_serving), Some(of_samples)) = (of_serving, of_samples)
+            && of_samples.1 == Origin::Default
+        {
+            *of_samples = of_serving;
+        }
+    }
+}
+
 fn build(values: &Values) -> Result<Config, ConfigError> {
     let mut root = Table::new();
     for (key, (value, _)) in values {
@@ -333,6 +350,23 @@ mod tests {
         assert_eq!(tokenizer("[embedder]\nmodel_dir = \"~/e5\"\n"), Path::new("/home/ada/e5/tokenizer.json"));
         let named = "[embedder]\nmodel_dir = \"/e5\"\n[chunker]\ntokenizer = \"~/t.json\"\n";
         assert_eq!(tokenizer(named), Path::new("/home/ada/t.json"));
+    }
+
+    #[test]
+    fn samples_have_the_prompts_of_serving_unless_others_are_set() {
+        let forms = |file: &str, environment: &[(&str, &str)]| {
+            let config = load_with(file, environment, Flags::default()).unwrap().config;
+            (config.llm.prompt.form(), config.datasets.build.prompt.form())
+        };
+        let (serving, samples) = forms("", &[]);
+        assert_eq!(serving, samples);
+        let (serving, samples) = forms("[llm.prompt]\npassages = 5\n", &[("TWIN_LLM_PROMPT_PASSAGE_CHARS", "900")]);
+        assert!(serving == samples && serving.ends_with("/5x900"), "{serving}, {samples}");
+        let set = "[llm.prompt]\npassages = 5\n[datasets.build.prompt]\npassages = 2\n";
+        let (serving, samples) = forms(set, &[]);
+        assert!(serving.ends_with("/5x1600") && samples.ends_with("/2x1600"), "{serving}, {samples}");
+        let loaded = load_with(set, &[], Flags::default()).unwrap();
+        assert_eq!(origin(&loaded, "datasets.build.prompt.passage_chars"), Origin::Default);
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub struct Config {
 pub struct DatasetsConfig {
     /// When versions are made.
     pub freeze: twin_datasets::FreezePolicy,
-    /// What goes into them.
+    /// What goes into them. The form of prompts follows `llm.prompt` where it is not set.
     pub build: twin_datasets::Options,
 }
 
@@ -220,6 +220,7 @@ impl Config {
             ("llm.concurrency", self.llm.concurrency),
             ("llm.max_versions", self.llm.max_versions),
             ("llm.prompt.passages", self.llm.prompt.passages),
+            ("llm.prompt.passage_chars", self.llm.prompt.passage_chars),
         ];
         if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Some((key, "must be at least 1".to_owned()));

@@ -24,6 +24,7 @@ use crate::views::{Shown, citations, timings};
 
 fn answer(mut answered: Answered, total_ms: f64) -> QueryAnswer {
     QueryAnswer {
+        given: answered.citations.len(),
         citations: citations(&mut answered),
         answer: answered.text,
         abstained: answered.abstained,

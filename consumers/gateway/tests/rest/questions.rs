@@ -51,6 +51,7 @@ async fn a_question_is_answered_with_citations_usage_and_timings() {
         "heading_path": ["Top"],
     });
     assert_eq!(answer["citations"], json!([citation]));
+    assert_eq!(answer["given"], 1, "of the three that were asked for");
     let query = node.worker.only_query().await;
     assert_eq!(query.request_id.to_string(), request_id);
     assert_eq!((query.author.as_str(), query.k), ("ada", 3));

@@ -16,9 +16,9 @@ const READ_CHARS: usize = 600;
 /// Words that tell something of what is claimed, in a claim that has no number and no name.
 const LEAST_WORDS: usize = 2;
 
-/// How an English sentence begins that greets, offers help or says that it does not know: it claims nothing, unless it names a
-/// passage. In other languages such a sentence is one that claims something.
-const PHRASES: [&str; 24] = [
+/// How an English sentence begins that greets or offers help: it claims nothing, unless it names a passage. In other languages
+/// such a sentence is one that claims something.
+const PHRASES: [&str; 18] = [
     "hello",
     "hi there",
     "great question",
@@ -37,13 +37,60 @@ const PHRASES: [&str; 24] = [
     "happy to help",
     "i'm happy to",
     "i'd be happy to",
+];
+
+/// How a sentence begins that says what the twin does not know, in each of the seven languages. It claims nothing, whatever names
+/// and numbers the unknown has, unless it goes on with something else ([`TURNS`]) or names a passage.
+const UNKNOWING: [&str; 37] = [
     "i don't know",
     "i do not know",
     "i'm not sure",
     "i am not sure",
     "i can't answer",
     "i cannot answer",
+    "i can't say",
+    "i cannot say",
+    "the passages don't say",
+    "the passages do not say",
+    "the passages don't mention",
+    "the passages do not mention",
+    "ich weiß nicht",
+    "das weiß ich nicht",
+    "ich bin nicht sicher",
+    "ich bin mir nicht sicher",
+    "ich kann nicht sagen",
+    "je ne sais pas",
+    "j'ignore",
+    "je ne suis pas sûr",
+    "je ne suis pas sûre",
+    "je ne peux pas dire",
+    "no sé",
+    "no lo sé",
+    "no estoy seguro",
+    "no estoy segura",
+    "non so",
+    "non lo so",
+    "non sono sicuro",
+    "non sono sicura",
+    "não sei",
+    "eu não sei",
+    "não tenho certeza",
+    "ik weet niet",
+    "ik weet het niet",
+    "dat weet ik niet",
+    "ik weet niet zeker",
 ];
+
+/// Words with which such a sentence goes on to something that is known.
+const TURNS: [&str; 12] =
+    ["but", "however", "although", "aber", "doch", "jedoch", "mais", "pero", "sino", "però", "mas", "maar"];
+
+/// Marks behind which it goes on so. Without its comma, Italian's word for "but" is French's for "my".
+const STOPS: [&str; 5] = [":", ";", "\u{2014}", "\u{2013}", ", ma "];
+
+/// Words with which German says what is not known, behind a comma.
+const ASKING: [&str; 14] =
+    ["ob", "wie", "wann", "wo", "was", "warum", "wer", "wen", "wem", "welche", "welcher", "welches", "woher", "wohin"];
 
 /// Words that a claim is not about, beside the stop words of a question.
 const FUNCTION_WORDS: [&str; 82] = [
@@ -196,13 +243,34 @@ fn claims_something(claim: &Claim) -> bool {
     let is_abstention = is_of_an_abstention(said);
     let is_question = said.ends_with(['?', '\u{ff1f}']);
     let leads_on = said.ends_with([':', '\u{ff1a}']) && !has_facts;
-    let is_phrase =
-        PHRASES.iter().any(|phrase| start.starts_with(phrase)) && !has_facts && !names_a_passage(&claim.text);
-    if is_abstention || is_question || leads_on || is_phrase {
+    let unknown = UNKNOWING.iter().filter_map(|phrase| behind(&start, phrase)).min_by_key(|rest| rest.len());
+    let is_unknowing = unknown.is_some_and(|rest| !turns(rest) || (!has_facts && content(rest) < LEAST_WORDS));
+    let is_phrase = PHRASES.iter().any(|phrase| start.starts_with(phrase)) && !has_facts;
+    let says_nothing = (is_unknowing || is_phrase) && !names_a_passage(&claim.text);
+    if is_abstention || is_question || leads_on || says_nothing {
         return false;
     }
-    let content = words(said).iter().filter(|word| is_content(word)).count();
-    content >= LEAST_WORDS || has_facts
+    content(said) >= LEAST_WORDS || has_facts
+}
+
+/// How many words tell something.
+fn content(text: &str) -> usize {
+    words(text).iter().filter(|word| is_content(word)).count()
+}
+
+/// What stands behind the phrase that a text begins with. `non so` does not begin `non sono`.
+fn behind<'a>(text: &'a str, phrase: &str) -> Option<&'a str> {
+    text.strip_prefix(phrase).filter(|rest| !rest.starts_with(char::is_alphanumeric))
+}
+
+/// Whether what is said of the unknown goes on with something else: behind a stop within the sentence, or a word that turns.
+fn turns(unknown: &str) -> bool {
+    let words = words(unknown);
+    let asks = words.first().is_some_and(|word| ASKING.contains(&word.as_str()));
+    let is_stopped = unknown.starts_with(',') && !asks;
+    is_stopped
+        || STOPS.iter().any(|stop| unknown.contains(stop))
+        || words.iter().any(|word| TURNS.contains(&word.as_str()))
 }
 
 /// Whether the twin says so when it does not know, in whatever language; or it is one of the sentences of that.

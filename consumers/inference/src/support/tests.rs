@@ -168,6 +168,33 @@ fn what_claims_nothing_is_not_counted() {
 }
 
 #[test]
+fn that_the_twin_does_not_know_something_claims_nothing_whatever_that_is_called() {
+    for said in [
+        "I don't know whether Zookeeper expires leases.",
+        "I\u{2019}m not sure if Ada paid 90 euros for it.",
+        "The passages do not say when Zookeeper 3.9 expires leases, sessions or locks.",
+        "Ich weiß nicht, ob ZooKeeper die Leases nach 5 Sekunden beendet.",
+        "Je ne sais pas si ZooKeeper termine les baux.",
+        "No sé si ZooKeeper termina los arrendamientos.",
+        "Non so se ZooKeeper termina le sessioni.",
+        "Não sei se o ZooKeeper termina as sessões.",
+        "Ik weet niet of ZooKeeper de sessies beëindigt.",
+    ] {
+        let nothing = checked(said, &[HIVE]);
+        assert_eq!((nothing.support, nothing.grounded_share), (Vec::new(), None), "{said}");
+    }
+    for said in [
+        "I don't know why, but Zookeeper expires leases after 5 seconds.",
+        "I don't know: Zookeeper expires leases.",
+        "I don't know whether Zookeeper expires leases [1].",
+        "Non sono mai stato a Vienna con le mie api.",
+        "Ich weiß nicht warum, aber ZooKeeper beendet die Leases.",
+    ] {
+        assert_eq!(checked(said, &[HIVE]).grounded_share, Some(0.0), "{said}");
+    }
+}
+
+#[test]
 fn a_name_that_begins_with_a_dot_is_no_part_of_the_word_before_it() {
     let passage = "Add the folder to .gitignore first. My settings are in .vimrc and in .config for years. The service runs on \
         .NET since then.";

@@ -31,7 +31,7 @@ use crate::publisher::Publisher;
 use crate::quotes::off_the_runtime;
 use crate::retrieve::{Retrieved, milliseconds};
 use crate::support::Checking;
-use crate::turns::Turn;
+use crate::turns::{Turn, Work};
 
 use copied::copied;
 use examples::{Example, examples};
@@ -62,7 +62,7 @@ impl Answerer {
         if self.models.writer_of(&query.author) == mode::Writer::Nobody {
             return no_model(publisher).await;
         }
-        let Some(place) = self.turns.enter(time_left(query)) else { return overloaded(publisher).await };
+        let Some(place) = self.turns.enter(Work::Text, time_left(query)) else { return overloaded(publisher).await };
         let Some((facts, timings)) = self.facts(query, writing, asked_at, publisher).await? else {
             return Ok(Ended::Failed);
         };
@@ -167,7 +167,8 @@ impl Answerer {
             writer: if is_own { Writer::Own } else { Writer::Other(&texts) },
         };
         let messages = writing_prompt(&query.author, &order, &self.options.prompt);
-        let max_tokens = tokens_for(writing.words.unwrap_or(usual), &sample(query, facts.as_deref(), &texts));
+        let of_text = tokens_for(writing.words.unwrap_or(usual), &sample(query, facts.as_deref(), &texts));
+        let max_tokens = self.options.with_thoughts(of_text);
         let checking = facts.as_deref().zip(embedder.clone()).map(|(facts, embedder)| Checking::new(facts, embedder));
         Order { request: self.chat_request(query, messages, max_tokens), checking, least_share: 0.0 }
     }

@@ -88,7 +88,7 @@ pub const DOCS: &[Question] = &[
     ("What does an error of the API look like?", &["Every error is a problem (RFC 9457"]),
     ("How do I read the next part of a list?", &["where the list goes on it has `next`"]),
     ("What happens when a client goes away?", &["stops the work on its question"]),
-    ("With which status is an unknown field refused?", &["422: a field is missing, unknown"]),
+    ("With which status is an unknown field refused?", &["a field is missing, unknown, of a wrong type"]),
     ("How is a model version named?", &["a model version is `<author>-v<number>`"]),
     ("Can the page of a report run scripts?", &["`Content-Security-Policy`"]),
     ("How do I freeze a dataset version over the API?", &["asks for a version to be frozen now"]),

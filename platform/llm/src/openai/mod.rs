@@ -4,6 +4,9 @@
 //! Endpoints differ in what they take: models that reason want `max_completion_tokens` and no temperature, older servers know
 //! no `stream_options`. What one refuses by name is learned ([`Profile`]), and it is asked again without. A value that it
 //! refuses is left out for an hour: another value of the same parameter may be taken.
+//!
+//! What a model thinks before it answers is no answer. Servers with a parser for it send it in a field of its own, which is not
+//! read; where it comes as `<think>…</think>` within the text it is left out here.
 
 mod dialect;
 mod refusal;
@@ -24,6 +27,7 @@ use url::Url;
 
 use crate::Error;
 use crate::model::{ChatModel, ChatRequest, ChatStream};
+use crate::thoughts::without_thoughts;
 use crate::window::{estimated_prompt, within_window};
 
 pub use dialect::Profile;
@@ -198,6 +202,8 @@ impl ChatModel for OpenAiModel {
         let endpoint = self.endpoint.clone();
         let bytes = response.bytes_stream().map(move |item| item.map_err(|error| failure(&endpoint, &error)));
         let chunks = stream::chunks(self.endpoint.clone(), Box::pin(bytes)).boxed();
+        // Before texts that end the answer are looked for: in thoughts they end nothing.
+        let chunks = without_thoughts(chunks);
         let is_stopped_here = !request.stop.is_empty() && !dialect.sends(Parameter::Stop);
         Ok(if is_stopped_here { stop::until(chunks, request.stop) } else { chunks })
     }

@@ -1,11 +1,18 @@
-//! What a model thinks before it answers, for those that think though they are asked not to.
+//! What a model thinks before it answers, for those that think though they are asked not to, and for servers that do not tell
+//! thoughts and answer apart.
+
+use futures::StreamExt;
+use futures::stream::iter;
+
+use crate::Error;
+use crate::model::{ChatChunk, ChatStream};
 
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
 /// Leaves out of a stream of text what stands between `<think>` and `</think>` before the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Thoughts {
+pub struct Thoughts {
     state: State,
     /// Text of which is not known yet what it is.
     held: String,
@@ -25,19 +32,19 @@ enum State {
 
 impl Thoughts {
     /// There are none: all text is the answer.
-    pub(crate) fn none() -> Self {
+    pub fn none() -> Self {
         Self { state: State::Answers, held: String::new() }
     }
 
     /// What may be written after this prompt. Some templates have the model think whatever they are told: their prompts end
     /// within the thoughts.
-    pub(crate) fn after(prompt: &str) -> Self {
+    pub fn after(prompt: &str) -> Self {
         let state = if prompt.trim_end().ends_with(OPEN) { State::Thinks } else { State::Begins };
         Self { state, held: String::new() }
     }
 
     /// What of the text that comes now, and of what was held back, is the answer's.
-    pub(crate) fn without(&mut self, text: &str) -> String {
+    pub fn without(&mut self, text: &str) -> String {
         if self.state == State::Answers {
             return text.to_owned();
         }
@@ -68,12 +75,26 @@ impl Thoughts {
     }
 
     /// What was held back and is the answer's, once nothing comes any more.
-    pub(crate) fn rest(&mut self) -> String {
+    pub fn rest(&mut self) -> String {
         match self.state {
             State::Begins => std::mem::take(&mut self.held),
             _ => String::new(),
         }
     }
+}
+
+/// The answer of a model whose prompt is not known, without what it thinks before.
+pub(crate) fn without_thoughts(answer: ChatStream) -> ChatStream {
+    let mut thoughts = Thoughts::after("");
+    let items = move |item: Result<ChatChunk, Error>| {
+        let (text, last) = match item {
+            Ok(ChatChunk::Text(text)) => (thoughts.without(&text), None),
+            last => (thoughts.rest(), Some(last)),
+        };
+        let text = (!text.is_empty()).then_some(Ok(ChatChunk::Text(text)));
+        iter(text.into_iter().chain(last))
+    };
+    answer.flat_map(items).boxed()
 }
 
 #[cfg(test)]
