@@ -294,6 +294,7 @@ mod tests {
         });
         let order: EvaluationOrder = serde_json::from_value(order).unwrap();
         let models = folder.path().join("models");
+        std::fs::create_dir(&models).unwrap();
         OrderedModels::new(&order, Artifacts::url_of_folder(&store), models, base, LlmOptions::default())
     }
 
