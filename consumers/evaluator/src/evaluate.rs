@@ -16,6 +16,7 @@ use crate::looks::level;
 use crate::measure::{Measured, Measurements, Observation, measure};
 use crate::report::{Comparison, KindCounts, Names, Report, ReportedAnswer, ReportedSample, Seconds};
 use crate::samples::select;
+use crate::style::genres_are_apart;
 use crate::subject::Loss;
 use crate::{
     Counts, Error, Metric, Options, SampleKind, Subject, SubjectRole, Subjects, TestSample, Unloadable, verdict,
@@ -96,6 +97,7 @@ pub async fn evaluate(
     let mut seconds = Seconds::default();
     let put = Put { samples: &samples, questions, folds: used };
     let (mut models, unloadable) = observe_all(put, subjects, &mut seconds, progress).await?;
+    let unloadable = unloadable.or_else(|| used.and_then(Folds::without_production));
     let notes = models.iter().filter_map(|model| model.remark.clone()).collect();
     let began = Instant::now();
     let served = models.iter_mut().map(|model| model.served.as_mut_slice()).collect();
@@ -287,9 +289,11 @@ impl Run {
     fn measure(&self) -> Measurements {
         let observations: Vec<&[Observation]> = self.models.iter().map(|model| model.observations.as_slice()).collect();
         let Self { samples, others, categories, options, .. } = self;
+        // Asked once, of all samples: what decides is the same measure in every fold.
+        let apart = genres_are_apart(samples, categories);
         match &self.folds {
-            Some(folds) => folds.measure(samples, &observations, others, categories, options),
-            None => measure(samples, &observations, others, categories, options),
+            Some(folds) => folds.measure(samples, &observations, others, categories, apart, options),
+            None => measure(samples, &observations, others, categories, apart, options),
         }
     }
 

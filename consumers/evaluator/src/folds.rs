@@ -1,4 +1,4 @@
-//! Small authors: every document is measured by an adapter that has not seen it.
+//! Small authors: each document is measured by an adapter that has not seen it, as many of them as samples are asked for.
 //!
 //! Of 30 posts a test split has three, which say nothing for certain. A training job of such an author leaves folds beside its
 //! model ([`FoldAdapter`]): adapters of the same recipe, each trained without some of the documents, of which each is left out
@@ -9,6 +9,8 @@
 //! - The base model has seen no document of anybody's. The version in production is measured on a document by its own fold that
 //!   left it out, by itself if it has not learned from it, and not at all otherwise: such documents are left out of the
 //!   comparison. If no more are left than the test split has, the candidate itself is measured on that split, as without folds.
+//!   If that is so since the version in production is of another base model, without which its folds are of no use, the folds
+//!   are compared with the base model alone. The report says so, and a person decides.
 //! - Style is compared within a fold: an answer is held against the author's other documents of the same fold, which the
 //!   adapter has not seen either. One that repeats what it was trained on gains nothing by it. The version in production, whose
 //!   folds are cut otherwise, may have learned from those others: that can only favour it.
@@ -53,6 +55,10 @@ pub struct FoldsOrder {
     pub production: Vec<FoldAdapter>,
     /// The documents that the version in production has learned from. None: the base model is in production.
     pub learned: Option<BTreeSet<DocumentId>>,
+    /// The name of the version in production, if it is of another base model: what folds it has are of no use here. An order of an
+    /// earlier version of the program does not say.
+    #[serde(default)]
+    pub of_another_base: Option<String>,
 }
 
 impl FoldsOrder {
@@ -80,7 +86,13 @@ pub(crate) async fn ordered(
         return Ok(None);
     }
     let Some(production) = production else {
-        return Ok(Some(FoldsOrder { samples, candidate, production: Vec::new(), learned: None }));
+        return Ok(Some(FoldsOrder {
+            samples,
+            candidate,
+            production: Vec::new(),
+            learned: None,
+            of_another_base: None,
+        }));
     };
     let before = registry.model_manifest(artifacts, production).await?;
     let learned = match taught(registry, artifacts, &before).await {
@@ -92,8 +104,9 @@ pub(crate) async fn ordered(
         }
     };
     // An adapter is of no use without its base model, and there is one here.
-    let production = if before.base == base { before.folds } else { Vec::new() };
-    Ok(Some(FoldsOrder { samples, candidate, production, learned: Some(learned) }))
+    let of_another_base = (before.base != base).then(|| production.0.clone());
+    let production = if of_another_base.is_none() { before.folds } else { Vec::new() };
+    Ok(Some(FoldsOrder { samples, candidate, production, learned: Some(learned), of_another_base }))
 }
 
 /// The dataset version that a model was trained on.
@@ -129,6 +142,8 @@ pub struct Folds {
     count: u32,
     /// Whether more is measured by them than the test split has.
     is_used: bool,
+    /// Why the version in production is not asked, where nothing but that lets more be measured than the test split has.
+    without_production: Option<String>,
 }
 
 /// What a report says of folds.
@@ -167,17 +182,44 @@ impl Folds {
         let production = learned.map(|learned| {
             of_candidate.keys().filter_map(|document| Some((*document, reader(document, learned)?))).collect()
         });
-        Self { count: candidate.len() as u32, candidate: of_candidate, production, is_used: true }
+        let count = candidate.len() as u32;
+        Self { count, candidate: of_candidate, production, is_used: true, without_production: None }
     }
 
-    /// The samples to evaluate on: `all` those of documents that can be measured, or `tested` where that are no more documents.
-    fn samples(mut self, all: Vec<TestSample>, tested: Vec<TestSample>) -> (Self, Vec<TestSample>) {
-        let pooled: Vec<TestSample> = all.into_iter().filter(|sample| self.measures(sample.document_id)).collect();
+    /// The samples to evaluate on: of `all` those of documents that can be measured, or `tested` where that are no more documents.
+    /// Where it is a version `of_another_base` that leaves no more of them, it is not asked at all.
+    fn samples(
+        mut self,
+        all: Vec<TestSample>,
+        tested: Vec<TestSample>,
+        of_another_base: Option<&str>,
+    ) -> (Self, Vec<TestSample>) {
         let documents =
             |samples: &[TestSample]| samples.iter().map(|sample| sample.document_id).collect::<BTreeSet<_>>().len();
-        self.is_used = self.count > 1 && documents(&pooled) > documents(&tested);
+        let least = documents(&tested);
+        let mut pooled = self.measurable_of(&all);
+        if let Some(version) = of_another_base
+            && documents(&pooled) <= least
+        {
+            self.production = None;
+            self.without_production = Some(format!(
+                "{version} is of another base model, so that its folds are of no use here, and too few documents are left that \
+                 it has not learned from"
+            ));
+            pooled = self.measurable_of(&all);
+        }
+        self.is_used = self.count > 1 && documents(&pooled) > least;
         let samples = if self.is_used { pooled } else { tested };
         (self, samples)
+    }
+
+    fn measurable_of(&self, all: &[TestSample]) -> Vec<TestSample> {
+        all.iter().filter(|sample| self.measures(sample.document_id)).cloned().collect()
+    }
+
+    /// Why the version in production is not asked, if it is not.
+    pub(crate) fn without_production(&self) -> Option<String> {
+        self.without_production.clone()
     }
 
     /// Whether every model has somebody who has not seen the document.
@@ -224,7 +266,7 @@ impl Folds {
     }
 
     /// Puts samples and questions, all of documents that are measured, to those who have not seen them, one after the other.
-    /// None: the base model is in production.
+    /// None: the base model is in production, or what is in production is not asked ([`Self::without_production`]).
     pub(crate) async fn observe(
         &self,
         role: SubjectRole,
@@ -233,6 +275,9 @@ impl Folds {
         subjects: &dyn Subjects,
         progress: OnProgress<'_>,
     ) -> Result<Option<Observed>, Error> {
+        if role == SubjectRole::Production && self.without_production.is_some() {
+            return Ok(None);
+        }
         let asked = questions.map_or(&[][..], |questions| questions.questions.as_slice());
         let places = |documents: &mut dyn Iterator<Item = DocumentId>| {
             let mut places: BTreeMap<Reader, Vec<usize>> = BTreeMap::new();
@@ -283,6 +328,7 @@ impl Folds {
         models: &[&[Observation]],
         others: &[Vec<String>],
         categories: &BTreeMap<DocumentId, Category>,
+        genres_are_apart: bool,
         options: &Options,
     ) -> Measurements {
         let mut places: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -293,7 +339,6 @@ impl Folds {
         }
         let mut of_models = vec![vec![Measured::default(); samples.len()]; models.len()];
         let mut of_author = vec![Measured::default(); samples.len()];
-        let mut genres_apart = false;
         for places in places.values() {
             let of_fold: Vec<TestSample> = places.iter().map(|place| samples[*place].clone()).collect();
             let of_fold_by_model = |model: &&[Observation]| -> Vec<Observation> {
@@ -301,14 +346,13 @@ impl Folds {
             };
             let observed: Vec<Vec<Observation>> = models.iter().map(of_fold_by_model).collect();
             let observed: Vec<&[Observation]> = observed.iter().map(Vec::as_slice).collect();
-            let found = measure(&of_fold, &observed, others, categories, options);
-            genres_apart |= found.genres_apart;
+            let found = measure(&of_fold, &observed, others, categories, genres_are_apart, options);
             for (all, measured) in of_models.iter_mut().zip(found.of_models) {
                 put(all, places, measured);
             }
             put(&mut of_author, places, found.of_author);
         }
-        Measurements { of_models, of_author, genres_apart }
+        Measurements { of_models, of_author, genres_apart: genres_are_apart }
     }
 }
 
@@ -335,7 +379,7 @@ pub(crate) async fn pooled(
         content.extend(artifacts.get(part).await?);
     }
     let folds = Folds::new(&order.candidate, &order.production, order.learned.as_ref());
-    Ok(folds.samples(read(&content)?, tested))
+    Ok(folds.samples(read(&content)?, tested, order.of_another_base.as_deref()))
 }
 
 /// The samples of a file that are measured.
@@ -552,10 +596,12 @@ mod tests {
 
         let against_base = place.ordered(&candidate, None).await.unwrap();
         assert_eq!((against_base.production, against_base.learned), (Vec::new(), None));
+        assert_eq!((order.of_another_base, against_base.of_another_base), (None, None));
         // Adapters are of no use without their base model.
         let other = place.model("3", "another base", vec![fold(0, &[0])]).await;
         let order = place.ordered(&candidate, Some(&other.0)).await.unwrap();
         assert!(order.production.is_empty() && order.learned.is_some());
+        assert_eq!(order.of_another_base, Some(other.0.0));
         let without = place.model("4", "base", Vec::new()).await;
         assert_eq!(place.ordered(&without, Some(&before.0)).await, None);
     }

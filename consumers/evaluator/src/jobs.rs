@@ -20,7 +20,7 @@ use url::Url;
 use crate::end_to_end::{Asked, Serving, ServingError, prepare};
 use crate::metrics::Metrics;
 use crate::order::{Compared, Evaluation, EvaluationOrder, EvaluationProduct, EvaluationReport, Version};
-use crate::{Error, FoldsOrder, Options, Unloadable, folds, work};
+use crate::{Error, FoldsOrder, Options, TestSample, Unloadable, folds, work};
 
 /// Other authors that an author is held against, at most.
 const OTHER_AUTHORS: usize = 8;
@@ -162,8 +162,8 @@ impl Evaluations {
         })
     }
 
-    /// Questions of the test samples as serving puts them, and what the samples' documents are. What can not be had is left out:
-    /// the job's process says of samples that can not be read.
+    /// Questions of the samples that are measured, by folds or as the test split has them, as serving puts them; and what the
+    /// samples' documents are. What can not be had is left out: the job's process says of samples that can not be read.
     async fn served(
         &self,
         serving: &dyn Serving,
@@ -172,7 +172,7 @@ impl Evaluations {
         folds: Option<&FoldsOrder>,
         options: &Options,
     ) -> Result<(Option<Asked>, BTreeMap<DocumentId, Category>), Error> {
-        let samples = match work::test_samples(&self.dependencies.artifacts, test).await {
+        let samples = match self.measured_samples(test, folds).await {
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return Ok((Some(Asked::Absent(error.to_string())), BTreeMap::new())),
             Ok(samples) => samples,
@@ -190,6 +190,20 @@ impl Evaluations {
             }
         };
         Ok((Some(asked), categories))
+    }
+
+    /// What an evaluation is made on: the test samples, or those of all documents that folds measure.
+    async fn measured_samples(
+        &self,
+        test: &[String],
+        folds_order: Option<&FoldsOrder>,
+    ) -> Result<Vec<TestSample>, Error> {
+        let artifacts = &self.dependencies.artifacts;
+        let tested = work::test_samples(artifacts, test).await?;
+        match folds_order {
+            Some(order) => Ok(folds::pooled(artifacts, order, tested).await?.1),
+            None => Ok(tested),
+        }
     }
 
     /// The test samples of the newest version of each other author, as far as there are any.

@@ -23,8 +23,8 @@
 //! noise ([`looks`]).
 //!
 //! # Small authors
-//! Where the test split is small, every document is measured by an adapter of the candidate's recipe that has not seen it, and
-//! the differences are pooled ([`folds`]).
+//! Where the test split is small, all documents take part, each measured by an adapter of the candidate's recipe that has not
+//! seen it, and the differences are pooled ([`folds`]).
 //!
 //! # Promises
 //! - The same samples, answers and options give the same numbers on any machine; only durations and the date differ.

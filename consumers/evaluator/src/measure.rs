@@ -55,15 +55,18 @@ pub(crate) struct Measurements {
 }
 
 /// Measures the models' observations, each in the order of `samples`. The last model is the base model. `others` are texts of
-/// other writers, by writer; `categories` is what the author's documents are, as far as that is known.
+/// other writers, by writer; `categories` is what the author's documents are, as far as that is known. Whether
+/// `genres_are_apart` is told of all of the author's samples, of which these may be a part
+/// ([`crate::style::genres_are_apart`]).
 pub(crate) fn measure(
     samples: &[TestSample],
     models: &[&[Observation]],
     others: &[Vec<String>],
     categories: &BTreeMap<DocumentId, Category>,
+    genres_are_apart: bool,
     options: &Options,
 ) -> Measurements {
-    let style = AuthorStyle::new(samples, models, others, categories, options);
+    let style = AuthorStyle::new(samples, models, others, categories, genres_are_apart, options);
     let mut of_models = vec![vec![Measured::default(); samples.len()]; models.len()];
     let mut of_author = vec![Measured::default(); samples.len()];
     let mut by_document: BTreeMap<DocumentId, Vec<usize>> = BTreeMap::new();
@@ -85,7 +88,7 @@ pub(crate) fn measure(
             }
         }
     }
-    Measurements { of_models, of_author, genres_apart: style.genres_are_apart() }
+    Measurements { of_models, of_author, genres_apart: genres_are_apart }
 }
 
 fn measure_answer(

@@ -42,7 +42,7 @@ pub(crate) struct AuthorStyle<'a> {
     /// Other writers of code.
     code: Pool<'a>,
     frequent_words: usize,
-    /// The author's posts are told from the author's articles.
+    /// The author's posts are held against the author's articles, and the other way round.
     genres_are_apart: bool,
 }
 
@@ -56,11 +56,13 @@ pub(crate) struct OtherDocuments {
 }
 
 impl<'a> AuthorStyle<'a> {
+    /// `genres_are_apart` is what [`genres_are_apart`] says of all samples, of which these may be a part.
     pub(crate) fn new(
         samples: &[TestSample],
         models: &[&[Observation]],
         others: &'a [Vec<String>],
         categories: &BTreeMap<DocumentId, Category>,
+        genres_are_apart: bool,
         options: &Options,
     ) -> Self {
         let mut by_document: BTreeMap<DocumentId, NgramProfile> = BTreeMap::new();
@@ -84,16 +86,10 @@ impl<'a> AuthorStyle<'a> {
         let profile = by_document.values().fold(NgramProfile::default(), |sum, document| sum.plus(document));
         let prose = texts.iter().filter(|texts| texts.register == Register::Prose);
         let language = Language::of_prose(prose.map(|texts| texts.author_text.as_str()));
-        let genres_are_apart = language.is_some_and(|language| genres_are_apart(&texts, language));
         let prose = language.map(|language| pool(others, Register::Prose, language));
         let code = pool(others, Register::Code, Language::Code);
         let frequent_words = options.frequent_words;
         Self { profile, by_document, texts, prose, code, frequent_words, genres_are_apart }
-    }
-
-    /// Whether the author's posts are held against the author's articles, and the other way round.
-    pub(crate) fn genres_are_apart(&self) -> bool {
-        self.genres_are_apart
     }
 
     /// What a document is, if that matters.
@@ -152,14 +148,21 @@ fn impostors(pool: &Pool<'_>, texts: &[&VoiceTexts], register: Register, genre: 
     pool.against(&author, &others)
 }
 
-/// Whether the author's posts and articles are told apart, and there is enough of both.
-fn genres_are_apart(texts: &[VoiceTexts], language: Language) -> bool {
+/// Whether the author's posts and articles, as far as voice samples show them, are told apart, and there is enough of both.
+pub(crate) fn genres_are_apart(samples: &[TestSample], categories: &BTreeMap<DocumentId, Category>) -> bool {
+    let is_prose =
+        |sample: &&TestSample| sample.kind == SampleKind::Voice && Register::of(&sample.reference) == Register::Prose;
+    let prose = samples.iter().filter(is_prose);
+    let texts: Vec<(DocumentId, String)> =
+        prose.map(|sample| (sample.document_id, Register::Prose.part(&sample.reference))).collect();
+    let Some(language) = Language::of_prose(texts.iter().map(|(_, text)| text.as_str())) else { return false };
+    let genre_of = |document: &DocumentId| categories.get(document).copied().and_then(Genre::of);
     let of = |genre: Genre| -> Vec<String> {
         let mut by_document: BTreeMap<DocumentId, String> = BTreeMap::new();
-        for text in texts.iter().filter(|texts| texts.genre == Some(genre)) {
-            let document = by_document.entry(text.document).or_default();
-            document.push_str(&text.author_text);
-            document.push('\n');
+        for (document, text) in texts.iter().filter(|(document, _)| genre_of(document) == Some(genre)) {
+            let of_document = by_document.entry(*document).or_default();
+            of_document.push_str(text);
+            of_document.push('\n');
         }
         by_document.into_values().collect()
     };

@@ -97,8 +97,15 @@ pub trait Subjects: Send + Sync {
     /// [`Unloadable`] in that role does not end the evaluation.
     async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError>;
 
+    /// Whether folds can be opened here. They are adapters, of no use without the base model that they were trained on: where
+    /// that is another one, the models themselves are measured, on the test split alone.
+    async fn opens_folds(&self) -> Result<bool, SubjectError> {
+        Ok(true)
+    }
+
     /// The fold with that number of the model in this role: an adapter of its recipe that has not seen some of the documents.
-    /// Asked for where [`crate::Folds`] name it.
+    /// Asked for where [`crate::Folds`] name it. An error that is [`Unloadable`] of the version in production does not end the
+    /// evaluation.
     async fn open_fold(&self, role: SubjectRole, fold: u32) -> Result<Box<dyn Subject>, SubjectError> {
         Err(format!("there is no fold {fold} of the {role}").into())
     }

@@ -4,7 +4,8 @@
 //! not show is inconclusive.
 //! - A metric on too few samples or documents says nothing: inconclusive.
 //! - The primary metric passes if the interval of its improvement lies above zero, and fails if nothing of it does. In
-//!   between, where the interval touches zero, it may be better: inconclusive.
+//!   between, where the interval touches zero, it may be better: inconclusive. So is no difference at all in any document: an
+//!   interval of no width is no certainty.
 //! - A guard passes if even the worse end of its interval is within the margin (non-inferiority), and fails if even the
 //!   better end is not. In between there are too few samples to tell: inconclusive. ([`GuardRule::Mean`] decides by the mean.)
 //! - The judge is a check only if the policy names a win rate: it passes if the interval's lower end reaches it, and fails if
@@ -28,8 +29,16 @@ use crate::{Counts, Direction, Guard, GuardRule, Metric, Policy};
 /// Sums of floating point numbers are equal within this.
 const ROUNDING: f64 = 1e-9;
 
-/// Of a candidate's grounded answers, the share that must be as they should be by each of the metrics of [`is_grounded`].
-const GROUNDED_SHARE: f64 = 0.9;
+/// By what [`is_grounded`] judges: metrics with the least value of those of which more is better, and the highest of the others.
+/// Who quotes cites rightly always, so that little is forgiven there; who refuses nothing answers what no passage says, and is
+/// as little to be trusted as who refuses everything.
+const GROUNDED: [(Metric, f64); 5] = [
+    (Metric::RightPassage, 0.9),
+    (Metric::CitationsValid, 0.9),
+    (Metric::InventedQuotes, 0.1),
+    (Metric::RefusalsRight, 0.8),
+    (Metric::FalseRefusals, 0.1),
+];
 
 /// The verdict and the checks that it follows from.
 pub fn decide(comparisons: &[Comparison], judgement: Option<&Judgement>, policy: &Policy) -> (Verdict, Vec<Check>) {
@@ -67,22 +76,21 @@ pub fn primary_of(policy: &Policy, counts: impl Fn(Metric) -> Option<Counts>) ->
 }
 
 /// Whether a candidate has passed its evaluation for grounded answers: its verdict is [`Verdict::Passed`]; it was measured on
-/// as many grounded samples, of as many documents, as the policy asks for; and nine in ten of its answers cite the passage
-/// that holds the answer, nine in ten cite passages that were given and no others, and at most one in ten quotes what no
-/// passage says.
+/// as many grounded samples and as many refusal samples, of as many documents, as the policy asks for; nine in ten of its answers
+/// cite the passage that holds the answer, nine in ten cite passages that were given and no others, and at most one in ten quotes
+/// what no passage says; and it refuses eight in ten of the questions that no passage answers, and at most one in ten of the others.
 pub fn is_grounded(verdict: Verdict, comparisons: &[Comparison], policy: &Policy) -> bool {
-    let holds = |metric: Metric| {
+    let holds = |(metric, limit): (Metric, f64)| {
         let measured = comparisons.iter().find(|comparison| comparison.metric == metric);
         measured.is_some_and(|Comparison { counts, candidate, .. }| {
-            let share = match metric.direction() {
-                Direction::Higher => *candidate,
-                Direction::Lower => 1.0 - candidate,
+            let is_within = match metric.direction() {
+                Direction::Higher => *candidate >= limit - ROUNDING,
+                Direction::Lower => *candidate <= limit + ROUNDING,
             };
-            policy.is_enough(*counts) && share >= GROUNDED_SHARE - ROUNDING
+            policy.is_enough(*counts) && is_within
         })
     };
-    verdict == Verdict::Passed
-        && [Metric::RightPassage, Metric::CitationsValid, Metric::InventedQuotes].into_iter().all(holds)
+    verdict == Verdict::Passed && GROUNDED.into_iter().all(holds)
 }
 
 /// `intended` is what was measured of the policy's own primary metric, where the fallback takes its place.
@@ -97,7 +105,14 @@ fn primary(metric: Metric, comparison: Option<&Comparison>, intended: Option<&Co
         Err(reason) => return check(Outcome::Inconclusive, reason),
     };
     let (title, span) = (metric.title(), in_words(metric, improvement, comparison, policy));
-    if improvement.low > ROUNDING {
+    // The same in every document: what has not happened in any of these may happen in others.
+    let is_nothing = improvement.low.abs() <= ROUNDING && improvement.high.abs() <= ROUNDING;
+    if is_nothing {
+        check(
+            Outcome::Inconclusive,
+            format!("{instead}{title}: {span}, which is no certainty: more samples may show one."),
+        )
+    } else if improvement.low > ROUNDING {
         check(Outcome::Passed, format!("{instead}{title}: {span}, beyond chance."))
     } else if improvement.high > ROUNDING {
         check(

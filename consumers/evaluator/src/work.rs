@@ -9,7 +9,7 @@ use twin_jobs::{Outcome, Worker};
 use twin_llm::ChatModel;
 
 use crate::order::{EvaluationOrder, EvaluationProduct, EvaluationReport};
-use crate::{Assignment, Error, Progress, SampleKind, Subjects, TestSample, evaluate, html, read_samples};
+use crate::{Assignment, Error, Progress, SampleKind, SubjectRole, Subjects, TestSample, evaluate, html, read_samples};
 use crate::{end_to_end, folds};
 
 /// Bytes of another author's texts, at most: many times what is read of an impostor, so that there is prose among them and code.
@@ -60,7 +60,11 @@ async fn run(
 ) -> Result<EvaluationProduct, Error> {
     let artifacts = Artifacts::open_existing(artifacts)?;
     let tested = test_samples(&artifacts, &order.test).await?;
-    let (folds, samples) = match &order.folds {
+    let opens_folds = match order.folds {
+        Some(_) => subjects.opens_folds().await.map_err(|cause| Error::Open { role: SubjectRole::Base, cause })?,
+        None => true,
+    };
+    let (folds, samples) = match order.folds.as_ref().filter(|_| opens_folds) {
         Some(order) => folds::pooled(&artifacts, order, tested).await.map(|(folds, samples)| (Some(folds), samples))?,
         None => (None, tested),
     };
@@ -77,6 +81,11 @@ async fn run(
     let questions = match &order.asked {
         Some(asked) => Some(end_to_end::read(&artifacts, asked).await?),
         None => None,
+    };
+    // Questions were made of what folds measure. Who is measured without them has learned from most of it.
+    let questions = match opens_folds {
+        true => questions,
+        false => questions.map(|questions| questions.of_documents_of(&samples)),
     };
     let assignment = Assignment {
         dataset: &order.dataset,

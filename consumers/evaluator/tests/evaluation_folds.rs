@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
+use async_trait::async_trait;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use scripted::*;
@@ -13,14 +14,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use twin_artifacts::Artifacts;
 use twin_evaluator::bootstrap::{Bootstrap, Pair, Part};
+use twin_evaluator::end_to_end::{Asked, Checks, Question, Questions, Rehearsed};
 use twin_evaluator::folds::widening;
 use twin_evaluator::stylometry::NgramProfile;
 use twin_evaluator::{
-    Error, EvaluationOrder, Folds, FoldsOrder, Metric, Progress, Report, ReportedFolds, SampleKind, SubjectRole,
-    TestSample, Version, evaluate, html, work,
+    CheckKind, Error, EvaluationOrder, Folds, FoldsOrder, Metric, Options, Outcome, Progress, Report, ReportedFolds,
+    SampleKind, Subject, SubjectError, SubjectRole, Subjects, TestSample, Unloadable, Version, evaluate, html, work,
 };
 use twin_registry::FoldAdapter;
-use twin_schemas::{DocumentId, ModelId};
+use twin_schemas::{DocumentId, ModelId, Verdict};
 
 /// The documents of the samples are numbered from 0 up to this.
 const DOCUMENTS: usize = 12;
@@ -144,6 +146,17 @@ fn lines() -> String {
 
 /// What a process finds of a candidate with three folds, where two documents are of the test split.
 async fn processed(production: Option<Script>, of_production: Vec<FoldAdapter>, learned: Option<&[usize]>) -> Report {
+    processed_by(production, of_production, learned, None, |stage| stage).await
+}
+
+/// The same, where production is of another base model if its name is given so, and who opens the models is as the test says.
+async fn processed_by<S: Subjects>(
+    production: Option<Script>,
+    of_production: Vec<FoldAdapter>,
+    learned: Option<&[usize]>,
+    of_another_base: Option<&str>,
+    opens: impl FnOnce(Stage) -> S,
+) -> Report {
     let folder = TempDir::new().unwrap();
     let store = folder.path().join("artifacts");
     let artifacts = Artifacts::in_folder(&store).unwrap();
@@ -153,6 +166,9 @@ async fn processed(production: Option<Script>, of_production: Vec<FoldAdapter>, 
     let candidate = folds(3, 0);
     let scripted = stage(production, &candidate, &of_production);
     let version = |name: &str| Version { name: name.into(), files: Vec::new() };
+    // One is of the test split, the other is not.
+    let questions = Questions { questions: [0, 5].map(question).to_vec(), ..Questions::default() };
+    let questions = artifacts.put(serde_json::to_vec(&questions).unwrap()).await.unwrap();
     let order = EvaluationOrder {
         model: ModelId("ada-v2".into()),
         dataset: dataset(),
@@ -162,23 +178,127 @@ async fn processed(production: Option<Script>, of_production: Vec<FoldAdapter>, 
         unloadable: None,
         compared: None,
         others: Vec::new(),
-        asked: None,
+        asked: Some(Asked::Questions(questions)),
         categories: BTreeMap::new(),
         folds: Some(FoldsOrder {
             samples: vec![artifacts.put(lines().into_bytes()).await.unwrap()],
             candidate,
             production: of_production,
             learned: learned.map(|learned| learned.iter().map(|number| document(*number)).collect()),
+            of_another_base: of_another_base.map(str::to_owned),
         }),
         base: "base".into(),
         options: options(),
     };
     let submission = json!({ "resources": { "memory_bytes": 1 << 30, "seconds": 600 }, "order": order });
     std::fs::write(folder.path().join("order.json"), submission.to_string()).unwrap();
-    work(folder.path(), &Artifacts::url_of_folder(&store), |_, _| scripted, None).await.unwrap();
+    work(folder.path(), &Artifacts::url_of_folder(&store), |_, _| opens(scripted), None).await.unwrap();
     let outcome: Value = serde_json::from_slice(&std::fs::read(folder.path().join("outcome.json")).unwrap()).unwrap();
     let report = outcome["Ok"]["report"].as_str().unwrap_or_else(|| panic!("{outcome}"));
     serde_json::from_slice(&artifacts.get(report).await.unwrap()).unwrap()
+}
+
+/// A question that serving refuses, of that document.
+fn question(number: usize) -> Question {
+    let rehearsed = Rehearsed { passages: Vec::new(), given: 0, prompt: Vec::new(), asks: false, quoted: None };
+    Question {
+        kind: SampleKind::Grounded,
+        document_id: document(number),
+        asked: "What of it?".into(),
+        answers: vec!["So it is.".into()],
+        rehearsed,
+    }
+}
+
+/// Models where another base model is than the candidate's: no fold can be opened.
+struct Elsewhere(Stage);
+
+#[async_trait]
+impl Subjects for Elsewhere {
+    async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError> {
+        self.0.open(role).await
+    }
+
+    async fn opens_folds(&self) -> Result<bool, SubjectError> {
+        Ok(false)
+    }
+
+    async fn open_fold(&self, _: SubjectRole, _: u32) -> Result<Box<dyn Subject>, SubjectError> {
+        Err("the base model of the folds is not here".into())
+    }
+
+    async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {
+        self.0.checks().await
+    }
+}
+
+#[tokio::test]
+async fn a_version_of_the_former_base_model_is_measured_itself_on_the_test_split_alone() {
+    let asked = |report: &Report| of(report, Metric::ServedFalseRefusals).counts.documents;
+    let here = processed(None, Vec::new(), None).await;
+    assert_eq!(asked(&here), 2, "folds answer questions of all documents");
+    let report = processed_by(None, Vec::new(), None, None, Elsewhere).await;
+    assert_eq!((report.folds, of(&report, Metric::BitsPerByte).counts.documents), (None, 2));
+    assert_eq!(asked(&report), 1, "it has learned from the other one");
+}
+
+#[tokio::test]
+async fn folds_are_compared_with_the_base_model_where_a_version_of_another_one_leaves_nothing_to_compare() {
+    let before = Script { name: "ada-v1", ..BASE };
+    let most: Vec<usize> = (2..DOCUMENTS).collect();
+    let report = processed_by(Some(before), Vec::new(), Some(&most), Some("ada-v1"), |stage| stage).await;
+    assert_eq!(told(&report), (3, 0, 12));
+    assert_eq!(report.models.production, None, "it was not asked");
+    let check = report.checks.iter().find(|check| check.kind == CheckKind::Production).unwrap();
+    assert_eq!(check.outcome, Outcome::Inconclusive);
+    assert!(check.reason.contains("ada-v1 is of another base model"), "{check:?}");
+    assert_ne!(report.verdict, Verdict::Passed, "a person decides");
+    // Where more is left than the test split has, it is compared with.
+    let half: Vec<usize> = (6..DOCUMENTS).collect();
+    let report = processed_by(Some(before), Vec::new(), Some(&half), Some("ada-v1"), |stage| stage).await;
+    assert_eq!((told(&report), report.models.production.as_deref()), ((3, 6, 6), Some("ada-v1")));
+}
+
+/// Models of which a fold of the version in production is lost.
+struct Lost(Stage);
+
+#[async_trait]
+impl Subjects for Lost {
+    async fn open(&self, role: SubjectRole) -> Result<Option<Box<dyn Subject>>, SubjectError> {
+        self.0.open(role).await
+    }
+
+    async fn open_fold(&self, role: SubjectRole, fold: u32) -> Result<Box<dyn Subject>, SubjectError> {
+        match role {
+            SubjectRole::Production => {
+                Err(Unloadable { version: "ada-v1".into(), cause: "there is no artifact sha256:d".into() }.into())
+            }
+            SubjectRole::Candidate | SubjectRole::Base => self.0.open_fold(role, fold).await,
+        }
+    }
+
+    async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {
+        self.0.checks().await
+    }
+}
+
+#[tokio::test]
+async fn a_lost_fold_of_production_leaves_an_evaluation_against_the_base_model() {
+    let before = Script { name: "ada-v1", ..BASE };
+    let most: Vec<usize> = (2..DOCUMENTS).collect();
+    let report = processed_by(Some(before), folds(4, 7), Some(&most), None, Lost).await;
+    assert_eq!((told(&report), report.models.production.as_deref()), ((3, 0, 12), None));
+    let check = report.checks.iter().find(|check| check.kind == CheckKind::Production).unwrap();
+    assert!(check.reason.contains("ada-v1 can not be loaded any more"), "{check:?}");
+}
+
+#[tokio::test]
+async fn of_more_documents_than_samples_are_asked_for_each_gives_one_at_most() {
+    let folds = folds(3, 0);
+    let stage = Stage { folds: Some(Folds::new(&folds, &[], None)), ..stage(None, &folds, &[]) };
+    let report = run(&stage, &Options { max_voice: 7, ..options() }).await.unwrap();
+    let counts = of(&report, Metric::BitsPerByte).counts;
+    assert_eq!((counts.samples, counts.documents), (7, 7), "the limit holds, and no document is measured twice");
 }
 
 /// Adapters, documents that were left out since production has learned from them, and documents that were measured.

@@ -18,8 +18,8 @@ use twin_evaluator::{
 use twin_jobs::{Resources, Runner, Status, Supervisor};
 use twin_llm::{PromptOptions, grounded_prompt};
 use twin_registry::{
-    Against, By, EvaluationRow, EvaluationState, JobOutcome, MeasureChanges, ModelManifest, NewDataset, NewJob,
-    NewModel, Registry,
+    Against, By, EvaluationRow, EvaluationState, FoldAdapter, JobOutcome, MeasureChanges, ModelManifest, NewDataset,
+    NewJob, NewModel, Registry,
 };
 use twin_schemas::{
     AuthorId, Category, ChatMessage, DatasetId, DocumentId, JobId, ModelId, Passage, Revision, Role, Verdict,
@@ -88,7 +88,7 @@ async fn manifest(artifacts: &Artifacts, files: serde_json::Value) -> String {
     artifacts.put(manifest.to_string().into_bytes()).await.unwrap()
 }
 
-async fn model_manifest(artifacts: &Artifacts, job: &JobId, merged: bool) -> String {
+async fn model_manifest(artifacts: &Artifacts, job: &JobId, merged: bool, folds: Vec<FoldAdapter>) -> String {
     let file =
         FolderFile { path: "config.json".into(), artifact: artifacts.put(b"{}".to_vec()).await.unwrap(), bytes: 2 };
     let manifest = ModelManifest {
@@ -105,7 +105,7 @@ async fn model_manifest(artifacts: &Artifacts, job: &JobId, merged: bool) -> Str
         merged: merged.then(|| vec![file.clone()]),
         adapter: vec![file],
         curves: Vec::new(),
-        folds: Vec::new(),
+        folds,
     };
     artifacts.put(serde_json::to_vec(&manifest).unwrap()).await.unwrap()
 }
@@ -117,6 +117,16 @@ async fn fixture(files: serde_json::Value, merged: bool) -> Fixture {
 
 /// The same, where serving is asked for passages.
 async fn fixture_with(files: serde_json::Value, merged: bool, serving: Option<Arc<dyn Serving>>) -> Fixture {
+    fixture_of(files, merged, serving, Vec::new()).await
+}
+
+/// The same, of a model with these folds.
+async fn fixture_of(
+    files: serde_json::Value,
+    merged: bool,
+    serving: Option<Arc<dyn Serving>>,
+    folds: Vec<FoldAdapter>,
+) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("twin.db")).unwrap();
     let registry = twin_sqlite::registry(database.clone()).await.unwrap();
@@ -137,7 +147,7 @@ async fn fixture_with(files: serde_json::Value, merged: bool, serving: Option<Ar
     let new = NewJob { job: job.clone(), author: ada(), dataset: dataset(), base, recipe, sweep: None, code_version };
     registry.queue_job(new, at()).await.unwrap();
     registry.start_job(&job, at()).await.unwrap();
-    let made = NewModel { manifest: model_manifest(&artifacts, &job, merged).await };
+    let made = NewModel { manifest: model_manifest(&artifacts, &job, merged, folds).await };
     let model = registry.finish_job(&job, 1, JobOutcome::Succeeded(Some(made)), at()).await.unwrap().unwrap();
     registry.queue_evaluation(&model, at()).await.unwrap();
 
@@ -237,7 +247,7 @@ async fn a_version_in_production_without_files_keeps_no_candidate_from_its_evalu
     let new = NewJob { job: job.clone(), author: ada(), dataset: dataset(), base, recipe, sweep: None, code_version };
     f.registry.queue_job(new, at()).await.unwrap();
     f.registry.start_job(&job, at()).await.unwrap();
-    let made = NewModel { manifest: model_manifest(&f.artifacts, &job, true).await };
+    let made = NewModel { manifest: model_manifest(&f.artifacts, &job, true, Vec::new()).await };
     let second = f.registry.finish_job(&job, 1, JobOutcome::Succeeded(Some(made)), at()).await.unwrap().unwrap();
     let manifest = f.registry.model(&first).await.unwrap().unwrap().manifest;
     let hash = manifest.strip_prefix("sha256:").unwrap();
@@ -463,6 +473,59 @@ async fn questions_of_the_test_split_are_put_to_serving_and_travel_with_the_orde
     let asked = library.asked.lock().unwrap().clone();
     assert_eq!(asked, [("Did the hive survive?".to_owned(), None), ("Who built it?".to_owned(), Some(document(2)))]);
     assert_eq!(order.categories, BTreeMap::from([1, 2].map(|number| (document(number), Category::Post))));
+}
+
+/// A document of the test split, and one that the model has learned from, in the form of the file that folds are made of.
+fn samples_of_folds() -> Vec<u8> {
+    let line = |number: u128, question: &str| {
+        let question = ChatMessage { role: Role::User, content: question.into() };
+        let prompt = grounded_prompt(&ada(), &[question], &[passage()], &PromptOptions::default());
+        let mut line = serde_json::to_value(TestSample {
+            kind: SampleKind::Refusal,
+            document_id: document(number),
+            prompt,
+            reference: "I do not know.".into(),
+            passages: vec![passage().text],
+            right: None,
+            ends: true,
+        })
+        .unwrap();
+        let more = json!({ "split": "train", "family": document(number), "measured": true });
+        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        format!("{line}\n")
+    };
+    [line(1, "Who built it?"), line(2, "Who built it?"), line(3, "Who bought it?")].concat().into_bytes()
+}
+
+#[tokio::test]
+async fn questions_of_all_documents_that_folds_measure_are_put_to_serving() {
+    let library = Arc::new(Library { fails: None, found: vec![passage()], asked: Mutex::default() });
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = Artifacts::in_folder(elsewhere.path()).unwrap();
+    let tested = elsewhere.put(test_split()).await.unwrap();
+    let all = elsewhere.put(samples_of_folds()).await.unwrap();
+    let files = json!([
+        { "name": "eval/test.jsonl", "parts": [tested], "lines": 3, "bytes": 1 },
+        { "name": "folds.jsonl", "parts": [all], "lines": 3, "bytes": 1 },
+    ]);
+    let fold = |fold: u32, left_out: &[u128]| FoldAdapter {
+        fold,
+        left_out: left_out.iter().map(|number| document(*number)).collect(),
+        steps: 1,
+        samples: 1,
+        shown_beside: 0,
+        evaluation_loss: None,
+        adapter: Vec::new(),
+    };
+    let folds = vec![fold(0, &[1, 2]), fold(1, &[3])];
+    let mut f = fixture_of(files, true, Some(library.clone()), folds).await;
+    for content in [test_split(), samples_of_folds()] {
+        f.artifacts.put(content).await.unwrap();
+    }
+    f.looks(1).await;
+    assert_eq!(f.submitted().len(), 1);
+    let asked: Vec<Option<DocumentId>> = library.asked.lock().unwrap().iter().map(|(_, without)| *without).collect();
+    assert_eq!(asked, [1, 2, 3].map(|number| Some(document(number))), "the test split has two of them");
 }
 
 #[tokio::test]

@@ -80,8 +80,13 @@ fn an_improvement_whose_interval_touches_zero_is_inconclusive_and_fails_nobody()
 }
 
 #[test]
-fn no_difference_at_all_is_no_improvement() {
-    assert_eq!(verdict(&with(Metric::LossPerToken, interval(0.0, 0.0, 0.0))), Verdict::Failed);
+fn no_difference_at_all_is_no_improvement_and_no_certainty_either() {
+    let nothing = with(Metric::LossPerToken, interval(0.0, 0.0, 0.0));
+    let (outcome, reason) = outcome(&nothing, Metric::LossPerToken, &policy());
+    assert_eq!((verdict(&nothing), outcome), (Verdict::Inconclusive, Outcome::Inconclusive));
+    assert!(reason.contains("no change") && reason.contains("no certainty"), "{reason}");
+    // What is worse for certain by however little is no better.
+    assert_eq!(verdict(&with(Metric::LossPerToken, interval(0.01, 0.01, 0.01))), Verdict::Failed);
 }
 
 #[test]
@@ -224,7 +229,8 @@ fn severity(verdict: Verdict) -> u8 {
 
 proptest! {
     #[test]
-    fn a_worse_candidate_never_gets_a_better_verdict(mean in -0.5f64..0.5, half in 0.0f64..0.3, worse in 0.0f64..0.5, index in 0usize..6) {
+    fn a_worse_candidate_never_gets_a_better_verdict(mean in -0.5f64..0.5, half in 0.0f64..0.3, worse in 0.0f64..0.5, index in 0usize..7) {
+        prop_assert_eq!(good().len(), 7, "every guard is among them");
         let metric = good()[index].metric;
         let at = |improvement: f64| {
             // Turned so that above zero is better, whichever way the metric goes.
@@ -235,9 +241,15 @@ proptest! {
     }
 }
 
-/// A candidate's grounded answers by the metrics that they are judged by.
+/// A candidate's grounded answers by the metrics that they are judged by; it refuses what it should and nothing else.
 fn grounded(right: f64, valid: f64, invented: f64, samples: u64) -> Vec<Comparison> {
-    let shares = [(Metric::RightPassage, right), (Metric::CitationsValid, valid), (Metric::InventedQuotes, invented)];
+    let shares = [
+        (Metric::RightPassage, right),
+        (Metric::CitationsValid, valid),
+        (Metric::InventedQuotes, invented),
+        (Metric::RefusalsRight, 1.0),
+        (Metric::FalseRefusals, 0.0),
+    ];
     let measured = shares.map(|(metric, candidate)| Comparison {
         counts: Counts { samples, documents: samples / 2 },
         candidate,
@@ -259,4 +271,28 @@ fn grounded_answers_are_judged_by_their_values_and_not_beside_those_of_a_model_t
     }
     assert!(!judged(Verdict::Passed, &grounded(1.0, 1.0, 0.0, 9)), "fewer samples than the policy asks for");
     assert!(!judged(Verdict::Passed, &good()), "grounded answers were not measured");
+}
+
+#[test]
+fn who_refuses_nothing_or_what_could_be_answered_is_not_grounded() {
+    let policy = policy();
+    let judged = |right: f64, wrong: f64, asked: u64| {
+        let mut comparisons = grounded(1.0, 1.0, 0.0, 10);
+        for one in &mut comparisons {
+            match one.metric {
+                Metric::RefusalsRight => (one.candidate, one.counts.samples) = (right, asked),
+                Metric::FalseRefusals => one.candidate = wrong,
+                _ => {}
+            }
+        }
+        is_grounded(Verdict::Passed, &comparisons, &policy)
+    };
+    assert!(judged(0.8, 0.1, 10) && judged(1.0, 0.0, 10));
+    for (right, wrong) in [(0.0, 0.0), (0.7, 0.0), (1.0, 0.2), (1.0, 1.0)] {
+        assert!(!judged(right, wrong, 10), "{right} {wrong}");
+    }
+    assert!(!judged(1.0, 0.0, 9), "fewer refusals than the policy asks for");
+    let mut without = grounded(1.0, 1.0, 0.0, 10);
+    without.retain(|one| one.metric != Metric::RefusalsRight);
+    assert!(!is_grounded(Verdict::Passed, &without, &policy), "nothing was asked that is to be refused");
 }

@@ -86,7 +86,7 @@ fn samples(prompts: &Prompts<'_>, known: &Known) -> Result<Vec<Sample>, Error> {
         samples.extend(titles::sample(prompts.author, options, known));
     }
     if let Some(grounding) = &known.grounding {
-        if wanted("grounded", options.grounded_share) {
+        if wanted("grounded", options.grounded_share) || prompts.grounds_besides(known.id) {
             samples.extend(prompts.grounded(known, grounding)?);
         }
         for round in 0..prompts.refusals_of(known.id) {

@@ -25,9 +25,14 @@ pub(crate) struct Families {
 }
 
 impl Families {
+    /// Whether documents may be held out in turn: not where the test split is large enough.
+    pub(crate) fn are_wanted(scratch: &Scratch) -> Result<bool, Error> {
+        Ok(scratch.documents_in(Split::Test)? < ENOUGH_TESTED)
+    }
+
     /// The families of what was kept. None where the test split is large enough.
     pub(crate) fn of(scratch: &Scratch, options: &Options) -> Result<Option<Self>, Error> {
-        if scratch.documents_in(Split::Test)? >= ENOUGH_TESTED {
+        if !Self::are_wanted(scratch)? {
             return Ok(None);
         }
         let mut kinship = Kinship::new(scratch, options.max_overlap);

@@ -2,12 +2,13 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use support::{Place, generated};
+use support::{Place, generated, meta, paragraph, subject};
 use twin_datasets::{DatasetReader, Options};
 use twin_schemas::{
-    ChatMessage, ChatSample, DatasetManifest, DocumentId, EvaluationSample, FoldSample, Role, SampleKind, Split,
+    Category, ChatMessage, ChatSample, CleanedDocument, DatasetManifest, DocumentId, EvaluationSample, FoldSample,
+    Role, SampleKind, Split,
 };
 
 #[tokio::test]
@@ -57,4 +58,47 @@ async fn a_small_version_has_its_training_samples_as_test_samples_too_in_the_sam
     for (document, family) in &families {
         assert!(family <= document && families[family] == *family, "the least of its ids names a family");
     }
+}
+
+/// Samples and documents that the default policy of evaluations asks of each metric
+/// (`evaluator.measure.policy.min_samples` and `min_documents`).
+const ASKED_FOR: (usize, usize) = (10, 5);
+
+/// A post of one passage.
+fn post(number: usize) -> CleanedDocument {
+    let (name, title) = (format!("posts/{number}"), format!("Notes on {}, {number}", subject(number)[0]));
+    let text = paragraph(number, 0);
+    let meta = meta(&name, Some(&title), Category::Post, &text);
+    CleanedDocument { meta, text, language: Some("eng".to_owned()), code_language: None }
+}
+
+#[tokio::test]
+async fn of_thirty_posts_there_is_enough_of_each_kind_to_tell_by() {
+    for seed in 0..5 {
+        let place = Place::with(Options { seed, ..Options::default() }, (0..30).map(post)).await;
+        let manifest = place.build().await.unwrap().manifest;
+        if manifest.documents.iter().all(|document| document.split != Some(Split::Test)) {
+            continue;
+        }
+        let folds = folds(&place, &manifest).await;
+        for kind in [SampleKind::Voice, SampleKind::Grounded, SampleKind::Refusal] {
+            let of_kind = || folds.iter().filter(|line| line.measured && line.sample.kind == kind);
+            let documents: BTreeSet<DocumentId> = of_kind().map(|line| line.sample.document_id).collect();
+            assert!(
+                of_kind().count() >= ASKED_FOR.0 && documents.len() >= ASKED_FOR.1,
+                "seed {seed}: {} {kind:?} samples of {} documents",
+                of_kind().count(),
+                documents.len()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_wants_no_refusals_has_none_however_few_documents_there_are() {
+    let options = Options { refusal_share: 0.0, grounded_share: 0.0, ..Options::default() };
+    let place = Place::with(options, (0..30).map(post)).await;
+    let manifest = place.build().await.unwrap().manifest;
+    let folds = folds(&place, &manifest).await;
+    assert!(folds.iter().all(|line| line.sample.kind == SampleKind::Voice) && !folds.is_empty());
 }

@@ -54,17 +54,18 @@ impl OrderedModels {
             let directory = self.fetched(version).await?;
             self.opened(&version.name, &directory).await
         };
-        opened.await.map_err(|error| match is_lasting(&error) {
-            true => Unloadable { version: version.name.clone(), cause: error.to_string() }.into(),
-            false => error,
-        })
+        opened.await.map_err(|error| given_up(&version.name, error))
     }
 
     /// The base model of this machine. A candidate of another one is held against it all the same.
     async fn base_model(&self, base: &Base) -> Result<Box<dyn Subject>, SubjectError> {
+        let without_folds = match &self.order.folds {
+            Some(_) => " Its folds are of no use without that model: it was measured on the test split alone.",
+            None => "",
+        };
         let remark = (!base.is(&self.order.base)).then(|| {
             format!(
-                "{} was trained on another base model than {}, which it is shown beside here.",
+                "{} was trained on another base model than {}, which it is shown beside here.{without_folds}",
                 self.order.candidate.name,
                 base.name()
             )
@@ -97,6 +98,18 @@ impl OrderedModels {
         Some((&version.name, adapters.iter().find(|adapter| adapter.fold == fold)?))
     }
 
+    /// The base model with a fold's adapter merged into it.
+    async fn merged(&self, base: Base, name: &str, fold: &FoldAdapter) -> Result<Box<dyn Subject>, SubjectError> {
+        let (adapter, merged) = (self.folder.join("fold-adapter"), self.folder.join("fold"));
+        if tokio::fs::try_exists(&adapter).await? {
+            tokio::fs::remove_dir_all(&adapter).await?;
+        }
+        Artifacts::open_existing(&self.artifacts)?.fetch_folder(&fold.adapter, &adapter).await?;
+        let directory = merged.clone();
+        tokio::task::spawn_blocking(move || merge(&base.path, &adapter, &directory)).await??;
+        self.opened(name, &merged).await
+    }
+
     /// The model in that directory. What answers is loaded at once: a model that can not be is told before anything is asked.
     async fn opened(&self, name: &str, directory: &Path) -> Result<Box<dyn Subject>, SubjectError> {
         Ok(Box::new(self.loaded(name, directory).await?))
@@ -111,6 +124,14 @@ impl OrderedModels {
             held: Mutex::new(Some(Held::Answering(Arc::new(model)))),
             llm: self.llm.clone(),
         })
+    }
+}
+
+/// The error of a version in production: [`Unloadable`] where no later try would load it either.
+fn given_up(version: &str, error: SubjectError) -> SubjectError {
+    match is_lasting(&error) {
+        true => Unloadable { version: version.to_owned(), cause: error.to_string() }.into(),
+        false => error,
     }
 }
 
@@ -141,21 +162,22 @@ impl Subjects for OrderedModels {
         }
     }
 
-    /// Merged into the base model, in place of the fold before it: there is room for one on the disk, too.
+    async fn opens_folds(&self) -> Result<bool, SubjectError> {
+        Ok(self.base().await?.is(&self.order.base))
+    }
+
+    /// Merged into the base model, in place of the fold before it: there is room for one on the disk, too. [`Unloadable`] where
+    /// no later try would open a fold of the version in production either.
     async fn open_fold(&self, role: SubjectRole, fold: u32) -> Result<Box<dyn Subject>, SubjectError> {
         let base = self.base().await?;
         // An adapter is of no use without its own base model.
         base.require(&self.order.base)?;
         let missing = || format!("there is no fold {fold} of the {role}");
-        let (name, fold) = self.fold(role, fold).ok_or_else(missing)?;
-        let (adapter, merged) = (self.folder.join("fold-adapter"), self.folder.join("fold"));
-        if tokio::fs::try_exists(&adapter).await? {
-            tokio::fs::remove_dir_all(&adapter).await?;
-        }
-        Artifacts::open_existing(&self.artifacts)?.fetch_folder(&fold.adapter, &adapter).await?;
-        let directory = merged.clone();
-        tokio::task::spawn_blocking(move || merge(&base.path, &adapter, &directory)).await??;
-        self.opened(name, &merged).await
+        let (name, adapter) = self.fold(role, fold).ok_or_else(missing)?;
+        self.merged(base, name, adapter).await.map_err(|error| match role {
+            SubjectRole::Production => given_up(name, error),
+            SubjectRole::Candidate | SubjectRole::Base => error,
+        })
     }
 
     async fn checks(&self) -> Result<Option<Box<dyn Checks>>, SubjectError> {
@@ -243,7 +265,55 @@ impl Subject for Opened {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+    use tempfile::TempDir;
+    use twin_schemas::DocumentId;
+
     use super::*;
+
+    /// A base model, and an order of a candidate and a version in production whose folds' files are lost.
+    fn ordered(folder: &TempDir, base_of_order: Option<&str>) -> OrderedModels {
+        let base = folder.path().join("base");
+        std::fs::create_dir(&base).unwrap();
+        std::fs::write(base.join("config.json"), "{}").unwrap();
+        std::fs::write(base.join("model.safetensors"), [&2_u64.to_le_bytes()[..], b"{}"].concat()).unwrap();
+        let store = folder.path().join("artifacts");
+        Artifacts::in_folder(&store).unwrap();
+        let document: DocumentId = format!("{:032x}", 1).parse().unwrap();
+        let lost = format!("sha256:{}", "0".repeat(64));
+        let adapter = json!([{ "path": "adapter_config.json", "artifact": lost, "bytes": 1 }]);
+        let fold: Value = json!({
+            "fold": 0, "left_out": [document], "steps": 1, "samples": 1, "shown_beside": 0, "evaluation_loss": null,
+            "adapter": adapter,
+        });
+        let fingerprint = Base::open(&base).unwrap().fingerprint;
+        let order = json!({
+            "model": "ada-v2", "dataset": "d", "test": [], "candidate": { "name": "ada-v2", "files": [] },
+            "production": { "name": "ada-v1", "files": [] }, "base": base_of_order.unwrap_or(&fingerprint), "options": {},
+            "folds": { "samples": [], "candidate": [fold], "production": [fold], "learned": [document] },
+        });
+        let order: EvaluationOrder = serde_json::from_value(order).unwrap();
+        let models = folder.path().join("models");
+        std::fs::create_dir(&models).unwrap();
+        OrderedModels::new(&order, Artifacts::url_of_folder(&store), models, base, LlmOptions::default())
+    }
+
+    #[tokio::test]
+    async fn a_lost_fold_of_production_is_given_up_and_one_of_the_candidate_ends_the_evaluation() {
+        let folder = TempDir::new().unwrap();
+        let models = ordered(&folder, None);
+        assert!(models.opens_folds().await.unwrap());
+        let of_production = models.open_fold(SubjectRole::Production, 0).await.err().unwrap();
+        assert_eq!(of_production.downcast_ref::<Unloadable>().unwrap().version, "ada-v1", "{of_production}");
+        let of_candidate = models.open_fold(SubjectRole::Candidate, 0).await.err().unwrap();
+        assert!(!of_candidate.is::<Unloadable>(), "{of_candidate}");
+    }
+
+    #[tokio::test]
+    async fn no_fold_can_be_opened_where_another_base_model_is_than_the_candidates() {
+        let folder = TempDir::new().unwrap();
+        assert!(!ordered(&folder, Some("the former one")).opens_folds().await.unwrap());
+    }
 
     #[test]
     fn a_version_is_given_up_only_for_what_no_later_try_would_mend() {

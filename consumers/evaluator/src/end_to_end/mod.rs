@@ -1,7 +1,8 @@
 //! Answers from end to end: what a client of the twin would be given, retrieval and the checks of serving included.
 //!
 //! The samples of a test split bring their passages along. That tells models apart and says nothing of a twin: a passage that
-//! search does not find is in no answer. So questions of the test split are also put as a client would put them. The process
+//! search does not find is in no answer. So questions of the test split, and where folds measure all documents of those, are also
+//! put as a client would put them. The process
 //! that evaluations are queued in has the index; it lets serving find passages, hold them against the author's threshold, make
 //! the prompt and quote ([`Serving`]), and stores what came of each question ([`Questions`], made by `prepare`). The job's
 //! process needs no index: each model answers these prompts (`answers`), and what it wrote is checked as serving checks it

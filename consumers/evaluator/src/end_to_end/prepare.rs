@@ -1,4 +1,4 @@
-//! Puts questions of the test split to serving.
+//! Puts questions of the test split, or of all documents that folds measure, to serving.
 
 use tracing::warn;
 use twin_artifacts::Artifacts;

@@ -1,5 +1,7 @@
 //! Questions with what serving did for them, as they travel to whoever evaluates.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 use twin_artifacts::Artifacts;
@@ -7,7 +9,7 @@ use twin_llm::quotations::Originals;
 use twin_schemas::{DocumentId, Passage};
 
 use super::serving::{Rehearsed, ServingSettings};
-use crate::{Counts, Error, SampleKind};
+use crate::{Counts, Error, SampleKind, TestSample};
 
 /// The part of an order that is about answers from end to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +52,16 @@ impl Questions {
     /// None, for this reason.
     pub fn absent(why: impl Into<String>) -> Self {
         Self { absent: Some(why.into()), ..Self::default() }
+    }
+
+    /// Those that were made of the documents of these samples.
+    pub(crate) fn of_documents_of(mut self, samples: &[TestSample]) -> Self {
+        let documents: BTreeSet<DocumentId> = samples.iter().map(|sample| sample.document_id).collect();
+        self.questions.retain(|question| documents.contains(&question.document_id));
+        if self.questions.is_empty() && self.absent.is_none() {
+            self.absent = Some("the test split has no question".to_owned());
+        }
+        self
     }
 
     /// Questions of a kind, and the documents that they were made of.

@@ -74,6 +74,8 @@ pub(super) struct Masked {
 impl Masked {
     pub(super) fn of(text: &str, language: Language) -> Self {
         let (mut masked, mut kept) = (String::with_capacity(text.len()), Vec::new());
+        // In words as between them: which apostrophe stands in `don't` is the editor's, too.
+        let typed = |character: char| if language == Language::Code { character } else { plain(character) };
         for piece in pieces(text) {
             if !piece.is_word {
                 masked.extend(spaced(piece.text, language));
@@ -81,10 +83,10 @@ impl Masked {
             }
             let word = lowered(piece.text);
             if language.keeps(&word) {
-                masked.push_str(piece.text);
+                masked.extend(piece.text.chars().map(typed));
                 kept.push(word);
             } else {
-                masked.extend(piece.text.chars().map(shape));
+                masked.extend(piece.text.chars().map(typed).map(shape));
             }
         }
         Self { text: masked, kept }
@@ -162,8 +164,17 @@ mod tests {
     #[test]
     fn function_words_and_punctuation_stay_and_of_other_words_the_shape() {
         let masked = Masked::of("I don\u{2019}t know\n what Rust 2024 is\u{2014}yet.", Language::English);
-        assert_eq!(masked.text, "I don\u{2019}t xxxx what Xxxx 0000 is--yet.");
+        assert_eq!(masked.text, "I don't xxxx what Xxxx 0000 is--yet.");
         assert_eq!(masked.kept, ["i", "don't", "what", "is", "yet"]);
+    }
+
+    #[test]
+    fn nobody_is_known_by_the_apostrophes_of_an_editor() {
+        let typed = "It isn't Ada's and they'd say 'no', she wouldn't.";
+        let set = typed.replace('\'', "\u{2019}");
+        assert_eq!(Masked::of(&set, Language::English), Masked::of(typed, Language::English));
+        let code = "// don\u{2019}t\nlet n = 1;";
+        assert!(Masked::of(code, Language::Code).text.contains('\u{2019}'), "code is what it is, byte for byte");
     }
 
     #[test]

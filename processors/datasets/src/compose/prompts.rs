@@ -9,6 +9,7 @@ use twin_text::natural::Language;
 use super::answers::{Source, answer, of_two};
 use super::{Sample, key, near};
 use crate::candidate::Grounding;
+use crate::families::Families;
 use crate::instructions::wording;
 use crate::scratch::{Known, Scratch};
 use crate::topic::content_words;
@@ -23,7 +24,8 @@ const FOUND: usize = 32;
 /// few that do not answer.
 const DRAWS: u64 = 8;
 
-/// Refusals of the test split, at least, from so many passages on: with fewer an evaluation says nothing of them.
+/// Refusals of the test split, at least, from so many passages on; and refusals, and grounded samples, of what is held out in turn,
+/// where that is done. With fewer an evaluation says nothing of them.
 const LEAST_TESTED: usize = 10;
 const PASSAGES_FOR_THEM: u64 = 200;
 
@@ -47,6 +49,8 @@ pub(super) struct Prompts<'a> {
     population: u64,
     /// How many refusals are made of each passage.
     refusals: BTreeMap<i64, usize>,
+    /// Of which passages a grounded sample is made, whatever the share.
+    grounded_besides: BTreeSet<i64>,
 }
 
 impl<'a> Prompts<'a> {
@@ -60,7 +64,13 @@ impl<'a> Prompts<'a> {
         near::index(scratch, weights, split)?;
         let population = scratch.prose_passages(split)?;
         let refusals = refusals(scratch, options, split)?;
-        Ok(Self { scratch, author, options, weights, split, population, refusals })
+        let grounded_besides = grounded_besides(scratch, options, split)?;
+        Ok(Self { scratch, author, options, weights, split, population, refusals, grounded_besides })
+    }
+
+    /// Whether a grounded sample is made of a passage though it is not within the share of them.
+    pub(super) fn grounds_besides(&self, passage: i64) -> bool {
+        self.grounded_besides.contains(&passage)
     }
 
     /// How many refusals are made of a passage.
@@ -213,21 +223,56 @@ fn refusals(scratch: &Scratch, options: &Options, split: Split) -> Result<BTreeM
     for split in Split::ALL {
         passages += scratch.kept(split)?.0;
     }
-    let askable = scratch.askable(split)?;
-    let mut ranked = Vec::with_capacity(askable.len());
-    for id in &askable {
-        let Some(known) = scratch.passage(*id)? else { continue };
-        ranked.push((choice(options.seed, &["refusal", &key(&known)]), *id));
-    }
-    ranked.sort_unstable();
-    let by_share = ranked.iter().filter(|(rank, _)| unit(*rank) < options.refusal_share).count();
-    let is_tested = split == Split::Test && passages >= PASSAGES_FOR_THEM && options.refusal_share > 0.0;
-    let wanted = if is_tested { by_share.max(LEAST_TESTED) } else { by_share };
+    let share = options.refusal_share;
+    let ranked = ranked(scratch, options, split, "refusal")?;
+    let is_tested = split == Split::Test && passages >= PASSAGES_FOR_THEM && share > 0.0;
+    let least = match is_tested {
+        true => LEAST_TESTED,
+        false => lacking(scratch, options, split, "refusal", share)?,
+    };
+    let wanted = of_share(&ranked, share).max(least);
     let mut counts = BTreeMap::new();
     for (_, id) in ranked.iter().cycle().take(wanted.min(MOST_ROUNDS * ranked.len())) {
         *counts.entry(*id).or_insert(0) += 1;
     }
     Ok(counts)
+}
+
+/// Passages of which grounded samples are made whatever their share: those that come first.
+fn grounded_besides(scratch: &Scratch, options: &Options, split: Split) -> Result<BTreeSet<i64>, Error> {
+    let least = lacking(scratch, options, split, "grounded", options.grounded_share)?;
+    if least == 0 {
+        return Ok(BTreeSet::new());
+    }
+    let ranked = ranked(scratch, options, split, "grounded")?;
+    Ok(ranked.into_iter().take(least).map(|(_, id)| id).collect())
+}
+
+/// Samples that a split has to have so that there are [`LEAST_TESTED`] in what is held out in turn: the training split has what
+/// the test split lacks. None where nothing is held out in turn, or none are wanted at all.
+fn lacking(scratch: &Scratch, options: &Options, split: Split, what: &str, share: f64) -> Result<usize, Error> {
+    if split != Split::Train || share <= 0.0 || !Families::are_wanted(scratch)? {
+        return Ok(0);
+    }
+    let tested = of_share(&ranked(scratch, options, Split::Test, what)?, share);
+    Ok(LEAST_TESTED.saturating_sub(tested))
+}
+
+/// The passages of a split that have a question, by the lots that are drawn for what is made of them.
+fn ranked(scratch: &Scratch, options: &Options, split: Split, what: &str) -> Result<Vec<(u64, i64)>, Error> {
+    let askable = scratch.askable(split)?;
+    let mut ranked = Vec::with_capacity(askable.len());
+    for id in &askable {
+        let Some(known) = scratch.passage(*id)? else { continue };
+        ranked.push((choice(options.seed, &[what, &key(&known)]), *id));
+    }
+    ranked.sort_unstable();
+    Ok(ranked)
+}
+
+/// How many of them are within a share.
+fn of_share(ranked: &[(u64, i64)], share: f64) -> usize {
+    ranked.iter().filter(|(rank, _)| unit(*rank) < share).count()
 }
 
 /// Distractors as they are chosen.
