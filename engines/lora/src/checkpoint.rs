@@ -41,7 +41,7 @@ pub(crate) struct State {
 pub(crate) struct Progress {
     /// A hash of model, data and recipe.
     pub task: String,
-    /// The version of the order of the steps. Earlier versions did not say which, and had the first.
+    /// The version of the order of the steps. Versions before there was a second one did not say it: 0.
     #[serde(default)]
     pub order: u32,
     /// Steps done, of all stages.
