@@ -61,7 +61,7 @@ impl Read {
     /// begin with in common: a longer pack would not help it.
     pub fn longest(&self, max_tokens: usize) -> usize {
         let tokens = |item: &Item| match longest(item) > max_tokens {
-            true => item.iter().map(|sequence| sequence.tokens.len()).sum(),
+            true => item.iter().map(|sequence| sequence.tokens.len()).sum::<usize>(),
             false => size(item),
         };
         self.items.iter().map(tokens).max().unwrap_or(0)
@@ -247,7 +247,7 @@ fn units(items: &[Item], families: &[usize], order: &[usize], capacity: usize) -
 /// is long: several questions about the same passages. The instructions that all prompts begin with make no family of items
 /// that have little else in common: these would stand together in every epoch.
 fn families(items: &[Item]) -> Vec<usize> {
-    let beginning = |index: usize| items[index].first().map_or(&[][..], |sequence| sequence.tokens.as_slice());
+    let beginning = |index: usize| items[index].first().map_or(&[] as &[u32], |sequence| sequence.tokens.as_slice());
     let mut sorted: Vec<usize> = (0..items.len()).collect();
     sorted.sort_by(|one, other| beginning(*one).cmp(beginning(*other)));
     let mut families = vec![0; items.len()];
