@@ -219,7 +219,7 @@ fn questions_about_the_same_passages_are_trained_and_evaluated_together() {
     let folder = TempDir::new().unwrap();
     let mut task = task(folder.path());
     let passages = ["p", "r"].map(|letter| letter.repeat(150));
-    let asked: Vec<String> = (0..8).map(|number| format!("{}{number}?", passages[number % 2])).collect();
+    let asked: Vec<String> = (0..8_usize).map(|number| format!("{}{number}?", passages[number % 2])).collect();
     let pairs: Vec<(&str, &str)> = asked.iter().map(|asked| (asked.as_str(), "because")).collect();
     model::write_chats(&task.train, &pairs);
     model::write_chats(task.validation.as_ref().unwrap(), &pairs);
