@@ -23,6 +23,10 @@ const SEQUENCES: usize = 4;
 /// Tokens of each of them.
 const TOKENS: usize = 64;
 const LONG_TOKENS: usize = 256;
+/// Preferences in a pack: a prompt as of a question with passages, and two answers to it.
+const PREFERENCES: u32 = 2;
+const PROMPT_TOKENS: usize = 320;
+const ANSWER_TOKENS: usize = 64;
 /// The model's products for a token, multiplications: 30 layers of (q, k, v, o) and (gate, up, down), and the head.
 const LAYERS: f64 = 30.0 * (576.0 * (576.0 + 192.0 + 192.0 + 576.0) + 3.0 * 576.0 * 1_536.0);
 const HEAD: f64 = 576.0 * 49_152.0;
@@ -80,7 +84,7 @@ pub fn compare(bench: &Bench) -> Result<Results> {
     let wall = Figure::once("training: one step of 256 tokens, all threads", "s", began.elapsed().as_secs_f64());
     let rate = Figure::new("training: tokens a processor second", "tokens", rates);
     let in_long_packs = long_packs(bench, &decoder, &adapter)?;
-    let mut comparisons = vec![ratio];
+    let mut comparisons = vec![ratio, preferences(bench, &decoder, &adapter)?];
     comparisons.extend(beside_peft(bench, &decoder, TOKENS, "256")?);
     comparisons.extend(beside_peft(bench, &decoder, LONG_TOKENS, "1,024")?);
     Ok(Results { comparisons, figures: vec![rate, in_long_packs, wall] })
@@ -106,6 +110,41 @@ fn long_packs(bench: &Bench, decoder: &Decoder, adapter: &DeviceAdapter) -> Resu
         rates.push(tokens / processor_time::of_a_pass(here, step)?);
     }
     Ok(Figure::new("training: tokens a processor second, packs of 1,024 tokens", "tokens", rates))
+}
+
+/// Preferences with each prompt computed once, beside each answer with a prompt of its own: tokens of the latter, forward and
+/// backward.
+fn preferences(bench: &Bench, decoder: &Decoder, adapter: &DeviceAdapter) -> Result<Comparison> {
+    let answer = |prompt: u32, first: u32| {
+        let tokens = std::iter::repeat_n(prompt, PROMPT_TOKENS).chain(first..first + ANSWER_TOKENS as u32).collect();
+        Sequence { tokens, completion: PROMPT_TOKENS }
+    };
+    let items: Vec<[Sequence; 2]> =
+        (100..100 + PREFERENCES).map(|prompt| [1_000, 2_000].map(|first| answer(prompt, first))).collect();
+    let (shared, apart) =
+        (Pack::sharing(items.iter().map(<[Sequence; 2]>::as_slice)), Pack::new(items.iter().flatten()));
+    let factors = vec![1.0; apart.target_count()];
+    let (here, tokens) = (std::process::id(), apart.len() as f64);
+    let rate = |pack: &Pack| -> Result<f64> {
+        let step = || -> Result<()> {
+            black_box(decoder.gradients(pack, adapter, &factors)?);
+            Ok(())
+        };
+        Ok(tokens / processor_time::of_a_pass(here, step)?)
+    };
+    let mut sides: [Side<'_>; 2] = [Box::new(|| rate(&shared)), Box::new(|| rate(&apart))];
+    let mut comparison = Comparison::new(
+        "training: preferences, prompts of 320 tokens, answers of 64",
+        "tokens a processor second, of answers with their prompts",
+        Better::Higher,
+        "each answer with its prompt by itself",
+    );
+    for round in 0..bench.rounds {
+        let [ours, other] = one_round(round, &mut sides)?;
+        comparison.round(ours, other);
+    }
+    drop(sides);
+    Ok(comparison)
 }
 
 /// The learning rate of PEFT's side.

@@ -41,6 +41,9 @@ pub(crate) struct State {
 pub(crate) struct Progress {
     /// A hash of model, data and recipe.
     pub task: String,
+    /// The version of the order of the steps. Versions before there was a second one did not say it: 0.
+    #[serde(default)]
+    pub order: u32,
     /// Steps done, of all stages.
     pub step: usize,
     /// The stage under way, from 0. A run of an earlier version had one.
@@ -100,11 +103,17 @@ impl Checkpoints {
         Ok(folder)
     }
 
-    /// The newest checkpoint that is whole. `blank` is the state before training, which gives the names and shapes.
+    /// The newest checkpoint that is whole. `blank` is the state before training, which gives the names and shapes. One of
+    /// another order of the steps is removed: whoever went on from it would see some samples twice and others never, and as one
+    /// of a later step it would be kept in place of those that are written now.
     pub fn newest(&self, blank: &State) -> Result<Option<State>, Error> {
         for folder in self.newest_first()? {
             match read(&folder, blank) {
-                Ok(state) => return Ok(Some(state)),
+                Ok(state) if state.progress.order == blank.progress.order => return Ok(Some(state)),
+                Ok(_) => {
+                    warn!(folder = %folder.display(), "a checkpoint of another version's order of steps is removed");
+                    std::fs::remove_dir_all(&folder).map_err(Error::at(&folder))?;
+                }
                 Err(error @ Error::OtherTask(_)) => return Err(error),
                 Err(error) => warn!(folder = %folder.display(), %error, "a damaged checkpoint is passed over"),
             }

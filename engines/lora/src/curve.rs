@@ -20,7 +20,7 @@ pub struct StepPoint {
     pub learning_rate: f64,
     /// Norm of its gradient before clipping.
     pub gradient_norm: f64,
-    /// Tokens computed, of prompts and completions.
+    /// Tokens computed, of prompts and completions; what samples of a pack begin with in common counts once.
     pub tokens: usize,
 }
 

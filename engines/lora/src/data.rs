@@ -12,11 +12,15 @@ use twin_schemas::{ChatMessage, ChatSample, PreferenceSample, Role, SampleKind};
 use twin_training::{Fit, Method, Settled};
 
 use super::error::Error;
-use super::pack::{Sequence, first_fit};
+use super::pack::{LEAST_SHARED, Sequence, common_beginning, first_fit, shared_size};
 use super::template::ChatFormat;
 
 /// What is learned from at once: one conversation, or the two answers of a preference (the better one first).
 pub(crate) type Item = Vec<Sequence>;
+
+/// The version of the order of a run's steps: one more with each change of what [`plan`] gives, so that no run goes on in
+/// another order than it began with.
+pub(crate) const ORDER: u32 = 1;
 
 /// The samples of a file.
 pub(crate) struct Read {
@@ -48,9 +52,19 @@ impl Read {
         Self { items: Vec::new(), kinds: Vec::new() }
     }
 
-    /// Tokens of each sample.
+    /// Tokens that are computed of each sample.
     pub fn lengths(&self) -> Vec<usize> {
         self.items.iter().map(size).collect()
+    }
+
+    /// Tokens of the longest sample. One that goes beyond the model's `max_tokens` positions has no less for what its sequences
+    /// begin with in common: a longer pack would not help it.
+    pub fn longest(&self, max_tokens: usize) -> usize {
+        let tokens = |item: &Item| match longest(item) > max_tokens {
+            true => item.iter().map(|sequence| sequence.tokens.len()).sum::<usize>(),
+            false => size(item),
+        };
+        self.items.iter().map(tokens).max().unwrap_or(0)
     }
 
     /// Those that fit into a pack and the model's positions.
@@ -102,6 +116,12 @@ impl Samples {
         self.kinds = kept.iter().map(|index| self.kinds[*index]).collect();
     }
 
+    /// All of them in packs of at most so many tokens, as they are evaluated.
+    pub fn packs(&self, capacity: usize) -> Vec<Vec<usize>> {
+        let order: Vec<usize> = (0..self.items.len()).collect();
+        packs(&self.items, &families(&self.items), &order, capacity)
+    }
+
     /// Counts those that are in none of a run's steps.
     pub fn count_unseen(&mut self, steps: &[Step]) {
         let mut is_seen = vec![false; self.items.len()];
@@ -146,17 +166,19 @@ pub(crate) fn longest(item: &Item) -> usize {
     item.iter().map(|sequence| sequence.tokens.len()).max().unwrap_or(0)
 }
 
-/// Tokens of an item.
+/// Tokens that are computed of an item by itself: what its sequences begin with in common counts once.
 pub(crate) fn size(item: &Item) -> usize {
-    item.iter().map(|sequence| sequence.tokens.len()).sum()
+    shared_size([item.as_slice()])
 }
 
 /// Packs of a step: indices of items.
 pub(crate) type Step = Vec<Vec<usize>>;
 
-/// All steps of a run. Each epoch has an order of its own, which follows from the seed.
+/// All steps of a run. Each epoch has an order of its own, which follows from the seed, but that items of a family stand
+/// together ([`units`]).
 pub(crate) fn plan(items: &[Item], settled: &Settled) -> Vec<Step> {
     let recipe = &settled.recipe;
+    let families = families(items);
     let mut steps: Vec<Step> = Vec::new();
     for epoch in 0..settled.epochs {
         let mut order: Vec<usize> = (0..items.len()).collect();
@@ -164,10 +186,7 @@ pub(crate) fn plan(items: &[Item], settled: &Settled) -> Vec<Step> {
         // Far from the streams of the adapter and of dropout.
         rng.set_stream(u64::MAX - epoch as u64);
         order.shuffle(&mut rng);
-        let sizes: Vec<usize> = order.iter().map(|index| size(&items[*index])).collect();
-        let packs = first_fit(&sizes, settled.pack_tokens);
-        let packs: Vec<Vec<usize>> =
-            packs.into_iter().map(|pack| pack.into_iter().map(|place| order[place]).collect()).collect();
+        let packs = packs(items, &families, &order, settled.pack_tokens);
         steps.extend(packs.chunks(recipe.accumulation).map(<[Vec<usize>]>::to_vec));
     }
     if recipe.max_steps > 0 {
@@ -185,9 +204,63 @@ pub(crate) fn plan(items: &[Item], settled: &Settled) -> Vec<Step> {
     steps
 }
 
-/// Tokens of a step.
-pub(crate) fn tokens_of(items: &[Item], step: &Step) -> usize {
-    step.iter().flatten().map(|item| size(&items[*item])).sum()
+/// Tokens that are computed of some packs, such as those of a step.
+pub(crate) fn tokens_of(items: &[Item], packs: &[Vec<usize>]) -> usize {
+    packs.iter().map(|pack| tokens_together(items, pack)).sum()
+}
+
+/// Tokens that are computed of items in one pack.
+fn tokens_together(items: &[Item], indices: &[usize]) -> usize {
+    shared_size(indices.iter().map(|index| items[*index].as_slice()))
+}
+
+/// Packs of at most `capacity` tokens of the items of an order. No item may be larger.
+fn packs(items: &[Item], families: &[usize], order: &[usize], capacity: usize) -> Vec<Vec<usize>> {
+    let units = units(items, families, order, capacity);
+    let sizes: Vec<usize> = units.iter().map(|unit| tokens_together(items, unit)).collect();
+    let bins = first_fit(&sizes, capacity).into_iter();
+    bins.map(|bin| bin.into_iter().flat_map(|unit| units[unit].iter().copied()).collect()).collect()
+}
+
+/// The items of an order, cut into what goes into a pack as a whole: an item, or those of a family that have room in a pack
+/// together, where the first of them stood. Which ones of a large family are together is as random as the order is.
+fn units(items: &[Item], families: &[usize], order: &[usize], capacity: usize) -> Vec<Vec<usize>> {
+    let mut units: Vec<Vec<usize>> = Vec::new();
+    let mut newest: BTreeMap<usize, usize> = BTreeMap::new();
+    for &item in order {
+        if let Some(&unit) = newest.get(&families[item]) {
+            let with: Vec<usize> = units[unit].iter().copied().chain([item]).collect();
+            let tokens = tokens_together(items, &with);
+            let apart = tokens_together(items, &units[unit]) + size(&items[item]);
+            if tokens <= capacity && tokens + LEAST_SHARED <= apart {
+                units[unit] = with;
+                continue;
+            }
+        }
+        newest.insert(families[item], units.len());
+        units.push(vec![item]);
+    }
+    units
+}
+
+/// The number of each item's family. Items are of one where half of each or more is what they begin with in common, and that
+/// is long: several questions about the same passages. The instructions that all prompts begin with make no family of items
+/// that have little else in common: these would stand together in every epoch.
+fn families(items: &[Item]) -> Vec<usize> {
+    let beginning = |index: usize| items[index].first().map_or(&[] as &[u32], |sequence| sequence.tokens.as_slice());
+    let mut sorted: Vec<usize> = (0..items.len()).collect();
+    sorted.sort_by(|one, other| beginning(*one).cmp(beginning(*other)));
+    let mut families = vec![0; items.len()];
+    let mut family = 0;
+    for neighbours in sorted.windows(2) {
+        let common = common_beginning(beginning(neighbours[0]), beginning(neighbours[1]));
+        let larger = size(&items[neighbours[0]]).max(size(&items[neighbours[1]]));
+        if common < LEAST_SHARED || 2 * common < larger {
+            family += 1;
+        }
+        families[neighbours[1]] = family;
+    }
+    families
 }
 
 /// Reads each line and gives it on, tokenised, with what it teaches.
@@ -235,6 +308,8 @@ fn sequence(format: &ChatFormat, prompt: &[ChatMessage], completion: &str) -> Re
 
 #[cfg(test)]
 mod tests {
+    use rand::Rng;
+
     use super::*;
 
     #[test]
@@ -263,5 +338,72 @@ mod tests {
             let place = item[0].tokens[0];
             assert_eq!(*kind, if place == 2 || place == 4 { "refusal" } else { "voice" });
         }
+    }
+
+    /// Items of up to so many families: long prompts with short answers, and some that are like no other.
+    fn families_of(rng: &mut ChaCha8Rng) -> Vec<Item> {
+        let count = rng.random_range(1..30);
+        let item = |number: u32| {
+            let (kind, answer) = (rng.random_range(0..5), rng.random_range(1..20));
+            let prompt = if kind == 0 { vec![1_000 + number; 100] } else { vec![kind; 100] };
+            // The second token of an answer is its own, so that no two are the same.
+            vec![Sequence { tokens: [prompt, vec![900, number], vec![901; answer]].concat(), completion: 100 }]
+        };
+        (0..count).map(item).collect()
+    }
+
+    #[test]
+    fn packs_hold_each_item_once_and_no_more_than_they_may_and_families_share_their_beginnings() {
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        for _ in 0..300 {
+            let items = families_of(&mut rng);
+            let capacity = rng.random_range(122..600);
+            let mut order: Vec<usize> = (0..items.len()).collect();
+            order.shuffle(&mut rng);
+            let families = families(&items);
+            let found = packs(&items, &families, &order, capacity);
+            let mut all = found.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..items.len()).collect::<Vec<_>>());
+            assert!(found.iter().all(|pack| tokens_together(&items, pack) <= capacity), "{found:?}");
+            assert_eq!(packs(&items, &families, &order, capacity), found);
+            let units = units(&items, &families, &order, capacity);
+            for unit in &units {
+                assert!(unit.iter().all(|item| families[*item] == families[unit[0]]));
+                // Each but the first has the 100 tokens of its prompt for nothing.
+                let apart: usize = unit.iter().map(|item| size(&items[*item])).sum();
+                assert!(tokens_together(&items, unit) + 100 * (unit.len() - 1) <= apart, "{unit:?}");
+            }
+            // A unit that another of its family follows was full: with that one's first item it is more than a pack.
+            for (place, unit) in units.iter().enumerate() {
+                let next = units[place + 1..].iter().find(|next| families[next[0]] == families[unit[0]]);
+                let with = next.map(|next| tokens_together(&items, &[unit.as_slice(), &next[..1]].concat()));
+                assert!(with.is_none_or(|tokens| tokens > capacity), "{units:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn items_with_little_in_common_stand_where_the_order_has_them() {
+        let instructions = vec![7; 90];
+        let item = |number: u32| {
+            let tokens = [instructions.clone(), vec![number; 100]].concat();
+            vec![Sequence { tokens, completion: 90 }]
+        };
+        let items: Vec<Item> = (10..16).map(item).collect();
+        let order = [3, 0, 5, 1, 4, 2];
+        let families = families(&items);
+        assert_eq!(families.iter().collect::<std::collections::BTreeSet<_>>().len(), 6);
+        assert_eq!(units(&items, &families, &order, 400), order.map(|item| vec![item]));
+        let found = packs(&items, &families, &order, 400);
+        assert_eq!(found, [[3, 0], [5, 1], [4, 2]]);
+        // Those that are in a pack together have their instructions once all the same.
+        assert_eq!(tokens_of(&items, &found), 3 * (90 + 200));
+    }
+
+    #[test]
+    fn the_prompt_of_a_preference_counts_once() {
+        let answer = |tokens: &[u32]| Sequence { tokens: [&[5; 30][..], tokens].concat(), completion: 30 };
+        assert_eq!(size(&vec![answer(&[1, 2, 3]), answer(&[4])]), 34);
     }
 }

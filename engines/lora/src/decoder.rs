@@ -114,8 +114,7 @@ impl Decoder {
     /// # Errors
     /// A token that is not in the vocabulary, and the device's errors.
     pub fn logits(&self, tokens: &[u32], adapter: Option<&DeviceAdapter>) -> Result<Tensor, Error> {
-        let pack = Pack { tokens: tokens.to_vec(), lengths: vec![tokens.len()], ..Pack::default() };
-        Ok(self.hidden(&pack, adapter)?.matmul(&self.head.t()?)?)
+        Ok(self.hidden(&Pack::unscored(tokens), adapter)?.matmul(&self.head.t()?)?)
     }
 
     /// The last hidden states `[rows, hidden]` of a pack. Nothing is kept for a backward pass.
@@ -189,8 +188,7 @@ impl Decoder {
     }
 
     fn rope(&self, pack: &Pack) -> Result<Rope, Error> {
-        let longest = pack.lengths.iter().copied().max().unwrap_or(0);
-        Ok(Rope::new(&self.config.rope_frequencies(), longest, self.kernels, &self.device)?)
+        Ok(Rope::new(&self.config.rope_frequencies(), pack.positions(), self.kernels, &self.device)?)
     }
 
     fn embedded(&self, pack: &Pack) -> Result<Tensor, Error> {

@@ -5,8 +5,9 @@
 //! PEFT's form, the merged model, the losses and a manifest with the hash of each file.
 //!
 //! Promises: an interrupted run goes on from its newest whole checkpoint and ends with the weights of an undisturbed
-//! run, number by number. A pack of samples gives what the samples give one by one. Only completions are learned. What
-//! the decoder would compute otherwise than the model's authors is refused.
+//! run, number by number. A pack of samples gives what the samples give one by one, and computes once what they
+//! begin with in common. Only completions are learned. What the decoder would compute otherwise than the model's authors is
+//! refused.
 //!
 //! The derivatives are written by hand (`kernels`, `linear`, `attention`, `decoder`), instead of being recorded by
 //! candle's autograd: that one drops gradients without a word where an operation has none, keeps every intermediate

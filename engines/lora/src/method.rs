@@ -56,7 +56,7 @@ impl<'a> Objective<'a> {
         if recipe.method == Method::Dpo {
             for index in used.into_iter().collect::<BTreeSet<usize>>() {
                 go_on()?;
-                let pack = Pack::new(&items[index]);
+                let pack = packed(items, &[index]);
                 let losses = token_losses(decoder, &pack, frozen)?;
                 let answers = pairs(&pack, &losses).map(|answers| preference.log_probabilities(answers));
                 known.extend(answers.map(|answers| (index, answers)));
@@ -120,7 +120,7 @@ impl<'a> Objective<'a> {
 }
 
 fn packed(items: &[Item], indices: &[usize]) -> Pack {
-    Pack::new(indices.iter().flat_map(|index| &items[*index]))
+    Pack::sharing(indices.iter().map(|index| items[*index].as_slice()))
 }
 
 /// The losses of the tokens of each pair's better and worse answer.

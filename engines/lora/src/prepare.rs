@@ -74,7 +74,7 @@ fn stage(
         None => Read::nothing(),
     };
     let (lengths, held_out_lengths) = (read.lengths(), held_out.lengths());
-    let longest = lengths.iter().chain(&held_out_lengths).copied().max().unwrap_or(0);
+    let longest = read.longest(config.max_tokens).max(held_out.longest(config.max_tokens));
     let shape = config.shape(number_bytes(recipe.precision));
     let settled = match before {
         Some(before) => recipe.settled_after(before, &shape, &lengths, &held_out_lengths),
@@ -121,7 +121,7 @@ impl PreparedStage {
         let Self { settled, samples, validation, steps, .. } = self;
         let recipe = &settled.recipe;
         let tokens: usize = steps.iter().map(|step| tokens_of(&samples.items, step)).sum();
-        let evaluation: usize = validation.items.iter().map(size).sum();
+        let evaluation = tokens_of(&validation.items, &validation.packs(settled.pack_tokens));
         let positions = match recipe.method {
             Method::Sft => config.max_tokens,
             Method::Dpo => config.max_tokens.saturating_mul(2),

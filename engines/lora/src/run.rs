@@ -11,7 +11,7 @@ use twin_training::{Fit, Observer, Progress, Task};
 
 use super::checkpoint::{self, Checkpoints, State};
 use super::curve::{EvaluationPoint, StepPoint, rounded};
-use super::data::{size, tokens_of};
+use super::data::{ORDER, tokens_of};
 use super::decoder::Decoder;
 use super::error::Error;
 use super::export::{Export, Manifest, Summary};
@@ -19,7 +19,6 @@ use super::kernels::Kernels;
 use super::lora::{Adapter, Dropout};
 use super::method::{Loss, Objective};
 use super::optimizer::{AdamW, Moments, clip};
-use super::pack::first_fit;
 use super::prepare::{Prepared, PreparedStage, prepare, together};
 use super::schedule::learning_rate;
 use super::task::{Fingerprint, device, fingerprint};
@@ -62,7 +61,7 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
     let decoder = Decoder::load_with(&task.base, &device, Kernels::of(&device), task.recipe.precision)?;
 
     let adapter = Adapter::new(decoder.config(), &task.recipe);
-    let progress = checkpoint::Progress { task: fingerprint.task.clone(), ..Default::default() };
+    let progress = checkpoint::Progress { task: fingerprint.task.clone(), order: ORDER, ..Default::default() };
     let blank = State { moments: Moments::none(&adapter), adapter, progress, best: None, reference: None };
     let state = checkpoints.newest(&blank)?;
     if let Some(state) = &state {
@@ -263,9 +262,8 @@ impl<'a> Run<'a> {
         let PreparedStage { settled, validation, .. } = self.of_stage();
         let items = &validation.items;
         let adapter = self.learner.optimizer.adapter(self.decoder)?;
-        let sizes: Vec<usize> = items.iter().map(size).collect();
         let mut loss = Loss::default();
-        for pack in first_fit(&sizes, settled.pack_tokens) {
+        for pack in validation.packs(settled.pack_tokens) {
             self.stop_if_asked(observer)?;
             loss = loss.add(objective.loss(items, &pack, &adapter)?);
         }

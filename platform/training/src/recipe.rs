@@ -143,8 +143,8 @@ pub struct Recipe {
     pub epochs: Option<usize>,
     /// Steps, at most; 0 is no limit.
     pub max_steps: usize,
-    /// Tokens in a pack of samples, at most. A longer sample is left out and counted; a preference is as long as both
-    /// its answers, each with the prompt. Memory grows with it. Absent: the longest sample that the model has positions
+    /// Tokens in a pack of samples, at most. A longer sample is left out and counted; a preference is as long as its
+    /// prompt and both answers. Memory grows with it. Absent: the longest sample that the model has positions
     /// for, within a bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pack_tokens: Option<usize>,

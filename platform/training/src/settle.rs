@@ -80,7 +80,7 @@ pub struct Settled {
 
 impl Recipe {
     /// The recipe, of one stage, for a base model, samples to train on of these `lengths`, and others that are held out;
-    /// tokens (of a preference: of both answers, each with the prompt). What it names stays as it is.
+    /// tokens (of a preference: of the prompt and both answers). What it names stays as it is.
     pub fn settled(&self, shape: &Shape, lengths: &[usize], held_out: &[usize]) -> Settled {
         let learning_rate = self.learning_rate.unwrap_or_else(|| rate(self.method, shape));
         self.settled_by(&FROM_THE_BASE, learning_rate, shape, lengths, held_out)

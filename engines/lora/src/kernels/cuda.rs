@@ -262,15 +262,15 @@ pub(super) fn dropout(x: &Tensor, mask: &Mask) -> Result<Tensor> {
     x.apply_op1_no_bwd(&launch.with_factor(f64::from(mask.kept())).giving((rows, width), x.dtype()))
 }
 
-pub(super) fn causal_softmax(scores: Tensor, scale: f64) -> Result<Tensor> {
-    let (batch, rows, tokens) = scores.dims3()?;
-    scores.inplace_op1(&Launch::new("causal_softmax", batch * rows, &[tokens]).with_factor(scale))?;
+pub(super) fn causal_softmax(scores: Tensor, before: usize, scale: f64) -> Result<Tensor> {
+    let (batch, rows, keys) = scores.dims3()?;
+    scores.inplace_op1(&Launch::new("causal_softmax", batch * rows, &[keys, before]).with_factor(scale))?;
     Ok(scores)
 }
 
-pub(super) fn causal_softmax_backward(weights: &Tensor, gradient: Tensor, scale: f64) -> Result<Tensor> {
-    let (batch, rows, tokens) = weights.dims3()?;
-    let launch = Launch::new("causal_softmax_backward", batch * rows, &[tokens]).with_factor(scale);
+pub(super) fn causal_softmax_backward(weights: &Tensor, gradient: Tensor, before: usize, scale: f64) -> Result<Tensor> {
+    let (batch, rows, keys) = weights.dims3()?;
+    let launch = Launch::new("causal_softmax_backward", batch * rows, &[keys, before]).with_factor(scale);
     gradient.inplace_op2(weights, &launch)?;
     Ok(gradient)
 }
@@ -312,7 +312,7 @@ impl Place {
     fn launch(&self, kernels: [&'static str; 2], heads: usize, angles: Option<&Tensor>) -> Result<Launch> {
         let mut sizes = vec![self.row, self.tokens, self.columns, self.first, self.head_dim];
         if let Some(angles) = angles {
-            sizes.push(angles.dim(1)?);
+            sizes.extend([angles.dim(1)?, self.position]);
         }
         Ok(Launch::new(kernels[usize::from(angles.is_some())], heads * self.tokens, &sizes))
     }

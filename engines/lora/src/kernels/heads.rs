@@ -1,4 +1,4 @@
-//! Between the matrix of q, k and v of all tokens and the heads of one sequence, with rotary positions
+//! Between the matrix of q, k and v of all tokens and the heads of one stretch of a text, with rotary positions
 //! (Su et al. 2021, arXiv 2104.09864, in the half-split form of Hugging Face's models).
 
 use candle_core::{Device, Result, Tensor, bail};
@@ -46,9 +46,10 @@ impl Rope {
         Ok(angles)
     }
 
-    fn turn_tensor(&self, heads: &Tensor, direction: f64) -> Result<Tensor> {
+    /// Turns heads `[heads, tokens, head_dim]`, of which the first token is at `position`.
+    fn turn_tensor(&self, heads: &Tensor, position: usize, direction: f64) -> Result<Tensor> {
         let (_, tokens, _) = heads.dims3()?;
-        let angles = self.angles()?.narrow(1, 0, tokens)?;
+        let angles = self.angles()?.narrow(1, position, tokens)?;
         let (cos, sin) = (angles.narrow(0, 0, 1)?, (angles.narrow(0, 1, 1)? * direction)?);
         let values = wide(heads)?;
         let (left, right) = (values.narrow(2, 0, self.half)?, values.narrow(2, self.half, self.half)?);
@@ -69,12 +70,33 @@ pub(crate) struct Columns {
     pub head_dim: usize,
 }
 
-/// Where the heads of one kind of a sequence stand in a matrix.
-pub(super) struct Place {
-    /// The sequence's first row.
+/// Rows of the matrix that follow each other in one text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch {
+    /// The first.
     pub row: usize,
-    /// The sequence's tokens.
+    /// How many.
     pub tokens: usize,
+    /// The position of the first in its text.
+    pub position: usize,
+}
+
+/// The heads of a stretch, to be put side by side.
+pub(crate) struct Joined {
+    /// The position of the first token in its text.
+    pub position: usize,
+    /// Each kind of heads `[heads, tokens, head_dim]`, with whether they are to be turned back.
+    pub kinds: Vec<(Tensor, bool)>,
+}
+
+/// Where the heads of one kind of a stretch stand in a matrix.
+pub(super) struct Place {
+    /// The stretch's first row.
+    pub row: usize,
+    /// Its tokens.
+    pub tokens: usize,
+    /// The position of the first in its text.
+    pub position: usize,
     /// All columns of the matrix.
     pub columns: usize,
     /// The first column of these heads.
@@ -91,22 +113,22 @@ impl Place {
     }
 }
 
-/// The heads `[heads, tokens, head_dim]` of the sequence of `tokens` rows from `row` on, turned by `rope` if given.
+/// The heads `[heads, tokens, head_dim]` of a stretch, turned by `rope` if given.
 pub(crate) fn split_heads(
     kernels: Kernels,
     matrix: &Tensor,
-    row: usize,
-    tokens: usize,
+    stretch: Stretch,
     columns: Columns,
     rope: Option<&Rope>,
 ) -> Result<Tensor> {
+    let Stretch { row, tokens, position } = stretch;
     let Columns { first, heads, head_dim } = columns;
     if kernels == Kernels::Portable {
         let part = matrix.narrow(0, row, tokens)?.narrow(1, first, heads * head_dim)?.contiguous()?;
         let split = part.reshape((tokens, heads, head_dim))?.transpose(0, 1)?.contiguous()?;
-        return rope.map_or(Ok(split.clone()), |rope| rope.turn_tensor(&split, 1.0));
+        return rope.map_or(Ok(split.clone()), |rope| rope.turn_tensor(&split, position, 1.0));
     }
-    let place = Place { row, tokens, columns: matrix.dim(1)?, first, head_dim };
+    let place = Place { row, tokens, position, columns: matrix.dim(1)?, first, head_dim };
     #[cfg(feature = "cuda")]
     if matrix.device().is_cuda() {
         return super::cuda::split_heads(matrix, &place, heads, rope.map(Rope::angles).transpose()?);
@@ -118,66 +140,67 @@ pub(crate) fn split_heads(
         let start = place.start(index);
         let input = &values[start..start + head_dim];
         match rope {
-            Some(rope) => rope.turn(index % tokens, 1.0, input, out),
+            Some(rope) => rope.turn(position + index % tokens, 1.0, input, out),
             None => out.copy_from_slice(input),
         }
     }
     Tensor::from_vec(out, (heads, tokens, head_dim), matrix.device())
 }
 
-/// The reverse of [`split_heads`]: the matrix `[rows, columns]` of the sequences one below the other. Each sequence is
-/// a list of its kinds of heads, side by side, with whether they are to be turned back by `rope`.
-pub(crate) fn join_heads(kernels: Kernels, sequences: &[Vec<(Tensor, bool)>], rope: &Rope) -> Result<Tensor> {
-    let Some((any, _)) = sequences.first().and_then(|kinds| kinds.first()) else { bail!("no heads to join") };
+/// The reverse of [`split_heads`]: the matrix `[rows, columns]` of the stretches one below the other. The kinds of heads of each
+/// are side by side, and turned back by `rope` where they are to be.
+pub(crate) fn join_heads(kernels: Kernels, stretches: &[Joined], rope: &Rope) -> Result<Tensor> {
+    let Some((any, _)) = stretches.first().and_then(|stretch| stretch.kinds.first()) else { bail!("no heads to join") };
     if kernels == Kernels::Portable {
-        let joined: Result<Vec<Tensor>> = sequences.iter().map(|kinds| join_sequence(kinds, rope)).collect();
+        let joined: Result<Vec<Tensor>> = stretches.iter().map(|stretch| join_stretch(stretch, rope)).collect();
         return Tensor::cat(&joined?, 0);
     }
-    let shape = joined_shape(sequences)?;
+    let shape = joined_shape(stretches)?;
     #[cfg(feature = "cuda")]
     if any.device().is_cuda() {
         let matrix = Tensor::zeros(shape, any.dtype(), any.device())?;
-        each_place(sequences, shape.1, |place, heads, turned| {
+        each_place(stretches, shape.1, |place, heads, turned| {
             let angles = if turned { Some(rope.angles()?) } else { None };
             super::cuda::join_heads(&matrix, &place, heads, angles)
         })?;
         return Ok(matrix);
     }
     let mut out = vec![0f32; shape.0 * shape.1];
-    each_place(sequences, shape.1, |place, heads, turned| {
+    each_place(stretches, shape.1, |place, heads, turned| {
         let host = Host::of(heads)?;
         for (index, input) in host.values()?.chunks_exact(place.head_dim).enumerate() {
             let start = place.start(index);
             let out = &mut out[start..start + place.head_dim];
-            if turned { rope.turn(index % place.tokens, -1.0, input, out) } else { out.copy_from_slice(input) }
+            let position = place.position + index % place.tokens;
+            if turned { rope.turn(position, -1.0, input, out) } else { out.copy_from_slice(input) }
         }
         Ok(())
     })?;
     Tensor::from_vec(out, shape, any.device())
 }
 
-/// Rows and columns of the matrix that sequences are joined into.
-fn joined_shape(sequences: &[Vec<(Tensor, bool)>]) -> Result<(usize, usize)> {
+/// Rows and columns of the matrix that stretches are joined into.
+fn joined_shape(stretches: &[Joined]) -> Result<(usize, usize)> {
     let mut rows = 0;
-    for kinds in sequences {
+    for Joined { kinds, .. } in stretches {
         rows += kinds[0].0.dim(1)?;
     }
-    let columns = sequences[0].iter().map(|(heads, _)| heads.dims()[0] * heads.dims()[2]).sum();
+    let columns = stretches[0].kinds.iter().map(|(heads, _)| heads.dims()[0] * heads.dims()[2]).sum();
     Ok((rows, columns))
 }
 
-/// Gives each sequence's kinds of heads the next place of a matrix with so many columns.
+/// Gives each stretch's kinds of heads the next place of a matrix with so many columns.
 fn each_place(
-    sequences: &[Vec<(Tensor, bool)>],
+    stretches: &[Joined],
     columns: usize,
     mut put: impl FnMut(Place, &Tensor, bool) -> Result<()>,
 ) -> Result<()> {
     let mut row = 0;
-    for kinds in sequences {
-        let mut first = 0;
+    for Joined { position, kinds } in stretches {
+        let (position, mut first) = (*position, 0);
         for (heads, turned) in kinds {
             let (count, tokens, head_dim) = heads.dims3()?;
-            put(Place { row, tokens, columns, first, head_dim }, heads, *turned)?;
+            put(Place { row, tokens, position, columns, first, head_dim }, heads, *turned)?;
             first += count * head_dim;
         }
         row += kinds[0].0.dim(1)?;
@@ -185,11 +208,11 @@ fn each_place(
     Ok(())
 }
 
-fn join_sequence(kinds: &[(Tensor, bool)], rope: &Rope) -> Result<Tensor> {
+fn join_stretch(stretch: &Joined, rope: &Rope) -> Result<Tensor> {
     let mut columns = Vec::new();
-    for (heads, turned) in kinds {
+    for (heads, turned) in &stretch.kinds {
         let (count, tokens, head_dim) = heads.dims3()?;
-        let heads = if *turned { rope.turn_tensor(heads, -1.0)? } else { heads.clone() };
+        let heads = if *turned { rope.turn_tensor(heads, stretch.position, -1.0)? } else { heads.clone() };
         columns.push(heads.transpose(0, 1)?.contiguous()?.reshape((tokens, count * head_dim))?);
     }
     Tensor::cat(&columns, 1)

@@ -106,29 +106,29 @@ __device__ void dropout(T* out, const T* x, int width, unsigned low, unsigned hi
     }
 }
 
-// The rows are one or more times all tokens in their order.
+// The rows are one or more times all tokens in their order. Each sees all keys before the first of them.
 template <typename T>
-__device__ void causal_softmax(T* scores, int tokens, float scale) {
-    scores += (size_t)blockIdx.x * tokens;
-    int seen = blockIdx.x % tokens + 1;
+__device__ void causal_softmax(T* scores, int keys, int before, float scale) {
+    scores += (size_t)blockIdx.x * keys;
+    int seen = before + blockIdx.x % (keys - before) + 1;
     float highest = -INFINITY, sum = 0.0f;
     for (int i = threadIdx.x; i < seen; i += blockDim.x) highest = fmaxf(highest, load(scores + i));
     highest = over_block<Max>(highest);
     for (int i = threadIdx.x; i < seen; i += blockDim.x) sum += expf((load(scores + i) - highest) * scale);
     float inverse = 1.0f / over_block<Sum>(sum);
-    for (int i = threadIdx.x; i < tokens; i += blockDim.x)
+    for (int i = threadIdx.x; i < keys; i += blockDim.x)
         store(scores + i, i < seen ? expf((load(scores + i) - highest) * scale) * inverse : 0.0f);
 }
 
 template <typename T>
-__device__ void causal_softmax_backward(T* gradient, const T* weights, int tokens, float scale) {
-    gradient += (size_t)blockIdx.x * tokens;
-    weights += (size_t)blockIdx.x * tokens;
-    int seen = blockIdx.x % tokens + 1;
+__device__ void causal_softmax_backward(T* gradient, const T* weights, int keys, int before, float scale) {
+    gradient += (size_t)blockIdx.x * keys;
+    weights += (size_t)blockIdx.x * keys;
+    int seen = before + blockIdx.x % (keys - before) + 1;
     float mean = 0.0f;
     for (int i = threadIdx.x; i < seen; i += blockDim.x) mean += load(gradient + i) * load(weights + i);
     mean = over_block<Sum>(mean);
-    for (int i = threadIdx.x; i < tokens; i += blockDim.x)
+    for (int i = threadIdx.x; i < keys; i += blockDim.x)
         store(gradient + i, i < seen ? (load(gradient + i) - mean) * load(weights + i) * scale : 0.0f);
 }
 
@@ -185,10 +185,10 @@ __device__ void split_heads(T* out, const T* matrix, int row, int tokens, int co
 
 template <typename T>
 __device__ void split_heads_turned(T* out, const T* matrix, const float* angles, int row, int tokens, int columns,
-                                   int first, int head_dim, int positions) {
+                                   int first, int head_dim, int positions, int position) {
     out += (size_t)blockIdx.x * head_dim;
     matrix += in_matrix(row, tokens, columns, first, head_dim);
-    turn(out, matrix, angles, positions, blockIdx.x % tokens, head_dim / 2, 1.0f);
+    turn(out, matrix, angles, positions, position + blockIdx.x % tokens, head_dim / 2, 1.0f);
 }
 
 template <typename T>
@@ -200,10 +200,10 @@ __device__ void join_heads(T* matrix, const T* heads, int row, int tokens, int c
 
 template <typename T>
 __device__ void join_heads_turned(T* matrix, const T* heads, const float* angles, int row, int tokens, int columns,
-                                  int first, int head_dim, int positions) {
+                                  int first, int head_dim, int positions, int position) {
     heads += (size_t)blockIdx.x * head_dim;
     matrix += in_matrix(row, tokens, columns, first, head_dim);
-    turn(matrix, heads, angles, positions, blockIdx.x % tokens, head_dim / 2, -1.0f);
+    turn(matrix, heads, angles, positions, position + blockIdx.x % tokens, head_dim / 2, -1.0f);
 }
 
 template <typename T>
@@ -223,16 +223,18 @@ __device__ void add_columns(T* whole, const T* part, int columns, int column, in
     KERNEL(T, suffix, swiglu_backward, (T* a, const T* b, const T* c, int d), a, b, c, d) \
     KERNEL(T, suffix, dropout, (T* a, const T* b, int c, int d, int e, int f, int g, int h, float i), \
            a, b, c, d, e, f, g, h, i) \
-    KERNEL(T, suffix, causal_softmax, (T* a, int b, float c), a, b, c) \
-    KERNEL(T, suffix, causal_softmax_backward, (T* a, const T* b, int c, float d), a, b, c, d) \
+    KERNEL(T, suffix, causal_softmax, (T* a, int b, int c, float d), a, b, c, d) \
+    KERNEL(T, suffix, causal_softmax_backward, (T* a, const T* b, int c, int d, float e), a, b, c, d, e) \
     KERNEL(T, suffix, cross_entropy, (float* a, const T* b, const unsigned* c, int d), a, b, c, d) \
     KERNEL(T, suffix, cross_entropy_backward, (T* a, const unsigned* b, const float* c, int d), a, b, c, d) \
     KERNEL(T, suffix, split_heads, (T* a, const T* b, int c, int d, int e, int f, int g), a, b, c, d, e, f, g) \
     KERNEL(T, suffix, split_heads_turned, \
-           (T* a, const T* b, const float* c, int d, int e, int f, int g, int h, int i), a, b, c, d, e, f, g, h, i) \
+           (T* a, const T* b, const float* c, int d, int e, int f, int g, int h, int i, int j), \
+           a, b, c, d, e, f, g, h, i, j) \
     KERNEL(T, suffix, join_heads, (T* a, const T* b, int c, int d, int e, int f, int g), a, b, c, d, e, f, g) \
     KERNEL(T, suffix, join_heads_turned, \
-           (T* a, const T* b, const float* c, int d, int e, int f, int g, int h, int i), a, b, c, d, e, f, g, h, i) \
+           (T* a, const T* b, const float* c, int d, int e, int f, int g, int h, int i, int j), \
+           a, b, c, d, e, f, g, h, i, j) \
     KERNEL(T, suffix, add_columns, (T* a, const T* b, int c, int d, int e, float f), a, b, c, d, e, f)
 
 KERNELS(float, f32)

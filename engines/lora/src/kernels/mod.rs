@@ -21,7 +21,7 @@ mod swiglu;
 pub(crate) use adamw::{Learned, Update};
 pub(crate) use dropout::{Mask, dropout};
 pub(crate) use entropy::{cross_entropy, cross_entropy_backward};
-pub(crate) use heads::{Columns, Rope, join_heads, split_heads};
+pub(crate) use heads::{Columns, Joined, Rope, Stretch, join_heads, split_heads};
 pub(crate) use norm::{rms_norm, rms_norm_backward};
 pub(crate) use softmax::{causal_softmax, causal_softmax_backward};
 pub(crate) use swiglu::{swiglu, swiglu_backward};

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use twin_lora::{Error, Method, Observer, Progress, Recipe, Task, train};
 
@@ -155,6 +156,45 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     }
 }
 
+/// Makes a checkpoint one of the version that did not say which order of steps it had.
+fn as_before_there_were_orders(checkpoint: &Path) {
+    let path = checkpoint.join("progress.json");
+    let mut progress: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(progress.as_object_mut().unwrap().remove("order").is_some());
+    let bytes = serde_json::to_vec(&progress).unwrap();
+    std::fs::write(&path, &bytes).unwrap();
+    let path = checkpoint.join("manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for file in manifest["files"].as_array_mut().unwrap() {
+        if file["path"] == "progress.json" {
+            file["sha256"] = hex::encode(Sha256::digest(&bytes)).into();
+            file["bytes"] = bytes.len().into();
+        }
+    }
+    std::fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+}
+
+#[test]
+fn a_run_whose_steps_had_another_order_begins_anew_and_leaves_no_checkpoint_of_it() {
+    let folder = TempDir::new().unwrap();
+    let recipe = task(folder.path()).recipe;
+    let whole = variant(folder.path(), "whole", recipe.clone());
+    run(&whole);
+    let earlier = variant(folder.path(), "earlier", recipe);
+    assert!(train(&earlier, &mut Watch { stop_after: Some(9), ..Watch::default() }).is_err());
+    checkpoints(&earlier).iter().for_each(|checkpoint| as_before_there_were_orders(checkpoint));
+    let mut watch = Watch { stop_after: Some(2), ..Watch::default() };
+    assert!(matches!(train(&earlier, &mut watch), Err(Error::Stopped { step: 2 })));
+    assert_eq!(watch.seen[0].step, 1);
+    let left: Vec<String> =
+        checkpoints(&earlier).iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    assert_eq!(left, ["step-00000002"]);
+    let mut watch = Watch::default();
+    train(&earlier, &mut watch).unwrap();
+    assert_eq!(watch.seen[0].step, 3, "that of its own order is gone on from");
+    assert!(adapter_bytes(&earlier) == adapter_bytes(&whole));
+}
+
 #[test]
 fn only_the_newest_checkpoints_are_kept_and_a_finished_run_is_not_run_again() {
     let folder = TempDir::new().unwrap();
@@ -170,7 +210,7 @@ fn only_the_newest_checkpoints_are_kept_and_a_finished_run_is_not_run_again() {
 fn preferences_go_on_as_well() {
     let folder = TempDir::new().unwrap();
     let base = task(folder.path()).recipe;
-    let recipe = Recipe { method: Method::Dpo, pack_tokens: Some(512), epochs: Some(3), ..base };
+    let recipe = Recipe { method: Method::Dpo, pack_tokens: Some(256), epochs: Some(3), ..base };
     let mut whole = variant(folder.path(), "whole", recipe);
     crate::training::write_preferences(&whole.train);
     whole.validation = None;

@@ -7,6 +7,7 @@ use twin_lora::{AdamW, Decoder, Dropout, Error, Kernels, Pack, Precision, Recipe
 
 use crate::gradients::{ARCHITECTURES, all_targets, assert_gradients, random_adapter, sequences};
 use crate::model::{self, Shape};
+use crate::sharing::items;
 use crate::training::{self, Watch};
 
 const KERNELS: [Kernels; 2] = [Kernels::Fused, Kernels::Portable];
@@ -17,10 +18,13 @@ fn gpu() -> Device {
 
 /// The losses of a pack, and the gradients as numbers.
 fn computed(decoder: &Decoder, dropout: Option<Dropout>) -> (Vec<f32>, Vec<Vec<f32>>) {
-    let pack = Pack::new(&sequences());
+    computed_of(&Pack::new(&sequences()), decoder, dropout)
+}
+
+fn computed_of(pack: &Pack, decoder: &Decoder, dropout: Option<Dropout>) -> (Vec<f32>, Vec<Vec<f32>>) {
     let mut adapter = random_adapter(decoder, &all_targets()).on(decoder).unwrap();
     adapter.dropout = dropout;
-    let (losses, gradients) = decoder.gradients(&pack, &adapter, &vec![1.0; pack.target_count()]).unwrap();
+    let (losses, gradients) = decoder.gradients(pack, &adapter, &vec![1.0; pack.target_count()]).unwrap();
     let numbers = |gradient: &Tensor| gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     (losses, gradients.iter().map(numbers).collect())
 }
@@ -50,6 +54,27 @@ fn single_precision_gives_the_losses_and_gradients_of_the_cpu() {
             for (cpu, gpu) in cpu.1.iter().zip(&gpu.1) {
                 let difference = farthest(cpu, gpu);
                 assert!(difference < 1e-4, "{architecture}, {kernels:?}: gradients differ by {difference}");
+            }
+        }
+    }
+}
+
+#[test]
+fn common_beginnings_give_the_losses_and_gradients_of_the_cpu() {
+    let (items, _) = items();
+    let pack = Pack::sharing(items.iter().map(Vec::as_slice));
+    for architecture in ARCHITECTURES {
+        let folder = TempDir::new().unwrap();
+        model::write(folder.path(), &Shape::of(architecture), None);
+        let cpu = computed_of(&pack, &Decoder::load(folder.path(), &Device::Cpu).unwrap(), None);
+        for kernels in KERNELS {
+            let decoder = Decoder::load_with(folder.path(), &gpu(), kernels, Precision::F32).unwrap();
+            let gpu = computed_of(&pack, &decoder, None);
+            let difference = farthest(&cpu.0, &gpu.0);
+            assert!(difference < 1e-4, "{architecture}, {kernels:?}: losses differ by {difference}");
+            for (cpu, gpu) in cpu.1.iter().zip(&gpu.1) {
+                let difference = farthest(cpu, gpu);
+                assert!(difference < 3e-4, "{architecture}, {kernels:?}: gradients differ by {difference}");
             }
         }
     }

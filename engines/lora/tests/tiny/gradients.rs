@@ -40,14 +40,18 @@ fn weighted_loss(decoder: &Decoder, adapter: &Adapter, pack: &Pack, factors: &[f
     losses.iter().zip(factors).map(|(loss, factor)| f64::from(loss * factor)).sum()
 }
 
-/// Checks, for each matrix, the derivative in the direction of its gradient and in a random direction.
+/// Checks the gradients of a pack.
 pub fn assert_gradients(decoder: &Decoder, dropout: Option<Dropout>) {
-    let pack = Pack::new(&sequences());
+    assert_gradients_of(&Pack::new(&sequences()), decoder, dropout);
+}
+
+/// Checks, for each matrix, the derivative in the direction of its gradient and in a random direction.
+pub fn assert_gradients_of(pack: &Pack, decoder: &Decoder, dropout: Option<Dropout>) {
     let factors: Vec<f32> = (0..pack.target_count()).map(|index| 0.5 + 0.1 * index as f32).collect();
     let adapter = random_adapter(decoder, &all_targets());
     let mut on_device = adapter.on(decoder).unwrap();
     on_device.dropout = dropout;
-    let (_, gradients) = decoder.gradients(&pack, &on_device, &factors).unwrap();
+    let (_, gradients) = decoder.gradients(pack, &on_device, &factors).unwrap();
     assert_eq!(gradients.len(), adapter.parameters.len());
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     for (index, gradient) in gradients.iter().enumerate() {
@@ -63,7 +67,7 @@ pub fn assert_gradients(decoder: &Decoder, dropout: Option<Dropout>) {
                 let mut adapter = adapter.clone();
                 let values = adapter.parameters[index].values.iter_mut();
                 values.zip(&direction).for_each(|(value, along)| *value += sign * step * along);
-                weighted_loss(decoder, &adapter, &pack, &factors, dropout)
+                weighted_loss(decoder, &adapter, pack, &factors, dropout)
             };
             let numeric = (moved(1.0) - moved(-1.0)) / (2.0 * f64::from(step));
             let analytic: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();

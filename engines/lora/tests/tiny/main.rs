@@ -8,5 +8,6 @@ mod gpu;
 mod gradients;
 mod model;
 mod reference;
+mod sharing;
 mod stages;
 mod training;

@@ -18,7 +18,7 @@ fn staged(folder: &Path) -> Task {
     let second = Stage {
         learning_rate: Some(5e-3),
         epochs: Some(4),
-        pack_tokens: Some(512),
+        pack_tokens: Some(256),
         dpo_beta: Some(0.5),
         dpo_nll: Some(0.0),
         ..Stage::of(Method::Dpo)
@@ -118,7 +118,7 @@ fn a_plan_tells_of_each_stage_and_is_what_is_done() {
     assert_eq!((named("loss"), named("dpo_loss")), (first.steps, second.steps));
     assert!(named("evaluation_loss") >= 2 && named("dpo_evaluation_loss") >= 2);
 
-    task.recipe.stages[1].pack_tokens = Some(64);
+    task.recipe.stages[1].pack_tokens = Some(48);
     let refused = Lora.plan(&task).unwrap().require_samples(0.01).unwrap_err().to_string();
     assert!(refused.contains("12 of 12 preference") && refused.contains("in the stage of `dpo`"), "{refused}");
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use tempfile::TempDir;
 use twin_lora::{
-    AdamW, Adapter, ChatFormat, Decoder, Error, Lora, Method, Observer, Progress, Recipe, Schedule, Target, Task,
-    Trained, clip, preference_loss, preference_slope, scorer, train,
+    AdamW, Adapter, ChatFormat, Decoder, Error, Lora, Method, Observer, Progress, Recipe, Schedule, Sequence, Target,
+    Task, Trained, clip, preference_loss, preference_slope, scorer, train,
 };
 use twin_schemas::Role;
 use twin_training::Engine;
@@ -145,7 +145,7 @@ fn preferences_begin_at_the_logarithm_of_two_and_are_learned() {
     let mut task = task(folder.path());
     write_preferences(&task.train);
     std::fs::copy(&task.train, task.validation.as_ref().unwrap()).unwrap();
-    let (pack_tokens, learning_rate) = (Some(512), Some(5e-3));
+    let (pack_tokens, learning_rate) = (Some(256), Some(5e-3));
     task.recipe = Recipe { method: Method::Dpo, pack_tokens, learning_rate, dpo_beta: 0.5, ..task.recipe };
     let summary = run(&task).manifest.summary;
     assert!((summary.first_loss - std::f64::consts::LN_2).abs() < 1e-5, "{summary:?}");
@@ -163,8 +163,10 @@ fn both_answers_of_a_preference_are_learned_to_their_ends() {
     let answered = |asked: &str, answer: &str| format.sequence(&[message(Role::User, asked)], answer).unwrap();
     let pairs = PAIRS.map(|(asked, chosen)| [answered(asked, chosen), answered(asked, "no idea")]);
     assert!(pairs.iter().flatten().all(|answer| answer.tokens.last() == Some(&258)), "the model's end token");
-    let tokens: usize = pairs.iter().flatten().map(|answer| answer.tokens.len()).sum();
-    assert_eq!(run(&task).manifest.summary.tokens, tokens);
+    // Their prompt is computed once.
+    let tokens = |[better, worse]: &[Sequence; 2]| better.tokens.len() + worse.targets();
+    assert!(pairs.iter().all(|[better, worse]| better.completion == worse.completion));
+    assert_eq!(run(&task).manifest.summary.tokens, pairs.iter().map(tokens).sum::<usize>());
 }
 
 #[test]
@@ -173,7 +175,7 @@ fn a_share_of_its_loss_keeps_the_better_answer_likely() {
     let mut task = task(folder.path());
     write_preferences(&task.train);
     task.validation = None;
-    let (pack_tokens, learning_rate) = (Some(512), Some(5e-3));
+    let (pack_tokens, learning_rate) = (Some(256), Some(5e-3));
     task.recipe = Recipe { method: Method::Dpo, pack_tokens, learning_rate, dpo_ld_alpha: 0.5, ..task.recipe };
     let of = |task: &Task, answer: &str| {
         let output = run(task).output.join("merged");
