@@ -15,6 +15,7 @@
 //! Deliberately not here: the engine (`engines/`), whether the model is any good (`consumers/evaluator`), and what a
 //! dataset is made of.
 
+mod checkpoints;
 mod error;
 mod folds;
 mod jobs;
