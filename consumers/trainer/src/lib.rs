@@ -34,7 +34,7 @@ pub use folds::FoldLimits;
 pub use jobs::{Dependencies, TrainingJobs, supervisor};
 pub use metrics::Metrics;
 pub use options::{OnChange, Options};
-pub use order::{FoldsOrder, Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
+pub use order::{FoldTraining, Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
 pub use planner::{Planned, PlannedFolds, Planner};
 pub use retraining::Retrainings;
 pub use samples::StageSamples;

@@ -148,7 +148,10 @@ pub struct EvaluationSample {
     pub ends: bool,
 }
 
-/// A line of `folds.jsonl`: a sample of the training or of the test split in the form of a test sample, and what it takes to
+/// The file of a dataset version that folds are made of, if it keeps one.
+pub const FOLD_SAMPLES: &str = "folds.jsonl";
+
+/// A line of [`FOLD_SAMPLES`]: a sample of the training or of the test split in the form of a test sample, and what it takes to
 /// hold it out. Kept of small versions, whose test split alone says little.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FoldSample {
