@@ -15,7 +15,7 @@ use crate::{Error, Options};
 
 /// Documents of the test split from which on it says enough by itself, whatever is asked for; and what is held in memory
 /// here has a bound.
-const ENOUGH_TESTED: u64 = 100;
+const ENOUGH_TESTED: u64 = twin_schemas::FOLDED_BELOW;
 
 /// The splits whose documents are held out in turn. Those of the third tell when a training ends.
 const HELD_OUT: [Split; 2] = [Split::Train, Split::Test];
