@@ -251,9 +251,9 @@ pub struct JobProgressView {
     pub step: u64,
     /// Optimizer steps in all.
     pub steps: u64,
-    /// Training loss of the last step, nats per token.
+    /// Training loss of the last step: nats per token, or in a stage of preferences nats per pair.
     pub loss: Option<f64>,
-    /// Newest loss on the validation split, nats per token.
+    /// Newest loss on the validation split, in the same unit.
     pub evaluation_loss: Option<f64>,
     /// Tokens a second, of late.
     pub tokens_per_s: Option<f64>,
@@ -264,7 +264,8 @@ pub struct JobProgressView {
 /// A value of a run at a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MetricView {
-    /// `loss`, `evaluation_loss`, `learning_rate`, ….
+    /// `loss`, `evaluation_loss`, `learning_rate`, …; of a second stage, by preferences, `dpo_loss` and
+    /// `dpo_evaluation_loss`.
     #[schema(example = "loss")]
     pub name: String,
     /// The optimizer step.

@@ -22,8 +22,8 @@ mod topics;
 mod writing;
 
 pub use dataset::{
-    DatasetFile, DatasetManifest, EvaluationSample, FoldSample, PromptCompletion, Refusal, Refusals, SampleKind,
-    SourceDocument, Split,
+    DatasetFile, DatasetManifest, EvaluationSample, FOLD_SAMPLES, FOLDED_BELOW, FoldSample, PromptCompletion, Refusal,
+    Refusals, SampleKind, SourceDocument, Split,
 };
 pub use document::{Chunk, ChunkedDocument, CleanedDocument, DocumentMeta, MediaType, RawDocument, Span};
 pub use embedding::{EmbedQuery, Embedded, EmbeddingInput};

@@ -34,15 +34,12 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 use twin_artifacts::Artifacts;
 use twin_registry::{FoldAdapter, ModelManifest, Registry, read_dataset_manifest};
-use twin_schemas::{Category, DatasetManifest, DocumentId, ModelId, Split};
+use twin_schemas::{Category, DatasetManifest, DocumentId, FOLD_SAMPLES, ModelId, Split};
 
 use crate::end_to_end::{Checks, Questions, Served};
 use crate::evaluate::{Observed, OnProgress, observe};
 use crate::measure::{Measured, Measurements, Observation, measure};
 use crate::{Error, Options, Progress, SampleKind, Subject, SubjectError, SubjectRole, Subjects, TestSample};
-
-/// The file of a dataset version that folds are made of.
-const SAMPLES: &str = "folds.jsonl";
 
 /// The folds of an evaluation, by reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,7 +78,7 @@ pub(crate) async fn ordered(
     production: Option<&ModelId>,
 ) -> Result<Option<FoldsOrder>, Error> {
     let ModelManifest { base, folds: candidate, .. } = registry.model_manifest(artifacts, model).await?;
-    let samples = dataset.parts(SAMPLES).to_vec();
+    let samples = dataset.parts(FOLD_SAMPLES).to_vec();
     if candidate.is_empty() || samples.is_empty() {
         return Ok(None);
     }
@@ -512,7 +509,7 @@ mod tests {
             "dataset": digit.repeat(64), "number": 1, "created_at": at(), "author": "ada", "build_version": 6,
             "options": {}, "counts": {}, "refusals": {},
             "documents": [document(0, "train"), document(1, "train"), document(2, "validation"), document(3, "test")],
-            "files": [{ "name": SAMPLES, "parts": ["sha256:f"], "lines": 1, "bytes": 1 }],
+            "files": [{ "name": FOLD_SAMPLES, "parts": ["sha256:f"], "lines": 1, "bytes": 1 }],
         })
     }
 

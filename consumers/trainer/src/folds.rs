@@ -25,16 +25,14 @@ use tracing::info;
 use twin_artifacts::Artifacts;
 use twin_registry::FoldAdapter;
 use twin_schemas::{
-    ChatMessage, ChatSample, DatasetManifest, DocumentId, FoldSample, Role, SampleKind, SourceDocument, Split,
+    ChatMessage, ChatSample, ContentHash, DatasetManifest, DocumentId, FOLD_SAMPLES, FoldSample, Role, SampleKind,
+    SourceDocument, Split,
 };
 use twin_training::{Engine, Method, Plan, Recipe, Task};
 
 use crate::Error;
-use crate::order::FoldsOrder;
+use crate::order::FoldTraining;
 use crate::work::{Course, Watch, trained};
-
-/// The file of a dataset version that folds are made of.
-const SAMPLES: &str = "folds.jsonl";
 
 /// Documents of a fold, at least, on average: an answer is held against the other documents of its fold, which the adapter has
 /// not seen either.
@@ -58,19 +56,19 @@ impl FoldLimits {
         recipe: &Recipe,
         manifest: &DatasetManifest,
         done: Vec<FoldAdapter>,
-    ) -> Option<FoldsOrder> {
+    ) -> Option<FoldTraining> {
         let is_tested = |document: &&SourceDocument| document.split == Some(Split::Test) && document.passages > 0;
         let tested = manifest.documents.iter().filter(is_tested).count() as u64;
-        let samples = manifest.parts(SAMPLES).to_vec();
+        let samples = manifest.parts(FOLD_SAMPLES).to_vec();
         let is_foldable = !learns_from_preferences(recipe) && !samples.is_empty();
         let is_wanted = self.folds > 1 && tested > 0 && tested < self.below;
-        (is_foldable && is_wanted).then_some(FoldsOrder { folds: self.folds, max_steps: self.steps, samples, done })
+        (is_foldable && is_wanted).then_some(FoldTraining { folds: self.folds, max_steps: self.steps, samples, done })
     }
 }
 
 /// Whether preferences are learned from, in whatever part of a recipe: they do not say which document they are of.
 fn learns_from_preferences(recipe: &Recipe) -> bool {
-    recipe.method == Method::Dpo || recipe.canonical().contains("\"dpo\"")
+    recipe.by_stage().iter().any(|stage| stage.method == Method::Dpo)
 }
 
 /// The run of a fold.
@@ -88,7 +86,7 @@ pub(crate) struct FoldRun {
 /// The runs of a job's folds, with their samples in folders of `task`'s. None where the job itself, whose plan is given, is
 /// too long, or the documents can not be cut. `task` has the recipe as it was ordered.
 pub(crate) async fn prepared(
-    order: &FoldsOrder,
+    order: &FoldTraining,
     task: &Task,
     plan: &Plan,
     engine: &Arc<dyn Engine>,
@@ -113,7 +111,7 @@ pub(crate) async fn prepared(
 
 /// Trains what is not done of the folds that are wanted beside a task. `plan` is the task's, which is trained after them.
 pub(crate) async fn train(
-    order: &FoldsOrder,
+    order: &FoldTraining,
     task: &Task,
     plan: &Plan,
     engine: &Arc<dyn Engine>,
@@ -195,7 +193,7 @@ fn read(content: &[u8]) -> Result<Vec<FoldSample>, Error> {
     let lines = content.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
     let sample = |(number, line): (usize, &[u8])| {
         serde_json::from_slice::<FoldSample>(line)
-            .map_err(|error| Error::Refused(format!("line {} of the dataset's {SAMPLES}: {error}", number + 1)))
+            .map_err(|error| Error::Refused(format!("line {} of the dataset's {FOLD_SAMPLES}: {error}", number + 1)))
     };
     lines.map(sample).collect()
 }
@@ -269,7 +267,7 @@ fn run(
     engine: &dyn Engine,
 ) -> Result<FoldRun, Error> {
     let Learned { lines, samples, shown_beside } = learned(samples, &left_out)?;
-    let folder = task.folder.join("folds").join(number.to_string());
+    let folder = task.folder.join("folds").join(name_of(number, &left_out));
     std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
     let train = folder.join("train.jsonl");
     std::fs::write(&train, lines).map_err(|source| Error::File { path: train.clone(), source })?;
@@ -277,6 +275,15 @@ fn run(
     let plan = engine.plan(&task).map_err(Error::Engine)?;
     let task = Task { recipe: plan.recipe.clone(), ..task };
     Ok(FoldRun { number: number as u32, left_out, samples, shown_beside, task, plan })
+}
+
+/// The name of a fold's folder. An attempt whose options cut the documents otherwise does not find the work on another fold of
+/// the same number there.
+fn name_of(number: usize, left_out: &BTreeSet<DocumentId>) -> String {
+    let ids: Vec<String> = left_out.iter().map(DocumentId::to_string).collect();
+    let hash = ContentHash::sha256(ids.iter().map(String::as_bytes));
+    let digits: String = hash.as_str().trim_start_matches("sha256:").chars().take(8).collect();
+    format!("{number}-{digits}")
 }
 
 /// Where it is noted here that a fold is finished.
@@ -320,6 +327,7 @@ async fn remove(folder: &Path) -> Result<(), Error> {
 mod tests {
     use serde_json::json;
     use twin_schemas::EvaluationSample;
+    use twin_training::Stage;
 
     use super::*;
 
@@ -409,7 +417,7 @@ mod tests {
             let split = if number < tested { "test" } else { "train" };
             json!({ "document_id": id(number), "revision": 1, "content_hash": "sha256:0", "split": split, "passages": 1 })
         };
-        let name = if keeps { SAMPLES } else { "sft/train.jsonl" };
+        let name = if keeps { FOLD_SAMPLES } else { "sft/train.jsonl" };
         let manifest = json!({
             "dataset": "d".repeat(64), "number": 1, "created_at": "2026-01-01T00:00:00Z", "author": "ada",
             "build_version": 6, "options": {}, "counts": {}, "refusals": {},
@@ -436,13 +444,20 @@ mod tests {
         assert!(!is_ordered(FoldLimits { folds: 1, ..limits }, &sft, version(3, true)), "switched off");
         let preferences = Recipe { method: Method::Dpo, ..Recipe::default() };
         assert!(!is_ordered(limits, &preferences, version(3, true)));
+        let staged = Recipe { stages: [Method::Sft, Method::Dpo].map(Stage::of).to_vec(), ..Recipe::default() };
+        assert!(!is_ordered(limits, &staged, version(3, true)), "its second stage learns from them");
     }
 
     #[test]
     fn a_checkpoint_is_told_from_that_of_another_run() {
-        let note = note(Path::new("/jobs/1/folds/1"));
-        assert_eq!(note, Path::new("/jobs/1/folds/1.json"));
-        assert!(is_of("folds/1/checkpoints/step-2", &note));
-        assert!(!is_of("folds/12/checkpoints/step-2", &note) && !is_of("checkpoints/step-2", &note));
+        let names =
+            [&[1][..], &[1, 2]].map(|left_out| name_of(1, &left_out.iter().map(|number| id(*number)).collect()));
+        assert_ne!(names[0], names[1], "another cut");
+        let [name, other] = names.map(|name| format!("folds/{name}"));
+        let note = note(&Path::new("/jobs/1").join(&name));
+        assert_eq!(note, Path::new("/jobs/1").join(format!("{name}.json")));
+        assert!(is_of(&format!("{name}/checkpoints/step-2"), &note));
+        assert!(!is_of(&format!("{other}/checkpoints/step-2"), &note));
+        assert!(!is_of("checkpoints/step-2", &note));
     }
 }

@@ -15,6 +15,7 @@
 //! Deliberately not here: the engine (`engines/`), whether the model is any good (`consumers/evaluator`), and what a
 //! dataset is made of.
 
+mod checkpoints;
 mod error;
 mod folds;
 mod jobs;
@@ -33,7 +34,7 @@ pub use folds::FoldLimits;
 pub use jobs::{Dependencies, TrainingJobs, supervisor};
 pub use metrics::Metrics;
 pub use options::{OnChange, Options};
-pub use order::{FoldsOrder, Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
+pub use order::{FoldTraining, Keep, ModelFiles, Training, TrainingOrder, TrainingProduct, TrainingReport};
 pub use planner::{Planned, PlannedFolds, Planner};
 pub use retraining::Retrainings;
 pub use samples::StageSamples;

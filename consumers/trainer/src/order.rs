@@ -47,12 +47,12 @@ pub struct TrainingOrder {
     pub checkpoint: Option<JobCheckpoint>,
     /// The folds that are wanted beside the model; none of an order of an earlier version.
     #[serde(default)]
-    pub folds: Option<FoldsOrder>,
+    pub folds: Option<FoldTraining>,
 }
 
 /// Adapters to train beside the model, each without some of the documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FoldsOrder {
+pub struct FoldTraining {
     /// How many, at most: few documents are cut into fewer.
     pub folds: usize,
     /// Steps that the model's own training may have for folds to be trained at all.

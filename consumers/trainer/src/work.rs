@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::Utc;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
@@ -13,6 +14,7 @@ use twin_registry::{JobCheckpoint, JobProgress, Metric};
 use twin_training::{Base, Engine, Finished, Observer, Plan, Progress, Recipe, SampleFiles, Task, metric_of};
 
 use crate::Error;
+use crate::checkpoints::StoredCheckpoints;
 use crate::folds;
 use crate::order::{Keep, ModelFiles, TrainingOrder, TrainingProduct, TrainingReport};
 use crate::samples::StageSamples;
@@ -75,7 +77,8 @@ async fn done(
         artifacts: artifacts.clone(),
         runtime: Handle::current(),
         report: TrainingReport { progress, metrics: Vec::new() },
-        evaluation_loss: None,
+        stored: StoredCheckpoints::beginning_with(order.checkpoint.as_ref(), Utc::now()),
+        evaluated: None,
         course: Course::default(),
     };
     watch.tell();
@@ -108,6 +111,8 @@ pub(crate) async fn trained(
     task: Task,
     mut watch: Watch,
 ) -> Result<(Watch, Finished), Error> {
+    watch.evaluated = None;
+    watch.stored.begin_run();
     let engine = engine.clone();
     let trained = tokio::task::spawn_blocking(move || {
         let finished = engine.train(&task, &mut watch);
@@ -261,7 +266,9 @@ pub(crate) struct Watch {
     pub artifacts: Artifacts,
     runtime: Handle,
     pub report: TrainingReport,
-    evaluation_loss: Option<f64>,
+    stored: StoredCheckpoints,
+    /// The stage and the step of the evaluation that was noted last.
+    evaluated: Option<(usize, usize)>,
     pub course: Course,
 }
 
@@ -282,9 +289,13 @@ impl Watch {
         add(metric_of("loss", now.stage), now.loss);
         add("learning_rate".to_owned(), now.learning_rate);
         add("tokens_per_s".to_owned(), now.tokens_per_s);
-        if let Some(loss) = now.evaluation_loss.filter(|_| now.evaluation_loss != self.evaluation_loss) {
-            add(metric_of("evaluation_loss", now.stage), loss);
-            self.evaluation_loss = now.evaluation_loss;
+        if let Some((at, loss)) = now.evaluated_at.zip(now.evaluation_loss)
+            && self.evaluated != Some((now.stage, at))
+        {
+            // That of a run that goes on was measured before it was interrupted.
+            let name = metric_of("evaluation_loss", now.stage);
+            self.report.metrics.push(Metric { name, step: at as u64, value: loss });
+            self.evaluated = Some((now.stage, at));
         }
         let excess = self.report.metrics.len().saturating_sub(KEPT_METRICS);
         self.report.metrics.drain(..excess);
@@ -319,12 +330,18 @@ impl Observer for Watch {
         self.tell();
     }
 
-    /// Stores it for other machines. This one has it already: what can not be stored keeps no step from being done.
+    /// Stores it for other machines, if it is time to. This one has it already: what can not be stored keeps no step from being
+    /// done.
     fn checkpoint(&mut self, step: usize, folder: &Path) {
+        if !self.stored.is_due(Instant::now()) {
+            return;
+        }
         match self.store(step, folder) {
             Ok(checkpoint) => {
+                let files = checkpoint.files.clone();
                 self.report.progress.checkpoint = Some(checkpoint);
                 self.tell();
+                self.runtime.block_on(self.stored.add(&files, Instant::now(), Utc::now(), &self.artifacts));
             }
             Err(error) => warn!(%error, step, "the checkpoint could not be stored; it is on this machine alone"),
         }

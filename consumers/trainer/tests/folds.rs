@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use twin_artifacts::Artifacts;
 use twin_backend::Error as BackendError;
 use twin_schemas::{ChatMessage, ChatSample, DocumentId, EvaluationSample, FoldSample, JobId, Role, SampleKind, Split};
-use twin_trainer::{FoldsOrder, Keep, TrainingOrder, TrainingProduct, TrainingReport, work};
+use twin_trainer::{FoldTraining, Keep, TrainingOrder, TrainingProduct, TrainingReport, work};
 use twin_training::{Base, Engine, Finished, Measured, Observer, Plan, Progress, Recipe, Task};
 
 /// Of the model's own training.
@@ -41,13 +41,23 @@ impl Notes {
         Self { job: job.to_owned(), ..Self::default() }
     }
 
+    /// The run's folder below the job's, without what tells a fold from that of another cut.
     fn name(&self, task: &Task) -> String {
-        task.folder.strip_prefix(&self.job).unwrap().display().to_string()
+        without_hash(&task.folder.strip_prefix(&self.job).unwrap().display().to_string())
     }
 
     fn runs(&self) -> Vec<(String, usize)> {
         self.runs.lock().unwrap().clone()
     }
+}
+
+/// `folds/1` of the path `folds/1-0123abcd` of a fold, and of all that is below it.
+fn without_hash(path: &str) -> String {
+    let without = |name: &str| match name.split_once('-') {
+        Some((fold, hash)) if hash.len() == 8 && fold.parse::<usize>().is_ok() => fold.to_owned(),
+        _ => name.to_owned(),
+    };
+    path.split('/').map(without).collect::<Vec<_>>().join("/")
 }
 
 /// A plan of four steps.
@@ -165,7 +175,7 @@ impl Place {
             keep: Keep::Merged,
             max_left_out: 0.01,
             checkpoint: None,
-            folds: Some(FoldsOrder { folds: 5, max_steps, samples: parts, done: Vec::new() }),
+            folds: Some(FoldTraining { folds: 5, max_steps, samples: parts, done: Vec::new() }),
         }
     }
 
@@ -238,7 +248,10 @@ async fn each_document_is_left_out_of_one_fold_and_the_model_learns_what_it_woul
     );
     let progress = reported(&job).progress;
     assert_eq!((progress.step, progress.steps, progress.folds.len()), (16, 16, 3), "steps are those of all runs");
-    assert!(!job.join("folds/0").exists() && job.join("folds/0.json").exists(), "what is done makes room");
+    let left = std::fs::read_dir(job.join("folds")).unwrap().map(|entry| entry.unwrap().path());
+    let is_note = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+    let left: Vec<PathBuf> = left.collect();
+    assert!(left.len() == 3 && left.iter().all(is_note), "what is done makes room: {left:?}");
 }
 
 #[tokio::test]
@@ -248,7 +261,8 @@ async fn a_job_that_is_broken_off_between_folds_goes_on_where_it_was_on_this_mac
     let (_, broken) = place.work(&job, Notes { fails: Some(("folds/1", away)), ..Notes::of(&job) }).await;
     assert!(broken.unwrap_err().is_transient());
     assert_eq!(reported(&job).progress.folds.len(), 1);
-    assert_eq!(reported(&job).progress.checkpoint.unwrap().path, format!("folds/1/{CHECKPOINT}"));
+    let checkpoint = reported(&job).progress.checkpoint.unwrap().path;
+    assert_eq!(without_hash(&checkpoint), format!("folds/1/{CHECKPOINT}"));
     let (engine, done) = place.work(&job, Notes::of(&job)).await;
     done.unwrap();
     assert_eq!(engine.runs(), [run("folds/1", 3), run("folds/2", 1), run("", 1)], "the same order, and nothing twice");
@@ -264,7 +278,7 @@ async fn a_job_that_another_machine_has_begun_goes_on_with_its_folds_and_its_che
     let (_, broken) = place.work(&here, Notes { fails: Some(("folds/2", away)), ..Notes::of(&here) }).await;
     broken.unwrap_err();
     let progress = reported(&here).progress;
-    let folds = order.folds.clone().map(|folds| FoldsOrder { done: progress.folds.clone(), ..folds });
+    let folds = order.folds.clone().map(|folds| FoldTraining { done: progress.folds.clone(), ..folds });
     let next = TrainingOrder { checkpoint: progress.checkpoint.clone(), folds, ..order.clone() };
     let there = place.job("there", &next);
     let (engine, done) = place.work(&there, Notes::of(&there)).await;
@@ -279,6 +293,22 @@ async fn a_job_that_another_machine_has_begun_goes_on_with_its_folds_and_its_che
     let (engine, done) = place.work(&anew, Notes::of(&anew)).await;
     done.unwrap();
     assert_eq!(engine.runs(), [run("folds/0", 1), run("folds/2", 1), run("", 1)]);
+}
+
+#[tokio::test]
+async fn a_job_whose_documents_are_cut_otherwise_by_its_next_attempt_trains_these_folds() {
+    let place = Place::new();
+    let order = place.order(100).await;
+    let job = place.job("job", &order);
+    let (_, broken) = place.work(&job, Notes { fails: Some(("folds/1", away)), ..Notes::of(&job) }).await;
+    broken.unwrap_err();
+    let progress = reported(&job).progress;
+    let folds = order.folds.clone().map(|folds| FoldTraining { folds: 2, done: progress.folds, ..folds });
+    let job = place.job("job", &TrainingOrder { folds, checkpoint: progress.checkpoint, ..order });
+    let (engine, done) = place.work(&job, Notes::of(&job)).await;
+    done.unwrap();
+    assert_eq!(engine.runs(), [run("folds/0", 1), run("folds/1", 1), run("", 1)], "nothing is gone on with");
+    assert_eq!(product(&job).folds.len(), 2);
 }
 
 #[tokio::test]

@@ -77,10 +77,22 @@ impl Engine for Steps {
         let mut measured = Vec::new();
         for step in first..=4 {
             let (loss, learning_rate) = (1.0 / step as f64, 0.1);
-            let (tokens, tokens_per_s, eta_s, evaluation_loss) = (step, 1.0, 1.0, None);
+            let (tokens, tokens_per_s, eta_s) = (step, 1.0, 1.0);
+            // As of a run that was evaluated after its first step.
+            let (evaluation_loss, evaluated_at) = (Some(0.7), Some(1));
             let stage = usize::from(!task.following.is_empty() && step > 2);
-            let progress =
-                Progress { stage, step, steps: 4, loss, learning_rate, tokens, tokens_per_s, eta_s, evaluation_loss };
+            let progress = Progress {
+                stage,
+                step,
+                steps: 4,
+                loss,
+                learning_rate,
+                tokens,
+                tokens_per_s,
+                eta_s,
+                evaluation_loss,
+                evaluated_at,
+            };
             observer.progress(&progress);
             measured.push(Measured { name: "loss".into(), step: step as u64, value: loss });
             if step == 2 {
@@ -249,6 +261,8 @@ async fn a_job_goes_on_from_a_checkpoint_that_another_machine_has_stored() {
     assert_eq!(std::fs::read_to_string(there.join(CHECKPOINT).join("state")).unwrap(), "two steps");
     assert_eq!(product(&there).metrics[0].step, 3, "it began after the second step");
     assert_eq!(checkpoint(&there), stored, "whoever comes next has it too");
+    let evaluated = reported(&there).metrics.into_iter().filter(|metric| metric.name == "evaluation_loss");
+    assert_eq!(evaluated.map(|metric| metric.step).collect::<Vec<_>>(), [1], "it is noted where it was measured");
 
     // One that is lost costs the steps before it and no job.
     let mut lost = stored;

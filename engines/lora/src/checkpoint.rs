@@ -10,6 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
+use twin_training::Task;
 
 use super::curve::Curve;
 use super::error::Error;
@@ -73,9 +74,16 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub fn new(folder: &Path) -> Result<Self, Error> {
-        std::fs::create_dir_all(folder).map_err(Error::at(folder))?;
-        Ok(Self { folder: folder.to_owned() })
+    /// Those in a task's folder.
+    pub fn of(task: &Task) -> Result<Self, Error> {
+        let folder = task.folder.join("checkpoints");
+        std::fs::create_dir_all(&folder).map_err(Error::at(&folder))?;
+        Ok(Self { folder })
+    }
+
+    /// Removes all of them.
+    pub fn remove(self) -> Result<(), Error> {
+        std::fs::remove_dir_all(&self.folder).map_err(Error::at(&self.folder))
     }
 
     /// Writes a checkpoint, deletes those that are too old, and says where it is. One that can not be written leaves

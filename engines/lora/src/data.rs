@@ -67,23 +67,31 @@ impl Read {
         self.items.iter().map(tokens).max().unwrap_or(0)
     }
 
+    /// The places of at most so many, of each kind its share, ascending. They follow from the samples alone and not from what
+    /// fits, which the recipe decides: what one run is evaluated on, every run on the same samples is, as far as it fits.
+    pub fn drawn(&self, most: usize) -> Vec<usize> {
+        stratified(&self.kinds, most)
+    }
+
     /// Those that fit into a pack and the model's positions.
     pub fn fitting(self, settled: &Settled, max_tokens: usize) -> Samples {
         let read = self.items.len();
         let mut fit: BTreeMap<String, Fit> = BTreeMap::new();
         let mut items = Vec::with_capacity(read);
         let mut kinds = Vec::with_capacity(read);
-        for (item, kind) in self.items.into_iter().zip(self.kinds) {
+        let mut places = Vec::with_capacity(read);
+        for (place, (item, kind)) in self.items.into_iter().zip(self.kinds).enumerate() {
             let counted = fit.entry(kind.to_owned()).or_default();
             counted.read += 1;
             if size(&item) <= settled.pack_tokens && longest(&item) <= max_tokens {
                 items.push(item);
                 kinds.push(kind);
+                places.push(place);
             } else {
                 counted.too_long += 1;
             }
         }
-        Samples { too_long: read - items.len(), read, items, kinds, fit }
+        Samples { too_long: read - items.len(), read, items, kinds, places, fit }
     }
 }
 
@@ -92,6 +100,8 @@ pub(crate) struct Samples {
     pub items: Vec<Item>,
     /// What each teaches.
     kinds: Vec<&'static str>,
+    /// Where each is in the file.
+    places: Vec<usize>,
     /// Samples in the file.
     pub read: usize,
     /// Of these, left out because they are longer than a pack or than the model's positions.
@@ -101,19 +111,17 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    /// Keeps at most so many, of each kind its share. Which ones does not depend on the recipe: what one run is evaluated on,
-    /// every run on the same samples is.
-    pub fn keep(&mut self, most: usize) {
-        let kept = stratified(&self.kinds, most);
-        let (mut index, mut place) = (0, 0);
-        let mut is_kept = |_: &_| {
-            let found = kept.get(place) == Some(&index);
-            index += 1;
-            place += usize::from(found);
-            found
-        };
-        self.items.retain(&mut is_kept);
-        self.kinds = kept.iter().map(|index| self.kinds[*index]).collect();
+    /// Keeps those at these places of the file, which ascend.
+    pub fn keep(&mut self, drawn: &[usize]) {
+        let (items, kinds) = (std::mem::take(&mut self.items), std::mem::take(&mut self.kinds));
+        let places = std::mem::take(&mut self.places);
+        for ((item, kind), place) in items.into_iter().zip(kinds).zip(places) {
+            if drawn.binary_search(&place).is_ok() {
+                self.items.push(item);
+                self.kinds.push(kind);
+                self.places.push(place);
+            }
+        }
     }
 
     /// All of them in packs of at most so many tokens, as they are evaluated.
@@ -312,6 +320,30 @@ mod tests {
 
     use super::*;
 
+    const SHAPE: twin_training::Shape =
+        twin_training::Shape { hidden: 576, parameters: 1, max_tokens: 8_192, token_bytes: 1 };
+
+    #[test]
+    fn a_recipe_with_shorter_packs_is_evaluated_on_no_sample_that_another_is_not() {
+        // Every third is longer than the short packs.
+        let item = |place: u32| {
+            let tokens = if place.is_multiple_of(3) { 100 } else { 10 };
+            vec![Sequence { tokens: vec![place; tokens], completion: 1 }]
+        };
+        let places = |pack_tokens: usize| {
+            let read = Read { items: (0..60).map(item).collect(), kinds: vec!["voice"; 60] };
+            let recipe = twin_training::Recipe { pack_tokens: Some(pack_tokens), ..Default::default() };
+            let settled = recipe.settled(&SHAPE, &read.lengths(), &[]);
+            let drawn = read.drawn(20);
+            let mut samples = read.fitting(&settled, 8_192);
+            samples.keep(&drawn);
+            samples.items.iter().map(|item| item[0].tokens[0]).collect::<Vec<_>>()
+        };
+        let (long, short) = (places(128), places(32));
+        assert_eq!(long.len(), 20);
+        assert!(short.len() < 20 && short.iter().all(|place| long.contains(place)), "{long:?}, {short:?}");
+    }
+
     #[test]
     fn the_samples_of_an_evaluation_have_each_kinds_share_and_are_not_the_first_ones() {
         // As a dataset's file has them: kind after kind.
@@ -331,8 +363,11 @@ mod tests {
         let item = |tokens: u32| vec![Sequence { tokens: vec![tokens], completion: 1 }];
         let kinds = vec!["voice", "voice", "refusal", "voice", "refusal"];
         let items: Vec<Item> = (0..5).map(item).collect();
-        let mut samples = Samples { items, kinds, read: 5, too_long: 0, fit: BTreeMap::new() };
-        samples.keep(3);
+        let read = Read { items, kinds };
+        let drawn = read.drawn(3);
+        let settled = twin_training::Recipe::default().settled(&SHAPE, &read.lengths(), &[]);
+        let mut samples = read.fitting(&settled, 9);
+        samples.keep(&drawn);
         assert_eq!((samples.items.len(), samples.kinds.len()), (3, 3));
         for (item, kind) in samples.items.iter().zip(&samples.kinds) {
             let place = item[0].tokens[0];

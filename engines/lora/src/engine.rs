@@ -1,7 +1,9 @@
 //! The engine, as whoever runs training jobs knows one.
 
+use tracing::warn;
 use twin_training::{Engine, Finished, Measured, Observer, Plan, Task, metric_of};
 
+use super::checkpoint::Checkpoints;
 use super::curve::{Curve, EvaluationPoint};
 use super::error::Error;
 use super::prepare::plan;
@@ -17,7 +19,16 @@ impl Engine for Lora {
     }
 
     fn train(&self, task: &Task, observer: &mut dyn Observer) -> Result<Finished, twin_backend::Error> {
-        Ok(finished(train(task, observer)?)?)
+        let trained = match train(task, observer) {
+            // A job's folder is its own: these are of its run by an earlier version of this program.
+            Err(Error::OtherTask(checkpoint)) => {
+                warn!(checkpoint = %checkpoint.display(), "checkpoints of another task are left behind: the run begins anew");
+                Checkpoints::of(task)?.remove()?;
+                train(task, observer)
+            }
+            trained => trained,
+        };
+        Ok(finished(trained?)?)
     }
 }
 

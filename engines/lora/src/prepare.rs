@@ -83,8 +83,9 @@ fn stage(
     let mut samples = read.fitting(&settled, config.max_tokens);
     let steps = steps_of(&samples.items, &settled);
     samples.count_unseen(&steps);
+    let drawn = held_out.drawn(recipe.eval_samples);
     let mut validation = held_out.fitting(&settled, config.max_tokens);
-    validation.keep(recipe.eval_samples);
+    validation.keep(&drawn);
     Ok(PreparedStage { train: train.to_owned(), settled, samples, validation, steps, longest })
 }
 

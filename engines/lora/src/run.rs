@@ -56,7 +56,7 @@ fn train_here(task: &Task, observer: &mut dyn Observer) -> Result<Trained, Error
     // Another recipe, model or data is another task; what a recipe leaves open follows from the latter two.
     let task = &Task { recipe, ..task.clone() };
     let fingerprint = fingerprint(task)?;
-    let checkpoints = Checkpoints::new(&task.folder.join("checkpoints"))?;
+    let checkpoints = Checkpoints::of(task)?;
     let device = device()?;
     let decoder = Decoder::load_with(&task.base, &device, Kernels::of(&device), task.recipe.precision)?;
 
@@ -150,10 +150,15 @@ impl<'a> Run<'a> {
     /// All steps of the stage under way.
     fn stage(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let stage = self.of_stage();
+        let has_steps = |run: &Self| run.step_of_stage() < stage.steps.len() && !run.learner.progress.ended_early;
+        if !has_steps(self) && !self.is_evaluation_due() {
+            // What is left is its end: no preference is read for that.
+            return Ok(());
+        }
         let objectives = self.objectives(observer)?;
         // That of the weights it begins with, or one that was interrupted.
         self.evaluate_if_due(&objectives.evaluation, observer)?;
-        while self.step_of_stage() < stage.steps.len() && !self.learner.progress.ended_early {
+        while has_steps(self) {
             self.stop_if_asked(observer)?;
             self.step(&objectives.training)?;
             self.evaluate_if_due(&objectives.evaluation, observer)?;
@@ -245,8 +250,12 @@ impl<'a> Run<'a> {
         Err(Error::Stopped { step: self.learner.progress.step })
     }
 
-    /// Evaluates before the stage's first step, after its last, and as often between them as the recipe says.
     fn evaluate_if_due(&mut self, objective: &Objective<'_>, observer: &mut dyn Observer) -> Result<(), Error> {
+        if self.is_evaluation_due() { self.evaluate(objective, observer) } else { Ok(()) }
+    }
+
+    /// It is before the stage's first step, after its last, and as often between them as the recipe says.
+    fn is_evaluation_due(&self) -> bool {
         let (stage, done) = (self.of_stage(), self.step_of_stage());
         let every = stage.settled.recipe.eval_every;
         let bound = done == 0 || done == stage.steps.len();
@@ -254,7 +263,7 @@ impl<'a> Run<'a> {
         let progress = &self.learner.progress;
         let last = progress.curve.evaluations.last();
         let is_known = last.is_some_and(|point| (point.step, point.stage) == (progress.step, progress.stage));
-        if due && !is_known && !stage.validation.items.is_empty() { self.evaluate(objective, observer) } else { Ok(()) }
+        due && !is_known && !stage.validation.items.is_empty()
     }
 
     /// Adds to the curve, and decides by it whether the stage goes on.
@@ -320,6 +329,7 @@ impl<'a> Run<'a> {
             tokens_per_s,
             eta_s: rest as f64 / tokens_per_s,
             evaluation_loss: evaluation.map(|point| point.loss),
+            evaluated_at: evaluation.map(|point| point.step),
         }
     }
 

@@ -10,12 +10,18 @@ use super::error::Error;
 use super::files;
 use super::weights::Weights;
 
-/// A hash of all that decides the result: recipe, base model and data. The base model's weights are represented by
-/// their files' headers and lengths: that they are those of the job was seen before ([`twin_training::Base::require`]).
+/// The version of what this program itself decides: how conversations become tokens, which samples are drawn to evaluate on,
+/// what dropout drops. One more with each change of these, so that no run goes on with something else than it began with.
+const FORMAT: u32 = 1;
+
+/// A hash of all that decides the result: this program's [`FORMAT`], recipe, base model and data. The base model's weights are
+/// represented by their files' headers and lengths: that they are those of the job was seen before
+/// ([`twin_training::Base::require`]).
 pub(crate) fn fingerprint(task: &Task) -> Result<Fingerprint, Error> {
     let train = files::sha256(&task.train)?;
     let validation = task.validation.as_deref().map(files::sha256).transpose()?;
     let mut hash = Sha256::new();
+    hash.update(FORMAT.to_le_bytes());
     hash.update(task.recipe.canonical());
     hash.update(&train);
     hash.update(validation.as_deref().unwrap_or("none"));
@@ -27,6 +33,10 @@ pub(crate) fn fingerprint(task: &Task) -> Result<Fingerprint, Error> {
     }
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
         hash.update(files::sha256(&task.base.join(name))?);
+    }
+    let template = task.base.join("chat_template.jinja");
+    if template.try_exists().map_err(Error::at(&template))? {
+        hash.update(files::sha256(&template)?);
     }
     for shard in Weights::open(&task.base)?.shards {
         hash.update(&shard.header);

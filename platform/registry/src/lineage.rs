@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
+use twin_artifacts::Artifacts;
 use twin_backend::Page;
 use twin_schemas::{DatasetManifest, DocumentId, ModelId, Revision, Split};
 
@@ -19,7 +21,8 @@ pub struct Lineage {
     pub job: JobRow,
     /// What it was trained on.
     pub dataset: DatasetRow,
-    /// The documents that taught it, by id: those of the dataset's train split.
+    /// The documents that taught it, by id: those of the dataset's train split. Of some of them no sample may be in any step:
+    /// how many samples were not seen is in the job's plan. What its folds learned from besides is not among them.
     pub documents: Vec<TaughtDocument>,
     /// Whether the split is known. If not, `documents` are all of the dataset's, those that it was compared by too.
     pub split_known: bool,
@@ -83,20 +86,40 @@ impl Registry {
         Ok(Lineage { model, job, dataset, documents, split_known })
     }
 
-    /// Which models learned from this document, oldest first. One whose dataset was registered by an earlier version of
-    /// this program is among them whatever the document was for: that is not in the rows.
-    pub async fn models_taught_by(&self, document: DocumentId) -> Result<Vec<ModelId>, Error> {
+    /// Which models learned from this document, they or the adapters of their folds, oldest first. One whose dataset was
+    /// registered by an earlier version of this program is among them whatever the document was for: that is not in the rows.
+    pub async fn models_taught_by(&self, artifacts: &Artifacts, document: DocumentId) -> Result<Vec<ModelId>, Error> {
         let mut models = Vec::new();
         for (dataset, split) in self.store.datasets_with(document).await? {
-            if split.is_some_and(|split| split != Split::Train) {
+            // By the validation split it was decided when to stop, and nothing was learned.
+            if split == Some(Split::Validation) {
                 continue;
             }
             let Some(row) = self.exactly(Kind::Dataset, &dataset.0).await? else { continue };
             let state = self.state(&row.author).await?;
-            models.extend(state.models.iter().filter(|model| model.dataset == dataset).cloned());
+            for model in state.models.iter().filter(|model| model.dataset == dataset) {
+                if split != Some(Split::Test) || self.taught_a_fold(artifacts, &model.model, document).await? {
+                    models.push(model.clone());
+                }
+            }
         }
         models.sort_by_key(|model| (model.created_at, model.number));
         Ok(models.into_iter().map(|model| model.model).collect())
+    }
+}
+
+impl Registry {
+    /// Whether an adapter of the model's folds learned from a document of the test split: those of all folds but the one that
+    /// leaves it out did. Where the manifest can not be read it may have.
+    async fn taught_a_fold(&self, artifacts: &Artifacts, model: &ModelId, document: DocumentId) -> Result<bool, Error> {
+        match self.model_manifest(artifacts, model).await {
+            Ok(manifest) => Ok(manifest.folds.iter().any(|fold| fold.left_out.contains(&document))),
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => {
+                warn!(%model, %error, "the model counts as taught: its manifest does not say what its folds learned from");
+                Ok(true)
+            }
+        }
     }
 }
 

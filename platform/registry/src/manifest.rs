@@ -24,7 +24,8 @@ pub struct ModelManifest {
     pub code_version: String,
     /// Optimizer steps done.
     pub steps: u64,
-    /// Loss on the validation split at the end, nats per token.
+    /// Loss on the validation split at the end: nats per token, or of a recipe that ends with preferences nats per pair, by the
+    /// loss of preferences.
     pub evaluation_loss: Option<f64>,
     /// Seconds that the last attempt took.
     pub seconds: f64,

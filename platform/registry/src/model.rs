@@ -130,9 +130,9 @@ pub struct JobProgress {
     pub step: u64,
     /// Optimizer steps in all.
     pub steps: u64,
-    /// Training loss of the last step, nats per token.
+    /// Training loss of the last step: nats per token, or in a stage of preferences nats per pair.
     pub loss: Option<f64>,
-    /// Newest loss on the validation split, nats per token.
+    /// Newest loss on the validation split, in the same unit.
     pub evaluation_loss: Option<f64>,
     /// Tokens a second, of late.
     pub tokens_per_s: Option<f64>,

@@ -59,7 +59,8 @@ impl JobQueue {
             .map_err(|error| Error::Stored { what: "recipe", problem: error.to_string() })
     }
 
-    /// Queues the training of a dataset by a recipe. The same again queues nothing and returns the job as it is.
+    /// Queues the training of a dataset by a recipe. The same again queues nothing and returns the job as it is, also where
+    /// other options would have it train folds now: a recipe with another `seed` is another job.
     pub async fn train(&self, author: &AuthorId, dataset: &DatasetId, recipe: &Recipe) -> Result<JobRow, Error> {
         self.queue(author, dataset, recipe, None).await
     }

@@ -3,9 +3,10 @@
 mod support;
 
 use support::{Fixture, ada, at, dataset, document, evaluated, evaluated_again, fixture, job, member, outcome, report};
+use twin_artifacts::Artifacts;
 use twin_registry::{
     Action, By, DeploymentState, EvaluationState, JobOutcome, JobProgress, JobState, MeasureChanges, Metric,
-    ModelState, NewDataset, NewModel, Registry, relay,
+    ModelState, NewDataset, NewJob, NewModel, Registry, relay,
 };
 use twin_schemas::{DatasetManifest, ModelId, Split, Topic, Verdict};
 use twin_stream::{StartAt, TopicPartition};
@@ -328,12 +329,40 @@ async fn lineage_leads_from_a_model_to_its_documents_and_back() {
     assert_eq!((first.items.as_slice(), second.items.as_slice()), lineage.documents.split_at(1));
     assert!(first.next.is_some() && second.next.is_none());
     assert_eq!((lineage.job.recipe.as_str(), lineage.dataset.number), ("rank = 8", 1));
-    assert_eq!(registry.models_taught_by(document(1)).await.unwrap(), [model]);
-    assert!(registry.models_taught_by(document(9)).await.unwrap().is_empty());
+    let artifacts = store(&fixture);
+    assert_eq!(registry.models_taught_by(&artifacts, document(1)).await.unwrap(), [model]);
+    assert!(registry.models_taught_by(&artifacts, document(9)).await.unwrap().is_empty());
+}
+
+/// Where manifests are.
+fn store(fixture: &Fixture) -> Artifacts {
+    Artifacts::in_folder(&fixture.folder.path().join("artifacts")).unwrap()
+}
+
+/// A further model of the same version with folds that leave out these documents; none: without folds.
+async fn folded(registry: &Registry, artifacts: &Artifacts, name: &str, left_out: &[&[u8]]) -> ModelId {
+    let fold = |(number, left_out): (usize, &&[u8])| {
+        let left_out: Vec<_> = left_out.iter().map(|number| document(*number)).collect();
+        serde_json::json!({
+            "fold": number, "left_out": left_out, "steps": 2, "samples": 2, "shown_beside": 0, "evaluation_loss": null,
+            "adapter": [],
+        })
+    };
+    let NewJob { job: id, dataset, base, recipe, code_version, .. } = job(name);
+    let manifest = serde_json::json!({
+        "author": ada(), "job": id, "dataset": dataset, "base": base, "recipe": recipe, "code_version": code_version,
+        "steps": 2, "evaluation_loss": null, "seconds": 1.0, "adapter": [], "curves": [],
+        "folds": left_out.iter().enumerate().map(fold).collect::<Vec<_>>(),
+    });
+    let manifest = artifacts.put(manifest.to_string().into_bytes()).await.unwrap();
+    assert!(registry.queue_job(job(name), at(6)).await.unwrap());
+    let attempt = registry.start_job(&id, at(6)).await.unwrap().unwrap();
+    let made = JobOutcome::Succeeded(Some(NewModel { manifest }));
+    registry.finish_job(&id, attempt, made, at(7)).await.unwrap().unwrap()
 }
 
 /// A model of a version with one document in each split, and one of which nothing is in it; their splits are not noted
-/// where they are not `known`.
+/// where they are not `known`. Its manifest is gone.
 async fn taught_by_three(registry: &Registry, known: bool) -> ModelId {
     let of = |number, split| member(number, 1, known.then_some(split));
     let mut without = of(4, Split::Train);
@@ -352,10 +381,27 @@ async fn only_the_documents_of_the_train_split_taught_a_model() {
     let documents: Vec<_> = lineage.documents.iter().map(|taught| taught.document_id).collect();
     assert_eq!((documents, lineage.split_known), (vec![document(1)], true));
     assert_eq!(lineage.dataset.documents, 3, "words of three are in the version");
-    assert_eq!(registry.models_taught_by(document(1)).await.unwrap(), [model]);
-    for number in [2, 3, 4] {
-        assert!(registry.models_taught_by(document(number)).await.unwrap().is_empty(), "{number}");
+    let artifacts = store(&fixture);
+    for (number, taught) in [(1, vec![model.clone()]), (2, Vec::new()), (4, Vec::new())] {
+        assert_eq!(registry.models_taught_by(&artifacts, document(number)).await.unwrap(), taught, "{number}");
     }
+    // Nobody knows whether it has folds.
+    assert_eq!(registry.models_taught_by(&artifacts, document(3)).await.unwrap(), [model]);
+}
+
+#[tokio::test]
+async fn a_document_of_the_test_split_taught_the_models_whose_folds_learned_from_it() {
+    let fixture = fixture().await;
+    let (registry, artifacts) = (&fixture.registry, store(&fixture));
+    let members =
+        vec![member(1, 1, Some(Split::Train)), member(2, 1, Some(Split::Validation)), member(3, 1, Some(Split::Test))];
+    registry.add_dataset(NewDataset { members, ..dataset("a") }, at(0)).await.unwrap();
+    let alone = folded(registry, &artifacts, "1", &[]).await;
+    let with_folds = folded(registry, &artifacts, "2", &[&[1], &[3]]).await;
+    let taught = async |number| registry.models_taught_by(&artifacts, document(number)).await.unwrap();
+    assert_eq!(taught(1).await, [alone, with_folds.clone()]);
+    assert_eq!(taught(2).await, Vec::<ModelId>::new(), "it told when to stop");
+    assert_eq!(taught(3).await, [with_folds], "the fold that leaves out the other one learned from it");
 }
 
 #[tokio::test]
@@ -366,7 +412,7 @@ async fn a_dataset_of_before_the_split_was_noted_is_told_by_its_manifest_or_coun
     let mut lineage = registry.lineage(&model).await.unwrap();
     assert_eq!((lineage.documents.len(), lineage.split_known), (4, false));
     assert_eq!(registry.placements(&lineage.dataset.dataset).await.unwrap(), None);
-    assert_eq!(registry.models_taught_by(document(3)).await.unwrap(), [model]);
+    assert_eq!(registry.models_taught_by(&store(&fixture), document(3)).await.unwrap(), [model]);
 
     let hash = format!("sha256:{}", "0".repeat(64));
     let source = |number, split| {

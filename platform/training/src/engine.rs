@@ -67,6 +67,9 @@ pub struct Progress {
     pub eta_s: f64,
     /// The loss of the stage's newest evaluation.
     pub evaluation_loss: Option<f64>,
+    /// Steps done, of all stages, when that was measured: of a run that goes on, before it was interrupted.
+    #[serde(default)]
+    pub evaluated_at: Option<usize>,
 }
 
 /// Who watches a run.

@@ -156,7 +156,8 @@ pub struct Recipe {
     pub weight_decay: f64,
     /// Steps between two evaluations; 0 evaluates after the last step alone.
     pub eval_every: usize,
-    /// Validation samples in an evaluation, at most: of each kind its share, the same ones in every run.
+    /// Validation samples in an evaluation, at most: of each kind its share, the same ones in every run, but for those that
+    /// are too long for its packs.
     pub eval_samples: usize,
     /// Evaluations in a row without a lower loss after which training ends; the weights of the lowest loss are kept
     /// then. 0 trains to the end and keeps the last weights.
@@ -172,7 +173,8 @@ pub struct Recipe {
     #[serde(skip_serializing_if = "Precision::is_single")]
     pub precision: Precision,
     /// Whether the adapter's output is scaled by `alpha / sqrt(rank)` instead, so that a higher rank learns as fast as a low
-    /// one (rsLoRA, Kalajdzievski 2023, <https://arxiv.org/abs/2312.03732>).
+    /// one (rsLoRA, Kalajdzievski 2023, <https://arxiv.org/abs/2312.03732>). A learning rate that is left open is lower then,
+    /// by the root of the rank.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rslora: bool,
     /// The learning rate of the matrices of attention, as a multiple of `learning_rate`.
@@ -339,6 +341,11 @@ impl Recipe {
     /// The learning rate of a matrix, as a multiple of the recipe's.
     pub fn rate_of(&self, target: Target) -> f64 {
         if target.is_of_attention() { self.attention_rate } else { self.mlp_rate }
+    }
+
+    /// By how much the adapter is scaled more than by `alpha / rank`.
+    pub(crate) fn scale_ratio(&self) -> f64 {
+        if self.rslora { (self.rank as f64).sqrt() } else { 1.0 }
     }
 
     /// `alpha / rank`, or with `rslora` `alpha / sqrt(rank)`.

@@ -82,7 +82,7 @@ impl Recipe {
     /// The recipe, of one stage, for a base model, samples to train on of these `lengths`, and others that are held out;
     /// tokens (of a preference: of the prompt and both answers). What it names stays as it is.
     pub fn settled(&self, shape: &Shape, lengths: &[usize], held_out: &[usize]) -> Settled {
-        let learning_rate = self.learning_rate.unwrap_or_else(|| rate(self.method, shape));
+        let learning_rate = self.learning_rate.unwrap_or_else(|| rate(self.method, shape, self.scale_ratio()));
         self.settled_by(&FROM_THE_BASE, learning_rate, shape, lengths, held_out)
     }
 
@@ -129,8 +129,9 @@ impl Recipe {
     }
 }
 
-fn rate(method: Method, shape: &Shape) -> f64 {
-    let rate = RATE * (WIDTH / shape.hidden.max(1) as f64).powf(RATE_EXPONENT);
+/// The rate was measured with the scale `alpha / rank`: an adapter that is scaled by more has as much less.
+fn rate(method: Method, shape: &Shape, scale_ratio: f64) -> f64 {
+    let rate = RATE * (WIDTH / shape.hidden.max(1) as f64).powf(RATE_EXPONENT) / scale_ratio;
     let rate = match method {
         Method::Sft => rate,
         Method::Dpo => rate * PREFERENCE_RATE,
@@ -191,6 +192,15 @@ mod tests {
         assert_eq!(settled.pack_tokens as u64, MEMORY / LARGE.token_bytes);
         let preferences = Recipe { method: Method::Dpo, ..Recipe::default() }.settled(&SMALL, &[3_000], &[]);
         assert!(preferences.learning_rate < 1e-4 && preferences.pack_tokens == 3_008, "{preferences:?}");
+    }
+
+    #[test]
+    fn an_adapter_that_is_scaled_by_more_has_as_much_a_lower_rate_unless_it_names_one() {
+        let rate = |recipe: Recipe| recipe.settled(&SMALL, &[500; 400], &[]).learning_rate;
+        let stable = Recipe { rank: 16, rslora: true, ..Recipe::default() };
+        assert_eq!(rate(Recipe { rslora: false, ..stable.clone() }), 7.9e-4);
+        assert_eq!(rate(stable.clone()), 2e-4, "a fourth: the root of 16");
+        assert_eq!(rate(Recipe { learning_rate: Some(8e-4), ..stable }), 8e-4);
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::{Error, Recipe};
 /// Trials of a sweep, at most, whatever its file says.
 const MOST_TRIALS: usize = 1_000;
 
+/// Keys that no sweep tries values of: they decide what the evaluation loss is of, and trials are compared by it.
+const DECIDE_THE_LOSS: [&str; 6] = ["method", "stages", "dpo_beta", "dpo_nll", "dpo_ld_alpha", "eval_samples"];
+
 /// How combinations are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,7 +45,7 @@ pub struct Sweep {
     /// The recipe that each trial begins from.
     #[serde(default)]
     pub recipe: Recipe,
-    /// Keys of the recipe with the values to try.
+    /// Keys of the recipe with the values to try; none that decides what the evaluation loss is of.
     pub values: BTreeMap<String, Vec<toml::Value>>,
 }
 
@@ -55,6 +58,12 @@ impl Sweep {
         }
         if sweep.values.is_empty() || sweep.values.values().any(Vec::is_empty) {
             return Err(Error::Sweep("`values` must name keys of the recipe, each with values to try".into()));
+        }
+        if let Some(key) = DECIDE_THE_LOSS.into_iter().find(|key| sweep.values.contains_key(*key)) {
+            return Err(Error::Sweep(format!(
+                "`values` must not name `{key}`: trials with other values of it have losses that can not be compared; set it \
+                 in `[recipe]`"
+            )));
         }
         sweep.recipes()?;
         Ok(sweep)

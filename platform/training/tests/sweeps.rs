@@ -14,6 +14,18 @@ fn a_sweep_says_what_is_wrong_with_it_and_draws_the_same_recipes_each_time() {
         let error = Sweep::from_toml(text).unwrap_err().to_string();
         assert!(error.contains(wrong), "{error}");
     }
+    for (key, values) in [
+        ("method", "[\"sft\", \"dpo\"]"),
+        ("stages", "[[]]"),
+        ("dpo_beta", "[0.1, 0.5]"),
+        ("dpo_nll", "[0.0, 0.2]"),
+        ("dpo_ld_alpha", "[0.5, 1.0]"),
+        ("eval_samples", "[8, 64]"),
+    ] {
+        let text = format!("search = \"grid\"\ntrials = 2\n[values]\nrank = [2, 4]\n{key} = {values}\n");
+        let error = Sweep::from_toml(&text).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{key}`")) && error.contains("can not be compared"), "{error}");
+    }
     let random = "search = \"random\"\ntrials = 5\nseed = 3\n[values]\nrank = [2, 4, 8]\nalpha = [8.0, 16.0, 32.0]\n";
     let draw = || Sweep::from_toml(random).unwrap().recipes().unwrap();
     let drawn = draw();

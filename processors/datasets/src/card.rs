@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use twin_schemas::{DatasetFile, DatasetManifest, SampleKind, SourceDocument, Split};
+use twin_schemas::{DatasetFile, DatasetManifest, FOLD_SAMPLES, SampleKind, SourceDocument, Split};
 
 /// A kind of files that are data.
 struct Form {
@@ -58,9 +58,6 @@ const FORMS: [Form; 4] = [
         ],
     },
 ];
-
-/// The file that folds are made of. It is for this program, and no configuration of the dataset.
-const FOLDS: &str = "folds.jsonl";
 
 /// What `load_dataset(FOLDER)` gives: the form that most trainers take.
 const DEFAULT_FORM: &str = "sft";
@@ -163,10 +160,11 @@ fn files(files: &[DatasetFile]) -> String {
     for Form { name, what, .. } in forms(files) {
         let _ = writeln!(text, "- `{name}/`: {what}");
     }
-    if files.iter().any(|file| file.name == FOLDS) {
+    // It is for this program, and no configuration of the dataset.
+    if files.iter().any(|file| file.name == FOLD_SAMPLES) {
         let _ = writeln!(
             text,
-            "- `{FOLDS}`: the samples of the training and the test split in the form of `eval`, and which documents can only be \
+            "- `{FOLD_SAMPLES}`: the samples of the training and the test split in the form of `eval`, and which documents can only be \
              held out together (`family`), to measure a small version on all of its documents in turn"
         );
     }

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use twin_llm::voice_prompt;
 use twin_schemas::{
-    AuthorId, ChatMessage, ChatSample, EvaluationSample, FoldSample, PromptCompletion, Role, SampleKind, Split,
+    AuthorId, ChatMessage, ChatSample, EvaluationSample, FOLD_SAMPLES, FoldSample, PromptCompletion, Role, SampleKind,
+    Split,
 };
 
 use crate::families::Families;
@@ -144,7 +145,7 @@ fn write(
     // What training is stopped by is in no fold.
     if let Some(families) = families.filter(|_| split != Split::Validation) {
         let family = families.of_document(document_id);
-        files.append("folds.jsonl", &FoldSample { sample, split, family, measured })?;
+        files.append(FOLD_SAMPLES, &FoldSample { sample, split, family, measured })?;
     }
     scratch.note_line(split, line, known.id)
 }

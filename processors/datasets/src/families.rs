@@ -13,8 +13,8 @@ use crate::scratch::{Known, Scratch};
 use crate::words::{combined, leak_sequences, word_hashes};
 use crate::{Error, Options};
 
-/// Documents of the test split from which on it says enough by itself: twice as many as folds are trained for by default.
-const ENOUGH_TESTED: u64 = 40;
+/// Documents of the test split from which on it says enough by itself, whatever is asked for.
+const ENOUGH_TESTED: u64 = twin_schemas::FOLDED_BELOW;
 
 /// The splits whose documents are held out in turn. Those of the third tell when a training ends.
 const HELD_OUT: [Split; 2] = [Split::Train, Split::Test];

@@ -154,7 +154,13 @@ pub struct EvaluationSample {
     pub ends: bool,
 }
 
-/// A line of `folds.jsonl`: a sample of the training or of the test split in the form of a test sample, and what it takes to
+/// The file of a dataset version that folds are made of, if it keeps one.
+pub const FOLD_SAMPLES: &str = "folds.jsonl";
+
+/// Documents of the test split from which on a version keeps no [`FOLD_SAMPLES`]: it says enough by itself.
+pub const FOLDED_BELOW: u64 = 40;
+
+/// A line of [`FOLD_SAMPLES`]: a sample of the training or of the test split in the form of a test sample, and what it takes to
 /// hold it out. Kept of small versions, whose test split alone says little.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FoldSample {

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use twin_kafka::KafkaOptions;
 use twin_onnx::EmbedderOptions;
+use twin_schemas::FOLDED_BELOW;
 use twin_stream::RetryOptions;
 use twin_telemetry::LogOptions;
 use twin_warehouse::OutboxOptions;
@@ -227,6 +228,10 @@ impl Config {
         }
         if self.log.partitions > 256 {
             return Some(("log.partitions", "must be at most 256".to_owned()));
+        }
+        if self.trainer.folds_below > FOLDED_BELOW {
+            let problem = "larger versions of a dataset do not keep what folds are made of";
+            return Some(("trainer.folds_below", format!("must be at most {FOLDED_BELOW}: {problem}")));
         }
         let shares = [
             ("retrieval.min_score", f64::from(self.retrieval.min_score.unwrap_or_default())),

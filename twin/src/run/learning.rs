@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
 use tracing::warn;
-use twin_datasets::{Asked, Builder, Collector, Freezer};
+use twin_datasets::{Answers, Asked, Builder, Collector, Freezer};
 use twin_gateway::JobPlanner;
 use twin_index::Index;
 use twin_inference::VersionLoader;
@@ -21,7 +21,7 @@ use twin_training::Base;
 use super::adapters::{NextDatasets, Plans};
 use super::models;
 use super::node::Node;
-use super::respondents::Serving;
+use super::respondents::{Serving, Starting};
 use super::serving::Rehearsals;
 use super::stages::{Tasks, start_stage};
 use crate::learning::base_model;
@@ -112,16 +112,20 @@ pub(super) async fn start_datasets(node: &Node, tasks: &mut Tasks, shutdown: &Sh
     let mut builder = Builder::new(options.build.clone(), corpus.clone(), node.artifacts.clone())?;
     if options.build.preferences > 0 || options.build.model_instructions > 0 {
         let llm = &node.config.llm;
-        let model = models::chat_model(llm).await?;
-        let asked = Arc::new(Asked::new(model, models::identity(llm).await?));
+        let (name, identity, starting) = (models::name(llm), models::identity(llm).await?, Starting::new(llm.clone()));
+        let base = move || Asked::opened_when_asked(&name, identity.clone(), starting.clone());
         let loader = VersionLoader {
             registry: node.registry.clone(),
             artifacts: node.artifacts.clone(),
             folder: node.folders.models.clone(),
             engine: models::engine(llm),
         };
-        let serving = Serving { registry: node.registry.clone(), loader: Arc::new(loader), base: asked.clone() };
-        builder = builder.with_respondents(Arc::new(serving)).with_instructor(asked);
+        if options.build.model_instructions > 0 {
+            builder = builder.with_instructor(Arc::new(base()));
+        }
+        let base = Box::new(move || -> Arc<dyn Answers> { Arc::new(base()) });
+        let serving = Serving { registry: node.registry.clone(), loader: Arc::new(loader), base };
+        builder = builder.with_respondents(Arc::new(serving));
     }
     let metrics = twin_datasets::Metrics::new(&node.metrics)?;
     let freezer = Freezer::new(

@@ -37,10 +37,15 @@ pub(super) async fn chat_model(options: &LlmOptions) -> Result<Arc<dyn ChatModel
             let model = OpenAiModel::new(endpoint, &options.endpoint_model, api_key)?;
             Ok(Arc::new(model.with_profile(options.profile).with_window(options.endpoint_window)))
         }
-        None => {
-            let name = options.model.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            engine(options).open(&options.model, &name).await
-        }
+        None => engine(options).open(&options.model, &name(options)).await,
+    }
+}
+
+/// The name that this model has.
+pub(super) fn name(options: &LlmOptions) -> String {
+    match &options.endpoint {
+        Some(_) => options.endpoint_model.clone(),
+        None => options.model.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
     }
 }
 

@@ -1,14 +1,17 @@
 //! Which model the rejected answers of preferences are by: what answers for the author, so that what is learned is what it
 //! lacks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
+use tokio::sync::Mutex;
 use twin_datasets::{Answers, Asked, Opener, Respondents};
-use twin_inference::{Loader, VersionLoader};
+use twin_inference::{LlmOptions, Loader, VersionLoader};
 use twin_llm::ChatModel;
 use twin_registry::{DeploymentState, ModelRow, Registry};
 use twin_schemas::{AuthorId, ModelId};
+
+use super::models;
 
 /// The author's version that serves, else the model that the twin starts from.
 pub(super) struct Serving {
@@ -16,14 +19,14 @@ pub(super) struct Serving {
     pub(super) registry: Registry,
     /// Brings versions into memory.
     pub(super) loader: Arc<VersionLoader>,
-    /// Answers where no version does.
-    pub(super) base: Arc<dyn Answers>,
+    /// Who answers where no version does; made anew for each that asks, and gone with them.
+    pub(super) base: Box<dyn Fn() -> Arc<dyn Answers> + Send + Sync>,
 }
 
 #[async_trait]
 impl Respondents for Serving {
     async fn respondent(&self, author: &AuthorId) -> Result<Arc<dyn Answers>, twin_datasets::Error> {
-        let Some(version) = serving(&self.registry, author).await? else { return Ok(self.base.clone()) };
+        let Some(version) = serving(&self.registry, author).await? else { return Ok((self.base)()) };
         let opener = Version { model: version.model.clone(), loader: self.loader.clone() };
         // By its manifest, which names all of its files by their content.
         Ok(Arc::new(Asked::opened_when_asked(&version.model.0, version.manifest, opener)))
@@ -54,6 +57,34 @@ impl Opener for Version {
     }
 }
 
+/// The model that the twin starts from, loaded when it is asked, once for all that ask it at a time: a dataset is made now and
+/// then, and the model that answers questions may be another.
+#[derive(Clone)]
+pub(super) struct Starting {
+    options: LlmOptions,
+    loaded: Arc<Mutex<Option<Weak<dyn ChatModel>>>>,
+}
+
+impl Starting {
+    /// Not loaded yet.
+    pub(super) fn new(options: LlmOptions) -> Self {
+        Self { options, loaded: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl Opener for Starting {
+    async fn open(&self) -> Result<Arc<dyn ChatModel>, String> {
+        let mut loaded = self.loaded.lock().await;
+        if let Some(model) = loaded.as_ref().and_then(Weak::upgrade) {
+            return Ok(model);
+        }
+        let model = models::chat_model(&self.options).await.map_err(|error| error.to_string())?;
+        *loaded = Some(Arc::downgrade(&model));
+        Ok(model)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
@@ -61,7 +92,6 @@ mod tests {
     use chrono::{DateTime, Utc};
     use twin_artifacts::Artifacts;
     use twin_datasets::PortError;
-    use twin_inference::LlmOptions;
     use twin_registry::rules::WorkerReport;
     use twin_registry::{By, EvaluationOutcome, JobOutcome, NewDataset, NewJob, NewModel};
     use twin_schemas::{ChatMessage, DatasetId, JobId, Verdict};
@@ -129,6 +159,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_model_that_the_twin_starts_from_is_there_for_as_long_as_it_is_asked() {
+        let endpoint = Some("http://127.0.0.1:9/v1".parse().unwrap());
+        let starting = Starting::new(LlmOptions { endpoint, ..LlmOptions::default() });
+        let is_loaded = async || starting.loaded.lock().await.as_ref().is_some_and(|model| model.strong_count() > 0);
+        assert!(!is_loaded().await, "nobody has asked yet");
+        let (one, other) = (starting.open().await.unwrap(), starting.clone().open().await.unwrap());
+        assert!(Arc::ptr_eq(&one, &other), "once for both");
+        drop((one, other));
+        assert!(!is_loaded().await);
+        starting.open().await.unwrap();
+
+        let gone = LlmOptions { model: "/nowhere/model.gguf".into(), ..LlmOptions::default() };
+        let asked = Asked::opened_when_asked("model", "sha256:m", Starting::new(gone));
+        let problem = Answers::answer(&asked, &[]).await.unwrap_err();
+        assert!(matches!(problem, PortError::Unopened(_)), "{problem}");
+    }
+
+    #[tokio::test]
     async fn who_is_asked_is_the_version_that_serves_and_before_and_after_it_the_base_model() {
         let folder = tempfile::tempdir().unwrap();
         let registry = twin_sqlite::registry(Database::open(&folder.path().join("twin.db")).unwrap()).await.unwrap();
@@ -136,9 +184,10 @@ mod tests {
             registry: registry.clone(),
             artifacts: Artifacts::in_folder(&folder.path().join("artifacts")).unwrap(),
             folder: folder.path().join("models"),
-            engine: super::super::models::engine(&LlmOptions::default()),
+            engine: models::engine(&LlmOptions::default()),
         };
-        let serving = Serving { registry: registry.clone(), loader: Arc::new(loader), base: Arc::new(Base) };
+        let base = Box::new(|| -> Arc<dyn Answers> { Arc::new(Base) });
+        let serving = Serving { registry: registry.clone(), loader: Arc::new(loader), base };
         let asked = async || serving.respondent(&ada()).await.unwrap();
         assert_eq!(asked().await.name(), "base");
         approved(&registry).await;

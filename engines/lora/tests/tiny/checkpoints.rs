@@ -228,3 +228,45 @@ fn a_folder_of_another_task_is_not_gone_on_with() {
     let other = train(&task, &mut Watch::default());
     assert!(matches!(other, Err(Error::OtherTask(_))), "{other:?}");
 }
+
+#[test]
+fn a_job_whose_base_model_has_another_template_now_begins_anew() {
+    use twin_training::Engine;
+
+    let folder = TempDir::new().unwrap();
+    let task = task(folder.path());
+    let mut watch = Watch { stop_after: Some(5), ..Watch::default() };
+    assert!(twin_lora::Lora.train(&task, &mut watch).is_err());
+    std::fs::write(task.base.join("chat_template.jinja"), crate::model::CHATML).unwrap();
+    let other = train(&task, &mut Watch::default());
+    assert!(matches!(other, Err(Error::OtherTask(_))), "{other:?}");
+    let mut watch = Watch::default();
+    twin_lora::Lora.train(&task, &mut watch).unwrap();
+    assert_eq!(watch.seen[0].step, 1);
+    assert_eq!(checkpoints(&task).len(), 2, "none of the run before is left");
+}
+
+#[test]
+fn a_run_that_failed_in_its_export_reads_no_preference_again() {
+    let folder = TempDir::new().unwrap();
+    let mut task = task(folder.path());
+    crate::training::write_preferences(&task.train);
+    std::fs::copy(&task.train, task.validation.as_ref().unwrap()).unwrap();
+    task.recipe = Recipe { method: Method::Dpo, pack_tokens: Some(512), epochs: Some(2), ..task.recipe };
+    let trained = run(&task);
+    std::fs::remove_dir_all(task.output()).unwrap();
+    let mut watch = Watch::default();
+    assert_eq!(train(&task, &mut watch).unwrap(), trained);
+    assert_eq!((watch.calls, watch.seen.len()), (0, 0), "it asks before each preference");
+}
+
+#[test]
+fn a_run_that_goes_on_says_when_it_was_evaluated() {
+    let folder = TempDir::new().unwrap();
+    let task = task(folder.path());
+    assert!(train(&task, &mut Watch { stop_after: Some(7), ..Watch::default() }).is_err());
+    let mut watch = Watch::default();
+    train(&task, &mut watch).unwrap();
+    let told: Vec<_> = watch.seen.iter().map(|progress| (progress.step, progress.evaluated_at)).collect();
+    assert_eq!(told[..3], [(8, Some(5)), (9, Some(5)), (10, Some(10))]);
+}

@@ -19,7 +19,7 @@ pub struct Fixture {
     pub registry: Registry,
     pub log: Arc<dyn EventLog>,
     pub member: Member,
-    _folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 pub async fn fixture() -> Fixture {
@@ -30,7 +30,7 @@ pub async fn fixture() -> Fixture {
     let registry = twin_sqlite::registry(database.clone()).await.unwrap();
     let leases = Arc::new(SqliteLeases::open(database).await.unwrap());
     let member = Member::new(leases, Owner::new("test"), &twin_coordination::Options::default());
-    Fixture { registry, member, log: Arc::new(log), _folder: folder }
+    Fixture { registry, member, log: Arc::new(log), folder }
 }
 
 pub fn ada() -> AuthorId {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono::Utc;
 use clap::{Args, Subcommand};
-use twin_api::JobView;
+use twin_api::{JobView, MetricView};
 
 use super::super::Context;
 use super::super::text::{Align, Table, duration};
@@ -14,8 +14,15 @@ use super::views::seconds;
 use super::{Which, compare, jobs, listed, number, short};
 use crate::error::CommandError;
 
-/// What is drawn of a run, as far as it has measured it.
-const DRAWN: [(&str, char); 2] = [("loss", 'o'), ("evaluation_loss", 'e')];
+/// What is drawn of a run, as far as it has measured it: the losses of its first stage, and of preferences after that.
+const DRAWN: [(&str, char); 4] =
+    [("loss", 'o'), ("evaluation_loss", 'e'), ("dpo_loss", 'd'), ("dpo_evaluation_loss", 'p')];
+
+/// The curves of what is drawn of a run.
+fn curves_of(metrics: &[MetricView]) -> Vec<Series> {
+    let measured = DRAWN.iter().filter(|(name, _)| metrics.iter().any(|metric| metric.name == *name));
+    measured.map(|(name, mark)| Series::of(metrics, name, *name, *mark)).collect()
+}
 
 /// What to do with runs.
 #[derive(Debug, Subcommand)]
@@ -90,7 +97,7 @@ fn table(jobs: &[JobView]) -> Table {
 
 async fn show(args: Show, context: &mut Context) -> Result<(), CommandError> {
     let run = fetch(&args.id, context).await?;
-    let curves = DRAWN.map(|(name, mark)| Series::of(&run.metrics, name, name, mark));
+    let curves = curves_of(&run.metrics);
     if let Some(path) = &args.svg {
         chart::write(path, "loss", &curves)?;
     }
@@ -125,7 +132,6 @@ fn measured(summaries: &[Summary]) -> Table {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
-    use twin_api::MetricView;
 
     use super::super::testing::job;
     use super::*;
@@ -139,11 +145,16 @@ mod tests {
             metric("loss", 2, 1.0),
             metric("loss", 3, 2.0),
         ];
-        let curves = DRAWN.map(|(name, mark)| Series::of(&metrics, name, name, mark));
+        let curves = curves_of(&metrics);
         let run = Run { job: job("ab"), metrics, document: Value::Null };
         let text = description(&run, &curves);
         assert!(text.contains("loss             3.000  2.000   1.000       3"), "{text}");
-        assert!(text.contains("o loss   e evaluation_loss"), "{text}");
+        assert!(text.contains("o loss   e evaluation_loss") && !text.contains("dpo_loss"), "{text}");
+        let staged = vec![metric("loss", 1, 3.0), metric("dpo_loss", 2, 0.7), metric("dpo_evaluation_loss", 2, 0.6)];
+        let curves = curves_of(&staged);
+        let run = Run { job: job("ab"), metrics: staged, document: Value::Null };
+        let text = description(&run, &curves);
+        assert!(text.contains("o loss   d dpo_loss   p dpo_evaluation_loss"), "{text}");
         let fresh = Run { job: job("ab"), metrics: Vec::new(), document: Value::Null };
         assert!(description(&fresh, &[]).ends_with("nothing is measured yet"));
     }

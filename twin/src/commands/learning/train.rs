@@ -146,7 +146,8 @@ async fn queued(jobs: &[JobView], document: &Value, wait: bool, context: &mut Co
         [job] => {
             context.out.line(&format!("{} {}", job.job, job.state.as_str()))?;
             if job.state.has_ended() {
-                context.out.note(&format!("the same work was done before; {}", watch::outcome(job)?));
+                let anew = "a recipe with another `seed` is another job";
+                context.out.note(&format!("the same work was done before ({anew}); {}", watch::outcome(job)?));
             } else {
                 context.out.note(&format!("next: twin jobs watch {}", short(&job.job)));
             }

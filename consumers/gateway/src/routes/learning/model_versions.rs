@@ -86,7 +86,8 @@ pub async fn lineage(
     Ok(axum::Json(lineage_view(lineage, documents.items, &known, next)))
 }
 
-/// List the model versions that a document taught: those whose dataset version has it in its train split.
+/// List the model versions that a document taught: those whose dataset version has it in its train split, and those with
+/// folds whose adapters learned from it.
 ///
 /// A document that was deleted, or that this twin has never seen, is asked for like any other.
 #[utoipa::path(
@@ -98,6 +99,7 @@ pub async fn taught_by(
     State(app): State<Arc<App>>,
     Path(id): Path<DocumentId>,
 ) -> Result<axum::Json<TaughtModels>, Problem> {
-    let models = app.learning()?.registry.models_taught_by(id).await?;
+    let learning = app.learning()?;
+    let models = learning.registry.models_taught_by(&learning.artifacts, id).await?;
     Ok(axum::Json(TaughtModels { document_id: id.0, models: models.into_iter().map(|model| model.0).collect() }))
 }
