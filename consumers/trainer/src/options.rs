@@ -27,7 +27,7 @@ pub struct Options {
     /// the evaluation measures every document as text that was not seen. Each takes about as long as the model. 0 or 1:
     /// none.
     pub folds: usize,
-    /// Documents of the test split from which on no folds are trained. At most 100: larger versions of a dataset do not keep
+    /// Documents of the test split from which on no folds are trained. At most 40: larger versions of a dataset do not keep
     /// what folds are made of.
     pub folds_below: u64,
     /// Steps that the training of the model may have, at most, for folds to be trained: longer ones would take a day.

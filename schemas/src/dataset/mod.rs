@@ -152,7 +152,7 @@ pub struct EvaluationSample {
 pub const FOLD_SAMPLES: &str = "folds.jsonl";
 
 /// Documents of the test split from which on a version keeps no [`FOLD_SAMPLES`]: it says enough by itself.
-pub const FOLDED_BELOW: u64 = 100;
+pub const FOLDED_BELOW: u64 = 40;
 
 /// A line of [`FOLD_SAMPLES`]: a sample of the training or of the test split in the form of a test sample, and what it takes to
 /// hold it out. Kept of small versions, whose test split alone says little.

@@ -356,9 +356,9 @@ mod tests {
         assert_eq!(error.key, "log.url");
         let error = load_with("[retrieval]\nmin_score = 7.0\n", &[], Flags::default()).unwrap_err();
         assert_eq!(error.key, "retrieval.min_score");
-        let error = load_with("[trainer]\nfolds_below = 101\n", &[], Flags::default()).unwrap_err();
-        assert!(error.key == "trainer.folds_below" && error.problem.contains("at most 100"), "{error}");
-        assert!(load_with("[trainer]\nfolds_below = 100\n", &[], Flags::default()).is_ok());
+        let error = load_with("[trainer]\nfolds_below = 41\n", &[], Flags::default()).unwrap_err();
+        assert!(error.key == "trainer.folds_below" && error.problem.contains("at most 40"), "{error}");
+        assert!(load_with("[trainer]\nfolds_below = 40\n", &[], Flags::default()).is_ok());
         let error = load_with("not toml", &[], Flags::default()).unwrap_err();
         assert_eq!(error.key, "(file)");
     }
