@@ -47,6 +47,12 @@ impl Read {
         Ok(Self { items, kinds })
     }
 
+    /// The places of at most so many, of each kind its share, ascending. They follow from the samples alone and not from what
+    /// fits, which the recipe decides: what one run is evaluated on, every run on the same samples is, as far as it fits.
+    pub fn drawn(&self, most: usize) -> Vec<usize> {
+        stratified(&self.kinds, most)
+    }
+
     /// No sample at all.
     pub fn nothing() -> Self {
         Self { items: Vec::new(), kinds: Vec::new() }
@@ -65,12 +71,6 @@ impl Read {
             false => size(item),
         };
         self.items.iter().map(tokens).max().unwrap_or(0)
-    }
-
-    /// The places of at most so many, of each kind its share, ascending. They follow from the samples alone and not from what
-    /// fits, which the recipe decides: what one run is evaluated on, every run on the same samples is, as far as it fits.
-    pub fn drawn(&self, most: usize) -> Vec<usize> {
-        stratified(&self.kinds, most)
     }
 
     /// Those that fit into a pack and the model's positions.

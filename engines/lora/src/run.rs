@@ -150,15 +150,14 @@ impl<'a> Run<'a> {
     /// All steps of the stage under way.
     fn stage(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let stage = self.of_stage();
-        let has_steps = |run: &Self| run.step_of_stage() < stage.steps.len() && !run.learner.progress.ended_early;
-        if !has_steps(self) && !self.is_evaluation_due() {
+        if !self.has_steps() && !self.is_evaluation_due() {
             // What is left is its end: no preference is read for that.
             return Ok(());
         }
         let objectives = self.objectives(observer)?;
         // That of the weights it begins with, or one that was interrupted.
         self.evaluate_if_due(&objectives.evaluation, observer)?;
-        while has_steps(self) {
+        while self.has_steps() {
             self.stop_if_asked(observer)?;
             self.step(&objectives.training)?;
             self.evaluate_if_due(&objectives.evaluation, observer)?;
@@ -169,6 +168,11 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a step of the stage under way is left to be done.
+    fn has_steps(&self) -> bool {
+        self.step_of_stage() < self.of_stage().steps.len() && !self.learner.progress.ended_early
     }
 
     fn of_stage(&self) -> &'a PreparedStage {

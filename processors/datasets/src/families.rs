@@ -13,7 +13,7 @@ use crate::scratch::{Known, Scratch};
 use crate::words::{combined, leak_sequences, word_hashes};
 use crate::{Error, Options};
 
-/// Documents of the test split from which on it says enough by itself, whatever is asked for.
+/// Documents of the test split from which on it says enough by itself: more than folds are trained for by default.
 const ENOUGH_TESTED: u64 = twin_schemas::FOLDED_BELOW;
 
 /// The splits whose documents are held out in turn. Those of the third tell when a training ends.
