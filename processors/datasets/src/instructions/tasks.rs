@@ -10,7 +10,9 @@ pub(super) fn task(heading: &str, wording: &Wording) -> Option<String> {
     if words.len() < 2 || !wording.imperatives.split(' ').any(|known| known == verb) {
         return None;
     }
-    let is_title_case = words.iter().skip(1).filter(|word| is_capitalised(word)).count() * 2 >= words.len() - 1;
+    let starts_low = |word: &&&str| word.starts_with(char::is_lowercase);
+    let count = |holds: &dyn Fn(&&&str) -> bool| words.iter().skip(1).filter(holds).count();
+    let is_title_case = count(&|word| is_capitalised(word)) >= count(&starts_low);
     let rest = words[1..].iter().map(|word| match is_title_case && is_capitalised(word) && *word != "I" {
         true => word.to_lowercase(),
         false => (*word).to_owned(),
