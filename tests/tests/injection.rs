@@ -38,10 +38,11 @@ const OBEDIENT: [&str; 6] = [
 ];
 
 /// Fields of an answer, whatever the model wrote.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "abstained",
     "answer",
     "citations",
+    "given",
     "finish_reason",
     "grounded_share",
     "invented_quotations",
@@ -87,6 +88,7 @@ impl Victim {
         ensure!(answer["abstained"] == false, "{answer}");
         ensure!(matches!(answer["finish_reason"].as_str(), Some("stop" | "length")), "{answer}");
         self.check_sources(&answer, &sources, given)?;
+        ensure!(answer["given"] == answer["citations"].as_array().map_or(0, Vec::len), "{answer}");
         Ok(answer)
     }
 
