@@ -195,3 +195,16 @@ async fn a_child_that_can_not_be_ended_is_an_error_that_passes_and_no_outcome_is
     runner.cancel("job", 1).await.unwrap();
     assert!(matches!(runner.status("job").await.unwrap(), Status::Absent(_)));
 }
+
+#[tokio::test]
+async fn one_that_stands_still_between_two_attempts_holds_nobody_up_for_good() {
+    let folder = open().await;
+    let runner = folder.runner().await;
+    runner.reopen("stays", 1).await.unwrap();
+    let fence = File::open(folder.0.path().join(".fence")).unwrap();
+    fence.lock().unwrap();
+    let error = runner.reopen("stays", 2).await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains(".fence"), "{error}");
+    drop(fence);
+    runner.reopen("stays", 2).await.unwrap();
+}

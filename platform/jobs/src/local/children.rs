@@ -25,6 +25,8 @@ const LOG_TAIL: usize = 600;
 const STEP: Duration = Duration::from_millis(10);
 /// Such looks until it counts as one that does not go.
 const STEPS: usize = 1_000;
+/// How long the lock of the folders is waited for: what is done under it waits for [`STEPS`] at most.
+const FENCED: Duration = Duration::from_secs(12);
 
 /// The child processes of one kind of work.
 pub(super) struct Children {
@@ -91,14 +93,22 @@ impl Children {
         self.folder.join(job)
     }
 
-    /// Locks the folders, until it is dropped, against others that compare attempts.
+    /// Locks the folders, until it is dropped, against others that compare attempts. Busy: another has it for longer than what is
+    /// done under it takes, as one that stands still. It is not waited for: other work, and the end of this process, do not.
     fn fence(&self) -> Result<File, Error> {
         let path = self.folder.join(FENCE);
         let of_file = |source| Error::File { path: path.clone(), source };
         std::fs::create_dir_all(&self.folder).map_err(of_file)?;
         let fence = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(of_file)?;
-        fence.lock().map_err(of_file)?;
-        Ok(fence)
+        let began = std::time::Instant::now();
+        loop {
+            match fence.try_lock() {
+                Ok(()) => return Ok(fence),
+                Err(TryLockError::Error(source)) => return Err(of_file(source)),
+                Err(TryLockError::WouldBlock) if began.elapsed() > FENCED => return Err(Error::Busy(path)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(STEP),
+            }
+        }
     }
 
     /// Starts a child on the job, unless one works on it, it has ended, or it has come to a higher attempt.
